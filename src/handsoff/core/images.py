@@ -1,0 +1,101 @@
+"""Images in memory: uint8 HWC RGB at the edges, float NCHW in [-1, 1] inside."""
+
+import io
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from handsoff.core.errors import BrokenImageError, InputError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+MAX_PIXELS = 100_000_000  # refuse absurd declared sizes before anything is allocated
+
+Frame = tuple[int, int]  # (H, W) in pixels
+
+
+def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode a png, jpg or webp file, upright (EXIF) and as RGB.
+
+    Raises:
+        BrokenImageError: `data` is not a whole image.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BrokenImageError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BrokenImageError(f"{name} is not a readable image ({error}): remove or replace it.") from None
+
+
+def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
+    """Decode an 8-bit mask whose pixel values are class ids (palette or grey PNG).
+
+    Raises:
+        InputError: not a whole image, or not one channel of 8 bits.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.mode not in ("L", "P", "1"):
+                raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
+            return np.asarray(image.convert("L") if image.mode == "1" else image)
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{name} is not a readable mask ({error}): remove or replace it.") from None
+
+
+def crop_box(size: Frame, frame: Frame) -> tuple[int, int, int, int]:
+    """The largest centred box of `frame`'s shape in an image of `size`: (left, top, right, bottom) in pixels."""
+    height, width = size
+    scale = min(height / frame[0], width / frame[1])
+    crop_h, crop_w = round(frame[0] * scale), round(frame[1] * scale)
+    top, left = (height - crop_h) // 2, (width - crop_w) // 2
+    return left, top, left + crop_w, top + crop_h
+
+
+def fit_image(image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str) -> UInt8[np.ndarray, "fh fw 3"]:
+    """Centre-crop to the frame's shape and shrink to it (Lanczos).
+
+    Raises:
+        InputError: the image is smaller than the frame.
+    """
+    height, width = image.shape[:2]
+    if height < frame[0] or width < frame[1]:
+        raise InputError(
+            f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution."
+        )
+    if (height, width) == frame:
+        return image
+    return np.asarray(Image.fromarray(image).resize((frame[1], frame[0]), Image.Resampling.LANCZOS, box=crop_box((height, width), frame)))
+
+
+def fit_mask(mask: UInt8[np.ndarray, "h w"], frame: Frame) -> UInt8[np.ndarray, "fh fw"]:
+    """Centre-crop and resize a mask with the same box as `fit_image`, nearest neighbour."""
+    if mask.shape == frame:
+        return mask
+    box = crop_box((mask.shape[0], mask.shape[1]), frame)
+    return np.asarray(Image.fromarray(mask).resize((frame[1], frame[0]), Image.Resampling.NEAREST, box=box))
+
+
+def to_float(images: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:
+    """uint8 NHWC [0, 255] → float NCHW [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def to_uint8(images: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
+    """Float NCHW [-1, 1] → uint8 NHWC [0, 255], clamped and rounded."""
+    scaled = images.detach().float().add(1).mul(127.5).round_().clamp_(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def tile(images: UInt8[np.ndarray, "n h w 3"], columns: int | None = None) -> UInt8[np.ndarray, "gh gw 3"]:
+    """Lay images out in rows, left to right (as near to square as fits, unless `columns` is given); empty places are white."""
+    count, height, width = images.shape[:3]
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
+    sheet[:count] = images
+    return sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)

@@ -1,0 +1,214 @@
+"""StyleGAN2 (Karras et al. 2020, arXiv 1912.04958) in plain PyTorch: no compiled extensions, any base shape.
+
+Parameters are named and laid out as in the published checkpoints, so that those can be read. A modulated convolution is
+computed as scale → shared convolution → scale (section 2.2 of the paper in its commuted form), never as a grouped one.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from handsoff.core.images import Frame
+from handsoff.generators.base import Noise
+
+FIR = (1.0, 3.0, 3.0, 1.0)  # the resampling filter of the published models
+SLOPE, GAIN = 0.2, math.sqrt(2)  # leaky ReLU and the gain that keeps unit variance
+
+
+@dataclass(frozen=True)
+class StyleGAN2Config:
+    """The shape of a StyleGAN2 generator.
+
+    Attributes:
+        resolution: (H, W) of the image, `base` times a power of two.
+        base: (h, w) of the constant input.
+        channel_base, channel_max: a block of height r·base/4 has min(channel_base / r, channel_max) channels.
+    """
+
+    resolution: Frame = (64, 64)
+    base: Frame = (4, 4)
+    z_dim: int = 128
+    w_dim: int = 128
+    mapping_layers: int = 4
+    channel_base: int = 2048
+    channel_max: int = 128
+
+    def __post_init__(self) -> None:
+        height, width = self.resolution
+        if (self.base[0] << self.doublings, self.base[1] << self.doublings) != (height, width) or self.doublings < 1:
+            raise ValueError(f"resolution {height}x{width} is not the base {self.base[0]}x{self.base[1]} times a power of two")
+
+    @property
+    def doublings(self) -> int:
+        return max(int(math.log2(max(self.resolution[0] // self.base[0], 1))), 0)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of each block, coarse to fine."""
+        return tuple(min(self.channel_base // (4 << level), self.channel_max) for level in range(self.doublings + 1))
+
+
+class Linear(nn.Module):
+    """Fully connected layer with an equalised learning rate (Karras et al. 2018, section 4.1)."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, lr_multiplier: float = 1.0, activate: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias))
+        self.lr_multiplier, self.gain, self.activate = lr_multiplier, lr_multiplier / math.sqrt(inputs), activate
+
+    def forward(self, x: Float[Tensor, "n i"]) -> Float[Tensor, "n o"]:
+        y = F.linear(x, self.weight * self.gain, self.bias * self.lr_multiplier)
+        return F.leaky_relu(y, SLOPE) * GAIN if self.activate else y
+
+
+class Mapping(nn.Module):
+    """z → w: normalise, then `layers` fully connected layers at a hundredth of the learning rate (StyleGAN, section 2)."""
+
+    def __init__(self, config: StyleGAN2Config) -> None:
+        super().__init__()
+        self.layers = config.mapping_layers
+        for index in range(config.mapping_layers):
+            setattr(self, f"fc{index}", Linear(config.z_dim if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True))
+        self.w_avg: Tensor
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+
+    def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n d"]:
+        with torch.autocast(z.device.type, enabled=False):
+            w = z.float() * z.float().square().mean(1, keepdim=True).add(1e-8).rsqrt()
+            for index in range(self.layers):
+                w = getattr(self, f"fc{index}")(w)
+        return w
+
+
+def fir_kernel() -> Float[Tensor, "4 4"]:
+    taps = torch.tensor(FIR)
+    kernel = torch.outer(taps, taps)
+    return kernel / kernel.sum()
+
+
+def upsample(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "4 4"]) -> Float[Tensor, "n c h2 w2"]:
+    """Double the size: insert zeros and low-pass (gain 4 makes up for the zeros)."""
+    weight = (kernel * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+    return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
+
+
+class StyledConv(nn.Module):
+    """Modulated and demodulated convolution (section 2.2), then noise, bias and leaky ReLU; `up` doubles the size first."""
+
+    def __init__(self, inputs: int, outputs: int, size: Frame, w_dim: int, *, up: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_const: Tensor
+        self.resample_filter: Tensor
+        self.register_buffer("noise_const", torch.randn(size))
+        self.register_buffer("resample_filter", fir_kernel())
+
+    def forward(self, x: Float[Tensor, "n i h w"], w: Float[Tensor, "n d"], noise: Noise) -> Float[Tensor, "n o h2 w2"]:
+        with torch.autocast(w.device.type, enabled=False):
+            style = self.affine(w.float())
+            demodulation = (style.square() @ self.weight.square().sum((2, 3)).T).add(1e-8).rsqrt()
+        x = x * style[:, :, None, None].to(x.dtype)
+        x = self.up_convolve(x) if self.up else F.conv2d(x, self.weight.to(x.dtype), padding=1)
+        x = x * demodulation[:, :, None, None].to(x.dtype)
+        if noise != "none":
+            x = x + self.noise(x, noise)
+        return F.leaky_relu(x + self.bias[:, None, None].to(x.dtype), SLOPE) * GAIN
+
+    def up_convolve(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h2 w2"]:
+        """Transposed 3×3 convolution of stride 2, then the low-pass filter (the paper's order; borders included)."""
+        x = F.conv_transpose2d(x, self.weight.transpose(0, 1).to(x.dtype), stride=2)
+        kernel = (self.resample_filter * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+        return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+
+    def noise(self, x: Float[Tensor, "n o h w"], noise: Noise) -> Tensor:
+        image = self.noise_const if noise == "const" else torch.randn(x.shape[0], 1, *x.shape[2:], device=x.device)
+        return (image * self.noise_strength).to(x.dtype)
+
+
+class ToRGB(nn.Module):
+    """1×1 modulated convolution without demodulation, to the image of the skip architecture (section 4.1)."""
+
+    def __init__(self, inputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.gain = 1 / math.sqrt(inputs)
+
+    def forward(self, x: Float[Tensor, "n i h w"], w: Float[Tensor, "n d"]) -> Float[Tensor, "n 3 h w"]:
+        with torch.autocast(w.device.type, enabled=False):
+            style = self.affine(w.float()) * self.gain
+        y = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight.to(x.dtype))
+        return y.float() + self.bias[:, None, None]
+
+
+class Block(nn.Module):
+    """One resolution of the synthesis network: up-convolution (not in the first block), convolution, RGB skip."""
+
+    def __init__(self, inputs: int, outputs: int, size: Frame, w_dim: int, *, first: bool) -> None:
+        super().__init__()
+        if first:
+            self.const = nn.Parameter(torch.randn(outputs, *size))
+        else:
+            self.conv0 = StyledConv(inputs, outputs, size, w_dim, up=True)
+        self.conv1 = StyledConv(outputs, outputs, size, w_dim, up=False)
+        self.torgb = ToRGB(outputs, w_dim)
+        self.resample_filter: Tensor
+        self.register_buffer("resample_filter", fir_kernel())
+
+
+class StyleGAN2(nn.Module):
+    """The generator. See `handsoff.generators.base.Generator` for the protocol it follows."""
+
+    def __init__(self, config: StyleGAN2Config, licence: str = "unknown") -> None:
+        super().__init__()
+        self.config, self.licence = config, licence
+        self.resolution, self.z_dim, self.w_dim = config.resolution, config.z_dim, config.w_dim
+        self.mapping_network = Mapping(config)
+        channels = config.channels
+        blocks = []
+        for level, outputs in enumerate(channels):
+            size = (config.base[0] << level, config.base[1] << level)
+            blocks.append(Block(channels[max(level - 1, 0)], outputs, size, config.w_dim, first=level == 0))
+        self.blocks = nn.ModuleList(blocks)
+        self.num_ws = 2 * len(blocks)
+        self.feature_channels = (channels[0], *(count for count in channels[1:] for _ in range(2)))
+
+    def mapping(self, z: Float[Tensor, "n z"], psi: float = 1.0) -> Float[Tensor, "n l d"]:
+        """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards w_avg by psi (StyleGAN, appendix B)."""
+        w = self.mapping_network(z)
+        if psi != 1:
+            w = torch.lerp(self.mapping_network.w_avg.to(w), w, psi)
+        return w[:, None].expand(-1, self.num_ws, -1)
+
+    def synthesize(self, ws: Float[Tensor, "n l d"], noise: Noise = "const") -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
+        """ws → image about [-1, 1] and the output of every convolution, coarse to fine.
+
+        Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its code with the next block.
+        """
+        first = self.blocks[0]
+        x = first.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        if torch.is_autocast_enabled(ws.device.type):
+            x = x.to(torch.get_autocast_dtype(ws.device.type))
+        x = first.conv1(x, ws[:, 0], noise)
+        image, features = first.torgb(x, ws[:, 1]), [x]
+        for index, block in enumerate(self.blocks[1:], start=1):
+            x = block.conv0(x, ws[:, 2 * index - 1], noise)
+            features.append(x)
+            x = block.conv1(x, ws[:, 2 * index], noise)
+            features.append(x)
+            image = upsample(image, block.resample_filter) + block.torgb(x, ws[:, 2 * index + 1])
+        return image, features
+
+    def describe(self) -> dict[str, object]:
+        """What `stored.save_generator` writes beside the weights."""
+        return {"architecture": "stylegan2", "config": asdict(self.config), "licence": self.licence}

@@ -1,0 +1,1 @@
+"""Work that survives: run folders with DONE written last, progress, resume."""

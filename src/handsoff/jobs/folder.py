@@ -1,0 +1,101 @@
+"""The folder one step writes: `job.json` first, then the work, then `report.json`, and an empty `DONE` last."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_json, write_bytes, write_json
+
+
+@dataclass
+class Job:
+    """An output folder being worked on.
+
+    Attributes:
+        out: the folder.
+        plan: verb, inputs (name → path and fingerprint) and settings, as given when it was begun.
+        done: True if the folder was finished before, with the same plan.
+    """
+
+    out: Path
+    plan: dict[str, Any]
+    done: bool
+    started: float = field(default_factory=time.monotonic)
+
+    def finish(self, **facts: object) -> None:
+        """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole."""
+        seconds = round(time.monotonic() - self.started, 1)
+        write_json(self.out / "report.json", {**self.plan, "version": version("handsoff-labels"), "seconds": seconds, **facts})
+        write_bytes(self.out / "DONE", b"")
+
+    @contextmanager
+    def undone_if_refused(self) -> Iterator[None]:
+        """Leave no folder behind when the input turns out to be bad before any work was written."""
+        try:
+            yield
+        except HandsOffError:
+            if [file.name for file in self.out.iterdir()] == ["job.json"]:
+                shutil.rmtree(self.out)
+            raise
+
+    def reopen(self) -> None:
+        """Take the marker away: a finished folder is to be worked on further."""
+        (self.out / "DONE").unlink(missing_ok=True)
+        self.done = False
+
+
+def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any]) -> Job:
+    """Begin, or continue, the work of `verb` in `out`.
+
+    Raises:
+        InputError: the folder holds something else, or the same verb with other inputs or settings.
+    """
+    plan: dict[str, Any] = json.loads(json.dumps({"verb": verb, "inputs": inputs, "settings": settings}))
+    if out.is_file():
+        raise InputError(f"{out} is a file: choose another output folder with -o.")
+    if (out / "job.json").is_file():
+        difference = first_difference(read_json(out / "job.json"), plan)
+        if difference:
+            raise InputError(f"{out} was begun with {difference}: choose another output folder with -o, or delete that one.")
+        return Job(out, plan, (out / "DONE").is_file())
+    if out.is_dir() and any(out.iterdir()):
+        raise InputError(f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o.")
+    write_json(out / "job.json", plan)
+    return Job(out, plan, done=False)
+
+
+def first_difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+    """Name the first thing in which two plans differ; where an input lies does not matter, what it holds does."""
+    if before.get("verb") != now["verb"]:
+        return f"handsoff {before.get('verb')}"
+    for name, source in now["inputs"].items():
+        if before["inputs"].get(name, {}).get("fingerprint") != source["fingerprint"]:
+            return f"another {name} ({before['inputs'].get(name, {}).get('path')})"
+    for name in sorted({*before["settings"], *now["settings"]}):
+        if before["settings"].get(name) != now["settings"].get(name):
+            return f"{name} = {before['settings'].get(name)} instead of {now['settings'].get(name)}"
+    return None
+
+
+def require_done(folder: Path, verb: str) -> dict[str, Any]:
+    """The report of a finished folder that `verb` made.
+
+    Raises:
+        InputError: it is not one, or not finished.
+    """
+    if not (folder / "job.json").is_file():
+        raise InputError(f"{folder} was not made by handsoff {verb}: give the folder that handsoff {verb} wrote.")
+    found = read_json(folder / "job.json")["verb"]
+    if found != verb:
+        raise InputError(f"{folder} was made by handsoff {found}; a folder of handsoff {verb} is needed here.")
+    if not (folder / "DONE").is_file():
+        raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
+    report: dict[str, Any] = read_json(folder / "report.json")
+    return report

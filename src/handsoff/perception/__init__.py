@@ -1,0 +1,1 @@
+"""Frozen pretrained image features: what the discriminator, the inversion and the distances see with."""

@@ -1,0 +1,1 @@
+"""Training a GAN from a folder of images."""

@@ -1,0 +1,42 @@
+"""Several GPUs through torchrun: every process takes its share of the batch, gradients are averaged."""
+
+import os
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+def join() -> tuple[int, int]:
+    """(rank, world size); joins the process group when started by torchrun."""
+    if "RANK" not in os.environ:
+        return 0, 1
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def barrier() -> None:
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Mean of the gradients over all processes, in one message."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not distributed.is_initialized():
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+def same_everywhere(value: Tensor) -> Tensor:
+    """The first process's `value` on all of them."""
+    if distributed.is_initialized():
+        distributed.broadcast(value, 0)
+    return value

@@ -1,0 +1,28 @@
+"""What can be set about training; every default is what worked best in docs/log.md."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainSettings(BaseModel):
+    """Settings of `handsoff train`. A run stops at `kimg` thousand images or after `minutes`, whichever comes first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resolution: str = Field("64", description="H or HxW, a power of two times the base (4x4, or as small as the shape allows)")
+    discriminator: Literal["projected", "stylegan2"] = "projected"
+    kimg: float | None = Field(None, gt=0, description="thousands of images shown to the discriminator")
+    minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
+    seed: int = 0
+    batch: int = Field(32, ge=2, description="images per step over all processes")
+    channel_base: int = Field(3072, ge=64)
+    channel_max: int = Field(192, ge=8)
+    w_dim: int = Field(192, ge=8)
+    g_lr: float = Field(2e-3, gt=0)
+    d_lr: float = Field(2e-4, gt=0)
+    mixing: float = Field(0.9, ge=0, le=1, description="probability of style mixing per sample")
+    mirror: bool = Field(default=True, description="flip half of the images left to right")
+    feature_size: int = Field(128, ge=32, description="longer side at which the projected discriminator looks, pixels")
+    snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
+    licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")
