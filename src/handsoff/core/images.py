@@ -2,6 +2,7 @@
 
 import io
 import math
+import struct
 
 import numpy as np
 import torch
@@ -27,8 +28,11 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImageError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            upright = ImageOps.exif_transpose(image)
+            if upright.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling
+                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+            return np.asarray(upright.convert("RGB"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, struct.error, Image.DecompressionBombError) as error:
         raise BrokenImageError(f"{name} is not a readable image ({error}): remove or replace it.") from None
 
 
@@ -42,7 +46,7 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
         with Image.open(io.BytesIO(data)) as image:
             if image.mode not in ("L", "P", "1"):
                 raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
-            return np.asarray(image.convert("L") if image.mode == "1" else image)
+            return np.asarray(image).astype(np.uint8)  # the bits of mode 1 are the ids 0 and 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{name} is not a readable mask ({error}): remove or replace it.") from None
 
@@ -64,9 +68,7 @@ def fit_image(image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str) -> UIn
     """
     height, width = image.shape[:2]
     if height < frame[0] or width < frame[1]:
-        raise InputError(
-            f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution."
-        )
+        raise InputError(f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution.")
     if (height, width) == frame:
         return image
     return np.asarray(Image.fromarray(image).resize((frame[1], frame[0]), Image.Resampling.LANCZOS, box=crop_box((height, width), frame)))

@@ -1,7 +1,9 @@
 """Unlabelled images: a folder or a zip of png, jpg and webp files, read in sorted order."""
 
 import hashlib
+import itertools
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, fit_image
 from handsoff.jobs.progress import Progress
 
 MAX_BROKEN = 0.05
+CHUNK = 256  # images decoded ahead of the one being written: all of them would pile up in memory
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,12 @@ class Source:
         """
         try:
             return self.archive.read(name) if self.archive else (self.path / name).read_bytes()
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
             raise InputError(f"{self.path}: {name} cannot be read ({error}): replace it.") from None
 
     def describe(self) -> dict[str, str]:
         """Path and fingerprint (names and sizes), for a report."""
-        digest = hashlib.sha256("\n".join(f"{name}\t{size}" for name, size in self.sizes.items()).encode()).hexdigest()
+        digest = hashlib.sha256("\n".join(f"{name}\t{size}" for name, size in self.sizes.items()).encode(errors="surrogateescape")).hexdigest()
         return {"path": str(self.path.absolute()), "fingerprint": digest}
 
 
@@ -99,7 +102,8 @@ def load_photos(source: Source, frame: Frame, cache: Path) -> Iterator[Progress]
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file, ThreadPoolExecutor() as pool:
-            for index, result in enumerate(pool.map(load, names), start=1):
+            chunks = (pool.map(load, names[start : start + CHUNK]) for start in range(0, len(names), CHUNK))
+            for index, result in enumerate(itertools.chain.from_iterable(chunks), start=1):
                 if isinstance(result, InputError):
                     broken.append(result)
                     refuse_too_many(broken, len(names), source)

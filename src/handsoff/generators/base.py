@@ -26,9 +26,7 @@ class Generator(Protocol):
         """z to the per-layer codes ws, pulled towards the mean code by truncation psi (1 = not truncated)."""
         ...
 
-    def synthesize(
-        self, ws: Float[Tensor, "n num_ws w_dim"], noise: Noise = "const"
-    ) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
+    def synthesize(self, ws: Float[Tensor, "n num_ws w_dim"], noise: Noise = "const") -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
         """ws to the image in about [-1, 1] and the feature maps, coarse to fine, each at its native size."""
         ...
 

@@ -37,9 +37,13 @@ def load_generator(folder: Path | str) -> StyleGAN2:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no generator: give the folder that handsoff train wrote.")
     card = read_json(folder / CARD)
-    if card.get("architecture") not in ARCHITECTURES:
-        raise UnknownNameError("generator architecture", str(card.get("architecture")), ARCHITECTURES)
-    generator = ARCHITECTURES[card["architecture"]](card["config"], card["licence"])
+    try:
+        architecture, config, licence = card["architecture"], card["config"], card["licence"]
+        if architecture not in ARCHITECTURES:
+            raise UnknownNameError("generator architecture", str(architecture), ARCHITECTURES)
+        generator = ARCHITECTURES[architecture](config, licence)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
     try:
         generator.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:

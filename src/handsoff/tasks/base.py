@@ -1,13 +1,14 @@
 """A task is a few plain functions in one small object."""
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
 
+@runtime_checkable
 class Task(Protocol):
     """How one kind of label is learnt, decided, scored and drawn.
 

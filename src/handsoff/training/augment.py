@@ -44,7 +44,7 @@ def cutout(x: Images) -> Images:
         centre = torch.rand(count, 1, device=x.device) * size
         return (torch.arange(size, device=x.device) - centre).abs() < size / 4
 
-    hole = inside(height)[:, :, None] & inside(width)[:, None, :] & (torch.rand(count, 1, 1, device=x.device) < 0.5)
+    hole = inside(height)[:, :, None] & inside(width)[:, None, :] & (torch.rand(count, 1, 1, device=x.device) < 0.5)  # noqa: PLR2004  # half of them
     return x * ~hole[:, None]
 
 
@@ -63,7 +63,10 @@ def adaptive_augment(x: Images, p: float) -> Images:
     scale, cos, sin = log_scale.exp(), angle.cos(), angle.sin()
     rows = torch.stack([torch.stack([scale * cos, -scale * sin, shift_x], 1), torch.stack([scale * sin, scale * cos, shift_y], 1)], 1)
     x = F.grid_sample(x, F.affine_grid(rows, list(x.shape), align_corners=False), padding_mode="reflection", align_corners=False)
-    brightness, contrast, saturation = (value[:, None, None, None] for value in (*often(normal[3] * 0.2), *often(normal[4] * 0.5 * math.log(2)), *often(torch.randn(count, device=x.device) * math.log(2))))
+    brightness, contrast, saturation = (
+        value[:, None, None, None]
+        for value in (*often(normal[3] * 0.2), *often(normal[4] * 0.5 * math.log(2)), *often(torch.randn(count, device=x.device) * math.log(2)))
+    )
     x = x * contrast.exp() + brightness
     grey = x.mean(1, keepdim=True)
     return grey + (x - grey) * saturation.exp()

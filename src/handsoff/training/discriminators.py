@@ -4,7 +4,8 @@ Splitting them lets one pass over the generated images serve both players of a s
 """
 
 import math
-from typing import ClassVar
+from itertools import pairwise
+from typing import ClassVar, cast
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from handsoff.core.images import Frame
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
 from handsoff.perception.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.training.augment import adaptive_augment, diff_augment
+from handsoff.training.parallel import mean_everywhere, processes
 
 Images = Float[Tensor, "n 3 h w"]
 Seen = list[Float[Tensor, "n _c _h _w"]]
@@ -79,7 +81,13 @@ class Projected(nn.Module):
         return seen
 
     def judge(self, seen: Seen) -> list[Tensor]:
-        return [head(feature).float() for head, feature in zip(self.heads, seen, strict=True)]
+        """Logits of every scale. Tall images are judged lying on their side.
+
+        Strided bfloat16 convolutions give garbage in the AMX kernels of oneDNN 3.12 where the output is one column wide
+        and several rows high; one row of several columns is right.
+        """
+        lying = [feature.mT if feature.shape[-2] > feature.shape[-1] else feature for feature in seen]
+        return [head(feature).float() for head, feature in zip(self.heads, lying, strict=True)]
 
     def loss(self, real: Seen, fake: Seen, step: int) -> Tensor:
         """Hinge loss of equation 3, summed over the four scales."""
@@ -110,7 +118,7 @@ class EqualConv(nn.Conv2d):
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
         nn.init.normal_(self.weight)
-        nn.init.zeros_(self.bias)
+        nn.init.constant_(cast("Tensor", self.bias), 0)
         self.gain = 1 / math.sqrt(inputs * kernel**2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,11 +133,11 @@ class StyleGAN2Discriminator(nn.Module):
 
     interval, target, r1_gamma, ada_kimg = 16, 0.6, 1.0, 100.0
 
-    def __init__(self, frame: Frame, channels: tuple[int, ...], base: Frame) -> None:
+    def __init__(self, channels: tuple[int, ...], base: Frame) -> None:
         super().__init__()
         widths = channels[::-1]
         self.stem = EqualConv(3, widths[0], 1)
-        self.blocks = nn.Sequential(*[ResidualBlock(i, o) for i, o in zip(widths, widths[1:], strict=False)])
+        self.blocks = nn.Sequential(*[ResidualBlock(i, o) for i, o in pairwise(widths)])
         self.conv = EqualConv(widths[-1] + 1, widths[-1], 3)
         self.fc = Linear(widths[-1] * base[0] * base[1], widths[-1], activate=True)
         self.out = Linear(widths[-1], 1)
@@ -161,8 +169,8 @@ class StyleGAN2Discriminator(nn.Module):
 
     def adapt(self, real_logits: Tensor) -> None:
         """ADA's heuristic r_t: move p by one image's share of `ada_kimg`."""
-        direction = (real_logits.sign().mean() - self.target).sign()
-        self.p.add_(direction * real_logits.shape[0] / (self.ada_kimg * 1000)).clamp_(0, 0.8)
+        direction = (mean_everywhere(real_logits.sign().mean()) - self.target).sign()
+        self.p.add_(direction * real_logits.shape[0] * processes() / (self.ada_kimg * 1000)).clamp_(0, 0.8)
 
     def generator_loss(self, fake: Seen) -> Tensor:
         return F.softplus(-self.judge(fake)[0]).mean()

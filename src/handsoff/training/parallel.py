@@ -18,6 +18,10 @@ def join() -> tuple[int, int]:
     return distributed.get_rank(), distributed.get_world_size()
 
 
+def processes() -> int:
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
 def barrier() -> None:
     if distributed.is_initialized():
         distributed.barrier()
@@ -33,6 +37,14 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat /= distributed.get_world_size()
     for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
         gradient.copy_(part.view_as(gradient))
+
+
+def mean_everywhere(value: Tensor) -> Tensor:
+    """The mean of `value` over all processes."""
+    if distributed.is_initialized():
+        distributed.all_reduce(value)
+        value = value / distributed.get_world_size()
+    return value
 
 
 def same_everywhere(value: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from handsoff.core.device import best_device, mixed_precision
-from handsoff.core.errors import InputError
+from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import Frame, tile, to_float, to_uint8
 from handsoff.core.seeds import latents, step_generator
@@ -44,11 +44,11 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
     """
     try:
         sides = [int(side) for side in text.lower().split("x")]
-        height, width = sides if len(sides) == 2 else (sides[0], sides[0])  # noqa: PLR2004  # H and W
+        height, width = sides * 2 if len(sides) == 1 else sides
         doublings = 0
         while height % 2 == 0 and width % 2 == 0 and min(height, width) // 2 >= 3 and max(height, width) > 4:  # noqa: PLR2004  # bases from 4x3 on
             height, width, doublings = height // 2, width // 2, doublings + 1
-    except (ValueError, IndexError):
+    except ValueError:
         raise InputError(f"--resolution {text!r} is not a size: write 64 or, as height x width, 256x192.") from None
     if doublings < 1 or max(height, width) > 9:  # noqa: PLR2004  # a larger base would leave the shape to one constant
         raise InputError(f"--resolution {text} cannot be reached by doubling a small base such as 4x4 or 4x3: use 32, 64, 128, 256x192, …")
@@ -70,7 +70,11 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     budget = {"kimg": settings.kimg or (None if settings.minutes else DEFAULT_KIMG), "minutes": settings.minutes}
     rank, world = join()
     fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg"})
+    if rank > 0:
+        barrier()  # the first process makes the folder
     job = open_job(out, "train", {"images": source.describe()}, fixed)
+    if rank == 0:
+        barrier()
     cache = out / "photos.u8"
     if rank == 0:
         with job.undone_if_refused():
@@ -121,24 +125,34 @@ def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
     if settings.discriminator == "projected":
         discriminator = Projected(frame, settings.feature_size, settings.seed)
     else:
-        discriminator = StyleGAN2Discriminator(frame, config.channels, base)
-    generator.to(best_device(), memory_format=torch.channels_last)
-    discriminator.to(best_device(), memory_format=torch.channels_last)
+        discriminator = StyleGAN2Discriminator(config.channels, base)
+    generator.to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    discriminator.to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
     return new_state(generator, discriminator, settings.g_lr, settings.d_lr)
 
 
 def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Work:
     """The training loop: steps, and between them checkpoints and snapshots."""
-    trim_log(out / "log.jsonl", state.images)
-    judge = Snapshots(photos, out, settings) if limits.rank == 0 else None
+    judge = None
+    if limits.rank == 0:
+        trim_log(out / "log.jsonl", state.images)
+        judge = Snapshots(photos, out, settings)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
+    whole = True  # what is interrupted within a step goes on from the last checkpoint
     try:
         while not stop(state, limits):
+            whole = False
             losses = gan_step(state, photos, settings, limits)
+            if not all(math.isfinite(loss) for loss in losses.values()):
+                raise HandsOffError(
+                    f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "
+                    f"The best generator so far stays in {out}; start again in another folder with another seed or lower learning rates."
+                )
             state.images += per_step
             state.step += 1
+            whole = True
             due = state.images // (settings.snapshot_kimg * 1000) != (state.images - per_step) // (settings.snapshot_kimg * 1000)
             state.seconds = time.monotonic() - began
             if judge is None:
@@ -146,13 +160,15 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
             rate = (state.images - shown) / max(state.seconds - before, 1e-9)
             if due or stop_locally(state, limits.budget):
                 judge.take(state, losses, rate)
-            state.seconds = time.monotonic() - began
+                state.seconds = time.monotonic() - began
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_state(state, out)
                 saved = time.monotonic()
             yield progress(state, limits.budget, losses, rate, judge.last)
+        if judge is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
+            judge.take(state, {}, state.images / max(state.seconds, 1e-9))  # the budget was lowered: stop here, measured
     finally:
-        if limits.rank == 0:
+        if limits.rank == 0 and whole:
             save_state(state, out)
 
 
@@ -221,7 +237,7 @@ def follow(state: State, count: int) -> None:
     """Exponential moving average of the generator: half-life 10,000 images, a twentieth of the run at its beginning."""
     half_life = min(10_000.0, max(state.images * 0.05, 1.0))
     beta = 0.5 ** (count / half_life)
-    torch._foreach_lerp_(list(state.average.parameters()), list(state.generator.parameters()), 1 - beta)  # noqa: SLF001  # the fused loop of torch.optim
+    torch._foreach_lerp_(list(state.average.parameters()), list(state.generator.parameters()), 1 - beta)  # the fused loop of torch.optim
     for mine, theirs in zip(state.average.buffers(), state.generator.buffers(), strict=True):
         mine.copy_(theirs)
 
@@ -252,7 +268,14 @@ class Snapshots:
         side = max(1, math.floor(math.sqrt(64)))
         sheet = tile(to_uint8(torch.cat(list(self.generated(state, range(side * side))))), side)
         write_bytes(self.out / "grids" / f"{round(state.images / 1000):06d}.png", png(sheet))
-        line: dict[str, Any] = {"kimg": round(state.images / 1000, 2), "seconds": round(state.seconds, 1), "images_per_second": round(rate, 1), "loss_d": losses["d"], "loss_g": losses["g"], **self.last}
+        line: dict[str, Any] = {
+            "kimg": shown_kimg(state.images),
+            "seconds": round(state.seconds, 1),
+            "images_per_second": round(rate, 1),
+            "loss_d": losses.get("d"),
+            "loss_g": losses.get("g"),
+            **self.last,
+        }
         with (self.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
         if self.last["fd_lite0"] < state.best_fd:
@@ -267,8 +290,19 @@ def settle_w_avg(generator: StyleGAN2) -> None:
     generator.mapping_network.w_avg.copy_(generator.mapping_network(z).mean(0))
 
 
-def trim_log(path: Path, images: int) -> None:
-    """Drop lines written after the checkpoint that the run continues from."""
-    if path.is_file():
-        lines = [line for line in path.read_text().splitlines() if line.strip() and json.loads(line)["kimg"] * 1000 <= images + 1]
-        write_bytes(path, "".join(line + "\n" for line in lines).encode())
+def trim_log(path: Path, images: int) -> float | None:
+    """Drop lines written after the checkpoint that the run continues from, and a last line that was not written whole.
+
+    Returns:
+        The thousands of images that the last line left states.
+    """
+    if not path.is_file():
+        return None
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("}\n") and json.loads(line)["kimg"] <= shown_kimg(images)]
+    write_bytes(path, "".join(lines).encode())
+    return float(json.loads(lines[-1])["kimg"]) if lines else None
+
+
+def shown_kimg(images: int) -> float:
+    """Thousands of images as the log states them."""
+    return round(images / 1000, 2)

@@ -1,0 +1,1 @@
+"""The models a user would train on the data, and their scores."""

@@ -1,0 +1,1 @@
+"""From a photo to the generator's code for it."""

@@ -1,0 +1,165 @@
+"""An encoder from photo to ws, trained on the generator's own samples and, through reconstruction, on real photos."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.images import Frame, to_float
+from handsoff.core.seeds import step_generator
+from handsoff.generators.base import Generator, w_statistics
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import Progress, Work
+from handsoff.perception.lite0 import TAP_CHANNELS, Lite0
+from handsoff.perception.perceptual import LOOK_SIZE, Perceptual
+
+ENCODER, CHECKPOINT_STEPS = "encoder.safetensors", 100
+GRID = 4  # places per side that the encoder reads the features at
+
+
+@dataclass(frozen=True)
+class CodeSpace:
+    """The generator's w distribution: standardised codes y (mean 0, unit covariance) against w = mean + y @ colour."""
+
+    mean: Float[Tensor, " d"]
+    whiten: Float[Tensor, "d d"]
+    colour: Float[Tensor, "d d"]
+
+    def to_w(self, y: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        return self.mean + y @ self.colour
+
+    def to_y(self, w: Float[Tensor, "*n d"]) -> Float[Tensor, "*n d"]:
+        return (w - self.mean) @ self.whiten
+
+
+def code_space(generator: Generator) -> CodeSpace:
+    """Measure it from samples."""
+    mean, whiten = w_statistics(generator)
+    return CodeSpace(mean, whiten, torch.linalg.pinv(whiten.double()).float())
+
+
+class Encoder(nn.Module):
+    """EfficientNet-Lite0 features at /8, /16 and /32, read on a 4×4 grid, and two linear layers to standardised codes."""
+
+    def __init__(self, num_ws: int, w_dim: int, frame: Frame) -> None:
+        super().__init__()
+        self.trunk = Lite0()
+        self.shape = (num_ws, w_dim)
+        scale = LOOK_SIZE / max(frame)
+        self.size = (round(frame[0] * scale), round(frame[1] * scale))
+        self.hidden = nn.Linear(sum(TAP_CHANNELS[2:]) * GRID**2, 512)
+        self.out = nn.Linear(512, num_ws * w_dim)
+        nn.init.normal_(self.out.weight, std=1e-3)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n l d"]:
+        """Images in [-1, 1] → standardised codes y."""
+        if images.shape[-2:] != self.size:
+            images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
+        taps = [F.adaptive_avg_pool2d(tap, GRID).flatten(1) for tap in self.trunk(images)[2:]]
+        y = self.out(F.leaky_relu(self.hidden(torch.cat(taps, 1)), 0.2))
+        return y.float().view(-1, *self.shape)
+
+
+def new_encoder(generator: Generator) -> Encoder:
+    return Encoder(generator.num_ws, generator.w_dim, generator.resolution).to(best_device(), memory_format=torch.channels_last)
+
+
+def load_encoder(generator: Generator, folder: Path) -> Encoder:
+    """Read a trained encoder, in evaluation mode."""
+    encoder = new_encoder(generator)
+    encoder.load_state_dict(read_tensors(folder / ENCODER))
+    return encoder.eval().requires_grad_(requires_grad=False)
+
+
+def train_encoder(
+    generator: Generator, photos: UInt8[np.ndarray, "n h w 3"] | None, perceptual: Perceptual, out: Path, settings: InvertSettings
+) -> Work:
+    """Train and write `encoder.safetensors`; continues from `encoder.part.safetensors` when interrupted.
+
+    Loss: standardised code error on samples; perceptual + pixel + prior on the reconstruction of samples and photos.
+    """
+    if (out / ENCODER).is_file():
+        return
+    torch.manual_seed(settings.seed)
+    encoder, space = new_encoder(generator), code_space(generator)
+    optimizer = torch.optim.Adam(encoder.parameters(), settings.encoder_lr)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1)
+    partial, start = out / "encoder.part.safetensors", 0
+    if partial.is_file():
+        start = restore(encoder, optimizer, schedule, partial)
+    encoder.train()
+    for step in range(start, settings.encoder_steps):
+        loss = encoder_loss(encoder, generator, photos, perceptual, space, settings, step)
+        optimizer.zero_grad(set_to_none=True)
+        sum(loss.values()).backward()  # type: ignore[union-attr]  # a tensor: the dict is not empty
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % CHECKPOINT_STEPS == 0:
+            keep(encoder, optimizer, step + 1, partial)
+        if step % 5 == 0:
+            yield Progress("training the encoder", step + 1, settings.encoder_steps, ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in loss.items()))
+    write_tensors(out / ENCODER, encoder.state_dict())
+    partial.unlink(missing_ok=True)
+
+
+def encoder_loss(
+    encoder: Encoder, generator: Generator, photos: UInt8[np.ndarray, "n h w 3"] | None, perceptual: Perceptual, space: CodeSpace, settings: InvertSettings, step: int
+) -> dict[str, Tensor]:
+    """The terms of one step: half of the batch are samples, half photos (all samples where there are no photos)."""
+    stream = step_generator(settings.seed, step, 1)
+    samples = settings.encoder_batch // 2 if photos is not None else settings.encoder_batch
+    with torch.no_grad(), mixed_precision():
+        ws = sample_codes(generator, samples, stream)
+        images = generator.synthesize(ws)[0].clamp(-1, 1)
+    if photos is not None:
+        chosen = torch.randint(len(photos), (settings.encoder_batch - samples,), generator=stream).numpy()
+        real = to_float(photos[chosen]).to(images.device)
+        flipped = torch.rand(len(real), 1, 1, 1, generator=stream).to(images.device) < 0.5  # noqa: PLR2004  # half of them
+        images = torch.cat([images, torch.where(flipped, real.flip(3), real)])
+    with mixed_precision():
+        y = encoder(images)
+        rebuilt = generator.synthesize(space.to_w(y))[0]
+        with torch.no_grad():
+            target = perceptual.features(images)
+        look = perceptual.distance(rebuilt, target).mean()
+    return {
+        "code": F.mse_loss(y[:samples], space.to_y(ws)),
+        "perceptual": look,
+        "pixel": settings.pixel * F.mse_loss(rebuilt, images),
+        "prior": settings.prior * y.square().mean(),
+    }
+
+
+def sample_codes(generator: Generator, count: int, stream: torch.Generator) -> Float[Tensor, "n l d"]:
+    """ws of random z, half of them with two styles mixed, so that the encoder learns W+ and not only W."""
+    z = torch.randn(count, generator.z_dim, generator=stream).to(best_device())
+    ws = generator.mapping(z)
+    cut = torch.randint(1, 2 * generator.num_ws, (count, 1, 1), generator=stream).to(ws.device)
+    return torch.where(torch.arange(generator.num_ws, device=ws.device)[None, :, None] < cut, ws, ws.roll(1, 0))
+
+
+def keep(encoder: Encoder, optimizer: torch.optim.Adam, step: int, path: Path) -> None:
+    slots = {f"optimizer.{index}.{name}": value for index, slot in optimizer.state_dict()["state"].items() for name, value in slot.items()}
+    write_tensors(path, {"step": torch.tensor(step), **{f"encoder.{name}": value for name, value in encoder.state_dict().items()}, **slots})
+
+
+def restore(encoder: Encoder, optimizer: torch.optim.Adam, schedule: torch.optim.lr_scheduler.OneCycleLR, path: Path) -> int:
+    tensors = read_tensors(path)
+    encoder.load_state_dict({name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")})
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, slot = name.split(".")
+            slots.setdefault(int(index), {})[slot] = value
+    step = int(tensors["step"])
+    for _ in range(step):
+        schedule.step()
+    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    return step

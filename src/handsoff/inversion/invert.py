@@ -1,0 +1,129 @@
+"""`handsoff invert`: the generator's codes of labelled photos."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.errors import InputError
+from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
+from handsoff.core.images import Frame, tile, to_float, to_uint8
+from handsoff.formats.labelled import Labelled, open_labelled, write_classes, write_sample
+from handsoff.formats.photos import load_photos, map_photos, open_source
+from handsoff.generators.base import Generator
+from handsoff.generators.stored import generator_hash, load_generator
+from handsoff.inversion.encoder import CodeSpace, code_space, load_encoder, train_encoder
+from handsoff.inversion.refine import Inversion, refine
+from handsoff.inversion.settings import InvertSettings
+from handsoff.inversion.variants import moved
+from handsoff.jobs.folder import open_job
+from handsoff.jobs.progress import Progress, Work
+from handsoff.perception.lite0 import frozen_lite0
+from handsoff.perception.perceptual import Perceptual
+
+CODES, CARD, CONTACT = "codes.safetensors", "codes.json", "contact.png"
+MIN_LABELLED = 4
+SHOWN = 12  # photos on the contact sheet
+
+
+def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
+    """Find ws of labelled photos; `out` gets codes, errors, the labels as seen by the generator, and a contact sheet.
+
+    Raises:
+        InputError: unusable labels, fewer than four, or `out` holds something else.
+    """
+    data = open_labelled(labelled, settings.merge)
+    data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
+    if len(data.names) < MIN_LABELLED:
+        raise InputError(f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more.")
+    inputs = {"generator": {"path": str(generator.absolute()), "fingerprint": generator_hash(generator)}, "labelled": data.describe()}
+    job = open_job(out, "invert", inputs, settings.model_dump())
+    if job.done:
+        return
+    net = load_generator(generator)
+    with job.undone_if_refused():
+        images, masks = data.load(net.resolution)
+    perceptual, space = Perceptual(frozen_lite0(), net.resolution), code_space(net)
+    if settings.encoder_steps and settings.encoder is None:
+        yield from prepare_encoder(generator, net, perceptual, out, settings)
+    views = list(make_views(to_float(images).to(best_device()), masks, settings))
+    total = settings.variants * len(images)
+    parts = []
+    for variant, (view, _) in enumerate(views):
+        for start in range(0, len(view), settings.batch):
+            part = chunk(net, view[start : start + settings.batch], perceptual, space, out, settings, f"{variant:02d}-{start:06d}")
+            parts.append(part)
+            done = variant * len(images) + min(start + settings.batch, len(view))
+            yield Progress("refining", done, total, f"MSE {float(part['pixel'].mean()):.4f}, perceptual {float(part['perceptual'].mean()):.3f}")
+    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    write_results(out, data, views, joined, net)
+    job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **{f"mean_{name}": float(joined[name].mean()) for name in ("pixel", "perceptual", "prior")})
+
+
+def make_views(images: Float[Tensor, "n 3 h w"], masks: UInt8[np.ndarray, "n h w"], settings: InvertSettings) -> Iterator[tuple[Tensor, UInt8[np.ndarray, "n h w"]]]:
+    """The photos as they are, then `variants - 1` moved copies of all of them."""
+    yield images, masks
+    for variant in range(1, settings.variants):
+        yield moved(images, masks, settings.seed * 1000 + variant)
+
+
+def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:
+    """Train the encoder, with the generator's own training photos where they can still be read."""
+    photos = None
+    path = Path(settings.photos or read_json(folder / "job.json")["inputs"]["images"]["path"]) if settings.photos or (folder / "job.json").is_file() else None
+    frame: Frame = generator.resolution
+    if path is not None and path.exists():
+        cache = folder / "photos.u8" if settings.photos is None and (folder / "photos.u8").is_file() else out / "photos.u8"
+        yield from load_photos(open_source(path), frame, cache)
+        photos = map_photos(cache, frame)
+    else:
+        yield Progress("training the encoder", 0, 1, f"{path} is gone: using the generator's samples only")
+    yield from train_encoder(generator, photos, perceptual, out, settings)
+    (out / "photos.u8").unlink(missing_ok=True)
+
+
+def chunk(generator: Generator, images: Tensor, perceptual: Perceptual, space: CodeSpace, out: Path, settings: InvertSettings, name: str) -> dict[str, Tensor]:
+    """Invert one batch, or read it back if an earlier run has finished it."""
+    path = out / "chunks" / f"{name}.safetensors"
+    if not path.is_file():
+        start = first_codes(generator, images, out, settings)
+        found = refine(generator, images, start, perceptual, space, settings)
+        write_tensors(path, tensors_of(found))
+    return read_tensors(path)
+
+
+def tensors_of(found: Inversion) -> dict[str, Tensor]:
+    return {name: getattr(found, name) for name in ("ws", "rebuilt", "pixel", "perceptual", "prior", "error")}
+
+
+@torch.no_grad()
+def first_codes(generator: Generator, images: Tensor, out: Path, settings: InvertSettings) -> Float[Tensor, "n l d"]:
+    """Standardised codes to start from: the encoder's, or the mean code."""
+    if not settings.encoder_steps:
+        return torch.zeros(len(images), generator.num_ws, generator.w_dim, device=images.device)
+    encoder = load_encoder(generator, out if settings.encoder is None else Path(settings.encoder))
+    with mixed_precision():
+        codes: Tensor = encoder(images)
+    return codes
+
+
+def write_results(out: Path, data: Labelled, views: list[tuple[Tensor, UInt8[np.ndarray, "n h w"]]], found: dict[str, Tensor], generator: Generator) -> None:
+    """Codes, errors, labels (one per code) and the contact sheet."""
+    names = [name if variant == 0 else f"{name}~{variant}" for variant in range(len(views)) for name in data.names]
+    images = np.concatenate([to_uint8(view) for view, _ in views])
+    masks = np.concatenate([mask for _, mask in views])
+    for name, image, mask, error in zip(names, images, masks, found["error"], strict=True):
+        write_sample(out / "labels", name, image, mask)
+        write_bytes(out / "errors" / f"{name}.png", png((error.clamp(0, 1) * 255).to(torch.uint8).numpy()))
+    write_classes(out / "labels", data.classes)
+    error_images = (found["error"].clamp(0, 1) * 255).to(torch.uint8)[..., None].expand(-1, -1, -1, 3).numpy()
+    trio = np.stack([images, to_uint8(found["rebuilt"]), error_images], 1)[:SHOWN]
+    write_bytes(out / CONTACT, png(tile(trio.reshape(-1, *trio.shape[2:]), 6)))
+    write_tensors(out / CODES, {"ws": found["ws"], "error": found["error"].half()})
+    card = {"names": names, "photo": [name.split("~")[0] for name in names], "merge": data.merge, "classes": list(data.classes), "num_ws": generator.num_ws}
+    card |= {name: [round(float(value), 5) for value in found[name]] for name in ("pixel", "perceptual", "prior")}
+    write_json(out / CARD, card)

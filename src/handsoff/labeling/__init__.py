@@ -1,0 +1,1 @@
+"""From the generator's features to labels: hypercolumn, ensemble, fit."""

@@ -1,0 +1,24 @@
+"""What can be set about the label generator; every default is what worked best in docs/log.md."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class FitSettings(BaseModel):
+    """Settings of `handsoff fit`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str = "segmentation"
+    first: int | None = Field(None, ge=1, description="use the codes of the first N photos only")
+    members: int = Field(10, ge=1, description="MLPs in the ensemble")
+    hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
+    dropout: float = Field(0.1, ge=0, lt=1)
+    steps: int = Field(600, ge=1)
+    images: int = Field(10, ge=1, description="codes per step")
+    pixels: int = Field(400, ge=1, description="pixels sampled from each of them")
+    lr: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    balance: float = Field(0.5, ge=0, le=1, description="0: pixels are drawn alike; 1: classes are drawn alike")
+    jitter: float = Field(0.0, ge=0, description="noise added to codes each step, in standard deviations of w")
+    trust: float = Field(0.0, ge=0, description="pixels count exp(-trust · reconstruction error)")
+    seed: int = 0

@@ -1,0 +1,8 @@
+"""Whole ways from images and labels to a dataset and its report, each a short list of steps. One line here per method."""
+
+from collections.abc import Callable, Iterator
+
+from handsoff.methods import handsoff, paper
+from handsoff.methods.plan import Recipe, Step
+
+METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {"handsoff": handsoff.steps, "handsoff-paper": paper.steps}

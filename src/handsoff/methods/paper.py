@@ -1,0 +1,16 @@
+"""HandsOff in the paper's plain form (Xu et al., CVPR 2023): the same steps as the default, with its own settings."""
+
+from collections.abc import Iterator
+
+from handsoff.methods import handsoff
+from handsoff.methods.plan import Recipe, Step
+
+SETTINGS = {
+    "invert": {"encoder_steps": 0, "prior": 0.0},
+    "fit": {"balance": 0.0, "jitter": 0.0, "trust": 0.0},
+}
+
+
+def steps(recipe: Recipe) -> Iterator[Step]:
+    """As the default, with `SETTINGS` wherever the recipe itself says nothing."""
+    yield from handsoff.steps(recipe.with_defaults(SETTINGS))

@@ -1,0 +1,81 @@
+"""What a recipe says, and what a method makes of it: steps, each with a folder of its own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from handsoff.downstream.settings import EvaluateSettings
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import Work
+from handsoff.labeling.settings import FitSettings
+from handsoff.synthesis.settings import GenerateSettings
+from handsoff.training.settings import TrainSettings
+
+
+class Recipe(BaseModel):
+    """A recipe: data, budgets, method, and the settings of every step.
+
+    The labelled pack is cut once, in sorted order: its first max(`budgets`) samples are the labels (a smaller budget is
+    the beginning of them), the next `validation` ones choose, and the rest are the test unless `test` names another pack.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: Path | None = Field(None, description="unlabelled images, a folder or zip")
+    generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
+    labelled: Path = Field(description="labelled images, a folder or zip")
+    test: Path | None = Field(None, description="another labelled pack to test on")
+    output: Path = Field(description="where all the folders go")
+    budgets: tuple[int, ...] = Field((50,), min_length=1, description="how many labels to use; each gets a dataset and a report")
+    validation: int = Field(100, ge=1, description="labelled samples that choose, never teach")
+    method: str = "handsoff"
+    classes: dict[str, list[str]] | None = Field(None, description="class = the classes of the pack that make it up, in the order of the ids")
+    train: TrainSettings = TrainSettings()
+    invert: InvertSettings = InvertSettings()
+    fit: FitSettings = FitSettings()
+    generate: GenerateSettings = GenerateSettings(n=10_000)
+    evaluate: EvaluateSettings = EvaluateSettings()
+
+    @property
+    def labels(self) -> int:
+        """How many samples of the pack are labels of the largest budget."""
+        return max(self.budgets)
+
+    @property
+    def merge(self) -> dict[str, str] | None:
+        """`classes` as the steps want it: comma separated old names → new name."""
+        return None if self.classes is None else {",".join(old): new for new, old in self.classes.items()}
+
+    def for_invert(self) -> InvertSettings:
+        """All labels at once: every budget uses the beginning of the same codes."""
+        return self.invert.model_copy(update={"first": self.labels, "merge": self.merge})
+
+    def for_fit(self, budget: int) -> FitSettings:
+        return self.fit.model_copy(update={"first": budget})
+
+    def for_evaluate(self, budget: int) -> EvaluateSettings:
+        """Every budget is validated and tested on the same samples."""
+        end = self.labels + self.validation
+        parts = {"validation_part": f"{self.labels}:{end}", "test_part": f"{end}:" if self.test is None else None}
+        return self.evaluate.model_copy(update={"first": budget, **parts})
+
+    def with_defaults(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Recipe":
+        """The same recipe with a method's own settings per step wherever the recipe itself says nothing."""
+        stated = {table: getattr(self, table).model_dump(exclude_unset=True) for table in defaults}
+        return self.model_copy(update={table: type(getattr(self, table))(**{**values, **stated[table]}) for table, values in defaults.items()})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One verb of a plan.
+
+    Attributes:
+        folder: its output.
+        begin: starts or continues it; does nothing if it is done.
+    """
+
+    folder: Path
+    begin: Callable[[], Work]

@@ -1,0 +1,121 @@
+"""`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_json, write_json
+from handsoff.core.images import Frame
+from handsoff.downstream.arms import ARMS, Result, finished_runs, run_arms
+from handsoff.downstream.data import Data, Samples, read_samples, without
+from handsoff.downstream.settings import EvaluateSettings, part_bounds
+from handsoff.formats.labelled import Labelled, open_labelled, with_classes_of
+from handsoff.jobs.folder import open_job, require_done
+from handsoff.jobs.progress import Progress, Work
+from handsoff.report.page import write_page
+from handsoff.tasks import make_task
+
+
+@dataclass(frozen=True)
+class Packs:
+    """The labelled data of an evaluation, all in the dataset's classes, cut to the parts asked for."""
+
+    real: Labelled
+    synthetic: Labelled
+    test: Labelled
+    validation: Labelled | None
+
+
+def evaluate(real: Path, synthetic: Path, test: Path, out: Path, settings: EvaluateSettings, validation: Path | None = None) -> Work:
+    """Train on `real`, on `synthetic` and on both; `out` then holds metrics.json, runs, predictions and the report page.
+
+    Real, validation and test data may be one pack: `settings` cuts it into parts, and a test image that is also a
+    training or validation image is left out and counted. Finished runs survive an interruption.
+
+    Raises:
+        InputError: `synthetic` is no finished dataset, or a part of the data is empty.
+        MismatchError: the labels cannot be brought into the dataset's classes.
+    """
+    report = require_done(synthetic, "generate")
+    manifest = read_json(synthetic / "manifest.json")
+    packs = open_packs(real, synthetic, test, validation, manifest, settings)
+    sources = {"real": open_labelled(real), "synthetic": packs.synthetic, "test": open_labelled(test)}
+    if validation is not None:
+        sources["validation"] = open_labelled(validation)
+    job = open_job(out, "evaluate", {name: pack.describe() for name, pack in sources.items()}, settings.model_dump())
+    if job.done:
+        return
+    task = make_task(manifest["task"], {"classes": packs.synthetic.classes})
+    with job.undone_if_refused():
+        height, width = manifest["resolution"]
+        data = yield from read_packs(packs, (height, width))
+    yield from run_arms(task, data, out, settings)
+    metrics = metrics_of(manifest["task"], finished_runs(out, settings), data, settings)
+    write_json(out / "metrics.json", metrics)
+    write_page(out, synthetic)
+    facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
+    job.finish(seeds=list(range(settings.seeds)), licence=manifest.get("licence", report.get("licence")), resolution=[height, width], **facts)
+
+
+def open_packs(real: Path, synthetic: Path, test: Path, validation: Path | None, manifest: dict[str, Any], settings: EvaluateSettings) -> Packs:
+    """Open everything and cut the parts; the validation part comes from the real pack where it has none of its own."""
+    generated = open_labelled(synthetic)
+
+    def opened(path: Path, start: int, stop: int | None) -> Labelled:
+        pack = open_labelled(path)
+        return with_classes_of(pack.part(start, len(pack.names) if stop is None else stop), generated.classes, manifest.get("merge"))
+
+    chosen = None
+    if validation is not None or settings.validation_part is not None:
+        chosen = opened(validation or real, *part_bounds(settings.validation_part))
+    return Packs(opened(real, 0, settings.first), generated, opened(test, *part_bounds(settings.test_part)), chosen)
+
+
+def read_packs(packs: Packs, frame: Frame) -> Generator[Progress, None, Data]:
+    """Read all of it at the dataset's resolution, and take out of validation and test what was seen before.
+
+    Raises:
+        InputError: nothing is left of one of them.
+    """
+    real = yield from read_samples(packs.real, frame, "real samples")
+    synthetic = yield from read_samples(packs.synthetic, frame, "synthetic samples")
+    used, chosen, excluded = [real], None, {}
+    if packs.validation is not None:
+        chosen = yield from read_samples(packs.validation, frame, "validation samples")
+        chosen, excluded["validation"] = without(chosen, real)
+        used.append(chosen)
+    test = yield from read_samples(packs.test, frame, "test samples")
+    test, excluded["test"] = without(test, *used)
+    for name, samples in {"real": real, "synthetic": synthetic, "validation": chosen, "test": test}.items():
+        refuse_empty(name, samples, excluded.get(name, 0))
+    return Data(real, synthetic, test, chosen, excluded)
+
+
+def refuse_empty(name: str, samples: Samples | None, excluded: int) -> None:
+    if samples is not None and len(samples) == 0:
+        reason = f"all {excluded} of its images are training or validation images" if excluded else "the part asked for is empty"
+        raise InputError(f"No {name} samples are left ({reason}): give other data, or other parts of it.")
+
+
+def metrics_of(task: str, runs: dict[str, list[Result]], data: Data, settings: EvaluateSettings) -> dict[str, Any]:
+    """What metrics.json says."""
+    arms, classes = {}, {}
+    for arm in ARMS:
+        scores = [run.metrics for run in runs[arm]]
+        arms[arm] = {name: {**spread([score[name] for score in scores]), "runs": [score[name] for score in scores]} for name in scores[0]}
+        names = dict.fromkeys(name for run in runs[arm] for name in run.per_class)
+        classes[arm] = {name: spread([run.per_class[name] for run in runs[arm] if name in run.per_class]) for name in names}
+    return {
+        "task": task, "arms": arms, "per_class": classes, "n_real": len(data.real), "n_synthetic": len(data.synthetic), "n_test": len(data.test),
+        "n_validation": 0 if data.validation is None else len(data.validation), "steps": settings.steps,
+        "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded.get("validation", 0),
+    }  # fmt: skip
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Mean and standard deviation over the seeds (of the runs themselves, not an estimate: 0 for one seed)."""
+    return {"mean": float(np.mean(values)), "std": float(np.std(values))}

@@ -1,0 +1,1 @@
+"""Labelled images from seeds: generate, select, write."""

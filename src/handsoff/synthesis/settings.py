@@ -1,0 +1,17 @@
+"""What can be set about generation; every default is what worked best in docs/log.md."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GenerateSettings(BaseModel):
+    """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
+    seed: int = Field(0, ge=0)
+    keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
+    psi: float = Field(0.85, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
+    format: Literal["folder"] = "folder"

@@ -1,0 +1,49 @@
+"""Set-up of the whole suite: annotations are checked while it runs, and every test has small photos to work on."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from beartype import BeartypeConf, beartype
+from jaxtyping import install_import_hook
+from PIL import Image
+
+typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for mypy
+install_import_hook("handsoff", "conftest.typechecked")
+
+torch.set_num_threads(1)  # everything here is tiny, and sums come out the same on every machine
+
+
+def pytest_report_header() -> str:
+    import handsoff  # noqa: PLC0415  # after the hook
+
+    return f"handsoff: {Path(handsoff.__file__).parent}"
+
+
+def blobs(seed: int, height: int, width: int) -> np.ndarray:
+    """A smooth random picture: a coloured disc on a gradient."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / max(height, width)
+    picture = np.stack([x, y, 1 - x], -1) * rng.uniform(50, 200, 3)
+    inside = (x - rng.uniform(0.3, 0.6)) ** 2 + (y - rng.uniform(0.3, 0.6)) ** 2 < rng.uniform(0.02, 0.08)
+    picture[inside] = rng.uniform(0, 255, 3)
+    return picture.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A zip of small pictures: `photos(count, height, width)`, made once per shape."""
+
+    def make(count: int = 12, height: int = 20, width: int = 18) -> Path:
+        path = tmp_path_factory.getbasetemp() / f"photos_{count}_{height}x{width}.zip"
+        if not path.exists():
+            with zipfile.ZipFile(path, "w") as archive:
+                for index in range(count):
+                    with archive.open(f"{index:03d}.png", "w") as file:
+                        Image.fromarray(blobs(index, height, width)).save(file, "PNG")
+        return path
+
+    return make

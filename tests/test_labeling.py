@@ -1,0 +1,155 @@
+"""Hypercolumn, ensemble and fit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy import toy_generator, toy_labels
+
+from handsoff.core.errors import HandsOffError, InputError, MismatchError
+from handsoff.core.files import read_json
+from handsoff.core.seeds import latents
+from handsoff.formats.labelled import open_labelled
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import finish
+from handsoff.labeling.ensemble import Ensemble
+from handsoff.labeling.fit import fit, pixel_chances
+from handsoff.labeling.hypercolumn import materialised, pixel_places, project, sample
+from handsoff.labeling.labeler import image_uncertainty, load_labeler
+from handsoff.labeling.settings import FitSettings
+from handsoff.tasks.segmentation import Segmentation
+
+FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0)
+
+
+def feature_maps(height: int, width: int, doublings: int, seed: int = 0) -> list[torch.Tensor]:
+    stream = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, 3 + level, height << level, width << level, generator=stream) for level in range(doublings + 1) for _ in range(1 + (level > 0))]
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 3), st.integers(0, 99))
+@settings(max_examples=25, deadline=None)
+def test_projecting_before_upsampling_is_exact(height: int, width: int, doublings: int, seed: int) -> None:
+    features = feature_maps(height, width, doublings, seed)
+    size = (height << doublings, width << doublings)
+    column = materialised(features, size)
+    weight = torch.randn(7, column.shape[1], generator=torch.Generator().manual_seed(seed))
+    naive = torch.einsum("oc,nchw->nohw", weight, column)
+    torch.testing.assert_close(project(features, weight, size), naive, rtol=1e-4, atol=1e-4)
+
+
+@given(st.integers(2, 5), st.integers(2, 5), st.integers(0, 3))
+@settings(max_examples=15, deadline=None)
+def test_sampled_pixels_are_those_of_the_hypercolumn(height: int, width: int, doublings: int) -> None:
+    features = feature_maps(height, width, doublings)
+    size = (height << doublings, width << doublings)
+    rows, columns = torch.randint(size[0], (2, 9)), torch.randint(size[1], (2, 9))
+    full = materialised(features, size)
+    expected = torch.stack([full[n, :, rows[n], columns[n]].T for n in range(2)])
+    torch.testing.assert_close(sample(features, pixel_places(rows, columns, size)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_dense_equals_every_member_alone_on_the_materialised_hypercolumn() -> None:
+    torch.manual_seed(0)
+    features = feature_maps(4, 3, 2)
+    ensemble = Ensemble(sum(f.shape[1] for f in features), 5, members=3, hidden=(8, 6)).eval()
+    ensemble.mean.normal_()
+    ensemble.scale.uniform_(0.5, 2)
+    for bias in ensemble.biases:
+        torch.nn.init.normal_(bias)
+    size = (16, 12)
+    columns = materialised(features, size).permute(0, 2, 3, 1).flatten(0, 2)
+    naive = []
+    for member in range(3):
+        x = (columns - ensemble.mean) / ensemble.scale
+        for layer in range(3):
+            x = (x.relu() if layer else x) @ ensemble.weights[layer][member] + ensemble.biases[layer][member]
+        naive.append(x.view(2, *size, 5).permute(0, 3, 1, 2))
+    with torch.no_grad():
+        torch.testing.assert_close(ensemble.dense(features, size), torch.stack(naive), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ensemble(columns).view(3, 2, *size, 5).permute(0, 1, 4, 2, 3), torch.stack(naive), rtol=1e-4, atol=1e-4)
+
+
+def test_uncertainty_is_zero_when_members_agree_and_one_when_they_split() -> None:
+    task = Segmentation({"classes": ["a", "b"]})
+    sure = torch.tensor([20.0, -20.0]).view(1, 1, 2, 1, 1)
+    assert task.decode(sure.expand(4, -1, -1, -1, -1))[1].item() == pytest.approx(0, abs=1e-4)
+    assert task.decode(torch.cat([sure, -sure]))[1].item() == pytest.approx(1, abs=1e-3)
+    unsure = torch.zeros(4, 1, 2, 1, 1)
+    assert task.decode(unsure)[1].item() == pytest.approx(0, abs=1e-4), "doubt that all members share is no disagreement"
+
+
+def test_image_uncertainty_looks_at_the_worst_tenth() -> None:
+    flat = np.zeros((2, 10, 10), np.float32)
+    flat[1, :1] = 0.5
+    np.testing.assert_allclose(image_uncertainty(flat), [0, 0.5])
+
+
+def test_balanced_drawing_reaches_rare_classes_and_never_the_ignored() -> None:
+    labels = np.zeros((1, 10, 10), np.uint8)
+    labels[0, 0, 0], labels[0, 1] = 1, 255
+    even, balanced = pixel_chances(labels, 0.0)[0], pixel_chances(labels, 1.0)[0]
+    assert even[0] == even[99]
+    assert balanced[0] == pytest.approx(float(balanced.sum() - balanced[0]), rel=1e-5)
+    assert balanced[10:20].sum() == 0
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("world")
+    net = toy_generator(root / "generator")
+    toy_labels(net, root / "labelled")
+    finish(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=60, batch=4)))
+    finish(fit(root / "generator", root / "codes", root / "labeler", FIT))
+    return root
+
+
+def test_a_fitted_labeler_labels_what_its_generator_makes(world: Path, tmp_path: Path) -> None:
+    (world / "labeler").rename(tmp_path / "moved")
+    try:
+        labeler = load_labeler(tmp_path / "moved")
+        ws = labeler.generator.mapping(latents(range(1000, 1008), 16))
+        images, labels, uncertainty = labeler.label(ws)
+    finally:
+        (tmp_path / "moved").rename(world / "labeler")
+    truth = np.stack([open_labelled(world / "labelled").mask(f"photo{index:02d}") for index in range(8)])
+    assert images.dtype == np.uint8
+    assert uncertainty.min() >= 0
+    assert uncertainty.max() <= 1
+    assert (labels == truth).mean() > 0.7, "three classes by brightness: chance is a third"
+
+
+def test_the_same_seed_fits_the_same_labeler(world: Path, tmp_path: Path) -> None:
+    finish(fit(world / "generator", world / "codes", tmp_path / "again", FIT))
+    ours, again = (load_labeler(folder).ensemble.state_dict() for folder in (world / "labeler", tmp_path / "again"))
+    assert all(torch.equal(ours[name], again[name]) for name in ours)
+
+
+def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:
+    finish(fit(world / "generator", world / "codes", tmp_path / "few", FIT.model_copy(update={"first": 4, "steps": 4})))
+    assert read_json(tmp_path / "few" / "report.json")["codes_used"] == 4
+    with pytest.raises(InputError, match="8 photos, not 20"):
+        finish(fit(world / "generator", world / "codes", tmp_path / "many", FIT.model_copy(update={"first": 20})))
+
+
+def test_codes_of_another_generator_are_refused(world: Path, tmp_path: Path) -> None:
+    toy_generator(tmp_path / "other", seed=1)
+    with pytest.raises(MismatchError, match="another generator"):
+        finish(fit(tmp_path / "other", world / "codes", tmp_path / "out", FIT))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_labeler_whose_generator_was_exchanged_is_refused(world: Path, tmp_path: Path) -> None:
+    finish(fit(world / "generator", world / "codes", tmp_path / "labeler", FIT.model_copy(update={"steps": 2})))
+    toy_generator(tmp_path / "labeler" / "generator", seed=1)
+    with pytest.raises(MismatchError, match="run handsoff fit again"):
+        load_labeler(tmp_path / "labeler")
+
+
+def test_what_is_not_a_labeler_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HandsOffError, match="no label generator"):
+        load_labeler(tmp_path)

@@ -1,0 +1,38 @@
+"""A toy world: a tiny random generator and labelled photos that it made itself, so that the right answers are known."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from handsoff.core.images import to_uint8
+from handsoff.core.seeds import latents
+from handsoff.formats.labelled import write_classes, write_sample
+from handsoff.generators.stored import save_generator
+from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+
+CLASSES = ["dark", "middle", "bright"]
+
+
+def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16, 16)) -> StyleGAN2:
+    """An untrained generator of 16 px images, written to `folder`."""
+    torch.manual_seed(seed)
+    base = (4, 4) if resolution[0] == resolution[1] else (4, 3)
+    net = StyleGAN2(StyleGAN2Config(resolution, base, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16), "CC0")
+    with torch.no_grad():
+        for name, parameter in net.named_parameters():
+            if name.endswith("torgb.weight"):
+                parameter.mul_(0.3)  # images inside [-1, 1]
+        net.mapping_network.w_avg.copy_(net.mapping_network(torch.randn(1000, 16)).mean(0))
+    save_generator(net, folder)
+    return net.eval().requires_grad_(requires_grad=False)
+
+
+def toy_labels(net: StyleGAN2, folder: Path, count: int = 8) -> None:
+    """Samples of `net` as labelled photos: the class of a pixel is how bright the image is there."""
+    with torch.no_grad():
+        images = to_uint8(net.synthesize(net.mapping(latents(range(1000, 1000 + count), 16)))[0])
+    levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
+    for index, (image, mask) in enumerate(zip(images, levels, strict=True)):
+        write_sample(folder, f"photo{index:02d}", image, mask)
+    write_classes(folder, CLASSES)
