@@ -26,7 +26,7 @@ from handsoff.tasks import make_task
 
 CLASSES = ["background", "blob", "core"]
 COLOURS = np.array([[60, 90, 60], [200, 60, 60], [60, 60, 220]], np.uint8)
-TINY = EvaluateSettings(first=4, steps=4, seeds=2, batch=4)
+TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
 
 
 def blobs(count: int, seed: int, size: int = 32) -> Samples:
@@ -79,6 +79,7 @@ def report(pack: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) 
     return out
 
 
+@pytest.mark.slow
 def test_metrics_say_what_the_contract_says(report: Path) -> None:
     metrics = read_json(report / "metrics.json")
     assert metrics["task"] == "segmentation"
@@ -93,11 +94,12 @@ def test_metrics_say_what_the_contract_says(report: Path) -> None:
         assert set(metrics["per_class"][arm]["blob"]) == {"mean", "std"}
         sheet = decode_image((report / "predictions" / f"{arm}.png").read_bytes(), arm)
         assert sheet.shape == (3 * 32, 8 * 32, 3)
-    assert (metrics["n_real"], metrics["n_synthetic"], metrics["steps"]) == (4, 12, 4)
+    assert (metrics["n_real"], metrics["n_synthetic"], metrics["steps"]) == (4, 12, 3)
     assert (report / "DONE").is_file()
     assert read_json(report / "report.json")["licence"] == "CC0"
 
 
+@pytest.mark.slow
 def test_what_was_trained_or_chosen_on_is_no_test(report: Path) -> None:
     """Real is 0-3; validation 2-7 loses two of them; the test, all 16, loses both."""
     metrics = read_json(report / "metrics.json")
@@ -118,6 +120,7 @@ def test_no_test_left_is_refused_and_leaves_nothing(pack: Path, dataset: Path, t
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_evaluation_gives_the_same_numbers(report: Path, pack: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TINY.model_copy(update={"validation_part": "2:8"})
     moved = shutil.copytree(pack, tmp_path / "moved")

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from handsoff.core.device import mixed_precision
-from handsoff.downstream.depthwise import quicken
 from handsoff.perception.lite0 import TAP_CHANNELS, Lite0
 
 MIN_SIDE = 128  # longer side, pixels: the trunk loses too much of smaller images
@@ -40,7 +39,6 @@ class Segmenter(nn.Module):
         super().__init__()
         self.trunk = Lite0()
         del self.trunk.head  # the classifier's last convolution
-        quicken(self.trunk)
         self.pyramid = Pyramid(channels, WIDTH)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:

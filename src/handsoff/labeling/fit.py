@@ -18,13 +18,14 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
 from handsoff.core.seeds import step_generator
 from handsoff.formats.labelled import open_labelled
-from handsoff.generators.base import Generator, w_statistics
+from handsoff.generators.base import w_statistics
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.hypercolumn import pixel_places, sample
 from handsoff.labeling.labeler import GENERATOR, save_labeler
+from handsoff.labeling.reader import Reader, make_reader
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -69,13 +70,14 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     net = load_generator(generator)
     lesson = prepare(codes, card, task, settings)
     torch.manual_seed(settings.seed)
-    ensemble = Ensemble(sum(net.feature_channels), task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
-    standardise(ensemble, net, lesson)
+    reader = make_reader(net, perception=settings.perception)
+    ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
+    standardise(ensemble, reader, lesson)
     curve: list[float] = []
-    yield from learn(ensemble, net, lesson, task, settings, curve)
+    yield from learn(ensemble, reader, lesson, task, settings, curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
-    facts = {"task": settings.task, "schema": task.schema, "members": settings.members, "hidden": settings.hidden, "merge": card["merge"]}
+    facts = {"task": settings.task, "schema": task.schema, "members": settings.members, "hidden": settings.hidden, "perception": settings.perception, "merge": card["merge"]}
     save_labeler(out, ensemble, {**facts, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
@@ -97,38 +99,38 @@ def prepare(codes: Path, card: dict[str, Any], task: Task, settings: FitSettings
 
 
 @torch.no_grad()
-def standardise(ensemble: Ensemble, generator: Generator, lesson: Lesson) -> None:
+def standardise(ensemble: Ensemble, reader: Reader, lesson: Lesson) -> None:
     """Mean and deviation of every hypercolumn channel over the training pixels."""
     columns = []
-    height, width = generator.resolution
+    height, width = reader.generator.resolution
     stream = torch.Generator().manual_seed(0)
     for start in range(0, len(lesson.ws), DENSE_BATCH):
         with mixed_precision():
-            features = generator.synthesize(lesson.ws[start : start + DENSE_BATCH])[1]
+            features = reader.read(lesson.ws[start : start + DENSE_BATCH])[1]
         places = torch.randint(height * width, (features[0].shape[0], 200), generator=stream).to(lesson.ws.device)
-        columns.append(sample(features, pixel_places(places // width, places % width, generator.resolution)).float().flatten(0, 1))
+        columns.append(sample(features, pixel_places(places // width, places % width, reader.generator.resolution)).float().flatten(0, 1))
     joined = torch.cat(columns)
     ensemble.mean.copy_(joined.mean(0))
     ensemble.scale.copy_(joined.std(0) + 1e-3)
 
 
-def learn(ensemble: Ensemble, generator: Generator, lesson: Lesson, task: Task, settings: FitSettings, curve: list[float]) -> Work:
+def learn(ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task, settings: FitSettings, curve: list[float]) -> Work:
     """Adam with one cycle; every member ends with its weights of the step that was best on its held-out photos."""
     optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, settings.steps)
     chances = pixel_chances(lesson.labels, settings.balance)
-    spread = torch.linalg.pinv(w_statistics(generator)[1].double()).float() * settings.jitter
+    spread = torch.linalg.pinv(w_statistics(reader.generator)[1].double()).float() * settings.jitter
     best = torch.full((settings.members,), float("inf"), device=lesson.ws.device)
     kept = {name: value.detach().clone() for name, value in ensemble.named_parameters()}
     every = max(1, settings.steps // CHECKS)
     for step in range(settings.steps):
-        loss = fit_step(ensemble, generator, lesson, task, settings, chances, spread, step)
+        loss = fit_step(ensemble, reader, lesson, task, settings, chances, spread, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            held = held_out_loss(ensemble, generator, lesson, task)
+            held = held_out_loss(ensemble, reader, lesson, task)
             better = held < best
             best = torch.where(better, held, best)
             for name, value in ensemble.named_parameters():
@@ -153,7 +155,7 @@ def pixel_chances(labels: UInt8[np.ndarray, "n h w"], balance: float) -> Float[T
 
 
 def fit_step(
-    ensemble: Ensemble, generator: Generator, lesson: Lesson, task: Task, settings: FitSettings,
+    ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task, settings: FitSettings,
     chances: Float[Tensor, "n p"], spread: Float[Tensor, "d d"], step: int,
 ) -> Float[Tensor, ""]:  # fmt: skip
     """The loss of one step: a few thousand pixels of a few codes, each member without its held-out photos."""
@@ -162,14 +164,14 @@ def fit_step(
     device = lesson.ws.device
     chosen = torch.randint(len(lesson.ws), (settings.images,), generator=stream)
     places = torch.multinomial(chances[chosen], settings.pixels, replacement=True, generator=stream)
-    width = generator.resolution[1]
+    width = reader.generator.resolution[1]
     rows, columns = (places // width).to(device), (places % width).to(device)
     chosen = chosen.to(device)
     with torch.no_grad(), mixed_precision():
         ws = lesson.ws[chosen]
         if settings.jitter:
             ws = ws + torch.randn_like(ws) @ spread
-        hypercolumns = sample(generator.synthesize(ws)[1], pixel_places(rows, columns, generator.resolution)).flatten(0, 1)
+        hypercolumns = sample(reader.read(ws)[1], pixel_places(rows, columns, reader.generator.resolution)).flatten(0, 1)
     ensemble.train()
     with mixed_precision():
         logits = ensemble(hypercolumns)
@@ -182,14 +184,14 @@ def fit_step(
 
 
 @torch.no_grad()
-def held_out_loss(ensemble: Ensemble, generator: Generator, lesson: Lesson, task: Task) -> Float[Tensor, " e"]:
+def held_out_loss(ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task) -> Float[Tensor, " e"]:
     """Each member's mean loss over the photos it may not train on (all photos where there are none)."""
     ensemble.eval()
     total = torch.zeros(ensemble.members, len(lesson.ws), device=lesson.ws.device)
     for start in range(0, len(lesson.ws), DENSE_BATCH):
         batch = slice(start, start + DENSE_BATCH)
         with mixed_precision():
-            members = ensemble.dense(generator.synthesize(lesson.ws[batch])[1], generator.resolution)
+            members = ensemble.dense(reader.read(lesson.ws[batch])[1], reader.generator.resolution)
         total[:, batch] = torch.stack([task.loss(member, lesson.target[batch]).flatten(1).mean(1) for member in members])
     weight = torch.where(lesson.held_out.any(1, keepdim=True), lesson.held_out, torch.ones_like(lesson.held_out)).float()
     return (total * weight).sum(1) / weight.sum(1)

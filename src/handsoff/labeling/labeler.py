@@ -16,6 +16,7 @@ from handsoff.core.images import Frame, to_uint8
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
+from handsoff.labeling.reader import Reader, make_reader
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -26,10 +27,14 @@ WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
 class Labeler:
     """Labels whatever its generator makes."""
 
-    generator: Generator
+    reader: Reader
     ensemble: Ensemble
     task: Task
     card: dict[str, Any]
+
+    @property
+    def generator(self) -> Generator:
+        return self.reader.generator
 
     @property
     def size(self) -> Frame:
@@ -40,7 +45,7 @@ class Labeler:
     def label(self, ws: Float[Tensor, "n l d"]) -> tuple[UInt8[np.ndarray, "n h w 3"], UInt8[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]]:
         """Image, label and uncertainty per pixel in [0, 1] of codes [N, num_ws, w_dim]."""
         with mixed_precision():
-            image, features = self.generator.synthesize(ws)
+            image, features = self.reader.read(ws)
             members = self.ensemble.dense(features, self.size)
         label, uncertainty = self.task.decode(members)
         return to_uint8(image), label, uncertainty.float().cpu().numpy()
@@ -68,13 +73,14 @@ def load_labeler(folder: Path | str) -> Labeler:
         raise MismatchError(f"{folder} was fitted to generator {card['generator'][:12]}, but {folder / GENERATOR} is {found[:12]}: run handsoff fit again.")
     generator = load_generator(folder / GENERATOR)
     task = make_task(card["task"], card["schema"])
-    ensemble = Ensemble(sum(generator.feature_channels), task.channels, card["members"], tuple(card["hidden"]))
+    reader = make_reader(generator, perception=card["perception"])
+    ensemble = Ensemble(reader.channels, task.channels, card["members"], tuple(card["hidden"]))
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
         raise MismatchError(f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again.") from None
     device = next(iter(generator.parameters())).device
-    return Labeler(generator, ensemble.eval().requires_grad_(requires_grad=False).to(device), task, card)
+    return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), task, card)
 
 
 def image_uncertainty(uncertainty: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:

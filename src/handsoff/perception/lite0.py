@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from handsoff.core.device import best_device, fast_dtype
+from handsoff.perception.depthwise import depthwise
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -38,12 +39,13 @@ class SameConv(nn.Conv2d):
     """A convolution padded as TensorFlow pads, which the weights were trained with: the odd pixel goes right and below."""
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        pads = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]]
-        x = F.pad(x, (pads[1] // 2, pads[1] - pads[1] // 2, pads[0] // 2, pads[0] - pads[0] // 2))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, 1, self.groups)
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], self.kernel_size[0] // 2
+        if stride > 1:
+            pads = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]]
+            x, padding = F.pad(x, (pads[1] // 2, pads[1] - pads[1] // 2, pads[0] // 2, pads[0] - pads[0] // 2)), 0
+        if self.groups == 1:
+            return F.conv2d(x, self.weight, self.bias, stride, padding)
+        return depthwise(x, self.weight, self.bias, stride, padding)
 
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:

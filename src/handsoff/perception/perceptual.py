@@ -22,11 +22,15 @@ class Perceptual:
         scale = LOOK_SIZE / max(frame)
         self.size = (round(frame[0] * scale), round(frame[1] * scale)) if scale > 1 else frame
 
-    def features(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """The taps of images in [-1, 1]."""
+    def taps(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        """All five taps (/2 … /32) of images in [-1, 1]."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
-        return self.net(images)[1:]
+        return self.net(images)
+
+    def features(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
+        """The taps that are compared: /4 … /32."""
+        return self.taps(images)[1:]
 
     def distance(self, images: Float[Tensor, "n 3 h w"], target: list[Tensor]) -> Float[Tensor, " n"]:
         """Distance of each image to the features of its target."""

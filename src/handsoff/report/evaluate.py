@@ -34,7 +34,8 @@ def evaluate(real: Path, synthetic: Path, test: Path, out: Path, settings: Evalu
     """Train on `real`, on `synthetic` and on both; `out` then holds metrics.json, runs, predictions and the report page.
 
     Real, validation and test data may be one pack: `settings` cuts it into parts, and a test image that is also a
-    training or validation image is left out and counted. Finished runs survive an interruption.
+    training or validation image is left out and counted. Finished runs survive an interruption. Images smaller than
+    the dataset's resolution are enlarged.
 
     Raises:
         InputError: `synthetic` is no finished dataset, or a part of the data is empty.
@@ -66,8 +67,7 @@ def open_packs(real: Path, synthetic: Path, test: Path, validation: Path | None,
     generated = open_labelled(synthetic)
 
     def opened(path: Path, start: int, stop: int | None) -> Labelled:
-        pack = open_labelled(path)
-        return with_classes_of(pack.part(start, len(pack.names) if stop is None else stop), generated.classes, manifest.get("merge"))
+        return with_classes_of(open_labelled(path).part(start, stop), generated.classes, manifest.get("merge"))
 
     chosen = None
     if validation is not None or settings.validation_part is not None:

@@ -227,7 +227,8 @@ def settings(report: Path, dataset: Path) -> list[tuple[str, str, list[tuple[str
     found = []
     for folder in (dataset, report):
         plan = {**optional_json(folder / "job.json", {}), **optional_json(folder / "report.json", {})}
+        spent = plan.get("seconds") or sum(read_json(run).get("seconds", 0) for run in folder.glob("runs/*.json"))
         if plan.get("settings"):
-            seconds = f"{plan['seconds']:,.0f} s" if "seconds" in plan else ""
-            found.append((str(plan.get("verb", folder.name)), seconds, [(name, json.dumps(value)) for name, value in plan["settings"].items()]))
+            entries = [(name, json.dumps(value)) for name, value in plan["settings"].items()]
+            found.append((str(plan.get("verb", folder.name)), f"{spent:,.0f} s" if spent else "", entries))
     return found

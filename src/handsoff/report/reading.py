@@ -95,8 +95,9 @@ def main_metric(found: dict[str, dict[str, Score]]) -> str:
 def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
     """The headline: did the better of the two arms with synthetic data beat the real labels alone."""
     metric = main_metric(found)
-    others = {arm: found[arm][metric] for arm in ("real_plus_synthetic", "synthetic_only") if metric in found.get(arm, {})}
-    real = found.get("real_only", {}).get(metric)
+    measured = {arm: entry[metric] for arm, entry in found.items() if metric in entry and math.isfinite(entry[metric].mean)}
+    others = {arm: measured[arm] for arm in ("real_plus_synthetic", "synthetic_only") if arm in measured}
+    real = measured.get("real_only")
     if real is None or not others:
         return "The three arms were not all measured, so nothing can be said about the gain.", "even"
     best = max(others, key=lambda arm: difference(others[arm], real, metric).gain)

@@ -1,8 +1,11 @@
 """Progress and results in the terminal, or as plain lines where there is none."""
 
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterable
+from types import FrameType
 from typing import Any
 
 from rich import progress as bars
@@ -25,9 +28,30 @@ def say(text: str, where: Console = console) -> None:
 def drain(work: Work) -> None:
     """Do the work to its end, showing how far it is."""
     try:
-        (draw_bars if console.is_terminal else print_lines)(work)
+        (draw_bars if console.is_terminal else print_lines)(until_stopped(work))
     finally:
-        getattr(work, "close", lambda: None)()  # a generator interrupted from outside tidies up now, not some day
+        getattr(work, "close", lambda: None)()  # what was interrupted tidies up now, not some day
+
+
+def until_stopped(work: Work) -> Work:
+    """The same work, ended by Ctrl-C between two steps instead of within one; a second Ctrl-C ends it at once."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    listens = signal.getsignal(signal.SIGINT) is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if listens:
+        signal.signal(signal.SIGINT, ask)
+    try:
+        for now in work:
+            yield now
+            if asked:
+                raise KeyboardInterrupt
+    finally:
+        if listens:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def draw_bars(work: Work) -> None:

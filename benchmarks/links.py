@@ -1,0 +1,160 @@
+"""Measure every link of a finished recipe on its own: where is quality lost?
+
+    python benchmarks/links.py RUN [--photos 50] [--name faces]
+
+RUN is the output folder of `handsoff run`. Photos of the validation part (never the test part) are inverted with the
+run's own encoder; the label generator is asked for their masks. Prints a table per link and writes
+benchmarks/results/NAME.json with the machine, the versions, the settings and the seconds of each step.
+"""
+
+import argparse
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from handsoff.core.device import keep_freed_memory
+from handsoff.core.files import read_json, read_tensors, write_json
+from handsoff.core.images import to_float
+from handsoff.formats.labelled import Labelled, open_labelled
+from handsoff.formats.photos import load_photos, map_photos, open_source
+from handsoff.generators.stored import load_generator
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import finish
+from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.perception.distance import distances, pooled_features
+from handsoff.perception.lite0 import frozen_lite0
+
+IMAGES = 2_000  # on each side of the distances
+BATCH = 16
+RESULTS = Path(__file__).parent / "results"
+
+
+def held_out_codes(run: Path, recipe: dict[str, Any], photos: int) -> Path:
+    """Codes of photos that no label generator was fitted to, by the run's encoder and settings."""
+    out = run / "links" / "codes"
+    settings = InvertSettings(**read_json(run / "codes" / "report.json")["settings"])
+    encoder = str(run / "codes") if settings.encoder_steps else None
+    skip = max(recipe["budgets"])
+    finish(invert(run / "generator", Path(recipe["labelled"]), out, settings.model_copy(update={"skip": skip, "first": photos, "variants": 1, "encoder": encoder})))
+    return out
+
+
+def reconstruction(codes: Path) -> dict[str, float]:
+    """How well photos are rebuilt: means over the photos as they are (no variants)."""
+    card = read_json(codes / "codes.json")
+    own = [index for index, name in enumerate(card["names"]) if name == card["photo"][index]]
+    return {name: float(np.mean([card[name][index] for index in own])) for name in ("pixel", "perceptual", "prior")}
+
+
+def label_quality(labeler: Labeler, codes: Path, count: int | None = None) -> dict[str, Any]:
+    """Scores of the label generator on inverted photos against their human masks."""
+    card, labels = read_json(codes / "codes.json"), open_labelled(codes / "labels")
+    ws = read_tensors(codes / "codes.safetensors")["ws"]
+    rows = [index for index, name in enumerate(card["names"]) if name == card["photo"][index]][:count]
+    pairs = []
+    for start in range(0, len(rows), BATCH):
+        batch = rows[start : start + BATCH]
+        pairs.append((labeler.label(ws[batch])[1], np.stack([labels.mask(card["names"][row]) for row in batch])))
+    return labeler.task.score(pairs)
+
+
+def features_of(images: np.ndarray) -> torch.Tensor:
+    net = frozen_lite0()
+    scale = 128 / max(images.shape[1:3])
+    size = (round(images.shape[1] * scale), round(images.shape[2] * scale))
+    return pooled_features(net, (to_float(images[start : start + 50]) for start in range(0, len(images), 50)), size)
+
+
+def spread(features: torch.Tensor) -> float:
+    """Diversity: the mean squared distance of features to their mean."""
+    return float((features - features.mean(0)).square().sum(1).mean())
+
+
+def dataset_links(run: Path, budget: int, real: torch.Tensor, labelled: Labelled) -> dict[str, Any]:
+    """Distance and diversity of what was kept, and how often each class occurs beside the labelled photos."""
+    data = open_labelled(run / str(budget) / "dataset")
+    images, masks = data.part(0, IMAGES).load(load_generator(run / "generator").resolution)
+    features = features_of(images)
+    truth = labelled.part(0, budget).load((images.shape[1], images.shape[2]))[1]
+
+    def shares(values: np.ndarray) -> dict[str, float]:
+        return {name: round(float((values == index).mean()), 5) for index, name in enumerate(data.classes)}
+
+    return {
+        "distance_to_photos": distances(real, features),
+        "diversity": {"kept": spread(features), "photos": spread(real)},
+        "class_share": {"labelled": shares(truth), "generated": shares(masks)},
+    }
+
+
+def measure(run: Path, photos: int) -> dict[str, Any]:
+    report = read_json(run / "report.json")
+    recipe = report["recipe"]
+    generator = load_generator(run / "generator")
+    codes = held_out_codes(run, recipe, photos)
+    labelled = open_labelled(run / "codes" / "labels")
+    cache = run / "links" / "photos.u8"
+    finish(load_photos(open_source(Path(recipe["images"])), generator.resolution, cache))
+    pool = map_photos(cache, generator.resolution)
+    chosen = np.sort(np.random.default_rng(1).permutation(len(pool))[:IMAGES])
+    real = features_of(np.asarray(pool[chosen]))
+    links: dict[str, Any] = {
+        "generator": read_json(run / "generator" / "report.json"),
+        "reconstruction": {"labelled": reconstruction(run / "codes"), "held_out": reconstruction(codes)},
+        "budgets": {},
+    }
+    for budget in recipe["budgets"]:
+        labeler = load_labeler(run / str(budget) / "labeler")
+        links["budgets"][str(budget)] = {
+            "labels_on_training_photos": label_quality(labeler, run / "codes", budget),
+            "labels_on_held_out_photos": label_quality(labeler, codes),
+            **dataset_links(run, budget, real, labelled),
+            "arms": read_json(run / str(budget) / "report" / "metrics.json"),
+        }
+    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
+    versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
+    return {"machine": machine, "versions": versions, "recipe": recipe, "seconds": report["steps"], "links": links}
+
+
+def show(result: dict[str, Any]) -> None:
+    console = Console()
+    rebuilt = result["links"]["reconstruction"]
+    table = Table("photos", "pixel MSE", "perceptual", "prior", title="Reconstruction")
+    for name, values in rebuilt.items():
+        table.add_row(name, *(f"{values[key]:.4f}" for key in ("pixel", "perceptual", "prior")))
+    console.print(table)
+    for budget, link in result["links"]["budgets"].items():
+        table = Table("", "mIoU", *link["labels_on_held_out_photos"]["per_class"], title=f"Labels, {budget} photos")
+        for name in ("labels_on_training_photos", "labels_on_held_out_photos"):
+            scores = link[name]
+            table.add_row(name, f"{scores['metrics']['miou']:.3f}", *(f"{scores['per_class'].get(key, float('nan')):.3f}" for key in link["labels_on_held_out_photos"]["per_class"]))
+        for arm, scores in link["arms"]["arms"].items():
+            classes = link["arms"]["per_class"][arm]
+            table.add_row(arm, f"{scores['miou']['mean']:.3f} ± {scores['miou']['std']:.3f}", *(f"{value['mean']:.3f}" for value in classes.values()))
+        console.print(table)
+        console.print(f"kept images: {link['distance_to_photos']}, diversity {link['diversity']}, class shares {link['class_share']}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="output folder of handsoff run")
+    parser.add_argument("--photos", type=int, default=50, help="held-out photos to invert")
+    parser.add_argument("--name", default="links", help="results go to benchmarks/results/NAME.json")
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    result = measure(arguments.run, arguments.photos)
+    show(result)
+    write_json(RESULTS / f"{arguments.name}.json", json.loads(json.dumps(result)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Write the tables of README.md from benchmarks/results/*.json: no number there is typed by hand.
+
+    python benchmarks/tables.py [--check]
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+ARMS = {"real_only": "real only", "synthetic_only": "synthetic only", "real_plus_synthetic": "real + synthetic"}
+
+
+def faces(result: dict[str, Any]) -> str:
+    """The faces recipe: what each arm reached, and what each step took."""
+    machine, links = result["machine"], result["links"]
+    generator = links["generator"]
+    first = next(iter(links["budgets"].values()))["arms"]
+    resolution = result["recipe"]["train"]["resolution"]
+    lines = [
+        f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled face photos at {resolution} px, "
+        f"a generator of {generator['parameters'] / 1e6:.1f} M parameters, {first['n_synthetic']:,} generated images, "
+        f"{first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. mIoU over 8 classes:",
+        "",
+        "| labels | " + " | ".join(ARMS.values()) + " | label generator on held-out photos |",
+        "|---|---|---|---|---|",
+    ]
+    for budget, link in links["budgets"].items():
+        arms = link["arms"]["arms"]
+        cells = [f"{arms[arm]['miou']['mean']:.3f} ± {arms[arm]['miou']['std']:.3f}" for arm in ARMS]
+        lines.append(f"| {budget} | " + " | ".join(cells) + f" | {link['labels_on_held_out_photos']['metrics']['miou']:.3f} |")
+    lines += ["", "| step | minutes |", "|---|---|"]
+    lines += [f"| {name} | {seconds / 60:.1f} |" for name, seconds in result["seconds"].items() if seconds is not None]
+    return "\n".join(lines)
+
+
+TABLES = {"faces": faces}
+
+
+def main() -> int:
+    readme = ROOT / "README.md"
+    text = before = readme.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        source = ROOT / "benchmarks" / "results" / f"{name}.json"
+        if source.is_file():
+            body = table(json.loads(source.read_text(encoding="utf-8")))
+            text = re.sub(f"(<!-- {name}:begin -->).*(<!-- {name}:end -->)", lambda found, body=body: f"{found[1]}\n{body}\n{found[2]}", text, flags=re.DOTALL)
+    if "--check" in sys.argv:
+        return int(text != before)
+    readme.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

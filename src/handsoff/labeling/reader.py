@@ -1,0 +1,35 @@
+"""What the label generator reads: the generator's features and, beside them, pretrained features of the image it made."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from handsoff.generators.base import Generator
+from handsoff.perception.lite0 import TAP_CHANNELS, frozen_lite0
+from handsoff.perception.perceptual import Perceptual
+
+
+@dataclass(frozen=True)
+class Reader:
+    """ws → image and hypercolumn blocks. The paper's form has no `perception`."""
+
+    generator: Generator
+    perception: Perceptual | None
+
+    @property
+    def channels(self) -> int:
+        """Length of the hypercolumn."""
+        return sum(self.generator.feature_channels) + (sum(TAP_CHANNELS) if self.perception else 0)
+
+    def read(self, ws: Float[Tensor, "n l d"]) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
+        """Image in about [-1, 1] and the blocks, coarse to fine, each at its native size."""
+        image, features = self.generator.synthesize(ws)
+        if self.perception is None:
+            return image, features
+        joined = [*features, *self.perception.taps(image.clamp(-1, 1))]
+        return image, sorted(joined, key=lambda block: block.shape[-2] * block.shape[-1])
+
+
+def make_reader(generator: Generator, *, perception: bool) -> Reader:
+    return Reader(generator, Perceptual(frozen_lite0(), generator.resolution) if perception else None)
