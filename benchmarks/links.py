@@ -44,7 +44,8 @@ def held_out_codes(run: Path, recipe: dict[str, Any], photos: int) -> Path:
     settings = InvertSettings(**read_json(run / "codes" / "report.json")["settings"])
     encoder = str(run / "codes") if settings.encoder_steps else None
     skip = max(recipe["budgets"])
-    finish(invert(run / "generator", Path(recipe["labelled"]), out, settings.model_copy(update={"skip": skip, "first": photos, "variants": 1, "encoder": encoder})))
+    settings = settings.model_copy(update={"skip": skip, "first": photos, "variants": 1, "encoder": encoder})
+    finish(invert(run / "generator", Path(recipe["labelled"]), out, settings))
     return out
 
 
@@ -120,7 +121,7 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
             **dataset_links(run, budget, real, labelled),
             "arms": read_json(run / str(budget) / "report" / "metrics.json"),
         }
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
     return {"machine": machine, "versions": versions, "recipe": recipe, "seconds": report["steps"], "links": links}
 
@@ -133,10 +134,11 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(name, *(f"{values[key]:.4f}" for key in ("pixel", "perceptual", "prior")))
     console.print(table)
     for budget, link in result["links"]["budgets"].items():
-        table = Table("", "mIoU", *link["labels_on_held_out_photos"]["per_class"], title=f"Labels, {budget} photos")
+        names = list(link["labels_on_held_out_photos"]["per_class"])
+        table = Table("", "mIoU", *names, title=f"Labels, {budget} photos")
         for name in ("labels_on_training_photos", "labels_on_held_out_photos"):
             scores = link[name]
-            table.add_row(name, f"{scores['metrics']['miou']:.3f}", *(f"{scores['per_class'].get(key, float('nan')):.3f}" for key in link["labels_on_held_out_photos"]["per_class"]))
+            table.add_row(name, f"{scores['metrics']['miou']:.3f}", *(f"{scores['per_class'].get(key, float('nan')):.3f}" for key in names))
         for arm, scores in link["arms"]["arms"].items():
             classes = link["arms"]["per_class"][arm]
             table.add_row(arm, f"{scores['miou']['mean']:.3f} ± {scores['miou']['std']:.3f}", *(f"{value['mean']:.3f}" for value in classes.values()))

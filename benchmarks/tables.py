@@ -1,6 +1,6 @@
 """Write the tables of README.md from benchmarks/results/*.json: no number there is typed by hand.
 
-    python benchmarks/tables.py [--check]
+python benchmarks/tables.py [--check]
 """
 
 import json
@@ -19,10 +19,13 @@ def faces(result: dict[str, Any]) -> str:
     generator = links["generator"]
     first = next(iter(links["budgets"].values()))["arms"]
     resolution = result["recipe"]["train"]["resolution"]
-    lines = [
+    said = (
         f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled face photos at {resolution} px, "
         f"a generator of {generator['parameters'] / 1e6:.1f} M parameters, {first['n_synthetic']:,} generated images, "
-        f"{first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. mIoU over 8 classes:",
+        f"{first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. mIoU over 8 classes:"
+    )
+    lines = [
+        said,
         "",
         "| labels | " + " | ".join(ARMS.values()) + " | label generator on held-out photos |",
         "|---|---|---|---|---|",

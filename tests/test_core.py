@@ -1,6 +1,7 @@
 import errno
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +29,23 @@ def test_annotations_are_checked_in_tests() -> None:
 # files
 
 
-def failing_write(number: int, after: int = 0) -> type[io.FileIO]:
+def opener_that_fails(number: int) -> Callable[[Path, str], io.FileIO]:
     class Full(io.FileIO):
         def write(self, data: bytes) -> int:  # type: ignore[override]
-            super().write(data[:after])
+            super().write(data[:3])
             raise OSError(number, os.strerror(number))
 
-    return Full
+    def opened(path: Path, mode: str) -> io.FileIO:
+        return Full(path, mode)
+
+    return opened
 
 
 @pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "disk is full"), (errno.EACCES, "Permission denied")])
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
-) -> None:
+def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str) -> None:
     target = tmp_path / "a.json"
     files.write_json(target, {"old": 1})
-    monkeypatch.setattr(Path, "open", lambda path, mode: failing_write(number, after=3)(path, mode))
+    monkeypatch.setattr(Path, "open", opener_that_fails(number))
     with pytest.raises(HandsOffError, match=said):
         files.write_json(target, {"new": 2})
     monkeypatch.undo()
@@ -94,7 +96,7 @@ def test_missing_and_broken_files_are_said_in_one_sentence(tmp_path: Path, read:
     with pytest.raises(InputError, match="missing"):
         read(tmp_path / "none")
     (tmp_path / "broken").write_bytes(b"\xff\xfe not what it says")
-    with pytest.raises(InputError, match="not a? ?valid"):
+    with pytest.raises(InputError, match=r"is not (a )?valid"):
         read(tmp_path / "broken")
 
 

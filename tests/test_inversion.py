@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from toy import CLASSES, toy_generator, toy_labels
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, read_tensors
@@ -17,6 +16,7 @@ from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
 from handsoff.jobs.progress import finish
+from toy import CLASSES, toy_generator, toy_labels
 
 QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
 

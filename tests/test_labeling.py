@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy import toy_generator, toy_labels
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json
@@ -22,6 +21,7 @@ from handsoff.labeling.hypercolumn import materialised, pixel_places, project, s
 from handsoff.labeling.labeler import image_uncertainty, load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
+from toy import toy_generator, toy_labels
 
 FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0)
 

@@ -48,7 +48,7 @@ def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
         (DATA + "validation = 0", "validation = 0 cannot be"),
         (DATA + "budgets = []", r"budgets = \[\] cannot be"),
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
-        (DATA + '[classes]\neye = "left_eye"', "classes = left_eye cannot be: input should be a valid list"),
+        (DATA + '[classes]\neye = ["left_eye"]', "cannot be: input should be a valid string"),
         (DATA + "[invert]\nfirst = 3", r"\[invert\] first follows from budgets"),
         (DATA + '[evaluate]\ntest_part = "3:"', r"\[evaluate\] test_part follows from test"),
         (DATA + 'method = "magic"', "Unknown method 'magic': choose one of handsoff, handsoff-paper"),
@@ -94,7 +94,7 @@ def test_every_budget_is_tested_on_the_same_samples(tmp_path: Path) -> None:
 
 
 def test_classes_become_a_merge_table_in_their_order(tmp_path: Path) -> None:
-    recipe = load_recipe(write(tmp_path, DATA + '[classes]\nrest = ["background", "hat"]\neye = ["left_eye", "right_eye"]'))
+    recipe = load_recipe(write(tmp_path, DATA + '[classes]\n"background,hat" = "rest"\n"left_eye,right_eye" = "eye"'))
     assert list((recipe.for_invert().merge or {}).items()) == [("background,hat", "rest"), ("left_eye,right_eye", "eye")]
 
 
@@ -201,7 +201,7 @@ def test_other_data_needs_another_folder(folder: Path, begin: Callable[..., Any]
     [
         ("budget = 10", "holds 12 labelled samples, too few for 10 labels, 2 for validation and at least one for the test"),
         ("budget = 3", "too small: use at least 4"),
-        ('budget = 4\n[classes]\nface = ["skin"]', "the class 'skin'"),
+        ('budget = 4\n[classes]\nskin = "face"', "the class 'skin'"),
         ('budget = 4\n[fit]\ntask = "smell"', "Unknown task 'smell'"),
         ('budget = 4\ntest = "nowhere"', "nowhere does not exist"),
     ],

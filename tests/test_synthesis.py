@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toy import CLASSES, toy_generator, toy_labels
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
@@ -20,6 +19,7 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis import generate as module
 from handsoff.synthesis.generate import generate, select
 from handsoff.synthesis.settings import GenerateSettings
+from toy import CLASSES, toy_generator, toy_labels
 
 
 @pytest.fixture(scope="module")

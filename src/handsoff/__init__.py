@@ -11,7 +11,7 @@ __all__ = ["load_generator", "load_labeler"]
 __version__ = version("handsoff-labels")
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562: torch is loaded when first needed
+def __getattr__(name: str) -> Any:  # PEP 562: torch is loaded when first needed
     if name == "load_generator":
         from handsoff.generators.stored import load_generator as found  # noqa: PLC0415  # lazily, see above
     elif name == "load_labeler":

@@ -121,7 +121,7 @@ def check(recipe: Recipe) -> None:
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))
-    pack = open_labelled(recipe.labelled, recipe.merge)
+    pack = open_labelled(recipe.labelled, recipe.classes)
     make_task(recipe.fit.task, {"classes": list(pack.classes)})
     if recipe.test is not None:
         open_labelled(recipe.test)

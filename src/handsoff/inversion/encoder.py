@@ -20,6 +20,7 @@ from handsoff.perception.lite0 import TAP_CHANNELS, Lite0
 from handsoff.perception.perceptual import LOOK_SIZE, Perceptual
 
 ENCODER, CHECKPOINT_STEPS = "encoder.safetensors", 100
+Photos = UInt8[np.ndarray, "n h w 3"]
 GRID = 4  # places per side that the encoder reads the features at
 
 
@@ -68,7 +69,8 @@ class Encoder(nn.Module):
 
 
 def new_encoder(generator: Generator) -> Encoder:
-    return Encoder(generator.num_ws, generator.w_dim, generator.resolution).to(best_device(), memory_format=torch.channels_last)
+    encoder = Encoder(generator.num_ws, generator.w_dim, generator.resolution).to(best_device())
+    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
 
 
 def load_encoder(generator: Generator, folder: Path) -> Encoder:
@@ -79,7 +81,7 @@ def load_encoder(generator: Generator, folder: Path) -> Encoder:
 
 
 def train_encoder(
-    generator: Generator, photos: UInt8[np.ndarray, "n h w 3"] | None, perceptual: Perceptual, out: Path, settings: InvertSettings
+    generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings
 ) -> Work:
     """Train and write `encoder.safetensors`; continues from `encoder.part.safetensors` when interrupted.
 
@@ -104,13 +106,14 @@ def train_encoder(
         if (step + 1) % CHECKPOINT_STEPS == 0:
             keep(encoder, optimizer, step + 1, partial)
         if step % 5 == 0:
-            yield Progress("training the encoder", step + 1, settings.encoder_steps, ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in loss.items()))
+            note = ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in loss.items())
+            yield Progress("training the encoder", step + 1, settings.encoder_steps, note)
     write_tensors(out / ENCODER, encoder.state_dict())
     partial.unlink(missing_ok=True)
 
 
 def encoder_loss(
-    encoder: Encoder, generator: Generator, photos: UInt8[np.ndarray, "n h w 3"] | None, perceptual: Perceptual, space: CodeSpace, settings: InvertSettings, step: int
+    encoder: Encoder, generator: Generator, photos: Photos | None, perceptual: Perceptual, space: CodeSpace, settings: InvertSettings, step: int
 ) -> dict[str, Tensor]:
     """The terms of one step: half of the batch are samples, half photos (all samples where there are no photos)."""
     stream = step_generator(settings.seed, step, 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from handsoff.formats.labelled import Labelled, open_labelled, write_classes, wr
 from handsoff.formats.photos import load_photos, map_photos, open_source
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator
-from handsoff.inversion.encoder import CodeSpace, code_space, load_encoder, train_encoder
+from handsoff.inversion.encoder import ENCODER, CodeSpace, code_space, load_encoder, train_encoder
 from handsoff.inversion.refine import Inversion, refine
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
@@ -27,6 +28,8 @@ from handsoff.perception.perceptual import Perceptual
 
 CODES, CARD, CONTACT = "codes.safetensors", "codes.json", "contact.png"
 MIN_LABELLED = 4
+TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
+Masks = UInt8[np.ndarray, "n h w"]
 SHOWN = 12  # photos on the contact sheet
 
 
@@ -61,10 +64,11 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
             yield Progress("refining", done, total, f"MSE {float(part['pixel'].mean()):.4f}, perceptual {float(part['perceptual'].mean()):.3f}")
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     write_results(out, data, views, joined, net)
-    job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **{f"mean_{name}": float(joined[name].mean()) for name in ("pixel", "perceptual", "prior")})
+    means = {f"mean_{name}": float(joined[name].mean()) for name in TERMS}
+    job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **means)
 
 
-def make_views(images: Float[Tensor, "n 3 h w"], masks: UInt8[np.ndarray, "n h w"], settings: InvertSettings) -> Iterator[tuple[Tensor, UInt8[np.ndarray, "n h w"]]]:
+def make_views(images: Float[Tensor, "n 3 h w"], masks: Masks, settings: InvertSettings) -> Iterator[tuple[Tensor, Masks]]:
     """The photos as they are, then `variants - 1` moved copies of all of them."""
     yield images, masks
     for variant in range(1, settings.variants):
@@ -73,15 +77,19 @@ def make_views(images: Float[Tensor, "n 3 h w"], masks: UInt8[np.ndarray, "n h w
 
 def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:
     """Train the encoder, with the generator's own training photos where they can still be read."""
+    if (out / ENCODER).is_file():
+        return
     photos = None
-    path = Path(settings.photos or read_json(folder / "job.json")["inputs"]["images"]["path"]) if settings.photos or (folder / "job.json").is_file() else None
+    path = None if settings.photos is None else Path(settings.photos)
+    if path is None and (folder / "job.json").is_file():
+        path = Path(read_json(folder / "job.json")["inputs"]["images"]["path"])
     frame: Frame = generator.resolution
     if path is not None and path.exists():
-        cache = folder / "photos.u8" if settings.photos is None and (folder / "photos.u8").is_file() else out / "photos.u8"
+        cache = out / "photos.u8"
         yield from load_photos(open_source(path), frame, cache)
         photos = map_photos(cache, frame)
     else:
-        yield Progress("training the encoder", 0, 1, f"{path} is gone: using the generator's samples only")
+        yield Progress("training the encoder", 0, 1, f"{path or 'the training photos'} cannot be found: using the generator's samples only")
     yield from train_encoder(generator, photos, perceptual, out, settings)
     (out / "photos.u8").unlink(missing_ok=True)
 
@@ -111,7 +119,7 @@ def first_codes(generator: Generator, images: Tensor, out: Path, settings: Inver
     return codes
 
 
-def write_results(out: Path, data: Labelled, views: list[tuple[Tensor, UInt8[np.ndarray, "n h w"]]], found: dict[str, Tensor], generator: Generator) -> None:
+def write_results(out: Path, data: Labelled, views: list[tuple[Tensor, Masks]], found: dict[str, Tensor], generator: Generator) -> None:
     """Codes, errors, labels (one per code) and the contact sheet."""
     names = [name if variant == 0 else f"{name}~{variant}" for variant in range(len(views)) for name in data.names]
     images = np.concatenate([to_uint8(view) for view, _ in views])
@@ -124,6 +132,7 @@ def write_results(out: Path, data: Labelled, views: list[tuple[Tensor, UInt8[np.
     trio = np.stack([images, to_uint8(found["rebuilt"]), error_images], 1)[:SHOWN]
     write_bytes(out / CONTACT, png(tile(trio.reshape(-1, *trio.shape[2:]), 6)))
     write_tensors(out / CODES, {"ws": found["ws"], "error": found["error"].half()})
-    card = {"names": names, "photo": [name.split("~")[0] for name in names], "merge": data.merge, "classes": list(data.classes), "num_ws": generator.num_ws}
-    card |= {name: [round(float(value), 5) for value in found[name]] for name in ("pixel", "perceptual", "prior")}
+    card: dict[str, Any] = {"names": names, "photo": [name.split("~")[0] for name in names], "num_ws": generator.num_ws}
+    card |= {"classes": list(data.classes), "merge": data.merge}
+    card |= {name: [round(float(value), 5) for value in found[name]] for name in TERMS}
     write_json(out / CARD, card)

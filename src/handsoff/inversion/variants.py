@@ -17,7 +17,8 @@ def moved(
     uniform = torch.rand(4, count, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     angle, zoom = uniform[0] * 0.105, (uniform[1] * 0.08).exp()
     flip = torch.where(torch.arange(count) % 2 == seed % 2, -1.0, 1.0)
-    rows = [torch.stack([flip * zoom * angle.cos(), -zoom * angle.sin(), uniform[2] * 0.08], 1), torch.stack([flip * zoom * angle.sin(), zoom * angle.cos(), uniform[3] * 0.08], 1)]
+    cos, sin, shift = zoom * angle.cos(), zoom * angle.sin(), uniform[2:] * 0.08
+    rows = [torch.stack([flip * cos, -sin, shift[0]], 1), torch.stack([flip * sin, cos, shift[1]], 1)]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
     turned = F.grid_sample(images, grid.to(images), mode="bilinear", padding_mode="reflection", align_corners=False)
     labels: Int64[Tensor, "n 1 h w"] = torch.from_numpy(masks.astype(np.int64))[:, None]

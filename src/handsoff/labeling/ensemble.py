@@ -1,5 +1,6 @@
 """Ten small MLPs as one batched module: the first layers are one matrix, the others batched products."""
 
+import itertools
 import math
 
 import torch
@@ -25,7 +26,7 @@ class Ensemble(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
         sizes = (channels, *hidden, outputs)
-        self.weights = nn.ParameterList([nn.Parameter(torch.randn(members, i, o) * math.sqrt(2 / i)) for i, o in zip(sizes, sizes[1:], strict=False)])
+        self.weights = nn.ParameterList([nn.Parameter(torch.randn(members, i, o) * math.sqrt(2 / i)) for i, o in itertools.pairwise(sizes)])
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(members, 1, o)) for o in sizes[1:]])
 
     def first_matrix(self) -> tuple[Float[Tensor, "o c"], Float[Tensor, " o"]]:

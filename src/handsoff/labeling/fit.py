@@ -50,6 +50,24 @@ class Lesson:
     held_out: Bool[Tensor, "e n"]
 
 
+@dataclass(frozen=True)
+class Course:
+    """One training run of an ensemble.
+
+    Attributes:
+        chances: how likely each pixel is drawn.
+        spread: noise on a code is a standard normal vector times this.
+    """
+
+    ensemble: Ensemble
+    reader: Reader
+    lesson: Lesson
+    task: Task
+    settings: FitSettings
+    chances: Float[Tensor, "n p"]
+    spread: Float[Tensor, "d d"]
+
+
 def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     """Train the label generator; `out` gets it, a copy of the generator and the contact sheet of the inversions.
 
@@ -61,7 +79,8 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     identity = generator_hash(generator)
     if report["inputs"]["generator"]["fingerprint"] != identity:
         raise MismatchError(f"{codes} holds codes of another generator than {generator}: run handsoff invert with this one.")
-    inputs = {"generator": {"path": str(generator.absolute()), "fingerprint": identity}, "codes": {"path": str(codes.absolute()), "fingerprint": report["codes_hash"]}}
+    paths = {"generator": (generator, identity), "codes": (codes, report["codes_hash"])}
+    inputs = {name: {"path": str(path.absolute()), "fingerprint": mark} for name, (path, mark) in paths.items()}
     job = open_job(out, "fit", inputs, settings.model_dump())
     if job.done:
         return
@@ -74,10 +93,12 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
     standardise(ensemble, reader, lesson)
     curve: list[float] = []
-    yield from learn(ensemble, reader, lesson, task, settings, curve)
+    spread = torch.linalg.pinv(w_statistics(net)[1].double()).float() * settings.jitter
+    course = Course(ensemble, reader, lesson, task, settings, pixel_chances(lesson.labels, settings.balance), spread)
+    yield from learn(course, curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
-    facts = {"task": settings.task, "schema": task.schema, "members": settings.members, "hidden": settings.hidden, "perception": settings.perception, "merge": card["merge"]}
+    facts = settings.model_dump(include={"task", "members", "hidden", "perception"}) | {"schema": task.schema, "merge": card["merge"]}
     save_labeler(out, ensemble, {**facts, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
@@ -114,23 +135,22 @@ def standardise(ensemble: Ensemble, reader: Reader, lesson: Lesson) -> None:
     ensemble.scale.copy_(joined.std(0) + 1e-3)
 
 
-def learn(ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task, settings: FitSettings, curve: list[float]) -> Work:
+def learn(course: Course, curve: list[float]) -> Work:
     """Adam with one cycle; every member ends with its weights of the step that was best on its held-out photos."""
+    settings, ensemble = course.settings, course.ensemble
     optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, settings.steps)
-    chances = pixel_chances(lesson.labels, settings.balance)
-    spread = torch.linalg.pinv(w_statistics(reader.generator)[1].double()).float() * settings.jitter
-    best = torch.full((settings.members,), float("inf"), device=lesson.ws.device)
+    best = torch.full((settings.members,), float("inf"), device=course.lesson.ws.device)
     kept = {name: value.detach().clone() for name, value in ensemble.named_parameters()}
     every = max(1, settings.steps // CHECKS)
     for step in range(settings.steps):
-        loss = fit_step(ensemble, reader, lesson, task, settings, chances, spread, step)
+        loss = fit_step(course, step)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            held = held_out_loss(ensemble, reader, lesson, task)
+            held = held_out_loss(course)
             better = held < best
             best = torch.where(better, held, best)
             for name, value in ensemble.named_parameters():
@@ -154,45 +174,39 @@ def pixel_chances(labels: UInt8[np.ndarray, "n h w"], balance: float) -> Float[T
     return drawn + (drawn.sum(1, keepdim=True) == 0)  # an image of nothing but ignored pixels: its loss is 0 anyway
 
 
-def fit_step(
-    ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task, settings: FitSettings,
-    chances: Float[Tensor, "n p"], spread: Float[Tensor, "d d"], step: int,
-) -> Float[Tensor, ""]:  # fmt: skip
+def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     """The loss of one step: a few thousand pixels of a few codes, each member without its held-out photos."""
+    lesson, settings, size = course.lesson, course.settings, course.reader.generator.resolution
     stream = step_generator(settings.seed, step, 2)
     torch.manual_seed(int(torch.randint(2**62, (), generator=stream)))
     device = lesson.ws.device
     chosen = torch.randint(len(lesson.ws), (settings.images,), generator=stream)
-    places = torch.multinomial(chances[chosen], settings.pixels, replacement=True, generator=stream)
-    width = reader.generator.resolution[1]
-    rows, columns = (places // width).to(device), (places % width).to(device)
-    chosen = chosen.to(device)
+    places = torch.multinomial(course.chances[chosen], settings.pixels, replacement=True, generator=stream)
+    rows, columns, chosen = (places // size[1]).to(device), (places % size[1]).to(device), chosen.to(device)
     with torch.no_grad(), mixed_precision():
         ws = lesson.ws[chosen]
         if settings.jitter:
-            ws = ws + torch.randn_like(ws) @ spread
-        hypercolumns = sample(reader.read(ws)[1], pixel_places(rows, columns, reader.generator.resolution)).flatten(0, 1)
-    ensemble.train()
+            ws = ws + torch.randn_like(ws) @ course.spread.to(device)
+        hypercolumns = sample(course.reader.read(ws)[1], pixel_places(rows, columns, size)).flatten(0, 1)
+    course.ensemble.train()
     with mixed_precision():
-        logits = ensemble(hypercolumns)
+        logits = course.ensemble(hypercolumns)
     target = lesson.target[chosen[:, None], rows, columns].flatten()
-    weight = (-settings.trust * lesson.error[chosen[:, None], rows, columns].flatten()).exp()
-    allowed = ~lesson.held_out[:, chosen].repeat_interleave(settings.pixels, 1)
-    losses = torch.stack([task.loss(member, target) for member in logits.float()])
-    weights = allowed * weight
+    trust = (-settings.trust * lesson.error[chosen[:, None], rows, columns].flatten()).exp()
+    weights = ~lesson.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * trust
+    losses = torch.stack([course.task.loss(member, target) for member in logits.float()])
     return (losses * weights).sum() / weights.sum().clamp_min(1) * settings.members
 
 
 @torch.no_grad()
-def held_out_loss(ensemble: Ensemble, reader: Reader, lesson: Lesson, task: Task) -> Float[Tensor, " e"]:
+def held_out_loss(course: Course) -> Float[Tensor, " e"]:
     """Each member's mean loss over the photos it may not train on (all photos where there are none)."""
-    ensemble.eval()
+    lesson, ensemble = course.lesson, course.ensemble.eval()
     total = torch.zeros(ensemble.members, len(lesson.ws), device=lesson.ws.device)
     for start in range(0, len(lesson.ws), DENSE_BATCH):
         batch = slice(start, start + DENSE_BATCH)
         with mixed_precision():
-            members = ensemble.dense(reader.read(lesson.ws[batch])[1], reader.generator.resolution)
-        total[:, batch] = torch.stack([task.loss(member, lesson.target[batch]).flatten(1).mean(1) for member in members])
+            members = ensemble.dense(course.reader.read(lesson.ws[batch])[1], course.reader.generator.resolution)
+        total[:, batch] = torch.stack([course.task.loss(member, lesson.target[batch]).flatten(1).mean(1) for member in members])
     weight = torch.where(lesson.held_out.any(1, keepdim=True), lesson.held_out, torch.ones_like(lesson.held_out)).float()
     return (total * weight).sum(1) / weight.sum(1)
-

@@ -32,7 +32,7 @@ class Recipe(BaseModel):
     budgets: tuple[int, ...] = Field((50,), min_length=1, description="how many labels to use; each gets a dataset and a report")
     validation: int = Field(100, ge=1, description="labelled samples that choose, never teach")
     method: str = "handsoff"
-    classes: dict[str, list[str]] | None = Field(None, description="class = the classes of the pack that make it up, in the order of the ids")
+    classes: dict[str, str] | None = Field(None, description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids")
     train: TrainSettings = TrainSettings()
     invert: InvertSettings = InvertSettings()
     fit: FitSettings = FitSettings()
@@ -44,14 +44,9 @@ class Recipe(BaseModel):
         """How many samples of the pack are labels of the largest budget."""
         return max(self.budgets)
 
-    @property
-    def merge(self) -> dict[str, str] | None:
-        """`classes` as the steps want it: comma separated old names → new name."""
-        return None if self.classes is None else {",".join(old): new for new, old in self.classes.items()}
-
     def for_invert(self) -> InvertSettings:
         """All labels at once: every budget uses the beginning of the same codes."""
-        return self.invert.model_copy(update={"first": self.labels, "merge": self.merge})
+        return self.invert.model_copy(update={"first": self.labels, "merge": self.classes})
 
     def for_fit(self, budget: int) -> FitSettings:
         return self.fit.model_copy(update={"first": budget})

@@ -40,14 +40,14 @@ def pooled_features(net: Lite0, batches: Iterable[Float[Tensor, "_n 3 h w"]], si
 def distances(real: Float[Tensor, "n 1280"], fake: Float[Tensor, "m 1280"]) -> dict[str, float]:
     """FD-lite0 (Heusel et al. 2017) and KD-lite0 (Bińkowski et al. 2018, times 1000) between two sets of features.
 
-    Both are NaN where a feature is (LAPACK would crash).
+    Both are NaN where a feature is (LAPACK would crash). One process alone may call it: nothing is exchanged with others.
     """
     if not bool(torch.isfinite(real).all() and torch.isfinite(fake).all()):
         return {"fd_lite0": float("nan"), "kd_lite0": float("nan")}
-    frechet = FrechetInceptionDistance(feature=Given(), normalize=False)
+    frechet = FrechetInceptionDistance(feature=Given(), normalize=False, sync_on_compute=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # it says that it keeps the features: they are few
-        kernel = KernelInceptionDistance(feature=Given(), subsets=10, subset_size=min(1000, len(real), len(fake)), normalize=False)
+        kernel = KernelInceptionDistance(feature=Given(), subsets=10, subset_size=min(1000, len(real), len(fake)), normalize=False, sync_on_compute=False)
     for metric in (frechet, kernel):
         metric.update(real, real=True)
         metric.update(fake, real=False)

@@ -53,8 +53,8 @@ class Difference:
 
     @property
     def tone(self) -> Tone:
-        """Whether to be glad; a difference within the spread is neither good nor bad."""
-        if self.clear is False or not math.isfinite(self.gain) or abs(self.gain) < 0.0005:  # noqa: PLR2004  # three decimals are shown
+        """Whether to be glad; what chance may have made is neither good nor bad."""
+        if not self.clear or not math.isfinite(self.gain) or abs(self.gain) < 0.0005:  # noqa: PLR2004  # three decimals are shown
             return "even"
         return "good" if self.gain > 0 else "bad"
 

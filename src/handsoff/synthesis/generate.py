@@ -19,14 +19,17 @@ from handsoff.core.seeds import latents
 from handsoff.formats.labelled import write_classes, write_sample
 from handsoff.jobs.folder import Job, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
-from handsoff.labeling.labeler import Labeler, image_uncertainty, load_labeler
 from handsoff.labeling.labeler import WEIGHTS as LABELER_WEIGHTS
+from handsoff.labeling.labeler import Labeler, image_uncertainty, load_labeler
 from handsoff.synthesis.settings import GenerateSettings
 
 CHUNK = 64  # samples per ledger entry
 BATCH = 16  # always computed together, the last ones filled up: a sample must not depend on how many are drawn
 SHOWN = 16
 Record = dict[str, Any]
+Images = UInt8[np.ndarray, "n h w 3"]
+Masks = UInt8[np.ndarray, "n h w"]
+Doubts = Float[np.ndarray, "n h w"]
 
 
 def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Work:
@@ -74,7 +77,7 @@ def chunk(labeler: Labeler, seeds: range, out: Path, psi: float, pool: ThreadPoo
     return records
 
 
-def samples(labeler: Labeler, seeds: range, psi: float) -> Iterator[tuple[range, UInt8[np.ndarray, "n h w 3"], UInt8[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]]]:
+def samples(labeler: Labeler, seeds: range, psi: float) -> Iterator[tuple[range, Images, Masks, Doubts]]:
     """Labelled samples of `seeds`, a batch at a time: (seeds, images, labels, uncertainty per pixel)."""
     for start in range(0, len(seeds), BATCH):
         batch = seeds[start : start + BATCH]
@@ -102,10 +105,11 @@ def finish(job: Job, labeler: Labeler, records: list[Record], source: Path, sett
     write_bytes(out / "samples.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
     write_bytes(out / "inversions.png", (source / "inversions.png").read_bytes())
     kept = [record for record in records if record["kept"]]
-    preview(out, labeler, kept)
-    manifest = {"task": labeler.task.name, "schema": labeler.task.schema, "resolution": list(labeler.size), "merge": labeler.card["merge"], "licence": labeler.generator.licence}
-    manifest |= {"generator": labeler.card["generator"], "drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
-    manifest |= {"uncertainty": "Jensen-Shannon divergence of the ensemble over its bound, 0..1; per pixel in uncertainty/NAME.png times 255"}
+    preview(out, labeler, kept, settings.psi)
+    manifest: Record = {"task": labeler.task.name, "schema": labeler.task.schema, "resolution": list(labeler.size)}
+    manifest |= {"licence": labeler.generator.licence, "generator": labeler.card["generator"], "merge": labeler.card["merge"]}
+    manifest |= {"drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
+    manifest["uncertainty"] = "Jensen-Shannon divergence of the ensemble over its bound, 0..1; per pixel in uncertainty/NAME.png times 255"
     write_json(out / "manifest.json", manifest)
     job.finish(seed=settings.seed, licence=labeler.generator.licence, drawn=len(records), kept=len(kept))
 
@@ -119,16 +123,11 @@ def select(records: list[Record], keep: float) -> None:
         record["reason"] = None if rank < count else f"uncertainty {record['uncertainty']:.4f} is among the highest {1 - keep:.0%}"
 
 
-def preview(out: Path, labeler: Labeler, kept: list[Record]) -> None:
+def preview(out: Path, labeler: Labeler, kept: list[Record], psi: float) -> None:
     """A sheet of the first kept samples: image | label."""
     seeds = [record["seed"] for record in kept[:SHOWN]]
     z = latents([*seeds, *[0] * (BATCH - len(seeds))], labeler.generator.z_dim).to(best_device())
     with torch.no_grad():
-        images, labels, _ = labeler.label(labeler.generator.mapping(z, labeler_psi(out)))
+        images, labels, _ = labeler.label(labeler.generator.mapping(z, psi))
     pairs = np.stack([images, labeler.task.draw(images, labels)], 1)[: len(seeds)]
     write_bytes(out / "preview.png", png(tile(pairs.reshape(-1, *images.shape[1:]), 8)))
-
-
-def labeler_psi(out: Path) -> float:
-    """The truncation this dataset is drawn with."""
-    return float(read_json(out / "job.json")["settings"]["psi"])

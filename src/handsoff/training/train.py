@@ -75,20 +75,20 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     job = open_job(out, "train", {"images": source.describe()}, fixed)
     if rank == 0:
         barrier()
-    cache = out / "photos.u8"
-    if rank == 0:
-        with job.undone_if_refused():
-            yield from load_photos(source, frame, cache)
-    barrier()
-    photos = map_photos(cache, frame)
     state = build(frame, base, settings)
     load_state(state, out)
     if reached(state, budget) and job.done:
         return
+    cache = out / "photos.u8"
     if rank == 0:
+        with job.undone_if_refused():
+            yield from load_photos(source, frame, cache)
         job.reopen()
+    barrier()
+    photos = map_photos(cache, frame)
     yield from run(state, photos, out, settings, Limits(budget, rank, world))
     if rank == 0:
+        cache.unlink()
         finish(job, state, len(photos), budget)
     barrier()
 

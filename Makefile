@@ -1,0 +1,57 @@
+# Needs Python 3.11 or later, git and a package index; sets up .venv by itself.
+#   make test PYTHON=python3.13                  another interpreter (of a .venv that does not exist yet)
+#   make test PYTEST_ARGS="-k training"          some of the tests
+#   make install PIP_ARGS="--index-url URL"      anything for pip
+PYTHON ?= python3
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+WHEEL := build/wheel
+SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune -o -print)
+PHOTOS := ../shared/data/faces
+
+.DELETE_ON_ERROR:
+.PHONY: install lint format test quick demo demo-photos clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("HandsOff needs Python 3.11 or later: make PYTHON=python3.x" if sys.version_info < (3, 11) else 0)'
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	touch $@
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The whole suite, on the wheel a user would install rather than on src/.
+test: $(WHEEL)/.built
+	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+$(WHEEL)/.built: $(INSTALLED) $(SOURCES) README.md LICENSE
+	rm -rf build/lib build/bdist.* $(WHEEL)
+	$(BIN)/python -m pip install $(PIP_ARGS) --quiet --no-deps --target $(WHEEL) .
+	touch $@
+
+# What is quick, on src/ as it is.
+quick: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+demo: demo-photos $(INSTALLED)
+	$(BIN)/handsoff run recipes/faces-small.toml -o runs/demo
+
+demo-photos:
+	@test -f $(PHOTOS)/unlabelled.zip -a -f $(PHOTOS)/labelled.zip || { \
+	  echo "make demo needs unlabelled.zip and labelled.zip in $(PHOTOS), which is no part of this repository; with photos of your own: handsoff run RECIPE.toml" >&2; exit 1; }
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
