@@ -88,9 +88,12 @@ def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> 
 def test_variants_move_photo_and_mask_alike(world: Path, tmp_path: Path) -> None:
     ramp = torch.linspace(-1, 1, 32).view(1, 1, 1, 32).expand(2, 3, 32, 32)
     masks = (ramp[:, 0].numpy() > 0).astype(np.uint8)
-    images, shifted = moved(ramp.contiguous(), masks, 3)
+    images, shifted = moved(ramp.contiguous(), masks, ["left", "right"], 3)
     inside = shifted != 255
-    assert ((images[:, 0].numpy() > 0) == shifted)[inside].mean() > 0.95
+    mirrored = images[:, 0, 16, 4] > images[:, 0, 16, -4]
+    assert mirrored.tolist() in ([True, False], [False, True])
+    dark_side = np.where(mirrored.numpy()[:, None, None], images[:, 0].numpy() < 0, images[:, 0].numpy() > 0)
+    assert (dark_side == shifted)[inside].mean() > 0.95, "left and right keep their sides of the picture"
     assert inside.mean() > 0.8
     finish(invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK.model_copy(update={"variants": 2, "steps": 2})))
     card = read_json(tmp_path / "codes" / "codes.json")

@@ -213,7 +213,7 @@ def test_what_a_late_step_would_refuse_is_refused_first(folder: Path, begin: Cal
 
 
 def test_a_refused_first_step_leaves_nothing(folder: Path, tmp_path: Path) -> None:
-    text = f"{DATA}budget = 4\nvalidation = 2\n[train]\nresolution = 4096\nchannel_base = 64"
+    text = f"{DATA}budget = 4\nvalidation = 2\n[train]\nresolution = 4096"
     recipe = load_recipe(write(folder, text), tmp_path / "new" / "out")
     with pytest.raises(InputError, match="smaller than the resolution"):
         finish(run(recipe))

@@ -1,6 +1,6 @@
 """`handsoff invert`: the generator's codes of labelled photos."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     perceptual, space = Perceptual(frozen_lite0(), net.resolution), code_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)
-    views = list(make_views(to_float(images).to(best_device()), masks, settings))
+    views = list(make_views(to_float(images).to(best_device()), masks, data.classes, settings))
     total = settings.variants * len(images)
     parts = []
     for variant, (view, _) in enumerate(views):
@@ -68,11 +68,11 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **means)
 
 
-def make_views(images: Float[Tensor, "n 3 h w"], masks: Masks, settings: InvertSettings) -> Iterator[tuple[Tensor, Masks]]:
+def make_views(images: Float[Tensor, "n 3 h w"], masks: Masks, classes: Sequence[str], settings: InvertSettings) -> Iterator[tuple[Tensor, Masks]]:
     """The photos as they are, then `variants - 1` moved copies of all of them."""
     yield images, masks
     for variant in range(1, settings.variants):
-        yield moved(images, masks, settings.seed * 1000 + variant)
+        yield moved(images, masks, classes, settings.seed * 1000 + variant)
 
 
 def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:

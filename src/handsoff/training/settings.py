@@ -16,7 +16,7 @@ class TrainSettings(BaseModel):
     minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
     seed: int = 0
     batch: int = Field(32, ge=2, description="images per step over all processes")
-    channel_base: int = Field(3072, ge=64)
+    channel_base: int | None = Field(None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block")
     channel_max: int = Field(192, ge=8)
     w_dim: int = Field(192, ge=8)
     g_lr: float = Field(2e-3, gt=0)

@@ -60,6 +60,12 @@ def save_state(state: State, folder: Path) -> None:
     write_tensors(folder / CHECKPOINT, tensors)
 
 
+def spent(folder: Path) -> tuple[int, float]:
+    """Images shown and seconds spent so far, by the checkpoint in `folder`."""
+    numbers = dict(zip(NUMBERS, read_tensors(folder / CHECKPOINT)["numbers"].tolist(), strict=True))
+    return int(numbers["images"]), numbers["seconds"]
+
+
 def load_state(state: State, folder: Path) -> None:
     """Continue from `folder` if it holds a checkpoint; else leave the new state as it is."""
     if not (folder / CHECKPOINT).is_file():

@@ -28,11 +28,12 @@ from handsoff.perception.lite0 import frozen_lite0
 from handsoff.training.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
-from handsoff.training.state import State, load_state, new_state, save_state
+from handsoff.training.state import State, load_state, new_state, save_state, spent
 
 CHECKPOINT_SECONDS = 120.0
 MEASURED_IMAGES = 2_000  # on each side of the distances
 DEFAULT_KIMG = 200.0
+FINEST_CHANNELS = 48
 Photos = UInt8[np.ndarray, "n h w 3"]
 
 
@@ -75,9 +76,7 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     job = open_job(out, "train", {"images": source.describe()}, fixed)
     if rank == 0:
         barrier()
-    state = build(frame, base, settings)
-    load_state(state, out)
-    if reached(state, budget) and job.done:
+    if job.done and reached(*spent(out), budget):
         return
     cache = out / "photos.u8"
     if rank == 0:
@@ -86,6 +85,8 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
         job.reopen()
     barrier()
     photos = map_photos(cache, frame)
+    state = build(frame, base, settings)
+    load_state(state, out)
     yield from run(state, photos, out, settings, Limits(budget, rank, world))
     if rank == 0:
         cache.unlink()
@@ -111,15 +112,16 @@ class Limits:
     world: int
 
 
-def reached(state: State, budget: dict[str, float | None]) -> bool:
+def reached(images: int, seconds: float, budget: dict[str, float | None]) -> bool:
     kimg, minutes = budget["kimg"], budget["minutes"]
-    return (kimg is not None and state.images >= kimg * 1000) or (minutes is not None and state.seconds >= minutes * 60)
+    return (kimg is not None and images >= kimg * 1000) or (minutes is not None and seconds >= minutes * 60)
 
 
 def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
     """Both players at their first step."""
     torch.manual_seed(settings.seed)
-    config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, settings.channel_base, settings.channel_max)
+    channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
+    config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
     generator = StyleGAN2(config, settings.licence)
     discriminator: Discriminator
     if settings.discriminator == "projected":
@@ -158,7 +160,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
             if judge is None:
                 continue
             rate = (state.images - shown) / max(state.seconds - before, 1e-9)
-            if due or stop_locally(state, limits.budget):
+            if due or reached(state.images, state.seconds, limits.budget):
                 judge.take(state, losses, rate)
                 state.seconds = time.monotonic() - began
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -172,13 +174,9 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
             save_state(state, out)
 
 
-def stop_locally(state: State, budget: dict[str, float | None]) -> bool:
-    return reached(state, budget)
-
-
 def stop(state: State, limits: Limits) -> bool:
     """Whether the budget is spent; the first process decides for all."""
-    decision = torch.tensor(float(reached(state, limits.budget)), device=best_device())
+    decision = torch.tensor(float(reached(state.images, state.seconds, limits.budget)), device=best_device())
     return bool(same_everywhere(decision))
 
 
