@@ -13,7 +13,7 @@ SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune
 PHOTOS := ../shared/data/faces
 
 .DELETE_ON_ERROR:
-.PHONY: install lint format test quick demo demo-photos clean
+.PHONY: install lint lint-code lint-format lint-types lint-layers format test quick demo demo-photos clean
 
 install: $(INSTALLED)
 
@@ -23,10 +23,14 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
-lint: $(INSTALLED)
+lint: lint-code lint-format lint-types lint-layers
+lint-code: $(INSTALLED)
 	$(BIN)/ruff check .
+lint-format: $(INSTALLED)
 	$(BIN)/ruff format --check .
+lint-types: $(INSTALLED)
 	$(BIN)/mypy
+lint-layers: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
 
 format: $(INSTALLED)

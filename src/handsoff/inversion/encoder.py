@@ -80,9 +80,7 @@ def load_encoder(generator: Generator, folder: Path) -> Encoder:
     return encoder.eval().requires_grad_(requires_grad=False)
 
 
-def train_encoder(
-    generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings
-) -> Work:
+def train_encoder(generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:
     """Train and write `encoder.safetensors`; continues from `encoder.part.safetensors` when interrupted.
 
     Loss: standardised code error on samples; perceptual + pixel + prior on the reconstruction of samples and photos.

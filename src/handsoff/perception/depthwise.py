@@ -37,7 +37,6 @@ class DepthwiseFunction(torch.autograd.Function):
         return None if dx is None else dx.to(x.dtype), None if dw is None else dw.to(weight.dtype), None, None, None
 
 
-
 def depthwise(
     x: Float[Tensor, "n c h w"], weight: Float[Tensor, "c 1 k k"], bias: Float[Tensor, " c"] | None, stride: int, padding: int
 ) -> Float[Tensor, "n c h2 w2"]:
