@@ -76,6 +76,13 @@ def test_foreign_folders_and_files_are_refused_and_left_alone(tmp_path: Path) ->
         require_done(tmp_path / "inside", "fit")
 
 
+def test_a_named_folder_may_lie_there_already(tmp_path: Path) -> None:
+    (tmp_path / "generator").mkdir()
+    with pytest.raises(InputError, match="not empty"):
+        open_job(tmp_path, "run", {}, {})
+    assert not open_job(tmp_path, "run", {}, {}, beside="generator").done
+
+
 @pytest.mark.parametrize("error", [BrokenImageError("a.png is not a readable image"), HandsOffError("The disk is full")])
 def test_a_refused_input_leaves_no_folder(tmp_path: Path, error: HandsOffError) -> None:
     job = open_job(tmp_path / "out", "train", INPUTS, SETTINGS)

@@ -100,7 +100,7 @@ def run(recipe: Recipe) -> Work:
     """
     check(recipe)
     steps = list(METHODS[recipe.method](recipe))
-    job = open_job(recipe.output, "run", sources(recipe), {"method": recipe.method})
+    job = open_job(recipe.output, "run", sources(recipe), {"method": recipe.method}, beside="generator")
     spent: dict[str, float] = read_json(job.out / "seconds.json") if (job.out / "seconds.json").is_file() else {}
     before = [finished_at(step) for step in steps]
     with job.undone_if_refused():

@@ -51,8 +51,8 @@ class Job:
         self.done = False
 
 
-def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any]) -> Job:
-    """Begin, or continue, the work of `verb` in `out`.
+def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any], *, beside: str | None = None) -> Job:
+    """Begin, or continue, the work of `verb` in `out`, which may hold a folder named `beside` already.
 
     Raises:
         InputError: the folder holds something else, or the same verb with other inputs or settings.
@@ -65,7 +65,7 @@ def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: 
         if difference:
             raise InputError(f"{out} was begun with {difference}: choose another output folder with -o, or delete that one.")
         return Job(out, plan, (out / "DONE").is_file())
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(entry.name != beside for entry in out.iterdir()):
         raise InputError(f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o.")
     write_json(out / "job.json", plan)
     return Job(out, plan, done=False)
