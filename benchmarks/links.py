@@ -35,6 +35,7 @@ from handsoff.perception.lite0 import frozen_lite0
 
 IMAGES = 2_000  # on each side of the distances
 BATCH = 16
+PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -109,7 +110,7 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
     chosen = np.sort(np.random.default_rng(1).permutation(len(pool))[:IMAGES])
     real = features_of(np.asarray(pool[chosen]))
     links: dict[str, Any] = {
-        "generator": read_json(run / "generator" / "report.json"),
+        "generator": {key: value for key, value in read_json(run / "generator" / "report.json").items() if key not in ("verb", "inputs")},
         "reconstruction": {"labelled": reconstruction(run / "codes"), "held_out": reconstruction(codes)},
         "budgets": {},
     }
@@ -123,7 +124,8 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
         }
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
-    return {"machine": machine, "versions": versions, "recipe": recipe, "seconds": report["steps"], "links": links}
+    stated = {key: value for key, value in recipe.items() if key not in PATHS}
+    return {"machine": machine, "versions": versions, "recipe": stated, "seconds": report["steps"], "links": links}
 
 
 def show(result: dict[str, Any]) -> None:

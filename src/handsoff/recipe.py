@@ -140,7 +140,7 @@ def sources(recipe: Recipe) -> dict[str, dict[str, str]]:
         origin = {"images": open_source(recipe.images).describe()}
     else:
         generator = recipe.generator or Path()
-        origin = {"generator": {"path": str(generator.absolute()), "fingerprint": generator_hash(generator)}}
+        origin = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
     return {**origin, "labelled": open_source(recipe.labelled).describe()}
 
 

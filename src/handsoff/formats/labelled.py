@@ -121,7 +121,7 @@ class Labelled:
             digest.update(json.dumps(name).encode())
             for file in self.files[name]:
                 digest.update(hashlib.sha256(self.source.read(file)).digest())
-        return {"path": str(self.source.path.absolute()), "fingerprint": digest.hexdigest()}
+        return {"path": str(self.source.path.resolve()), "fingerprint": digest.hexdigest()}
 
 
 def open_labelled(path: Path, merge: Merge | None = None) -> Labelled:

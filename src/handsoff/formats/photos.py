@@ -43,7 +43,7 @@ class Source:
     def describe(self) -> dict[str, str]:
         """Path and fingerprint (names and sizes), for a report."""
         digest = hashlib.sha256("\n".join(f"{name}\t{size}" for name, size in self.sizes.items()).encode(errors="surrogateescape")).hexdigest()
-        return {"path": str(self.path.absolute()), "fingerprint": digest}
+        return {"path": str(self.path.resolve()), "fingerprint": digest}
 
 
 def open_source(path: Path) -> Source:

@@ -43,7 +43,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
     if len(data.names) < MIN_LABELLED:
         raise InputError(f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more.")
-    inputs = {"generator": {"path": str(generator.absolute()), "fingerprint": generator_hash(generator)}, "labelled": data.describe()}
+    inputs = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}, "labelled": data.describe()}
     job = open_job(out, "invert", inputs, settings.model_dump())
     if job.done:
         return

@@ -80,7 +80,7 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     if report["inputs"]["generator"]["fingerprint"] != identity:
         raise MismatchError(f"{codes} holds codes of another generator than {generator}: run handsoff invert with this one.")
     paths = {"generator": (generator, identity), "codes": (codes, report["codes_hash"])}
-    inputs = {name: {"path": str(path.absolute()), "fingerprint": mark} for name, (path, mark) in paths.items()}
+    inputs = {name: {"path": str(path.resolve()), "fingerprint": mark} for name, (path, mark) in paths.items()}
     job = open_job(out, "fit", inputs, settings.model_dump())
     if job.done:
         return

@@ -41,7 +41,7 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
     if len(labelers) != 1:
         raise InputError(f"handsoff generate takes one label generator in this version, not {len(labelers)}.")
     require_done(labelers[0], "fit")
-    inputs = {"labeler": {"path": str(labelers[0].absolute()), "fingerprint": sha256(labelers[0] / LABELER_WEIGHTS)}}
+    inputs = {"labeler": {"path": str(labelers[0].resolve()), "fingerprint": sha256(labelers[0] / LABELER_WEIGHTS)}}
     job = open_job(out, "generate", inputs, settings.model_dump())
     if job.done:
         return
