@@ -152,7 +152,7 @@ def test_too_many_broken_files_are_refused_early_and_leave_nothing(tmp_path: Pat
     with pytest.raises(InputError, match=r"More than 5% of the 39 images in .*photos cannot be used. The first: 01.png is not a readable image"):
         read_all(tmp_path / "photos", tmp_path / "made" / "cache.u8")
     assert not list((tmp_path / "made").iterdir())
-    assert len(opened) == 4, "images are decoded a chunk ahead, not all at once"
+    assert len(opened) <= 4, "images are decoded a chunk ahead, not all at once"
 
 
 def test_many_chunks_keep_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

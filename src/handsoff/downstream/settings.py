@@ -24,8 +24,8 @@ class EvaluateSettings(BaseModel):
     batch: int = Field(16, ge=2)
     lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
     weight_decay: float = Field(1e-2, ge=0)
-    real_share_start: float = Field(0.5, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step")
-    real_share_end: float = Field(0.5, ge=0, le=1, description="the same, last step; linear between")
+    real_share_start: float = Field(0.25, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step")
+    real_share_end: float = Field(1.0, ge=0, le=1, description="the same, last step; linear between")
 
 
 def part_bounds(part: str | None) -> tuple[int, int | None]:
