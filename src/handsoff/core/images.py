@@ -18,6 +18,11 @@ MAX_PIXELS = 100_000_000  # refuse absurd declared sizes before anything is allo
 Frame = tuple[int, int]  # (H, W) in pixels
 
 
+def reason(error: Exception) -> str:
+    """Why a file cannot be decoded, for the user: Pillow names its own buffer where it does not know the format."""
+    return "not a known image format" if isinstance(error, UnidentifiedImageError) else str(error)
+
+
 def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
     """Decode a png, jpg or webp file, upright (EXIF) and as RGB.
 
@@ -33,7 +38,7 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             return np.asarray(upright.convert("RGB"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, struct.error, Image.DecompressionBombError) as error:
-        raise BrokenImageError(f"{name} is not a readable image ({error}): remove or replace it.") from None
+        raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
 
 
 def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
@@ -48,7 +53,7 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
                 raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
             return np.asarray(image).astype(np.uint8)  # the bits of mode 1 are the ids 0 and 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name} is not a readable mask ({error}): remove or replace it.") from None
+        raise InputError(f"{name} is not a readable mask ({reason(error)}): remove or replace it.") from None
 
 
 def crop_box(size: Frame, frame: Frame) -> tuple[int, int, int, int]:
