@@ -124,8 +124,9 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
         }
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
+    seconds = {**report["steps"], "generator": links["generator"]["training_seconds"]}  # it may have been trained before the run
     stated = {key: value for key, value in recipe.items() if key not in PATHS}
-    return {"machine": machine, "versions": versions, "recipe": stated, "seconds": report["steps"], "links": links}
+    return {"machine": machine, "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
 
 
 def show(result: dict[str, Any]) -> None:
