@@ -14,6 +14,7 @@ from handsoff.core.errors import BrokenImageError, InputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 MAX_PIXELS = 100_000_000  # refuse absurd declared sizes before anything is allocated
+IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
 
 Frame = tuple[int, int]  # (H, W) in pixels
 

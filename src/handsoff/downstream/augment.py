@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-IGNORE = 255
+from handsoff.core.images import IGNORE
+
 TURN, ZOOM, SHIFT = 0.3, 0.25, 0.15  # ± radians (17°), ± log scale, ± half sides
 BRIGHTNESS, CONTRAST, HUE = 0.2, 0.3, 0.15  # ± of the half range, ± relative, ± radians around the grey axis
 SATURATION = (0.3, 1.3)

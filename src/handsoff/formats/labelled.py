@@ -16,10 +16,9 @@ from PIL import Image
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, decode_mask, fit_image, fit_mask
+from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, Frame, decode_image, decode_mask, fit_image, fit_mask
 from handsoff.formats.photos import Source, open_source
 
-IGNORE = 255
 MAX_LISTED = 20
 
 Merge = dict[str, str]  # {"left_eye,right_eye,glasses": "eye", …}: source names (comma separated) → target name

@@ -8,9 +8,8 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from handsoff.core.images import IGNORE
 from handsoff.downstream.augment import mirrored_ids
-
-IGNORE = 255
 
 
 def moved(

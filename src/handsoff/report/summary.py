@@ -7,7 +7,8 @@ import numpy as np
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
-from handsoff.formats.labelled import IGNORE, Labelled, open_labelled
+from handsoff.core.images import IGNORE
+from handsoff.formats.labelled import Labelled, open_labelled
 from handsoff.formats.photos import Source, image_names, open_source
 
 Facts = list[tuple[str, str]]

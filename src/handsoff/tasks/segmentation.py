@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-IGNORE = 255
+from handsoff.core.images import IGNORE
 
 
 class Segmentation:
