@@ -16,8 +16,9 @@ from handsoff.core.images import decode_image, to_float
 from handsoff.downstream import arms
 from handsoff.downstream.augment import augment, mirrored_ids, warp
 from handsoff.downstream.data import Data, Samples, without
+from handsoff.downstream.learn import Choice, evaluated, learn
 from handsoff.downstream.segmenter import Segmenter
-from handsoff.downstream.settings import EvaluateSettings, part_bounds
+from handsoff.downstream.settings import EvaluateSettings, LearnSettings, part_bounds
 from handsoff.jobs.progress import finish
 from handsoff.perception.lite0 import SameConv
 from handsoff.report.evaluate import evaluate
@@ -37,6 +38,15 @@ def blobs(count: int, seed: int, size: int = 32) -> Samples:
     labels = (distance < 1).astype(np.uint8) + (distance < 0.5).astype(np.uint8)
     noise = rng.integers(-20, 21, (count, size, size, 3))
     return Samples((COLOURS[labels].astype(int) + noise).clip(0, 255).astype(np.uint8), labels)
+
+
+def result(work: Any) -> Any:
+    """What a work function returns in the end."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 def write_pack(folder: Path, samples: Samples) -> Path:
@@ -131,16 +141,15 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(report: Path, pack: Pa
         work.throw(RuntimeError("power cut"))  # type: ignore[attr-defined]  # a generator
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").iterdir()}
     assert sorted(path.name for path in finished) == ["real_only-0.json", "synthetic_only-0.json"]
-    trained: list[tuple[str, int]] = []
-    train = arms.train
+    trained: list[str] = []
 
-    def counted(task: Any, data: Data, arm: str, seed: int, settings: EvaluateSettings) -> Any:
-        trained.append((arm, seed))
-        return train(task, data, arm, seed, settings)
+    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, choice: Choice) -> Any:
+        trained.append(stage)
+        return learn(task, mixture, seed, settings, stage, choice)
 
-    monkeypatch.setattr(arms, "train", counted)
+    monkeypatch.setattr(arms, "learn", counted)
     finish(evaluate(moved, dataset, moved, tmp_path / "out", settings))
-    assert trained == [("real_plus_synthetic", 0), *((arm, 1) for arm in arms.ARMS)]
+    assert trained == ["real plus synthetic, run 1 of 2", *(f"{arm.replace('_', ' ')}, run 2 of 2" for arm in arms.ARMS)]
     assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
     assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
     finish(evaluate(moved, dataset, moved, tmp_path / "out", settings))
@@ -148,20 +157,12 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(report: Path, pack: Pa
 
 
 def test_weights_are_chosen_without_the_test() -> None:
-    """Training chooses the step that the validation part likes best; looking at the test samples, which are hollow, would fail."""
-    task, unseen = make_task("segmentation", {"classes": CLASSES}), object.__new__(Samples)
-    data = Data(blobs(4, 1), blobs(4, 2), unseen, blobs(4, 3), {})
-    work = arms.train(task, data, "real_only", 0, EvaluateSettings(steps=8, batch=4))
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            model, choice = end.value
-            break
+    """Training ends with the weights of the step that the validation part likes best; the test samples are not even passed."""
+    task, choice, real = make_task("segmentation", {"classes": CLASSES}), Choice(blobs(4, 3)), blobs(4, 1)
+    model = result(learn(task, lambda _: [(real, 4)], 0, LearnSettings(steps=8, batch=4), "", choice))
     assert set(choice.scores) == {"5", "6", "7", "8"}
     assert choice.scores[str(choice.step)] == max(choice.scores.values())
-    model.load_state_dict(choice.weights)
-    assert arms.evaluated(model, task, blobs(4, 3))["metrics"]["miou"] == choice.scores[str(choice.step)]
+    assert evaluated(model, task, blobs(4, 3))["metrics"]["miou"] == choice.scores[str(choice.step)]
 
 
 def test_augmentation_keeps_image_and_mask_aligned() -> None:
@@ -223,7 +224,23 @@ def test_parts_are_python_slices() -> None:
 
 
 def test_the_share_of_real_images_moves_linearly() -> None:
-    settings = EvaluateSettings(steps=5, batch=8, real_share_start=0, real_share_end=1)
-    assert [arms.real_images("real_plus_synthetic", step, settings) for step in range(5)] == [0, 2, 4, 6, 8]
-    assert arms.real_images("real_only", 0, settings) == 8
-    assert arms.real_images("synthetic_only", 4, settings) == 0
+    settings, data = EvaluateSettings(steps=5, batch=8, real_share_start=0, real_share_end=1), Data(blobs(1, 1), blobs(1, 2), blobs(1, 3), None, {})
+    both = [arms.mixture("real_plus_synthetic", step, data, settings) for step in range(5)]
+    assert [[count for _, count in pools] for pools in both] == [[0, 8], [2, 6], [4, 4], [6, 2], [8, 0]]
+    assert all(pools[0][0] is data.real and pools[1][0] is data.synthetic for pools in both)
+    assert arms.mixture("real_only", 0, data, settings) == [(data.real, 8)]
+    assert arms.mixture("synthetic_only", 4, data, settings) == [(data.synthetic, 8)]
+
+
+def test_rare_classes_count_more_and_the_average_pixel_counts_one() -> None:
+    task = make_task("segmentation", {"classes": CLASSES})
+    labels = np.array([0] * 16 + [1] * 4 + [2] + [255] * 3, np.uint8).reshape(1, 4, 6)
+    logits, target = torch.zeros(1, 3, 4, 6), task.encode(labels)
+    plain = task.loss(logits, target)
+    assert torch.equal(task.balanced([labels], 0.0).loss(logits, target), plain)
+    weight = (task.balanced([labels], 0.5).loss(logits, target) / plain.clamp_min(1e-9)).flatten()
+    assert weight[16] / weight[0] == pytest.approx(2)
+    assert weight[20] / weight[0] == pytest.approx(4)
+    assert weight[:21].mean() == pytest.approx(1)
+    assert weight[21:].sum() == 0
+    assert torch.equal(task.loss(logits, target), plain), "the task itself stays as it was"

@@ -23,7 +23,7 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
 from toy import toy_generator, toy_labels
 
-FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0)
+FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0, networks=0)
 
 
 def feature_maps(height: int, width: int, doublings: int, seed: int = 0) -> list[torch.Tensor]:
@@ -127,6 +127,36 @@ def test_the_same_seed_fits_the_same_labeler(world: Path, tmp_path: Path) -> Non
     finish(fit(world / "generator", world / "codes", tmp_path / "again", FIT))
     ours, again = (load_labeler(folder).ensemble.state_dict() for folder in (world / "labeler", tmp_path / "again"))
     assert all(torch.equal(ours[name], again[name]) for name in ours)
+
+
+def test_votes_weigh_the_members() -> None:
+    task = Segmentation({"classes": ["a", "b"]})
+    members = torch.tensor([[5.0, -5.0], [-5.0, 5.0], [-5.0, 5.0]]).view(3, 1, 2, 1, 1)
+    assert task.decode(members)[0].item() == 1
+    label, uncertainty = task.decode(members, torch.tensor([0.8, 0.1, 0.1]))
+    assert label.item() == 0
+    assert 0 < uncertainty.item() < task.decode(members, torch.tensor([0.5, 0.25, 0.25]))[1].item()
+    assert task.decode(members, torch.tensor([1.0, 0.0, 0.0]))[1].item() == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_networks_that_saw_the_photos_vote_too(world: Path, tmp_path: Path) -> None:
+    """They are trained once, also when the fit is interrupted after them, and their share of the vote decides."""
+    plan = FIT.model_copy(update={"networks": 2, "network_steps": 3, "network_share": 1.0})
+    work = fit(world / "generator", world / "codes", tmp_path / "labeler", plan)
+    while not next(work).stage.startswith("fitting"):
+        pass
+    work.close()  # type: ignore[attr-defined]  # a generator
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "labeler").glob("network-*")}
+    assert len(before) == 2
+    finish(fit(world / "generator", world / "codes", tmp_path / "labeler", plan))
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    labeler = load_labeler(tmp_path / "labeler")
+    ws = labeler.generator.mapping(latents(range(4), 16))
+    with torch.no_grad():
+        image = labeler.reader.read(ws)[0].float().clamp(-1, 1)
+        expected = labeler.task.decode(torch.stack([network(image) for network in labeler.networks]))[0]
+    assert (labeler.label(ws)[1] == expected).mean() > 0.99
 
 
 def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:

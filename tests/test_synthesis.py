@@ -27,7 +27,7 @@ def labeler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     toy_labels(toy_generator(root / "generator", resolution=(32, 24)), root / "labelled")
     finish(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=5)))
-    finish(fit(root / "generator", root / "codes", root / "labeler", FitSettings(members=3, hidden=(8, 8), steps=5, images=2, pixels=20)))
+    finish(fit(root / "generator", root / "codes", root / "labeler", FitSettings(members=3, hidden=(8, 8), steps=5, images=2, pixels=20, networks=0)))
     return root / "labeler"
 
 

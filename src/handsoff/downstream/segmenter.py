@@ -35,9 +35,9 @@ class Pyramid(nn.Module):
 class Segmenter(nn.Module):
     """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, pretrained: bool = True) -> None:
         super().__init__()
-        self.trunk = Lite0()
+        self.trunk = Lite0(pretrained=pretrained)
         del self.trunk.head  # the classifier's last convolution
         self.pyramid = Pyramid(channels, WIDTH)
 

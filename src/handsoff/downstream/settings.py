@@ -7,23 +7,29 @@ from pydantic import BaseModel, ConfigDict, Field
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 
 
-class EvaluateSettings(BaseModel):
-    """Settings of `handsoff evaluate`.
+class LearnSettings(BaseModel):
+    """How long and how fast a segmentation network learns."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    steps: int = Field(700, ge=1, description="optimisation steps of every run")
+    batch: int = Field(16, ge=2)
+    lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
+    weight_decay: float = Field(1e-2, ge=0)
+    balance: float = Field(0.25, ge=0, le=1, description="0: pixels count alike; 1: classes count alike")
+
+
+class EvaluateSettings(LearnSettings):
+    """Settings of `handsoff evaluate`: the same for every arm.
 
     Parts are written like Python slices of the pack's samples in sorted order ("50:150", "150:"), so that one pack can
     serve as labels (`first`), validation part and test part.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
     validation_part: Part | None = Field(None, description="which samples of --validation, or of --real without it, choose the checkpoint")
     test_part: Part | None = Field(None, description="which samples of --test are the test")
-    steps: int = Field(700, ge=1, description="optimisation steps of every run")
     seeds: int = Field(3, ge=1, description="runs per arm")
-    batch: int = Field(16, ge=2)
-    lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
-    weight_decay: float = Field(1e-2, ge=0)
     real_share_start: float = Field(0.25, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step")
     real_share_end: float = Field(1.0, ge=0, le=1, description="the same, last step; linear between")
 

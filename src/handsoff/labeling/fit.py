@@ -4,7 +4,7 @@ Every member leaves out its own fold of the photos and stops at the step where t
 photos teach and none is judged by who learnt from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from torch import Tensor
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
+from handsoff.core.images import Frame
 from handsoff.core.seeds import step_generator
+from handsoff.downstream.data import Samples
 from handsoff.formats.labelled import open_labelled
 from handsoff.generators.base import w_statistics
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
@@ -25,6 +27,7 @@ from handsoff.jobs.progress import Progress, Work
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.hypercolumn import pixel_places, sample
 from handsoff.labeling.labeler import GENERATOR, save_labeler
+from handsoff.labeling.networks import train_networks
 from handsoff.labeling.reader import Reader, make_reader
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks import make_task
@@ -88,6 +91,7 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     task = make_task(settings.task, {"classes": card["classes"]})
     net = load_generator(generator)
     lesson = prepare(codes, card, task, settings)
+    yield from train_networks(task, own_photos(codes, card, net.resolution, settings), out, settings)
     torch.manual_seed(settings.seed)
     reader = make_reader(net, perception=settings.perception)
     ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
@@ -98,7 +102,10 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     yield from learn(course, curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
-    facts = settings.model_dump(include={"task", "members", "hidden", "perception"}) | {"schema": task.schema, "merge": card["merge"]}
+    facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"}) | {
+        "schema": task.schema,
+        "merge": card["merge"],
+    }
     save_labeler(out, ensemble, {**facts, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
@@ -117,6 +124,12 @@ def prepare(codes: Path, card: dict[str, Any], task: Task, settings: FitSettings
     held_out = position[None] % settings.members == torch.arange(settings.members)[:, None]
     device = best_device()
     return Lesson(tensors["ws"][rows].to(device), labels, task.encode(labels).to(device), tensors["error"][rows].float().to(device), held_out.to(device))
+
+
+def own_photos(codes: Path, card: dict[str, Any], frame: Frame, settings: FitSettings) -> Samples:
+    """The labelled photos as they are, without their variants."""
+    names = tuple(sorted(set(card["photo"]))[: settings.first])
+    return Samples(*replace(open_labelled(codes / "labels"), names=names).load(frame))
 
 
 @torch.no_grad()

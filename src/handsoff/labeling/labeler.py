@@ -13,9 +13,11 @@ from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
 from handsoff.core.images import Frame, to_uint8
+from handsoff.downstream.segmenter import Segmenter
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
+from handsoff.labeling.networks import load_networks, with_networks
 from handsoff.labeling.reader import Reader, make_reader
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -29,6 +31,7 @@ class Labeler:
 
     reader: Reader
     ensemble: Ensemble
+    networks: tuple[Segmenter, ...]
     task: Task
     card: dict[str, Any]
 
@@ -47,7 +50,7 @@ class Labeler:
         with mixed_precision():
             image, features = self.reader.read(ws)
             members = self.ensemble.dense(features, self.size)
-        label, uncertainty = self.task.decode(members)
+        label, uncertainty = self.task.decode(*with_networks(members, self.networks, image.float(), self.card["network_share"]))
         return to_uint8(image), label, uncertainty.float().cpu().numpy()
 
 
@@ -80,7 +83,8 @@ def load_labeler(folder: Path | str) -> Labeler:
     except RuntimeError as error:
         raise MismatchError(f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again.") from None
     device = next(iter(generator.parameters())).device
-    return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), task, card)
+    networks = load_networks(folder, task, card["networks"])
+    return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), networks, task, card)
 
 
 def image_uncertainty(uncertainty: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from handsoff.downstream.arms import LOWER_IS_BETTER
+from handsoff.downstream.learn import LOWER_IS_BETTER
 
 ARMS = {"real_only": "real only", "synthetic_only": "synthetic only", "real_plus_synthetic": "real + synthetic"}
 METRICS = {

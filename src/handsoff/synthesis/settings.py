@@ -13,5 +13,5 @@ class GenerateSettings(BaseModel):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0)
     keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
-    psi: float = Field(0.85, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
+    psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     format: Literal["folder"] = "folder"

@@ -1,6 +1,6 @@
 """A task is a few plain functions in one small object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -30,8 +30,14 @@ class Task(Protocol):
         """Loss per pixel, 0 where the label says ignore."""
         ...
 
-    def decode(self, members: Float[Tensor, "e n k h w"]) -> tuple[UInt8[np.ndarray, "n h w"], Float[Tensor, "n h w"]]:
-        """Outputs of every ensemble member → label and its uncertainty in [0, 1] per pixel."""
+    def balanced(self, pools: Sequence[UInt8[np.ndarray, "_n h w"]], power: float) -> "Task":
+        """The same task with a loss that counts rare classes more: each by its frequency in `pools` to the -`power`."""
+        ...
+
+    def decode(
+        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[UInt8[np.ndarray, "n h w"], Float[Tensor, "n h w"]]:
+        """Outputs of every ensemble member → label and its uncertainty in [0, 1] per pixel; `votes` are the members' parts of 1, equal without."""
         ...
 
     def score(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:

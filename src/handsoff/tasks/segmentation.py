@@ -1,7 +1,8 @@
 """Segmentation: a class id per pixel, 255 = ignore."""
 
+import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -23,6 +24,7 @@ class Segmentation:
     def __init__(self, schema: dict[str, Any]) -> None:
         self.schema = {"classes": list(schema["classes"])}
         self.channels = len(self.schema["classes"])
+        self.weights: Tensor | None = None
 
     def encode(self, labels: UInt8[np.ndarray, "n h w"]) -> Int64[Tensor, "n h w"]:
         """Ids as int64."""
@@ -30,18 +32,37 @@ class Segmentation:
 
     def loss(self, logits: Float[Tensor, "n k ..."], target: Int64[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
         """Cross-entropy per pixel."""
-        return F.cross_entropy(logits.float(), target, ignore_index=IGNORE, reduction="none")
+        weights = None if self.weights is None else self.weights.to(logits.device)
+        return F.cross_entropy(logits.float(), target, weights, ignore_index=IGNORE, reduction="none")
 
-    def decode(self, members: Float[Tensor, "e n k h w"]) -> tuple[UInt8[np.ndarray, "n h w"], Float[Tensor, "n h w"]]:
+    def balanced(self, pools: Sequence[UInt8[np.ndarray, "_n h w"]], power: float) -> "Segmentation":
+        """Class k counts ∝ frequency ** -power (1 on average over the pixels), frequencies being the mean of the pools'.
+
+        The network then learns p(k | x) · frequency_k ** -power, so that its argmax is the logit adjustment of
+        Menon et al. (2021): 0 decides for the most probable class, 1 for the balanced error; IoU wants something between.
+        """
+        counts = [np.bincount(labels.ravel(), minlength=256)[: self.channels] for labels in pools]
+        frequency = torch.from_numpy(np.mean([count / max(count.sum(), 1) for count in counts], 0)).float()
+        weights = frequency.clamp_min(1e-6) ** -power
+        task = copy.copy(self)
+        task.weights = weights / (weights * frequency).sum().clamp_min(1e-6)
+        return task
+
+    def decode(
+        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[UInt8[np.ndarray, "n h w"], Float[Tensor, "n h w"]]:
         """The class of the highest mean probability, and the members' Jensen–Shannon divergence.
 
-        JS = H(mean p) - mean H(p) (DatasetGAN, section 3.3), divided by log(min(members, classes)), its upper bound.
+        JS = H(mean p) - mean H(p) (DatasetGAN, section 3.3), means weighted by `votes`, divided by its upper bound, the
+        smaller of H(votes) and log(classes).
         """
+        if votes is None:
+            votes = torch.full((len(members),), 1 / len(members), device=members.device)
         log_p = members.float().log_softmax(2)
-        mean = log_p.exp().mean(0)
+        mean = torch.einsum("e,enkhw->nkhw", votes, log_p.exp())
         entropy = -(mean * mean.clamp_min(1e-12).log()).sum(1)
-        divergence = entropy + (log_p.exp() * log_p).sum(2).mean(0)
-        bound = math.log(max(min(members.shape[0], members.shape[2]), 2))
+        divergence = entropy + torch.einsum("e,enhw->nhw", votes, (log_p.exp() * log_p).sum(2))
+        bound = max(min(float(-(votes * votes.clamp_min(1e-12).log()).sum()), math.log(self.channels)), 1e-3)
         return mean.argmax(1).to(torch.uint8).cpu().numpy(), (divergence / bound).clamp(0, 1)
 
     def score(self, pairs: Iterable[tuple[UInt8[np.ndarray, "n h w"], UInt8[np.ndarray, "n h w"]]]) -> dict[str, Any]:

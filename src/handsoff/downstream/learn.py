@@ -1,0 +1,113 @@
+"""How a segmentation network learns: one training run of the downstream model, whatever its samples are."""
+
+import copy
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from handsoff.core.device import best_device
+from handsoff.core.images import to_float
+from handsoff.core.seeds import step_generator
+from handsoff.downstream.augment import augment, mirrored_ids
+from handsoff.downstream.data import Samples
+from handsoff.downstream.segmenter import Segmenter
+from handsoff.downstream.settings import LearnSettings
+from handsoff.jobs.progress import Progress
+from handsoff.tasks.base import Task
+
+CHOICES = (5, 6, 7, 8)  # eighths of the run after which the validation part is asked
+LOWER_IS_BETTER = frozenset({"nme", "nmse", "rmse", "abs_rel"})  # of the metrics in the contract
+TEST_BATCH = 16
+
+Mixture = Callable[[int], list[tuple[Samples, int]]]  # step → how many samples of which pool make the batch
+
+
+@dataclass
+class Choice:
+    """The best weights so far on a validation part; without one nothing is chosen and the last weights count.
+
+    Attributes:
+        scores: step → primary metric.
+    """
+
+    validation: Samples | None
+    scores: dict[str, float] = field(default_factory=dict)
+    step: int = 0
+    value: float = -np.inf
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, step: int, steps: int, model: Segmenter, task: Task) -> None:
+        """Score the model and keep it if it is the best, at the steps that are asked."""
+        if self.validation is None or step not in {-(-steps * eighths // 8) for eighths in CHOICES}:
+            return
+        name, score = next(iter(evaluated(model, task, self.validation)["metrics"].items()))
+        self.scores[str(step)] = score
+        value = -score if name in LOWER_IS_BETTER else score
+        if value > self.value or not self.weights:
+            self.step, self.value, self.weights = step, value, copy.deepcopy(model.state_dict())
+
+
+def learn(task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice) -> Generator[Progress, None, Segmenter]:
+    """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`. Ends with the chosen weights.
+
+    The loss counts the classes by the labels of all pools of the first batch, as `settings.balance` says.
+    """
+    model = new_model(task, seed)
+    teacher = task.balanced([pool.labels for pool, _ in mixture(0)], settings.balance)
+    optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps + 1)
+    mirrored = mirrored_ids(list(task.schema.get("classes", [])))
+    for step in range(settings.steps):
+        stream = step_generator(seed, step)
+        images, labels = draw(mixture(step), stream)
+        images, labels = augment(images, labels, mirrored, stream)
+        target = task.encode(labels.numpy()).to(best_device())
+        loss = teacher.loss(model(images.to(best_device())), target).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        choice.offer(step + 1, settings.steps, model, task)
+        note = f"loss {loss.item():.3f}" + "".join(f", {score:.3f} at {at}" for at, score in choice.scores.items())
+        yield Progress(stage, step + 1, settings.steps, note)
+    if choice.weights:
+        model.load_state_dict(choice.weights)
+    return model
+
+
+def new_model(task: Task, seed: int) -> Segmenter:
+    """The pretrained trunk with a decoder drawn from `seed`, in training mode."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(step_generator(seed, 0, stream=1).initial_seed())
+        model = Segmenter(task.channels)
+    return model.to(best_device()).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # torch's stub lacks it
+
+
+def draw(mixture: list[tuple[Samples, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], UInt8[Tensor, "n h w"]]:
+    """A batch: so many samples of each pool, drawn with replacement."""
+    picked = [(pool, torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number]
+    images = np.concatenate([pool.images[index] for pool, index in picked])
+    labels = np.concatenate([pool.labels[index] for pool, index in picked])
+    return to_float(images), torch.from_numpy(labels)
+
+
+@torch.inference_mode()
+def predictions(model: Segmenter, task: Task, images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[UInt8[np.ndarray, "_n h w"]]:
+    """Labels of `images`, a batch at a time."""
+    for start in range(0, len(images), TEST_BATCH):
+        outputs = model(to_float(images[start : start + TEST_BATCH]).to(best_device()))
+        yield task.decode(outputs[None])[0]
+
+
+def evaluated(model: Segmenter, task: Task, samples: Samples) -> dict[str, Any]:
+    """The task's score of the model on `samples`."""
+    model.eval()
+    truths = (samples.labels[start : start + TEST_BATCH] for start in range(0, len(samples), TEST_BATCH))
+    scores = task.score(zip(predictions(model, task, samples.images), truths, strict=True))
+    model.train()
+    return scores
