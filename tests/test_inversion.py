@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_json, read_tensors
+from handsoff.core.files import png, read_json, read_tensors
+from handsoff.core.images import decode_mask
 from handsoff.formats.labelled import open_labelled
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.encoder import code_space
@@ -112,3 +113,14 @@ def test_photos_smaller_than_the_generator_are_refused_and_leave_nothing(world: 
     with pytest.raises(InputError, match="smaller than the resolution"):
         finish(invert(tmp_path / "large", world / "labelled", tmp_path / "codes", QUICK))
     assert not (tmp_path / "codes").exists()
+
+
+def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
+    """0 and 255 is how many tools write a mask of one object; here 255 means: ignore."""
+    shutil.copytree(world / "labelled", tmp_path / "binary")
+    for path in (tmp_path / "binary" / "masks").iterdir():
+        mask = decode_mask(path.read_bytes(), path.name)
+        path.write_bytes(png(np.where(mask == 0, 0, 255).astype(np.uint8)))
+    with pytest.raises(InputError, match=r"only the class dark \(255 is ignored\): write the ids of classes.json"):
+        finish(invert(world / "generator", tmp_path / "binary", tmp_path / "out", QUICK))
+    assert not (tmp_path / "out").exists()

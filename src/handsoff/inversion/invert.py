@@ -12,7 +12,7 @@ from torch import Tensor
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
-from handsoff.core.images import Frame, tile, to_float, to_uint8
+from handsoff.core.images import IGNORE, Frame, tile, to_float, to_uint8
 from handsoff.formats.labelled import Labelled, open_labelled, write_classes, write_sample
 from handsoff.formats.photos import load_photos, map_photos, open_source
 from handsoff.generators.base import Generator
@@ -37,7 +37,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     """Find ws of labelled photos; `out` gets codes, errors, the labels as seen by the generator, and a contact sheet.
 
     Raises:
-        InputError: unusable labels, fewer than four, or `out` holds something else.
+        InputError: unusable labels, fewer than four, of one class only, or `out` holds something else.
     """
     data = open_labelled(labelled, settings.merge)
     data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
@@ -50,6 +50,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     net = load_generator(generator)
     with job.undone_if_refused():
         images, masks = data.load(net.resolution)
+        refuse_one_class(labelled, masks, data.classes)
     perceptual, space = Perceptual(frozen_lite0(), net.resolution), code_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)
@@ -66,6 +67,14 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     write_results(out, data, views, joined, net)
     means = {f"mean_{name}": float(joined[name].mean()) for name in TERMS}
     job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **means)
+
+
+def refuse_one_class(labelled: Path, masks: Masks, classes: Sequence[str]) -> None:
+    """Masks of one class teach nothing; most often they are 0 and 255, and 255 was meant to be a class."""
+    found = sorted(set(np.unique(masks).tolist()) - {IGNORE})
+    if len(found) < 2:  # noqa: PLR2004  # two classes are the least that can be told apart
+        held = f"only the class {classes[found[0]]}" if found else "no class at all"
+        raise InputError(f"The masks of {labelled} hold {held} ({IGNORE} is ignored): write the ids of classes.json, such as 1 instead of {IGNORE}.")
 
 
 def make_views(images: Float[Tensor, "n 3 h w"], masks: Masks, classes: Sequence[str], settings: InvertSettings) -> Iterator[tuple[Tensor, Masks]]:
