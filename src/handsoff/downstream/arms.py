@@ -76,13 +76,13 @@ def run_one(task: Task, data: Data, arm: str, seed: int, out: Path, settings: Ev
 
 def mixture(arm: str, step: int, data: Data, settings: EvaluateSettings) -> list[tuple[Samples, int]]:
     """How many real and synthetic samples make the batch of this step."""
-    share = float(arm == "real_only")
-    if arm == "real_plus_synthetic":
-        position = step / max(settings.steps - 1, 1)
-        share = settings.real_share_start + (settings.real_share_end - settings.real_share_start) * position
-    reals = round(settings.batch * share)
-    pools = {"real_only": [(data.real, reals)], "synthetic_only": [(data.synthetic, settings.batch)]}
-    return pools.get(arm, [(data.real, reals), (data.synthetic, settings.batch - reals)])
+    if arm == "real_only":
+        return [(data.real, settings.batch)]
+    if arm == "synthetic_only":
+        return [(data.synthetic, settings.batch)]
+    position = step / max(settings.steps - 1, 1)
+    reals = round(settings.batch * (settings.real_share_start + (settings.real_share_end - settings.real_share_start) * position))
+    return [(data.real, reals), (data.synthetic, settings.batch - reals)]
 
 
 def sheet(model: Segmenter, task: Task, samples: Samples) -> UInt8[np.ndarray, "gh gw 3"]:
