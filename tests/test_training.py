@@ -23,7 +23,7 @@ from handsoff.jobs.progress import finish
 from handsoff.perception.distance import distances
 from handsoff.training import train as training
 from handsoff.training.augment import adaptive_augment, diff_augment
-from handsoff.training.discriminators import StyleGAN2Discriminator
+from handsoff.training.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
 from handsoff.training.settings import TrainSettings
 from handsoff.training.state import CHECKPOINT
 from handsoff.training.train import parse_resolution, shown_kimg, train, trim_log
@@ -330,6 +330,24 @@ def test_augmentations_change_images_each_in_its_own_way() -> None:
 def judge() -> StyleGAN2Discriminator:
     torch.manual_seed(0)
     return StyleGAN2Discriminator((8, 8, 8), (4, 3)).to(best_device())
+
+
+def test_images_that_are_alike_are_seen_as_a_group() -> None:
+    different = torch.randn(8, 3, 5, 4)
+    alike = different[:1].repeat(8, 1, 1, 1)
+    planes = WithDeviation()(torch.cat([different[:4], alike[:4]]))[:, 3]
+    assert torch.allclose(planes[:4], different[:4].std(0, unbiased=False).mean().expand(4, 5, 4), atol=1e-4)
+    assert planes[4:].abs().max() < 1e-3
+    assert torch.equal(WithDeviation()(different)[:, :3], different)
+    assert WithDeviation()(different[:3]).shape == (3, 4, 5, 4)
+
+
+def test_steepness_is_that_of_a_known_slope() -> None:
+    features = torch.randn(6, 7, 3, 2, requires_grad=True)
+    slope = torch.randn(7)
+    logits = torch.einsum("nchw,c->nhw", features, slope)[:, None]
+    expected = slope.square().sum() / (3 * 2) * features.detach().var()
+    assert torch.allclose(steepness([logits], [features]), expected, rtol=1e-4)
 
 
 def test_ada_rises_while_the_discriminator_is_sure_and_falls_else() -> None:

@@ -51,8 +51,23 @@ def projected_head(inputs: int, halvings: int) -> nn.Sequential:
         outputs = min(inputs * 2, 128)
         layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False)), nn.LeakyReLU(SLOPE)]
         inputs = outputs
-    layers += [spectral_norm(nn.Conv2d(inputs, 128, 3, padding=1)), nn.LeakyReLU(SLOPE), spectral_norm(nn.Conv2d(128, 1, 1))]
+    layers += [WithDeviation(), spectral_norm(nn.Conv2d(inputs + 1, 128, 3, padding=1)), nn.LeakyReLU(SLOPE), spectral_norm(nn.Conv2d(128, 1, 1))]
     return nn.Sequential(*layers)
+
+
+class WithDeviation(nn.Module):
+    """Adds one channel: how much images differ within groups of four (Karras et al. 2018, section 3).
+
+    Without it nothing told the generator that all its images were alike.
+    """
+
+    group = 4
+
+    def forward(self, x: Tensor) -> Tensor:
+        groups = x.float().view(-1, self.group if x.shape[0] % self.group == 0 else x.shape[0], *x.shape[1:])
+        deviation = groups.var(1, unbiased=False).add(1e-8).sqrt().mean((1, 2, 3))
+        plane = deviation.repeat_interleave(groups.shape[1]).view(-1, 1, 1, 1).expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, plane.to(x.dtype)], 1)
 
 
 class Projected(nn.Module):
@@ -61,8 +76,9 @@ class Projected(nn.Module):
     Only the heads are in the state; the frozen features come from the wheel, the projection from the seed.
     """
 
-    def __init__(self, frame: Frame, feature_size: int, seed: int) -> None:
+    def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float) -> None:
         super().__init__()
+        self.r1 = r1
         scale = feature_size / max(frame)
         self.size = (round(frame[0] * scale), round(frame[1] * scale))
         self.heads = nn.ModuleList([projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)])
@@ -90,13 +106,26 @@ class Projected(nn.Module):
         return [head(feature).float() for head, feature in zip(self.heads, lying, strict=True)]
 
     def loss(self, real: Seen, fake: Seen, step: int) -> Tensor:
-        """Hinge loss of equation 3, summed over the four scales."""
+        """Hinge loss of equation 3 and R1 (Mescheder et al. 2018, equation 9) on the real features, summed over the four scales.
+
+        Spectral normalisation alone lets the heads of some domains win, and the generator then flees from one shape to the next.
+        """
         del step
-        logits = zip(self.judge(real), self.judge(fake), strict=True)
-        return torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in logits]).sum()
+        features = [feature.detach().requires_grad_(self.r1 > 0) for feature in real]
+        real_logits = self.judge(features)
+        logits = zip(real_logits, self.judge(fake), strict=True)
+        hinge = torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in logits]).sum()
+        return hinge + self.r1 / 2 * steepness(real_logits, features) if self.r1 > 0 else hinge
 
     def generator_loss(self, fake: Seen) -> Tensor:
         return torch.stack([-logits.mean() for logits in self.judge(fake)]).sum()
+
+
+def steepness(logits: list[Tensor], features: Seen) -> Float[Tensor, ""]:
+    """Squared change of an image's mean logit per standard deviation of the features, over images and summed over scales."""
+    gradients = torch.autograd.grad(torch.stack([logit.mean((1, 2, 3)).sum() for logit in logits]).sum(), features, create_graph=True)
+    pairs = zip(gradients, features, strict=True)
+    return torch.stack([g.float().square().sum((1, 2, 3)).mean() * f.detach().float().var() for g, f in pairs]).sum()
 
 
 class ResidualBlock(nn.Module):
@@ -138,6 +167,7 @@ class StyleGAN2Discriminator(nn.Module):
         widths = channels[::-1]
         self.stem = EqualConv(3, widths[0], 1)
         self.blocks = nn.Sequential(*[ResidualBlock(i, o) for i, o in pairwise(widths)])
+        self.with_deviation = WithDeviation()
         self.conv = EqualConv(widths[-1] + 1, widths[-1], 3)
         self.fc = Linear(widths[-1] * base[0] * base[1], widths[-1], activate=True)
         self.out = Linear(widths[-1], 1)
@@ -149,10 +179,7 @@ class StyleGAN2Discriminator(nn.Module):
 
     def judge(self, seen: Seen) -> list[Tensor]:
         x = self.blocks(F.leaky_relu(self.stem(seen[0]), SLOPE) * GAIN).float()
-        spread = x.view(-1, min(4, x.shape[0]), *x.shape[1:]) if x.shape[0] % 4 == 0 else x[None]
-        deviation = spread.var(1, unbiased=False).add(1e-8).sqrt().mean((1, 2, 3))  # minibatch deviation, one channel
-        deviation = deviation.repeat_interleave(spread.shape[1]).view(-1, 1, 1, 1).expand(-1, -1, *x.shape[2:])
-        x = F.leaky_relu(self.conv(torch.cat([x, deviation], 1)), SLOPE) * GAIN
+        x = F.leaky_relu(self.conv(self.with_deviation(x)), SLOPE) * GAIN
         return [self.out(self.fc(x.flatten(1).float()))]
 
     def loss(self, real: Seen, fake: Seen, step: int) -> Tensor:

@@ -125,7 +125,7 @@ def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
     generator = StyleGAN2(config, settings.licence)
     discriminator: Discriminator
     if settings.discriminator == "projected":
-        discriminator = Projected(frame, settings.feature_size, settings.seed)
+        discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
     else:
         discriminator = StyleGAN2Discriminator(config.channels, base)
     generator.to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
