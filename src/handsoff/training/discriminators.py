@@ -122,8 +122,12 @@ class Projected(nn.Module):
 
 
 def steepness(logits: list[Tensor], features: Seen) -> Float[Tensor, ""]:
-    """Squared change of an image's mean logit per standard deviation of the features, over images and summed over scales."""
-    gradients = torch.autograd.grad(torch.stack([logit.mean((1, 2, 3)).sum() for logit in logits]).sum(), features, create_graph=True)
+    """Squared change of a logit per standard deviation of the features, over images and summed over scales.
+
+    Of a map of logits it is the sum divided by the root of their number, so that its size does not depend on the image's.
+    """
+    totals = [logit.sum() / math.sqrt(logit[0].numel()) for logit in logits]
+    gradients = torch.autograd.grad(torch.stack(totals).sum(), features, create_graph=True)
     pairs = zip(gradients, features, strict=True)
     return torch.stack([g.float().square().sum((1, 2, 3)).mean() * f.detach().float().var() for g, f in pairs]).sum()
 

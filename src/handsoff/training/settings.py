@@ -21,7 +21,7 @@ class TrainSettings(BaseModel):
     w_dim: int = Field(192, ge=8)
     g_lr: float = Field(2e-3, gt=0)
     d_lr: float = Field(2e-4, gt=0)
-    r1: float = Field(20.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features")
+    r1: float = Field(5.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features")
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
     feature_size: int = Field(128, ge=32, description="longer side at which the projected discriminator looks, pixels")
