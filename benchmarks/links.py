@@ -98,6 +98,11 @@ def dataset_links(run: Path, budget: int, real: torch.Tensor, labelled: Labelled
     }
 
 
+def machine() -> dict[str, Any]:
+    """What the seconds were measured on."""
+    return {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
+
+
 def measure(run: Path, photos: int) -> dict[str, Any]:
     report = read_json(run / "report.json")
     recipe = report["recipe"]
@@ -122,11 +127,10 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
             **dataset_links(run, budget, real, labelled),
             "arms": read_json(run / str(budget) / "report" / "metrics.json"),
         }
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
     seconds = {**report["steps"], "generator": links["generator"]["training_seconds"]}  # it may have been trained before the run
     stated = {key: value for key, value in recipe.items() if key not in PATHS}
-    return {"machine": machine, "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
+    return {"machine": machine(), "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
 
 
 def show(result: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from handsoff.jobs.progress import Progress, Work
 from handsoff.report.terminal import until_stopped
 from handsoff.training.settings import TrainSettings
 
-VERBS = ["train", "invert", "fit", "generate", "evaluate", "run", "inspect"]
+VERBS = ["train", "invert", "fit", "generate", "evaluate", "run", "demo", "inspect"]
 
 
 @pytest.fixture(autouse=True)

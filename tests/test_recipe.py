@@ -45,7 +45,7 @@ def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
         (DATA + '[fit]\nsteps = "many"', r"\[fit\]: steps = many cannot be: input should be a valid integer"),
         (DATA + "[generate]\nkeep = 2.0", r"\[generate\]: keep = 2\.0 cannot be"),
         (DATA + "generate = 3", "generate = 3 cannot be"),
-        (DATA + "validation = 0", "validation = 0 cannot be"),
+        (DATA + "validation = -1", "validation = -1 cannot be"),
         (DATA + "budgets = []", r"budgets = \[\] cannot be"),
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
         (DATA + '[classes]\neye = ["left_eye"]', "cannot be: input should be a valid string"),
@@ -91,6 +91,8 @@ def test_every_budget_is_tested_on_the_same_samples(tmp_path: Path) -> None:
     assert [settings.first for settings in parts.values()] == [50, 16]
     assert (recipe.for_invert().first, recipe.for_fit(16).first) == (50, 16)
     assert load_recipe(write(tmp_path, DATA + 'test = "pack"')).for_evaluate(50).test_part is None
+    without = load_recipe(write(tmp_path, DATA + "validation = 0")).for_evaluate(50)
+    assert (without.validation_part, without.test_part) == (None, "50:")
 
 
 def test_classes_become_a_merge_table_in_their_order(tmp_path: Path) -> None:

@@ -172,16 +172,39 @@ def run(
 ) -> None:
     """Run a recipe from images and labels to the report; what is done is skipped."""
     alone()
-    from handsoff.core.files import read_json  # noqa: PLC0415
     from handsoff.recipe import load_recipe  # noqa: PLC0415
     from handsoff.recipe import run as work  # noqa: PLC0415
 
     plan = load_recipe(recipe, out)
     perform(work(plan), plan.output)
-    report = read_json(plan.output / "report.json")
+    show_run(plan.output)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="the output folder [demo, or demo-full]")] = None,
+    full: Annotated[bool, typer.Option("--full", help="2,000 images, trained to the end with three seeds")] = False,  # noqa: FBT002  # typer makes a flag of it
+) -> None:
+    """Show all of it on rendered heads that come with HandsOff: 50 labels to a dataset and its report."""
+    alone()
+    from handsoff.demo import MINUTES, demo_recipe  # noqa: PLC0415
+    from handsoff.demo import demo as work  # noqa: PLC0415
+
+    plan = demo_recipe(out, full=full)
+    say(f"About {MINUTES[full]} minutes on two CPU cores, less on a GPU; Ctrl-C stops it, the same command goes on.")
+    perform(work(plan), plan.output)
+    show_run(plan.output)
+    say(f"Dataset: {plan.output / str(plan.labels) / 'dataset'}\nReport: {plan.output / 'report.html'}")
+
+
+def show_run(out: Path) -> None:
+    """The seconds of every step and the arms of every budget."""
+    from handsoff.core.files import read_json  # noqa: PLC0415
+
+    report = read_json(out / "report.json")
     show_facts([(name, "" if seconds is None else f"{seconds:,.1f} s") for name, seconds in report["steps"].items()], "Time")
     for budget, metrics in report["results"].items():
-        show_arms(metrics, f"{budget} labels: {plan.output / budget / 'report' / 'report.html'}")
+        show_arms(metrics, f"{budget} labels: {out / budget / 'report' / 'report.html'}")
 
 
 @app.command()

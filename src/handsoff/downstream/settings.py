@@ -32,6 +32,7 @@ class EvaluateSettings(LearnSettings):
     seeds: int = Field(3, ge=1, description="runs per arm")
     real_share_start: float = Field(0.25, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step")
     real_share_end: float = Field(1.0, ge=0, le=1, description="the same, last step; linear between")
+    note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
 
 def part_bounds(part: str | None) -> tuple[int, int | None]:

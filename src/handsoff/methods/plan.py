@@ -30,7 +30,7 @@ class Recipe(BaseModel):
     test: Path | None = Field(None, description="another labelled pack to test on")
     output: Path = Field(description="where all the folders go")
     budgets: tuple[int, ...] = Field((50,), min_length=1, description="how many labels to use; each gets a dataset and a report")
-    validation: int = Field(100, ge=1, description="labelled samples that choose, never teach")
+    validation: int = Field(100, ge=0, description="labelled samples that choose, never teach; 0: the last weights of a run count")
     method: str = "handsoff"
     classes: dict[str, str] | None = Field(None, description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids")
     train: TrainSettings = TrainSettings()
@@ -54,7 +54,7 @@ class Recipe(BaseModel):
     def for_evaluate(self, budget: int) -> EvaluateSettings:
         """Every budget is validated and tested on the same samples."""
         end = self.labels + self.validation
-        parts = {"validation_part": f"{self.labels}:{end}", "test_part": f"{end}:" if self.test is None else None}
+        parts = {"validation_part": f"{self.labels}:{end}" if self.validation else None, "test_part": f"{end}:" if self.test is None else None}
         return self.evaluate.model_copy(update={"first": budget, **parts})
 
     def with_defaults(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Recipe":

@@ -112,7 +112,7 @@ def metrics_of(task: str, runs: dict[str, list[Result]], data: Data, settings: E
     return {
         "task": task, "arms": arms, "per_class": classes, "n_real": len(data.real), "n_synthetic": len(data.synthetic), "n_test": len(data.test),
         "n_validation": 0 if data.validation is None else len(data.validation), "steps": settings.steps,
-        "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded.get("validation", 0),
+        "note": settings.note, "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded.get("validation", 0),
     }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def write_page(report: Path, dataset: Path) -> None:
     missing = [name for name, share in shares.items() if share == 0]
     html = page.render(
         task=metrics.get("task", ""), arms=ARMS, legend=legend(names), shares=shares, classes=class_bars(metrics, shares),
-        comparison=comparison(metrics), caution=caution(metrics), meaning=meaning(metrics, missing), **headline(metrics),
+        comparison=comparison(metrics), note=metrics.get("note"), caution=caution(metrics), meaning=meaning(metrics, missing), **headline(metrics),
         **sample_pictures(dataset, samples, manifest, names), histogram=histogram(samples), reasons=reasons(samples),
         inversions=sheet(dataset / "inversions.png"), predictions={ARMS[arm]: sheet(report / "predictions" / f"{arm}.png") for arm in ARMS},
         facts=facts(metrics, manifest, samples), licence=manifest.get("licence"), settings=settings(report, dataset),

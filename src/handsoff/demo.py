@@ -1,0 +1,27 @@
+"""`handsoff demo`: a recipe on the pack of rendered heads that comes with the package, from 50 labels to the report."""
+
+from pathlib import Path
+
+from handsoff.core.files import write_bytes
+from handsoff.jobs.progress import Work
+from handsoff.methods.plan import Recipe
+from handsoff.recipe import load_recipe, run
+
+MINUTES = {False: 4, True: 40}  # --full → minutes on two CPU cores, measured: see the pack's card
+PACK = Path(__file__).parent / "packs" / "heads"
+
+
+def demo_recipe(out: Path | None = None, *, full: bool = False) -> Recipe:
+    """The recipe of the quick demo, or of the full one: more images, longer training, three seeds."""
+    return load_recipe(PACK / ("full.toml" if full else "demo.toml"), out)
+
+
+def demo(recipe: Recipe) -> Work:
+    """Run the recipe; its one report then also lies as `report.html` at the top of the output.
+
+    Raises:
+        InputError: the output folder holds something else.
+    """
+    yield from run(recipe)
+    page = recipe.output / str(recipe.budgets[0]) / "report" / "report.html"
+    write_bytes(recipe.output / "report.html", page.read_bytes())
