@@ -10,10 +10,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from handsoff.core.files import read_json, write_json
-from handsoff.core.images import decode_mask
 from handsoff.demo import PACK
 from handsoff.formats.labelled import Labelled, open_labelled
-from handsoff.report.page import COLOURS
+from handsoff.report.page import heat_map, read_mask
 from handsoff.tasks import make_task
 from links import machine
 
@@ -50,8 +49,8 @@ def rows(pack: Labelled) -> list[np.ndarray]:
 def picture(demo: Path, budget: str) -> Image.Image:
     """Labelled images and their masks; generated ones, their masks and uncertainties."""
     dataset = open_labelled(demo / budget / "dataset")
-    doubts = [decode_mask((dataset.source.path / "uncertainty" / f"{name}.png").read_bytes(), name) for name in dataset.names[:COUNT]]
-    heat = (COLOURS(np.sqrt(larger(np.stack(doubts), Image.Resampling.NEAREST) / 255))[..., :3] * 255).astype(np.uint8)
+    doubts = np.stack([read_mask(dataset.source.path, {"name": name}, "uncertainty") for name in dataset.names[:COUNT]])
+    heat = heat_map(larger(doubts, Image.Resampling.NEAREST))
     parts = [
         caption(f"In: {budget} labelled images (and unlabelled ones, which taught the GAN)"), *rows(open_labelled(PACK / "train.zip")),
         caption("Out: as many labelled images as you want, and where their labels are uncertain"), *rows(dataset), row(heat),

@@ -47,23 +47,43 @@ def pixels(low: float, high: float, size: int) -> tuple[int, int]:
 
 
 @njit(cache=True)
+def corners_of(screen: np.ndarray, tri: np.ndarray) -> tuple[float, float, float, float, float, float, float]:
+    """x and y (pixels) of a triangle's three corners, and twice its area."""
+    a, b, c = tri
+    ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
+    return ax, ay, bx, by, cx, cy, (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+
+
+@njit(cache=True)
+def weights_at(x: int, y: int, corners: tuple[float, float, float, float, float, float, float]) -> tuple[float, float]:
+    """Weights of corners 1 and 2 at the centre of a pixel; negative, or above 1 in sum, outside the triangle."""
+    ax, ay, bx, by, cx, cy, area = corners
+    px, py = x + 0.5, y + 0.5
+    return ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area, ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+
+
+@njit(cache=True)
+def covered(corners: tuple[float, float, float, float, float, float, float], height: int, width: int) -> tuple[int, int, int, int]:
+    """First and last column, first and last row that a triangle may cover; none where it is flat."""
+    ax, ay, bx, by, cx, cy, area = corners
+    if abs(area) < FLAT:
+        return 0, -1, 0, -1
+    x0, x1 = pixels(min(ax, bx, cx), max(ax, bx, cx), width)
+    y0, y1 = pixels(min(ay, by, cy), max(ay, by, cy), height)
+    return x0, x1, y0, y1
+
+
+@njit(cache=True)
 def triangles(screen: np.ndarray, tris: np.ndarray, first: int, depth: np.ndarray, owner: np.ndarray, bary: np.ndarray) -> None:
     """Draw triangles into depth (H, W), owner (H, W; triangle index + first) and bary (H, W, 2; perspective-correct weights of corners 1 and 2)."""
-    height, width = depth.shape
     for t in range(tris.shape[0]):
         a, b, c = tris[t]
-        ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if abs(area) < FLAT:
-            continue
-        (x0, x1), (y0, y1) = pixels(min(ax, bx, cx), max(ax, bx, cx), width), pixels(min(ay, by, cy), max(ay, by, cy), height)
+        corners = corners_of(screen, tris[t])
+        x0, x1, y0, y1 = covered(corners, depth.shape[0], depth.shape[1])
         ia, ib, ic = 1 / screen[a, 2], 1 / screen[b, 2], 1 / screen[c, 2]
         for y in range(y0, y1 + 1):
-            py = y + 0.5
             for x in range(x0, x1 + 1):
-                px = x + 0.5
-                u = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
-                v = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
+                u, v = weights_at(x, y, corners)
                 if u < 0 or v < 0 or u + v > 1:
                     continue
                 inverse = (1 - u - v) * ia + u * ib + v * ic
@@ -124,18 +144,13 @@ def points_into(screen: np.ndarray, depth: np.ndarray) -> None:
 @njit(cache=True)
 def depth_only(screen: np.ndarray, tris: np.ndarray, depth: np.ndarray) -> None:
     """Draw triangles into a depth buffer with linear depth (orthographic light)."""
-    height, width = depth.shape
     for t in range(tris.shape[0]):
         a, b, c = tris[t]
-        ax, ay, bx, by, cx, cy = screen[a, 0], screen[a, 1], screen[b, 0], screen[b, 1], screen[c, 0], screen[c, 1]
-        area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        if abs(area) < FLAT:
-            continue
-        (x0, x1), (y0, y1) = pixels(min(ax, bx, cx), max(ax, bx, cx), width), pixels(min(ay, by, cy), max(ay, by, cy), height)
+        corners = corners_of(screen, tris[t])
+        x0, x1, y0, y1 = covered(corners, depth.shape[0], depth.shape[1])
         for y in range(y0, y1 + 1):
             for x in range(x0, x1 + 1):
-                u = ((x + 0.5 - ax) * (cy - ay) - (y + 0.5 - ay) * (cx - ax)) / area
-                v = ((bx - ax) * (y + 0.5 - ay) - (by - ay) * (x + 0.5 - ax)) / area
+                u, v = weights_at(x, y, corners)
                 if u >= 0 and v >= 0 and u + v <= 1:
                     w = (1 - u - v) * screen[a, 2] + u * screen[b, 2] + v * screen[c, 2]
                     depth[y, x] = min(depth[y, x], w)

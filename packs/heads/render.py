@@ -5,6 +5,7 @@ Image i of a seed is the same whatever the number of workers; what exists alread
 """
 
 import argparse
+import functools
 import io
 import json
 import os
@@ -35,14 +36,12 @@ COLOURS = (  # of the classes, for drawing
     (230, 90, 200),
     (90, 170, 90),
 )
-studios: dict[str, scene.Studio] = {}  # one per worker process
 
 
+@functools.cache
 def studio(folder: Path | None) -> scene.Studio:
     """The assets, loaded once per process."""
-    if str(folder) not in studios:
-        studios[str(folder)] = scene.open_studio(folder)
-    return studios[str(folder)]
+    return scene.open_studio(folder)
 
 
 def png(array: np.ndarray) -> bytes:

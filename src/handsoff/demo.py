@@ -7,7 +7,7 @@ from handsoff.jobs.progress import Work
 from handsoff.methods.plan import Recipe
 from handsoff.recipe import load_recipe, run
 
-MINUTES = {False: 4, True: 40}  # --full → minutes on two CPU cores, measured: see the pack's card
+MINUTES = {False: 4, True: 40}  # --full → minutes on two CPU cores; the quick demo measured, the full one added up from its parts
 PACK = Path(__file__).parent / "packs" / "heads"
 
 

@@ -168,8 +168,13 @@ def pictures(dataset: Path, sample: dict[str, Any], painter: Any) -> dict[str, A
     image = decode_image(found[0].read_bytes(), found[0].name)
     mask, doubt = read_mask(dataset, sample), read_mask(dataset, sample, "uncertainty")
     drawn = painter.draw(image[None], mask[None])[0] if painter is not None and mask is not None and mask.shape == image.shape[:2] else None
-    heat = (COLOURS(np.sqrt(doubt / 255))[..., :3] * 255).astype(np.uint8) if doubt is not None else None  # small values visible
+    heat = heat_map(doubt) if doubt is not None else None
     return {**sample, "image": embed(image), "label": embed(drawn), "doubt": embed(heat), "ratio": f"{image.shape[1]} / {image.shape[0]}"}
+
+
+def heat_map(doubt: UInt8[np.ndarray, "*n h w"]) -> UInt8[np.ndarray, "*n h w 3"]:
+    """Uncertainty 0 to 255 as dark to bright; the root makes small values visible."""
+    return (COLOURS(np.sqrt(doubt / 255))[..., :3] * 255).astype(np.uint8)
 
 
 def embed(image: UInt8[np.ndarray, "h w 3"] | None, longest: int = LONGEST_SIDE) -> str | None:
