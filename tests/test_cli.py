@@ -13,11 +13,11 @@ import pytest
 
 from handsoff import cli
 from handsoff.core.errors import InputError
-from handsoff.formats.labelled import write_classes, write_sample
 from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.report.terminal import until_stopped
 from handsoff.training.settings import TrainSettings
+from toy import write_classes, write_mask
 
 VERBS = ["train", "invert", "fit", "generate", "evaluate", "run", "demo", "inspect"]
 
@@ -46,8 +46,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("invert nowhere nothing -o out", "nothing does not exist"),
         ("invert nowhere pack -o out --first 2", "at least 4"),
         ("invert nowhere pack -o out --first 0", "first = 0 cannot be"),
-        ("invert nowhere pack -o out --set merge={eye=", "is not valid TOML"),
-        ('invert nowhere pack -o out --set merge={nose="eye"}', "the class 'nose'"),
+        ("invert nowhere pack -o out --set labels={eye=", "is not valid TOML"),
+        ('invert nowhere pack -o out --set labels={segmentation={merge={nose="eye"}}}', "the class 'nose'"),
         ("fit nowhere empty -o out", "empty was not made by handsoff invert"),
         ("generate nowhere -o out -n 3", "nowhere was not made by handsoff fit"),
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),
@@ -69,7 +69,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(command: str, sentence: st
     (here / "empty").mkdir()
     (here / "text").write_text("= not what it should be")
     for index in range(5):
-        write_sample(here / "pack", str(index), np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
+        write_mask(here / "pack", str(index), np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
     write_classes(here / "pack", ["background", "eye"])
     assert cli.main(command.split()) == 2
     said = capsys.readouterr()
@@ -209,7 +209,7 @@ def test_several_processes_are_for_training_only(monkeypatch: pytest.MonkeyPatch
 
 
 def test_inspect_tells_what_it_sees(here: Path, capsys: pytest.CaptureFixture[str], photos: Callable[..., Path]) -> None:
-    write_sample(here / "pack", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8))
+    write_mask(here / "pack", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8))
     write_classes(here / "pack", ["background", "eye"])
     job = open_job(here / "begun", "fit", {"codes": {"path": "codes", "fingerprint": ""}}, {})
     assert cli.main(["inspect", "pack"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0

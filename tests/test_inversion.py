@@ -17,6 +17,7 @@ from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
 from handsoff.jobs.progress import finish
+from handsoff.tasks import make_task
 from toy import CLASSES, toy_generator, toy_labels
 
 QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
@@ -54,10 +55,10 @@ def test_the_generators_own_images_are_found_again(world: Path) -> None:
 
 def test_labels_and_errors_lie_beside_the_codes(world: Path) -> None:
     labels = open_labelled(world / "codes" / "labels")
-    assert list(labels.classes) == CLASSES
+    assert labels.tasks["segmentation"].schema["classes"] == CLASSES
     original = open_labelled(world / "labelled")
     for name in original.names:
-        np.testing.assert_array_equal(labels.mask(name), original.mask(name))
+        np.testing.assert_array_equal(labels.label("segmentation", name), original.label("segmentation", name))
         assert (world / "codes" / "errors" / f"{name}.png").is_file()
     assert (world / "codes" / "contact.png").is_file()
 
@@ -89,7 +90,9 @@ def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> 
 def test_variants_move_photo_and_mask_alike(world: Path, tmp_path: Path) -> None:
     ramp = torch.linspace(-1, 1, 32).view(1, 1, 1, 32).expand(2, 3, 32, 32)
     masks = (ramp[:, 0].numpy() > 0).astype(np.uint8)
-    images, shifted = moved(ramp.contiguous(), masks, ["left", "right"], 3)
+    tasks = {"segmentation": make_task("segmentation", {"classes": ["left", "right"]})}
+    images, labels = moved(ramp.contiguous(), {"segmentation": masks}, tasks, 3)
+    shifted = labels["segmentation"]
     inside = shifted != 255
     mirrored = images[:, 0, 16, 4] > images[:, 0, 16, -4]
     assert mirrored.tolist() in ([True, False], [False, True])

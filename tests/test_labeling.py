@@ -16,9 +16,9 @@ from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import finish
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.fit import fit, pixel_chances
+from handsoff.labeling.fit import fit
 from handsoff.labeling.hypercolumn import materialised, pixel_places, project, sample
-from handsoff.labeling.labeler import image_uncertainty, load_labeler
+from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
 from toy import toy_generator, toy_labels
@@ -86,13 +86,14 @@ def test_uncertainty_is_zero_when_members_agree_and_one_when_they_split() -> Non
 def test_image_uncertainty_looks_at_the_worst_tenth() -> None:
     flat = np.zeros((2, 10, 10), np.float32)
     flat[1, :1] = 0.5
-    np.testing.assert_allclose(image_uncertainty(flat), [0, 0.5])
+    np.testing.assert_allclose(Segmentation({"classes": ["a"]}).doubt(flat), [0, 0.5])
 
 
 def test_balanced_drawing_reaches_rare_classes_and_never_the_ignored() -> None:
     labels = np.zeros((1, 10, 10), np.uint8)
     labels[0, 0, 0], labels[0, 1] = 1, 255
-    even, balanced = pixel_chances(labels, 0.0)[0], pixel_chances(labels, 1.0)[0]
+    task = Segmentation({"classes": ["a", "b"]})
+    even, balanced = (task.chances(labels, (10, 10), power)[0] for power in (0.0, 1.0))
     assert even[0] == even[99]
     assert balanced[0] == pytest.approx(float(balanced.sum() - balanced[0]), rel=1e-5)
     assert balanced[10:20].sum() == 0
@@ -116,7 +117,7 @@ def test_a_fitted_labeler_labels_what_its_generator_makes(world: Path, tmp_path:
         images, labels, uncertainty = labeler.label(ws)
     finally:
         (tmp_path / "moved").rename(world / "labeler")
-    truth = np.stack([open_labelled(world / "labelled").mask(f"photo{index:02d}") for index in range(8)])
+    truth = np.stack([open_labelled(world / "labelled").label("segmentation", f"photo{index:02d}") for index in range(8)])
     assert images.dtype == np.uint8
     assert uncertainty.min() >= 0
     assert uncertainty.max() <= 1

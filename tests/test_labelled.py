@@ -17,7 +17,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.formats.labelled import Labelled, merged, open_labelled, with_classes_of, write_classes, write_sample
+from handsoff.formats.labelled import Labelled, open_labelled, open_like
+from toy import write_classes, write_mask
 
 PACK = Path(__file__).parents[2] / "shared" / "data" / "faces" / "labelled.zip"
 FACE_CLASSES = {
@@ -39,9 +40,18 @@ def sample(seed: int, size: tuple[int, int] = (6, 5), classes: int = 3) -> Sampl
     return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.integers(0, classes, size, dtype=np.uint8)
 
 
+def classes_of(labelled: Labelled) -> list[str]:
+    classes: list[str] = labelled.tasks["segmentation"].schema["classes"]
+    return classes
+
+
+def open_merged(path: Path, merge: dict[str, str]) -> Labelled:
+    return open_labelled(path, {"segmentation": {"merge": merge}})
+
+
 def make(folder: Path, samples: dict[str, Sample], classes: list[str]) -> Path:
     for name, (image, mask) in samples.items():
-        write_sample(folder, name, image, mask)
+        write_mask(folder, name, image, mask)
     write_classes(folder, classes)
     return folder
 
@@ -78,10 +88,10 @@ def labelled_sets(draw: st.DrawFn) -> tuple[dict[str, Sample], list[str]]:
 
 def check_same(labelled: Labelled, samples: dict[str, Sample], classes: list[str]) -> None:
     assert labelled.names == tuple(sorted(samples))
-    assert labelled.classes == tuple(classes)
+    assert classes_of(labelled) == classes
     for name, (image, mask) in samples.items():
         assert np.array_equal(labelled.image(name), image)
-        assert np.array_equal(labelled.mask(name), mask)
+        assert np.array_equal(labelled.label("segmentation", name), mask)
 
 
 @settings(max_examples=40, deadline=None)
@@ -109,7 +119,7 @@ def test_images_may_be_jpg_or_webp_and_lie_in_subfolders(three: Path) -> None:
     labelled = open_labelled(three)
     assert labelled.names == ("a", "b", "c", "d", "e", "more/f")
     assert labelled.image("more/f").shape == image.shape
-    assert np.array_equal(labelled.mask("e"), mask)
+    assert np.array_equal(labelled.label("segmentation", "e"), mask)
 
 
 def test_other_files_of_the_layout_are_left_alone(three: Path) -> None:
@@ -131,13 +141,13 @@ def test_palette_and_one_bit_masks_hold_ids(three: Path, mode: str) -> None:
         mask.putpalette([255, 0, 0, 0, 0, 255])
     assert mask.mode == mode
     mask.save(three / "masks" / "a.png", bits=1)
-    assert np.array_equal(open_labelled(three).mask("a"), ids)
+    assert np.array_equal(open_labelled(three).label("segmentation", "a"), ids)
 
 
 def test_a_failed_write_leaves_no_half_file(tmp_path: Path) -> None:
     (tmp_path / "masks").write_text("in the way")
     with pytest.raises(HandsOffError, match=r"Could not write .*a.png"):
-        write_sample(tmp_path, "a", *sample(0))
+        write_mask(tmp_path, "a", *sample(0))
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.png", "masks"]
 
 
@@ -148,7 +158,7 @@ def test_the_fingerprint_is_of_the_chosen_content(three: Path, tmp_path: Path) -
     whole = open_labelled(three)
     merge = {"ground": "ground", "left,right": "side"}
     other_merge = {"ground,left": "ground", "right": "side"}
-    variants = [whole, whole.part(0, 2), whole.part(1, None), open_labelled(three, merge), open_labelled(three, other_merge)]
+    variants = [whole, whole.part(0, 2), whole.part(1, None), open_merged(three, merge), open_merged(three, other_merge)]
     renamed = make(tmp_path / "renamed", {name: sample(seed) for seed, name in enumerate(["a", "b", "d"])}, ["ground", "left", "right"])
     reclassed = make(tmp_path / "reclassed", {name: sample(seed) for seed, name in enumerate(["a", "b", "c"])}, ["ground", "left", "up"])
     repainted = make(tmp_path / "repainted", {"a": sample(0), "b": sample(1), "c": (sample(2)[0], sample(3)[1])}, ["ground", "left", "right"])
@@ -164,7 +174,7 @@ def test_a_part_is_a_slice_and_never_empty(three: Path) -> None:
     assert labelled.part(0, 2).names == ("a", "b")
     assert labelled.part(1, None).names == ("b", "c")
     assert labelled.part(0, 50).names == labelled.names
-    assert labelled.part(1, None).load((4, 4))[1].shape == (2, 4, 4)
+    assert labelled.part(1, None).load((4, 4))[1]["segmentation"].shape == (2, 4, 4)
     with pytest.raises(InputError, match=r"three has 3 labelled samples and none from number 3 on: choose others or add samples"):
         labelled.part(3, None)
     with pytest.raises(InputError, match=r"three has 3 labelled samples and none from number 0 to before 0"):
@@ -186,7 +196,8 @@ def blocks(size: tuple[int, int]) -> Sample:
 def test_image_and_mask_stay_on_each_other(size: tuple[int, int], frame: tuple[int, int]) -> None:
     with tempfile.TemporaryDirectory() as made:
         labelled = open_labelled(make(Path(made), {"a": blocks(size)}, ["0", "1", "2", "3"]))
-        images, masks = labelled.load(frame, enlarge=True)
+        images, labels = labelled.load(frame, enlarge=True)
+        masks = labels["segmentation"]
         assert images.shape == (1, *frame, 3)
         assert masks.shape == (1, *frame)
         agree = np.abs(images[0, ..., 0].astype(int) - 60 * masks[0].astype(int)) < 31
@@ -205,14 +216,14 @@ def test_image_and_mask_stay_on_each_other(size: tuple[int, int], frame: tuple[i
         else:
             smaller = labelled.load(frame)
             assert np.array_equal(smaller[0], images)
-            assert np.array_equal(smaller[1], masks)
+            assert np.array_equal(smaller[1]["segmentation"], masks)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3), (5, 1)])
 def test_even_a_pixel_can_be_enlarged(tmp_path: Path, size: tuple[int, int]) -> None:
-    images, masks = open_labelled(make(tmp_path, {"a": blocks(size)}, ["0", "1", "2", "3"])).load((32, 12), enlarge=True)
+    images, labels = open_labelled(make(tmp_path, {"a": blocks(size)}, ["0", "1", "2", "3"])).load((32, 12), enlarge=True)
     assert images.shape == (1, 32, 12, 3)
-    assert set(np.unique(masks)) <= set(np.unique(blocks(size)[1]))
+    assert set(np.unique(labels["segmentation"])) <= set(np.unique(blocks(size)[1]))
 
 
 # --- errors -------------------------------------------------------------------------------------------------------------------------------------
@@ -240,24 +251,24 @@ def jpg_mask(folder: Path) -> None:
 
 OPENING = {
     "no images": (lambda folder: shutil.rmtree(folder / "images"), r"three has no images/ folder with png, jpg or webp files: .*images/NAME"),
-    "no masks": (lambda folder: shutil.rmtree(folder / "masks"), r"three has no masks/ folder with PNG masks"),
+    "no masks": (lambda folder: shutil.rmtree(folder / "masks"), r"three has images but no labels: add masks/NAME.png, or add keypoints.json, or add depth"),
     "no layout": (
         lambda folder: (folder / "images").rename(folder / "photos") and shutil.rmtree(folder / "masks"),
         r"three has no images/ folder: .*masks/NAME",
     ),
     "two sets": (two_sets, r"three holds several labelled folders \(train, val\): give one of them"),
     "no classes": (lambda folder: (folder / "classes.json").unlink(), r"three/classes.json is missing: write a JSON list of class names"),
-    "broken classes": (replace_json("[1, "), r"three/classes.json is not valid JSON \(.*\): write a JSON list"),
+    "broken classes": (replace_json("[1, "), r"three/classes.json is not valid JSON \(.*\): correct it"),
     "no list": (replace_json({"ground": 0}), r"three/classes.json is not a list of names: write a JSON list"),
     "numbers": (replace_json(["ground", 1]), r"three/classes.json is not a list of names"),
     "empty name": (replace_json(["ground", " "]), r"three/classes.json is not a list of names"),
     "none": (replace_json([]), r"three/classes.json has 0 names, and 8-bit masks allow 1 to 255"),
     "too many": (replace_json([str(k) for k in range(256)]), r"three/classes.json has 256 names"),
     "twice": (replace_json(["ground", "left", "left"]), r"three/classes.json names 'left' twice: give every class a name of its own"),
-    "no mask": (lambda folder: (folder / "masks" / "b.png").unlink(), r"three/images/b.png has no mask: add masks/b.png .* or remove the image"),
-    "no image": (lambda folder: (folder / "images" / "b.png").unlink(), r"three/masks/b.png has no image: add images/b.png .* or remove the mask"),
-    "two without": (lambda folder: [(folder / "masks" / f"{name}.png").unlink() for name in "bc"], r"b.png has no mask \(like 1 more\)"),
-    "jpg mask": (jpg_mask, r"three/images/b.png has no mask: add masks/b.png \(a PNG"),
+    "no mask": (lambda folder: (folder / "masks" / "b.png").unlink(), r"three/images/b.png has no label in masks: add masks/b.png or remove the image"),
+    "no image": (lambda folder: (folder / "images" / "b.png").unlink(), r"three/masks/b.png has no image: add images/b.png .* or remove the label"),
+    "two without": (lambda folder: [(folder / "masks" / f"{name}.png").unlink() for name in "bc"], r"b.png has no label in masks \(like 1 more\)"),
+    "jpg mask": (jpg_mask, r"three/images/b.png has no label in masks: add masks/b.png"),
     "same stem": (second_suffix, r"three/images/a.png and .*three/images/a.jpg have the same name up to the suffix: rename or remove one of them"),
 }
 
@@ -284,7 +295,7 @@ def test_a_path_that_is_nothing(tmp_path: Path) -> None:
 def test_a_file_name_that_is_not_utf8_is_refused(three: Path) -> None:
     name = os.fsdecode(b"caf\xe9")
     try:
-        write_sample(three, name, *sample(0))
+        write_mask(three, name, *sample(0))
     except HandsOffError:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(InputError, match=r"three holds the file 'images/caf\\udce9.png', whose name is not valid UTF-8: rename it"):
@@ -300,7 +311,7 @@ def truncated(file: str) -> Callable[[Path], None]:
 
 
 READING = {
-    "other size": (spoilt_mask(np.zeros((5, 6), np.uint8)), r"masks/b.png is 5x6 pixels, its image .*images/b.png 6x5 \(upright\): make the mask as large"),
+    "other size": (spoilt_mask(np.zeros((5, 6), np.uint8)), r"masks/b.png is 5x6 pixels, its image 6x5 \(upright\): make the mask as large"),
     "id without class": (spoilt_mask(np.full((6, 5), 3, np.uint8)), r"masks/b.png holds the id 3, but classes.json names only 0 to 2 \(and 255 is ignored\)"),
     "colours": (spoilt_mask(np.zeros((6, 5, 3), np.uint8)), r"masks/b.png has mode RGB: a mask must be an 8-bit PNG"),
     "16 bit": (spoilt_mask(np.zeros((6, 5), np.uint16)), r"masks/b.png has mode I;16: a mask must be an 8-bit PNG"),
@@ -315,8 +326,8 @@ def test_what_is_wrong_is_named_at_reading(three: Path, case: str) -> None:
     spoil, sentence = READING[case]
     labelled = open_labelled(three)
     spoil(three)
-    assert labelled.mask("a").shape == (6, 5)
-    for read in (lambda: labelled.mask("b"), lambda: labelled.load((4, 4))):
+    assert labelled.label("segmentation", "a").shape == (6, 5)
+    for read in (lambda: labelled.label("segmentation", "b"), lambda: labelled.load((4, 4))):
         with pytest.raises(InputError, match=sentence):
             read()
 
@@ -343,18 +354,16 @@ def test_merging_sends_every_class_where_the_table_says(six: Labelled, groups: l
             merge[" , ".join(SOURCES[k] for k in order if groups[k] == target)] = str(target)
     else:
         merge = {SOURCES[k]: str(groups[k]) for k in order if groups[k]}
-    result = merged(six, merge)
-    assert result.classes == tuple(dict.fromkeys(merge.values()))
-    assert result.merge == merge
-    expected = [result.classes.index(group) if group else 255 for group in groups]
-    assert result.mask("a").tolist() == [[*expected, 255]]
-    assert merged(result, merge).mask("a").tolist() == [[*expected, 255]], "a table is applied to the classes of the file, not on top of another table"
+    result = open_merged(six.source.path, merge)
+    assert classes_of(result) == list(dict.fromkeys(merge.values()))
+    expected = [classes_of(result).index(group) if group else 255 for group in groups]
+    assert result.label("segmentation", "a").tolist() == [[*expected, 255]]
 
 
 def test_a_table_that_merges_nothing_changes_nothing(six: Labelled) -> None:
-    same = merged(six, {name: name for name in SOURCES})
-    assert same.classes == six.classes
-    assert np.array_equal(same.mask("a"), six.mask("a"))
+    same = open_merged(six.source.path, {name: name for name in SOURCES})
+    assert classes_of(same) == classes_of(six)
+    assert np.array_equal(same.label("segmentation", "a"), six.label("segmentation", "a"))
 
 
 @pytest.mark.parametrize(
@@ -369,23 +378,24 @@ def test_a_table_that_merges_nothing_changes_nothing(six: Labelled) -> None:
 )
 def test_a_table_that_does_not_fit_is_refused(six: Labelled, merge: dict[str, str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        open_labelled(six.source.path, merge)
+        open_merged(six.source.path, merge)
 
 
 def test_labelled_data_takes_the_classes_of_a_dataset(six: Labelled) -> None:
     merge = {"ground,up,down,in front": "ground", "left,right": "side"}
-    assert with_classes_of(six, SOURCES, merge) is six
-    assert with_classes_of(six, SOURCES, None) is six
-    assert with_classes_of(six, ["ground", "side"], merge).mask("a").tolist() == [[0, 1, 1, 0, 0, 0, 255]]
+
+    def read_as(classes: list[str], table: dict[str, str] | None) -> list[list[int]]:
+        ids: list[list[int]] = open_like(six.source.path, {"segmentation": {"classes": classes, "merge": table}}).label("segmentation", "a").tolist()
+        return ids
+
+    assert read_as(SOURCES, merge) == read_as(SOURCES, None) == six.label("segmentation", "a").tolist()
+    assert read_as(["ground", "side"], merge) == [[0, 1, 1, 0, 0, 0, 255]]
     for classes, table, reason in (
-        (["ground", "side"], None, "has no merge table"),
-        (["side", "ground"], merge, "merge table leads to other classes"),
+        (["ground", "side"], None, "there is no merge table"),
         (["ground", "side"], {"floor": "ground"}, "merge table does not apply .*'floor'"),
     ):
-        with pytest.raises(
-            MismatchError, match=rf"has the classes ground, left, right, up, down, in front, the dataset has {', '.join(classes)}, and .*{reason}"
-        ):
-            with_classes_of(six, classes, table)
+        with pytest.raises(MismatchError, match=rf"has the classes ground, left, right, up, down, in front, the dataset has ground, side, and .*{reason}"):
+            read_as(classes, table)
 
 
 # --- the real pack ------------------------------------------------------------------------------------------------------------------------------
@@ -393,21 +403,23 @@ def test_labelled_data_takes_the_classes_of_a_dataset(six: Labelled) -> None:
 
 @pytest.mark.skipif(not PACK.is_file(), reason="the labelled faces are not on this machine")
 def test_the_face_pack_in_its_eight_classes(tmp_path: Path) -> None:
-    full, faces = open_labelled(PACK), open_labelled(PACK, FACE_CLASSES)
+    full, faces = open_labelled(PACK), open_merged(PACK, FACE_CLASSES)
     assert len(full.names) == 499
-    assert len(full.classes) == 19
-    assert faces.classes == ("background", "skin", "nose", "eye", "brow", "ear", "mouth", "hair")
+    assert len(classes_of(full)) == 19
+    assert classes_of(faces) == ["background", "skin", "nose", "eye", "brow", "ear", "mouth", "hair"]
     few = faces.part(0, 50)
-    images, masks = few.load((64, 64))
+    images, labels = few.load((64, 64))
     assert images.shape == (50, 64, 64, 3)
-    assert set(np.unique(masks)) == set(range(8))
-    before, after = full.part(0, 50).load((128, 128))[1], few.load((128, 128))[1]
-    eyes = [full.classes.index(name) for name in ("glasses", "left_eye", "right_eye")]
-    assert np.array_equal(np.isin(before, eyes), after == faces.classes.index("eye"))
-    assert np.array_equal(before == full.classes.index("hair"), after == faces.classes.index("hair"))
-    assert with_classes_of(full, faces.classes, FACE_CLASSES).describe() == faces.describe()
+    assert set(np.unique(labels["segmentation"])) == set(range(8))
+    before, after = (pack.load((128, 128))[1]["segmentation"] for pack in (full.part(0, 50), few))
+    eyes = [classes_of(full).index(name) for name in ("glasses", "left_eye", "right_eye")]
+    assert np.array_equal(np.isin(before, eyes), after == classes_of(faces).index("eye"))
+    assert np.array_equal(before == classes_of(full).index("hair"), after == classes_of(faces).index("hair"))
+    alike = open_like(PACK, {"segmentation": faces.tasks["segmentation"].schema})
+    assert alike.describe() == faces.describe()
 
-    sixteen = make(tmp_path / "sixteen", {name: (full.image(name), full.mask(name)) for name in full.names[:16]}, list(full.classes))
-    again = open_labelled(sixteen, FACE_CLASSES)
-    for first, second in zip(again.load((64, 64)), faces.part(0, 16).load((64, 64)), strict=True):
-        assert np.array_equal(first, second)
+    sixteen = make(tmp_path / "sixteen", {name: (full.image(name), full.label("segmentation", name)) for name in full.names[:16]}, classes_of(full))
+    again = open_merged(sixteen, FACE_CLASSES)
+    (images, labels), (same, others) = again.load((64, 64)), faces.part(0, 16).load((64, 64))
+    assert np.array_equal(images, same)
+    assert np.array_equal(labels["segmentation"], others["segmentation"])

@@ -10,9 +10,9 @@ import pytest
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.formats.labelled import write_classes, write_sample
 from handsoff.report.page import write_page
 from handsoff.report.reading import difference, meaning, score, scores, verdict
+from toy import write_classes, write_mask
 
 CLASSES = ["background", "<b>eye</b>", "ear"]
 
@@ -36,7 +36,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     """A report and a dataset with everything that can be on the page."""
     report, dataset, rng = tmp_path / "report", tmp_path / "dataset", np.random.default_rng(0)
     for index in range(10):
-        write_sample(dataset, f"{index:08d}", rng.integers(0, 256, (8, 6, 3), np.uint8), rng.integers(0, 2, (8, 6), np.uint8))
+        write_mask(dataset, f"{index:08d}", rng.integers(0, 256, (8, 6, 3), np.uint8), rng.integers(0, 2, (8, 6), np.uint8))
         write_bytes(dataset / "uncertainty" / f"{index:08d}.png", png(rng.integers(0, 256, (8, 6), np.uint8)))
     write_classes(dataset, CLASSES)
     dropped = {"kept": False, "reason": "uncertainty 0.9100 is among the highest 10%"}
@@ -44,7 +44,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         {"name": f"{index:08d}", "seed": index, "uncertainty": index / 10, **(dropped if index > 7 else {"kept": True, "reason": None})} for index in range(10)
     ]
     write_bytes(dataset / "samples.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
-    write_json(dataset / "manifest.json", {"task": "segmentation", "resolution": [8, 6], "licence": "a licence of its own"})
+    write_json(dataset / "manifest.json", {"tasks": {"segmentation": {"classes": CLASSES}}, "resolution": [8, 6], "licence": "a licence of its own"})
     write_json(dataset / "report.json", {"verb": "generate", "settings": {"psi": 0.8125}, "seconds": 12.0})
     for file in (dataset / "inversions.png", report / "predictions" / "real_only.png"):
         write_bytes(file, png(rng.integers(0, 256, (8, 18, 3), np.uint8)))

@@ -10,12 +10,12 @@ import pytest
 from handsoff import methods
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
-from handsoff.formats.labelled import write_classes, write_sample
 from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work, finish
 from handsoff.methods import handsoff, paper
 from handsoff.methods.plan import Recipe, Step
 from handsoff.recipe import load_recipe, run
+from toy import write_classes, write_mask
 
 DATA = 'images = "photos.zip"\nlabelled = "pack"\noutput = "out"\n'
 
@@ -30,7 +30,7 @@ def write(folder: Path, text: str) -> Path:
 def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
     """Twelve labelled samples and a few photos."""
     for index in range(12):
-        write_sample(tmp_path / "pack", f"{index:02d}", np.full((16, 16, 3), index, np.uint8), np.zeros((16, 16), np.uint8))
+        write_mask(tmp_path / "pack", f"{index:02d}", np.full((16, 16, 3), index, np.uint8), np.zeros((16, 16), np.uint8))
     write_classes(tmp_path / "pack", ["background", "eye"])
     photos().rename(tmp_path / "photos.zip")
     return tmp_path
@@ -50,6 +50,7 @@ def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
         (DATA + '[classes]\neye = ["left_eye"]', "cannot be: input should be a valid string"),
         (DATA + "[invert]\nfirst = 3", r"\[invert\] first follows from budgets"),
+        (DATA + '[fit]\ntask = "depth"', r"\[fit\] task follows from tasks"),
         (DATA + '[evaluate]\ntest_part = "3:"', r"\[evaluate\] test_part follows from test"),
         (DATA + 'method = "magic"', "Unknown method 'magic': choose one of handsoff, handsoff-paper"),
         (DATA + 'generator = "gan"', "give either images"),
@@ -86,18 +87,18 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
 
 def test_every_budget_is_tested_on_the_same_samples(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, DATA + "budgets = [50, 16]\nvalidation = 20"))
-    parts = {budget: recipe.for_evaluate(budget) for budget in recipe.budgets}
+    parts = {budget: recipe.for_evaluate(budget, "segmentation") for budget in recipe.budgets}
     assert {(settings.validation_part, settings.test_part) for settings in parts.values()} == {("50:70", "70:")}
     assert [settings.first for settings in parts.values()] == [50, 16]
-    assert (recipe.for_invert().first, recipe.for_fit(16).first) == (50, 16)
-    assert load_recipe(write(tmp_path, DATA + 'test = "pack"')).for_evaluate(50).test_part is None
-    without = load_recipe(write(tmp_path, DATA + "validation = 0")).for_evaluate(50)
+    assert (recipe.for_invert().first, recipe.for_fit(16, "segmentation").first) == (50, 16)
+    assert load_recipe(write(tmp_path, DATA + 'test = "pack"')).for_evaluate(50, "segmentation").test_part is None
+    without = load_recipe(write(tmp_path, DATA + "validation = 0")).for_evaluate(50, "segmentation")
     assert (without.validation_part, without.test_part) == (None, "50:")
 
 
 def test_classes_become_a_merge_table_in_their_order(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, DATA + '[classes]\n"background,hat" = "rest"\n"left_eye,right_eye" = "eye"'))
-    assert list((recipe.for_invert().merge or {}).items()) == [("background,hat", "rest"), ("left_eye,right_eye", "eye")]
+    assert list(recipe.for_invert().labels["segmentation"]["merge"].items()) == [("background,hat", "rest"), ("left_eye,right_eye", "eye")]
 
 
 def test_a_methods_settings_give_way_to_the_recipes(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_a_budget_can_be_added_later(folder: Path, begin: Callable[..., Any]) ->
 
 def test_other_data_needs_another_folder(folder: Path, begin: Callable[..., Any]) -> None:
     begin()
-    write_sample(folder / "pack", "99", np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
+    write_mask(folder / "pack", "99", np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
     with pytest.raises(InputError, match="was begun with another labelled"):
         begin()
 
@@ -204,7 +205,8 @@ def test_other_data_needs_another_folder(folder: Path, begin: Callable[..., Any]
         ("budget = 10", "holds 12 labelled samples, too few for 10 labels, 2 for validation and at least one for the test"),
         ("budget = 3", "too small: use at least 4"),
         ('budget = 4\n[classes]\nskin = "face"', "the class 'skin'"),
-        ('budget = 4\n[fit]\ntask = "smell"', "Unknown task 'smell'"),
+        ('budget = 4\ntasks = "smell"', "Unknown task 'smell'"),
+        ('budget = 4\ntasks = ["segmentation", "keypoints"]', "pack has no labels for keypoints: add keypoints.json"),
         ('budget = 4\ntest = "nowhere"', "nowhere does not exist"),
     ],
 )

@@ -17,7 +17,8 @@ from handsoff.jobs.progress import finish
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis import generate as module
-from handsoff.synthesis.generate import generate, select
+from handsoff.synthesis.generate import generate
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
 from toy import CLASSES, toy_generator, toy_labels
 
@@ -51,7 +52,7 @@ def test_the_dataset_is_a_labelled_folder_with_an_account_of_itself(labeler: Pat
     finish(generate([labeler], tmp_path / "dataset", GenerateSettings(n=20)))
     (tmp_path / "dataset").rename(tmp_path / "moved")
     data = open_labelled(tmp_path / "moved")
-    assert (len(data.names), list(data.classes)) == (18, CLASSES)
+    assert (len(data.names), data.tasks["segmentation"].schema["classes"]) == (18, CLASSES)
     assert data.image(data.names[0]).shape == (32, 24, 3)
     records = [json.loads(line) for line in (tmp_path / "moved" / "samples.jsonl").read_text().splitlines()]
     kept = {record["name"] for record in records if record["kept"]}
@@ -91,7 +92,7 @@ def test_a_finished_dataset_is_left_alone(labeler: Path, tmp_path: Path) -> None
 
 
 def test_selection_keeps_the_share_asked_for() -> None:
-    records = [{"seed": seed, "uncertainty": 0.1} for seed in range(10)]
+    records = [{"seed": seed, "uncertainties": {"segmentation": 0.1}} for seed in range(10)]
     select(records, 0.75)
     assert [record["kept"] for record in records] == [True] * 8 + [False] * 2
     select(records[:1], 0.1)

@@ -7,9 +7,10 @@ import torch
 
 from handsoff.core.images import to_uint8
 from handsoff.core.seeds import latents
-from handsoff.formats.labelled import write_classes, write_sample
+from handsoff.formats.labelled import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.tasks.segmentation import Segmentation
 
 CLASSES = ["dark", "middle", "bright"]
 
@@ -34,5 +35,14 @@ def toy_labels(net: StyleGAN2, folder: Path, count: int = 8) -> None:
         images = to_uint8(net.synthesize(net.mapping(latents(range(1000, 1000 + count), 16)))[0])
     levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
     for index, (image, mask) in enumerate(zip(images, levels, strict=True)):
-        write_sample(folder, f"photo{index:02d}", image, mask)
+        write_mask(folder, f"photo{index:02d}", image, mask)
     write_classes(folder, CLASSES)
+
+
+def write_mask(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> None:
+    """One sample of a segmentation pack."""
+    write_sample(folder, name, image, {"segmentation": mask}, {"segmentation": Segmentation({"classes": CLASSES})})
+
+
+def write_classes(folder: Path, classes: list[str]) -> None:
+    write_cards(folder, {"segmentation": Segmentation({"classes": classes})})

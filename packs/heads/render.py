@@ -80,7 +80,7 @@ def render_one(task: tuple[Path, int, int, int, int, bool, Path | None]) -> tupl
     if labels:
         write(out / "masks" / f"{name}.png", png(picture.mask))
         write(out / "depth" / f"{name}.npz", packed(picture.depth))
-        points = [[round(float(value), 3) for value in row] for row in picture.keypoints]
+        points = [[round(float(x) - 0.5, 3), round(float(y) - 0.5, 3), int(seen)] for x, y, seen in picture.keypoints]  # the first pixel's centre is 0
         write(out / ".keypoints" / f"{name}.json", json.dumps(points).encode())
         write(out / "images" / f"{name}.png", image)  # last: its presence means the sample is whole
     else:
@@ -108,15 +108,16 @@ def render(tasks: list[tuple[Path, int, int, int, int, bool, Path | None]], work
 
 
 def write_lists(out: Path, args: argparse.Namespace) -> None:
-    """`classes.json`, `keypoints.json` and, beside the layout, `colours.json` and `about.json`."""
+    """What the labels mean, the keypoints and, beside the layout, `colours.json` and `about.json`."""
     write(out / "classes.json", (json.dumps(list(scene.CLASSES), indent=1) + "\n").encode())
     write(out / "colours.json", (json.dumps(dict(zip(scene.CLASSES, COLOURS, strict=True)), indent=1) + "\n").encode())
     names = [name_of(args.seed, index) for index in range(args.first, args.first + args.count)]
     points = {name: json.loads((out / ".keypoints" / f"{name}.json").read_text()) for name in names}
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(rows)}" for name, rows in points.items())
-    keypoints = json.dumps(studio(args.assets).names)
-    header = f'"names": {keypoints},\n "visibility": {{"0": "outside", "1": "hidden", "2": "seen"}},\n "unit": "pixels, the first pixel\'s centre is at 0.5"'
-    write(out / "keypoints.json", f'{{\n {header},\n "samples": {{\n{lines}\n }}\n}}\n'.encode())
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(rows)}" for name, rows in points.items())
+    write(out / "keypoints.json", f"{{\n{lines}\n}}\n".encode())
+    eyes = [[index for index, point in enumerate(studio(args.assets).names) if point.startswith(f"{side}_eye")] for side in ("left", "right")]
+    write(out / "points.json", (json.dumps({"names": studio(args.assets).names, "scale": eyes}, indent=1) + "\n").encode())
+    write(out / "depth.json", b'{"unit": "metres"}\n')
     about = {"seed": args.seed, "first": args.first, "count": args.count, "size": args.size, "samples_per_pixel": args.factor**2, "licence": "CC0-1.0"}
     about["depth"] = "metres along the optical axis, float32, 0 = background; array `depth` of each npz"
     write(out / "about.json", (json.dumps(about, indent=1) + "\n").encode())

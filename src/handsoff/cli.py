@@ -92,7 +92,7 @@ def train(
 @app.command(epilog=listing(InvertSettings))
 def invert(
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train")],
-    labelled: Annotated[Path, typer.Argument(metavar="LABELLED", help="a folder or zip of images with masks")],
+    labelled: Annotated[Path, typer.Argument(metavar="LABELLED", help="a folder or zip of images with masks, keypoints or depth")],
     out: Out,
     first: First = None,
     assignments: Set = None,
@@ -111,7 +111,7 @@ def fit(
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train")],
     codes: Annotated[Path, typer.Argument(metavar="CODES", help="the folder of handsoff invert")],
     out: Out,
-    task: Annotated[str | None, typer.Option(help="what the labels are [segmentation]")] = None,
+    task: Annotated[str | None, typer.Option(help="segmentation, keypoints, depth or normals [segmentation]")] = None,
     assignments: Set = None,
 ) -> None:
     """Train the label generator on codes and their labels."""
@@ -125,7 +125,7 @@ def fit(
 
 @app.command(epilog=listing(GenerateSettings))
 def generate(
-    labelers: Annotated[list[Path], typer.Argument(metavar="LABELER...", help="the folder of handsoff fit")],
+    labelers: Annotated[list[Path], typer.Argument(metavar="LABELER...", help="the folder of handsoff fit; several of one generator label together")],
     out: Out,
     n: Annotated[int, typer.Option("-n", help="how many samples to draw", show_default=False)],
     seed: Seed = None,
@@ -177,7 +177,7 @@ def run(
 
     plan = load_recipe(recipe, out)
     perform(work(plan), plan.output)
-    show_run(plan.output)
+    show_run(plan.output, plan.reports())
 
 
 @app.command()
@@ -193,18 +193,19 @@ def demo(
     plan = demo_recipe(out, full=full)
     say(f"About {MINUTES[full]} minutes on two CPU cores, less on a GPU; Ctrl-C stops it, the same command goes on.")
     perform(work(plan), plan.output)
-    show_run(plan.output)
-    say(f"Dataset: {plan.output / str(plan.labels) / 'dataset'}\nReport: {plan.output / 'report.html'}")
+    show_run(plan.output, plan.reports())
+    say(f"Dataset: {plan.output / str(plan.largest) / 'dataset'}\nReport: {plan.output / 'report.html'}")
 
 
-def show_run(out: Path) -> None:
-    """The seconds of every step and the arms of every budget."""
+def show_run(out: Path, reports: dict[str, Path]) -> None:
+    """The seconds of every step and the arms of every budget and task."""
     from handsoff.core.files import read_json  # noqa: PLC0415
 
     report = read_json(out / "report.json")
     show_facts([(name, "" if seconds is None else f"{seconds:,.1f} s") for name, seconds in report["steps"].items()], "Time")
-    for budget, metrics in report["results"].items():
-        show_arms(metrics, f"{budget} labels: {out / budget / 'report' / 'report.html'}")
+    for name, metrics in report["results"].items():
+        budget, _, task = name.partition(" ")
+        show_arms(metrics, f"{budget} labels{f', {task}' if task else ''}: {reports[name] / 'report.html'}")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from handsoff.jobs.progress import Work
 from handsoff.methods.plan import Recipe
 from handsoff.recipe import load_recipe, run
 
-MINUTES = {False: 4, True: 40}  # --full → minutes on two CPU cores; the quick demo measured, the full one added up from its parts
+MINUTES = {False: 4, True: 37}  # --full → minutes on two CPU cores, measured
 PACK = Path(__file__).parent / "packs" / "heads"
 
 
@@ -23,5 +23,5 @@ def demo(recipe: Recipe) -> Work:
         InputError: the output folder holds something else.
     """
     yield from run(recipe)
-    page = recipe.output / str(recipe.budgets[0]) / "report" / "report.html"
-    write_bytes(recipe.output / "report.html", page.read_bytes())
+    (report,) = recipe.reports().values()
+    write_bytes(recipe.output / "report.html", (report / "report.html").read_bytes())

@@ -19,13 +19,12 @@ from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.methods import METHODS
 from handsoff.methods.plan import Recipe, Step
-from handsoff.tasks import make_task
 
 PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
 OWNED = {  # settings that follow from the top of the recipe
-    "invert": {"first": "budgets", "skip": "budgets", "merge": "[classes]"},
-    "fit": {"first": "budgets"},
-    "evaluate": {"first": "budgets", "validation_part": "validation", "test_part": "test"},
+    "invert": {"first": "budgets", "skip": "budgets", "labels": "[labels]"},
+    "fit": {"first": "budgets", "task": "tasks"},
+    "evaluate": {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
 }
 
 
@@ -42,12 +41,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
         raise InputError(f"{path} does not exist: give a recipe, a TOML file such as recipes/faces.toml.") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} is not a readable TOML recipe ({error}).") from None
-    if "budget" in values and "budgets" in values:
-        raise InputError(f"{path}: budget and budgets say the same thing, keep one of them.")
-    if "budget" in values:
-        values["budgets"] = values.pop("budget")
-    if isinstance(values.get("budgets"), int):
-        values["budgets"] = [values["budgets"]]
+    unfold(path, values)
     if output is not None:
         values["output"] = output
     refuse_owned(path, values)
@@ -60,6 +54,17 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     if recipe.method not in METHODS:
         raise UnknownNameError("method", recipe.method, METHODS)
     return recipe.model_copy(update={name: path.parent / value for name in PATHS if (value := getattr(recipe, name)) is not None})
+
+
+def unfold(path: Path, values: dict[str, Any]) -> None:
+    """One budget or one task may be written without the list around it."""
+    if "budget" in values and "budgets" in values:
+        raise InputError(f"{path}: budget and budgets say the same thing, keep one of them.")
+    if "budget" in values:
+        values["budgets"] = values.pop("budget")
+    for name, kind in (("budgets", int), ("tasks", str)):
+        if isinstance(values.get(name), kind):
+            values[name] = [values[name]]
 
 
 def refuse_owned(path: Path, values: dict[str, Any]) -> None:
@@ -121,16 +126,15 @@ def check(recipe: Recipe) -> None:
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))
-    pack = open_labelled(recipe.labelled, recipe.classes)
-    make_task(recipe.fit.task, {"classes": list(pack.classes)})
+    pack = open_labelled(recipe.labelled, recipe.options, recipe.tasks)
     if recipe.test is not None:
-        open_labelled(recipe.test)
+        open_labelled(recipe.test, tasks=recipe.tasks)
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
-    needed = recipe.labels + recipe.validation + (recipe.test is None)
+    needed = recipe.largest + recipe.validation + (recipe.test is None)
     if len(pack.names) < needed:
         rest = " and at least one for the test" if recipe.test is None else ""
-        wanted = f"{recipe.labels} labels, {recipe.validation} for validation{rest}"
+        wanted = f"{recipe.largest} labels, {recipe.validation} for validation{rest}"
         raise InputError(f"{recipe.labelled} holds {len(pack.names)} labelled samples, too few for {wanted}: lower budgets or validation, or label more.")
 
 
@@ -169,6 +173,6 @@ def advance(step: Step, out: Path, spent: dict[str, float]) -> Iterator[Progress
 
 
 def results(recipe: Recipe) -> dict[str, Any]:
-    """Budget → its `metrics.json`, for those that have one."""
-    files = {str(budget): recipe.output / str(budget) / "report" / "metrics.json" for budget in recipe.budgets}
-    return {budget: read_json(file) for budget, file in files.items() if file.is_file()}
+    """Budget (and task, where there are several) → its `metrics.json`, for those that have one."""
+    files = {name: folder / "metrics.json" for name, folder in recipe.reports().items()}
+    return {name: read_json(file) for name, file in files.items() if file.is_file()}

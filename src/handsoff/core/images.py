@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
@@ -61,31 +61,34 @@ def crop_box(size: Frame, frame: Frame) -> tuple[int, int, int, int]:
     """The largest centred box of `frame`'s shape in an image of `size`: (left, top, right, bottom) in pixels."""
     height, width = size
     scale = min(height / frame[0], width / frame[1])
-    crop_h, crop_w = round(frame[0] * scale), round(frame[1] * scale)
+    crop_h, crop_w = max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
     top, left = (height - crop_h) // 2, (width - crop_w) // 2
     return left, top, left + crop_w, top + crop_h
 
 
-def fit_image(image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str) -> UInt8[np.ndarray, "fh fw 3"]:
-    """Centre-crop to the frame's shape and shrink to it (Lanczos).
+def fit_image(image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str, *, enlarge: bool = False) -> UInt8[np.ndarray, "fh fw 3"]:
+    """Centre-crop to the frame's shape and resize to it (Lanczos).
 
     Raises:
-        InputError: the image is smaller than the frame.
+        InputError: the image is smaller than the frame and `enlarge` is not set.
     """
     height, width = image.shape[:2]
-    if height < frame[0] or width < frame[1]:
+    if not enlarge and (height < frame[0] or width < frame[1]):
         raise InputError(f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution.")
     if (height, width) == frame:
         return image
     return np.asarray(Image.fromarray(image).resize((frame[1], frame[0]), Image.Resampling.LANCZOS, box=crop_box((height, width), frame)))
 
 
-def fit_mask(mask: UInt8[np.ndarray, "h w"], frame: Frame) -> UInt8[np.ndarray, "fh fw"]:
-    """Centre-crop and resize a mask with the same box as `fit_image`, nearest neighbour."""
-    if mask.shape == frame:
-        return mask
-    box = crop_box((mask.shape[0], mask.shape[1]), frame)
-    return np.asarray(Image.fromarray(mask).resize((frame[1], frame[0]), Image.Resampling.NEAREST, box=box))
+def fit_map(values: Shaped[np.ndarray, "h w *c"], frame: Frame) -> Shaped[np.ndarray, "fh fw *c"]:
+    """Centre-crop and resize a map of values (mask, depth, …) with the same box as `fit_image`, nearest neighbour."""
+    height, width = values.shape[:2]
+    if (height, width) == frame:
+        return values
+    left, top, right, bottom = crop_box((height, width), frame)
+    rows = top + ((np.arange(frame[0]) + 0.5) * (bottom - top) / frame[0]).astype(int)
+    columns = left + ((np.arange(frame[1]) + 0.5) * (right - left) / frame[1]).astype(int)
+    return values[rows[:, None], columns[None]]
 
 
 def to_float(images: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:

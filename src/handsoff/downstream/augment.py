@@ -1,13 +1,11 @@
-"""Strong augmentation of labelled batches: one warp for image and mask, one matrix for all of colour, a little blur and noise."""
-
-import re
+"""Strong augmentation of labelled batches: one warp for image and label, one matrix for all of colour, a little blur and noise."""
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.core.images import IGNORE
+from handsoff.tasks.base import Labels, Task
 
 TURN, ZOOM, SHIFT = 0.3, 0.25, 0.15  # ± radians (17°), ± log scale, ± half sides
 BRIGHTNESS, CONTRAST, HUE = 0.2, 0.3, 0.15  # ± of the half range, ± relative, ± radians around the grey axis
@@ -16,52 +14,39 @@ GREYSCALE = 0.1  # share of images
 BLUR, NOISE = 0.6, 0.05  # strongest mix with the 3×3 mean; strongest standard deviation
 
 Images = Float[Tensor, "n 3 h w"]
-Labels = UInt8[Tensor, "n h w"]
 
 
-def augment(images: Images, labels: Labels, mirrored: UInt8[Tensor, "256"], stream: torch.Generator) -> tuple[Images, Labels]:
-    """Another view of every sample, drawn from `stream`; what comes in from outside the image is labelled 255.
-
-    `mirrored` gives the class ids after a flip (`mirrored_ids`).
-    """
-    images, labels = warp(images, labels, mirrored, stream)
+def augment(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
+    """Another view of every sample, drawn from `stream`; nothing is known of what comes in from outside the image."""
+    images, labels = warp(images, labels, task, stream)
     return roughen(recolour(images, stream), stream), labels
-
-
-def mirrored_ids(classes: list[str]) -> UInt8[Tensor, "256"]:
-    """Class id → class id in the mirror: left_eye ↔ right_eye where both exist, the others stay."""
-    other = {"left": "right", "right": "left"}
-    table = torch.arange(256, dtype=torch.uint8)
-    for index, name in enumerate(classes):
-        partner = re.sub("left|right", lambda found: other[found.group()], name)
-        if partner in classes:
-            table[index] = classes.index(partner)
-    return table
 
 
 def uniform(count: int, low: float, high: float, stream: torch.Generator) -> Float[Tensor, "n"]:
     return torch.rand(count, generator=stream) * (high - low) + low
 
 
-def random_affine(count: int, frame: tuple[int, int], stream: torch.Generator) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, "n"]]:
+def random_affine(count: int, frame: tuple[int, int], stream: torch.Generator, *, mirrors: bool = True) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, "n"]]:
     """Rotation, scale, shift and flip as `affine_grid` wants them, and which samples are flipped. Pixels stay square."""
     angle, zoom = uniform(count, -TURN, TURN, stream), uniform(count, -ZOOM, ZOOM, stream).exp()
     shift_x, shift_y = uniform(count, -SHIFT, SHIFT, stream), uniform(count, -SHIFT, SHIFT, stream)
-    flipped = torch.rand(count, generator=stream) < 0.5  # noqa: PLR2004  # half of them
+    flipped = (torch.rand(count, generator=stream) < 0.5) & mirrors  # noqa: PLR2004  # half of them
     sign, aspect = torch.where(flipped, -1.0, 1.0), frame[0] / frame[1]
     cos, sin = zoom * angle.cos(), zoom * angle.sin()
     rows = [torch.stack([sign * cos, -sin * aspect, shift_x], 1), torch.stack([sign * sin / aspect, cos, shift_y], 1)]
     return torch.stack(rows, 1), flipped
 
 
-def warp(images: Images, labels: Labels, mirrored: UInt8[Tensor, "256"], stream: torch.Generator) -> tuple[Images, Labels]:
-    """The same affine map for both: images bilinear and reflected at the border, labels nearest and 255 outside."""
-    theta, flipped = random_affine(len(images), (images.shape[2], images.shape[3]), stream)
-    grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
-    moved = F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-    named = torch.where(flipped.to(labels.device)[:, None, None], mirrored.to(labels.device)[labels.long()], labels)
-    above = (IGNORE - named).float()[:, None]  # so that the zeros from outside become IGNORE
-    return moved, (IGNORE - F.grid_sample(above, grid, "nearest", align_corners=False)[:, 0]).to(torch.uint8)
+def warp(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
+    """The same affine map for both; images bilinear and reflected at the border."""
+    frame = (images.shape[2], images.shape[3])
+    theta, flipped = random_affine(len(images), frame, stream, mirrors=task.mirrors)
+    return moved_images(images, theta), task.move(labels, theta, flipped, frame)
+
+
+def moved_images(images: Images, theta: Float[Tensor, "n 2 3"]) -> Images:
+    grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def recolour(images: Images, stream: torch.Generator) -> Images:

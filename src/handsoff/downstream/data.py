@@ -10,16 +10,17 @@ from jaxtyping import UInt8
 from handsoff.core.images import Frame
 from handsoff.formats.labelled import Labelled
 from handsoff.jobs.progress import Progress
+from handsoff.tasks.base import Labels
 
 CHUNK = 200  # samples read between two signs of life
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Images and labels of one role."""
+    """Images and labels of one role, for one task."""
 
     images: UInt8[np.ndarray, "n h w 3"]
-    labels: UInt8[np.ndarray, "n h w"]
+    labels: Labels
 
     def __len__(self) -> int:
         return len(self.images)
@@ -40,15 +41,17 @@ class Data:
     excluded: dict[str, int]
 
 
-def read_samples(labelled: Labelled, frame: Frame, role: str) -> Generator[Progress, None, Samples]:
-    """Read all of `labelled` fitted to the frame."""
+def read_samples(labelled: Labelled, task: str, frame: Frame, role: str) -> Generator[Progress, None, Samples]:
+    """Read all of `labelled` fitted to the frame, with its labels for `task`."""
     total = len(labelled.names)
-    images, labels = np.empty((total, *frame, 3), np.uint8), np.empty((total, *frame), np.uint8)
+    images, first = labelled.part(0, CHUNK).load(frame, enlarge=True)
+    samples = Samples(np.empty((total, *images.shape[1:]), np.uint8), np.empty((total, *first[task].shape[1:]), first[task].dtype))
     for start in range(0, total, CHUNK):
         stop = min(start + CHUNK, total)
-        images[start:stop], labels[start:stop] = labelled.part(start, stop).load(frame, enlarge=True)
+        samples.images[start:stop], found = (images, first) if start == 0 else labelled.part(start, stop).load(frame, enlarge=True)
+        samples.labels[start:stop] = found[task]
         yield Progress(f"reading {role}", stop, total)
-    return Samples(images, labels)
+    return samples
 
 
 def without(samples: Samples, *used: Samples) -> tuple[Samples, int]:

@@ -1,4 +1,4 @@
-"""How a segmentation network learns: one training run of the downstream model, whatever its samples are."""
+"""How a network learns: one training run of the downstream model, whatever its samples are."""
 
 import copy
 from collections.abc import Callable, Generator, Iterator
@@ -13,15 +13,14 @@ from torch import Tensor
 from handsoff.core.device import best_device
 from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
-from handsoff.downstream.augment import augment, mirrored_ids
+from handsoff.downstream.augment import augment
 from handsoff.downstream.data import Samples
-from handsoff.downstream.segmenter import Segmenter
+from handsoff.downstream.pyramid import PyramidNet
 from handsoff.downstream.settings import LearnSettings
 from handsoff.jobs.progress import Progress
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Labels, Task
 
 CHOICES = (5, 6, 7, 8)  # eighths of the run after which the validation part is asked
-LOWER_IS_BETTER = frozenset({"nme", "nmse", "rmse", "abs_rel"})  # of the metrics in the contract
 TEST_BATCH = 16
 
 Mixture = Callable[[int], list[tuple[Samples, int]]]  # step → how many samples of which pool make the batch
@@ -41,18 +40,18 @@ class Choice:
     value: float = -np.inf
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def offer(self, step: int, steps: int, model: Segmenter, task: Task) -> None:
+    def offer(self, step: int, steps: int, model: PyramidNet, task: Task) -> None:
         """Score the model and keep it if it is the best, at the steps that are asked."""
         if self.validation is None or step not in {-(-steps * eighths // 8) for eighths in CHOICES}:
             return
         name, score = next(iter(evaluated(model, task, self.validation)["metrics"].items()))
         self.scores[str(step)] = score
-        value = -score if name in LOWER_IS_BETTER else score
+        value = -score if task.metrics[name].lower_is_better else score
         if value > self.value or not self.weights:
             self.step, self.value, self.weights = step, value, copy.deepcopy(model.state_dict())
 
 
-def learn(task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice) -> Generator[Progress, None, Segmenter]:
+def learn(task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice) -> Generator[Progress, None, PyramidNet]:
     """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`. Ends with the chosen weights.
 
     The loss counts the classes by the labels of all pools of the first batch, as `settings.balance` says.
@@ -61,12 +60,11 @@ def learn(task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stag
     teacher = task.balanced([pool.labels for pool, _ in mixture(0)], settings.balance)
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps + 1)
-    mirrored = mirrored_ids(list(task.schema.get("classes", [])))
     for step in range(settings.steps):
         stream = step_generator(seed, step)
         images, labels = draw(mixture(step), stream)
-        images, labels = augment(images, labels, mirrored, stream)
-        target = task.encode(labels.numpy()).to(best_device())
+        images, labels = augment(images, labels, task, stream)
+        target = task.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
         loss = teacher.loss(model(images.to(best_device())), target).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -80,31 +78,30 @@ def learn(task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stag
     return model
 
 
-def new_model(task: Task, seed: int) -> Segmenter:
+def new_model(task: Task, seed: int) -> PyramidNet:
     """The pretrained trunk with a decoder drawn from `seed`, in training mode."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(step_generator(seed, 0, stream=1).initial_seed())
-        model = Segmenter(task.channels)
+        model = PyramidNet(task.channels)
     return model.to(best_device()).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # torch's stub lacks it
 
 
-def draw(mixture: list[tuple[Samples, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], UInt8[Tensor, "n h w"]]:
+def draw(mixture: list[tuple[Samples, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], Labels]:
     """A batch: so many samples of each pool, drawn with replacement."""
     picked = [(pool, torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number]
     images = np.concatenate([pool.images[index] for pool, index in picked])
-    labels = np.concatenate([pool.labels[index] for pool, index in picked])
-    return to_float(images), torch.from_numpy(labels)
+    return to_float(images), np.concatenate([pool.labels[index] for pool, index in picked])
 
 
 @torch.inference_mode()
-def predictions(model: Segmenter, task: Task, images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[UInt8[np.ndarray, "_n h w"]]:
+def predictions(model: PyramidNet, task: Task, images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Labels]:
     """Labels of `images`, a batch at a time."""
     for start in range(0, len(images), TEST_BATCH):
         outputs = model(to_float(images[start : start + TEST_BATCH]).to(best_device()))
         yield task.decode(outputs[None])[0]
 
 
-def evaluated(model: Segmenter, task: Task, samples: Samples) -> dict[str, Any]:
+def evaluated(model: PyramidNet, task: Task, samples: Samples) -> dict[str, Any]:
     """The task's score of the model on `samples`."""
     model.eval()
     truths = (samples.labels[start : start + TEST_BATCH] for start in range(0, len(samples), TEST_BATCH))

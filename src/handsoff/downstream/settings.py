@@ -1,17 +1,19 @@
 """What can be set about the evaluation; every default is what worked best in docs/log.md."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 
 
 class LearnSettings(BaseModel):
-    """How long and how fast a segmentation network learns."""
+    """Which network learns, how long and how fast."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    model: str = Field("lite0", description="the network, see docs/evaluate.md")
     steps: int = Field(700, ge=1, description="optimisation steps of every run")
     batch: int = Field(16, ge=2)
     lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
@@ -26,13 +28,30 @@ class EvaluateSettings(LearnSettings):
     serve as labels (`first`), validation part and test part.
     """
 
+    task: str | None = Field(None, description="which labels of the dataset; its first kind unless said")
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
+    group: str | None = Field(None, description="regular expression: names that match it alike show the same person or scene, never on both sides of a test")
     validation_part: Part | None = Field(None, description="which samples of --validation, or of --real without it, choose the checkpoint")
     test_part: Part | None = Field(None, description="which samples of --test are the test")
     seeds: int = Field(3, ge=1, description="runs per arm")
     real_share_start: float = Field(0.25, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step")
     real_share_end: float = Field(1.0, ge=0, le=1, description="the same, last step; linear between")
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
+
+    @field_validator("group")
+    @classmethod
+    def compiles(cls, pattern: str | None) -> str | None:
+        try:
+            re.compile(pattern or "")
+        except re.error as error:
+            raise ValueError(f"it is no regular expression ({error})") from None
+        return pattern
+
+
+def group_of(pattern: str | None, name: str) -> str:
+    """What the regular expression finds in a sample's name (its first group, if it has one); the name itself without."""
+    found = re.search(pattern, name) if pattern else None
+    return found.group(1 if found.re.groups else 0) if found else name
 
 
 def part_bounds(part: str | None) -> tuple[int, int | None]:

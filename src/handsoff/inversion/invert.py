@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
-from handsoff.core.images import IGNORE, Frame, tile, to_float, to_uint8
-from handsoff.formats.labelled import Labelled, open_labelled, write_classes, write_sample
+from handsoff.core.images import Frame, tile, to_float, to_uint8
+from handsoff.formats.labelled import open_labelled, write_cards, write_sample
 from handsoff.formats.photos import load_photos, map_photos, open_source
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator
@@ -25,21 +25,24 @@ from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.perception.lite0 import frozen_lite0
 from handsoff.perception.perceptual import Perceptual
+from handsoff.tasks.base import Labels, Task
 
-CODES, CARD, CONTACT = "codes.safetensors", "codes.json", "contact.png"
+CODES, CARD, CONTACT, LABELS = "codes.safetensors", "codes.json", "contact.png", "labels"
 MIN_LABELLED = 4
 TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
-Masks = UInt8[np.ndarray, "n h w"]
+View = tuple[Tensor, dict[str, Labels]]  # photos, and their labels by task
 SHOWN = 12  # photos on the contact sheet
 
 
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
     """Find ws of labelled photos; `out` gets codes, errors, the labels as seen by the generator, and a contact sheet.
 
+    Every kind of label that all photos have is carried along, so that one set of codes serves several tasks.
+
     Raises:
         InputError: unusable labels, fewer than four, of one class only, or `out` holds something else.
     """
-    data = open_labelled(labelled, settings.merge)
+    data = open_labelled(labelled, settings.labels)
     data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
     if len(data.names) < MIN_LABELLED:
         raise InputError(f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more.")
@@ -49,12 +52,12 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
         return
     net = load_generator(generator)
     with job.undone_if_refused():
-        images, masks = data.load(net.resolution)
-        refuse_one_class(labelled, masks, data.classes)
+        images, labels = data.load(net.resolution)
+        tasks = {name: task.settled(labels[name], str(labelled)) for name, task in data.tasks.items()}
     perceptual, space = Perceptual(frozen_lite0(), net.resolution), code_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)
-    views = list(make_views(to_float(images).to(best_device()), masks, data.classes, settings))
+    views = list(make_views(to_float(images).to(best_device()), labels, tasks, settings))
     total = settings.variants * len(images)
     parts = []
     for variant, (view, _) in enumerate(views):
@@ -64,24 +67,16 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
             done = variant * len(images) + min(start + settings.batch, len(view))
             yield Progress("refining", done, total, f"MSE {float(part['pixel'].mean()):.4f}, perceptual {float(part['perceptual'].mean()):.3f}")
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    write_results(out, data, views, joined, net)
+    write_results(out, data.names, tasks, views, joined)
     means = {f"mean_{name}": float(joined[name].mean()) for name in TERMS}
     job.finish(codes_hash=sha256(out / CODES), seed=settings.seed, licence=net.licence, count=len(data.names), codes=total, **means)
 
 
-def refuse_one_class(labelled: Path, masks: Masks, classes: Sequence[str]) -> None:
-    """Masks of one class teach nothing; most often they are 0 and 255, and 255 was meant to be a class."""
-    found = sorted(set(np.unique(masks).tolist()) - {IGNORE})
-    if len(found) < 2:  # noqa: PLR2004  # two classes are the least that can be told apart
-        held = f"only the class {classes[found[0]]}" if found else "no class at all"
-        raise InputError(f"The masks of {labelled} hold {held} ({IGNORE} is ignored): write the ids of classes.json, such as 1 instead of {IGNORE}.")
-
-
-def make_views(images: Float[Tensor, "n 3 h w"], masks: Masks, classes: Sequence[str], settings: InvertSettings) -> Iterator[tuple[Tensor, Masks]]:
+def make_views(images: Float[Tensor, "n 3 h w"], labels: dict[str, Labels], tasks: dict[str, Task], settings: InvertSettings) -> Iterator[View]:
     """The photos as they are, then `variants - 1` moved copies of all of them."""
-    yield images, masks
+    yield images, labels
     for variant in range(1, settings.variants):
-        yield moved(images, masks, classes, settings.seed * 1000 + variant)
+        yield moved(images, labels, tasks, settings.seed * 1000 + variant)
 
 
 def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:
@@ -128,20 +123,20 @@ def first_codes(generator: Generator, images: Tensor, out: Path, settings: Inver
     return codes
 
 
-def write_results(out: Path, data: Labelled, views: list[tuple[Tensor, Masks]], found: dict[str, Tensor], generator: Generator) -> None:
+def write_results(out: Path, photos: Sequence[str], tasks: dict[str, Task], views: list[View], found: dict[str, Tensor]) -> None:
     """Codes, errors, labels (one per code) and the contact sheet."""
-    names = [name if variant == 0 else f"{name}~{variant}" for variant in range(len(views)) for name in data.names]
+    names = [name if variant == 0 else f"{name}~{variant}" for variant in range(len(views)) for name in photos]
     images = np.concatenate([to_uint8(view) for view, _ in views])
-    masks = np.concatenate([mask for _, mask in views])
-    for name, image, mask, error in zip(names, images, masks, found["error"], strict=True):
-        write_sample(out / "labels", name, image, mask)
+    labels = {name: np.concatenate([view[name] for _, view in views]) for name in tasks}
+    rests = {}
+    for index, (name, image, error) in enumerate(zip(names, images, found["error"], strict=True)):
+        rests[name] = write_sample(out / LABELS, name, image, {task: values[index] for task, values in labels.items()}, tasks)
         write_bytes(out / "errors" / f"{name}.png", png((error.clamp(0, 1) * 255).to(torch.uint8).numpy()))
-    write_classes(out / "labels", data.classes)
+    write_cards(out / LABELS, tasks, rests)
     error_images = (found["error"].clamp(0, 1) * 255).to(torch.uint8)[..., None].expand(-1, -1, -1, 3).numpy()
     trio = np.stack([images, to_uint8(found["rebuilt"]), error_images], 1)[:SHOWN]
     write_bytes(out / CONTACT, png(tile(trio.reshape(-1, *trio.shape[2:]), 6)))
     write_tensors(out / CODES, {"ws": found["ws"], "error": found["error"].half()})
-    card: dict[str, Any] = {"names": names, "photo": [name.split("~")[0] for name in names], "num_ws": generator.num_ws}
-    card |= {"classes": list(data.classes), "merge": data.merge}
+    card: dict[str, Any] = {"names": names, "photo": [name.split("~")[0] for name in names], "tasks": {name: task.schema for name, task in tasks.items()}}
     card |= {name: [round(float(value), 5) for value in found[name]] for name in TERMS}
     write_json(out / CARD, card)

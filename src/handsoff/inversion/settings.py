@@ -1,5 +1,7 @@
 """What can be set about inversion; every default is what worked best in docs/log.md."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -10,7 +12,7 @@ class InvertSettings(BaseModel):
 
     first: int | None = Field(None, ge=1, description="take the first N labelled images in sorted order")
     skip: int = Field(0, ge=0, description="leave out the first N before that")
-    merge: dict[str, str] | None = Field(None, description="class merging table: 'left_eye,right_eye' = 'eye'")
+    labels: dict[str, dict[str, Any]] = Field({}, description="about the labels, by task: {segmentation = {merge = {'left_eye,right_eye' = 'eye'}}}")
     photos: str | None = Field(None, description="unlabelled images for the encoder; default: what the generator was trained on")
     encoder: str | None = Field(None, description="another codes folder whose encoder to use instead of training one")
     encoder_steps: int = Field(600, ge=0, description="0 = no encoder, start from the mean code (paper's optimisation alone)")

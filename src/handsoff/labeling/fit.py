@@ -4,22 +4,21 @@ Every member leaves out its own fold of the photos and stops at the step where t
 photos teach and none is judged by who learnt from it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
-from handsoff.core.images import Frame
 from handsoff.core.seeds import step_generator
 from handsoff.downstream.data import Samples
-from handsoff.formats.labelled import open_labelled
+from handsoff.formats.labelled import Labelled, open_like
 from handsoff.generators.base import w_statistics
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
 from handsoff.jobs.folder import open_job, require_done
@@ -30,8 +29,8 @@ from handsoff.labeling.labeler import GENERATOR, save_labeler
 from handsoff.labeling.networks import train_networks
 from handsoff.labeling.reader import Reader, make_reader
 from handsoff.labeling.settings import FitSettings
-from handsoff.tasks import make_task
-from handsoff.tasks.base import Task
+from handsoff.tasks import task_type
+from handsoff.tasks.base import Labels, Task
 
 CHECKS = 12  # how often a run is measured on the held-out photos
 DENSE_BATCH = 5
@@ -47,8 +46,7 @@ class Lesson:
     """
 
     ws: Float[Tensor, "n l d"]
-    labels: UInt8[np.ndarray, "n h w"]
-    target: Tensor
+    labels: Labels
     error: Float[Tensor, "n h w"]
     held_out: Bool[Tensor, "e n"]
 
@@ -87,30 +85,42 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     job = open_job(out, "fit", inputs, settings.model_dump())
     if job.done:
         return
-    card = read_json(codes / "codes.json")
-    task = make_task(settings.task, {"classes": card["classes"]})
+    with job.undone_if_refused():
+        card, pack, task = taught(codes, settings.task)
+        lesson = prepare(codes, card, pack, settings)
     net = load_generator(generator)
-    lesson = prepare(codes, card, task, settings)
-    yield from train_networks(task, own_photos(codes, card, net.resolution, settings), out, settings)
+    yield from train_networks(task, own_photos(pack, card, settings), out, settings)
     torch.manual_seed(settings.seed)
     reader = make_reader(net, perception=settings.perception)
     ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
     standardise(ensemble, reader, lesson)
     curve: list[float] = []
     spread = torch.linalg.pinv(w_statistics(net)[1].double()).float() * settings.jitter
-    course = Course(ensemble, reader, lesson, task, settings, pixel_chances(lesson.labels, settings.balance), spread)
+    course = Course(ensemble, reader, lesson, task, settings, task.chances(lesson.labels, net.resolution, settings.balance), spread)
     yield from learn(course, curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
-    facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"}) | {
-        "schema": task.schema,
-        "merge": card["merge"],
-    }
-    save_labeler(out, ensemble, {**facts, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
+    facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"})
+    save_labeler(out, ensemble, {**facts, "schema": task.schema, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
 
-def prepare(codes: Path, card: dict[str, Any], task: Task, settings: FitSettings) -> Lesson:
+def taught(codes: Path, name: str) -> tuple[dict[str, Any], Labelled, Task]:
+    """The card of the codes, their labels of this kind, and the task as `handsoff invert` found it.
+
+    Raises:
+        InputError: the codes carry no such labels.
+        UnknownNameError: there is no such task.
+    """
+    card = read_json(codes / "codes.json")
+    task_type(name)
+    if name not in card["tasks"]:
+        raise InputError(f"{codes} carries labels for {', '.join(card['tasks'])}, not for {name}: choose one of them, or invert photos that have such labels.")
+    pack = open_like(codes / "labels", {name: card["tasks"][name]})
+    return card, pack, pack.tasks[name]
+
+
+def prepare(codes: Path, card: dict[str, Any], pack: Labelled, settings: FitSettings) -> Lesson:
     """Read codes and labels; photo p is held out from member p mod members (all its variants with it)."""
     photos = sorted(set(card["photo"]))
     chosen = photos[: settings.first]
@@ -118,18 +128,18 @@ def prepare(codes: Path, card: dict[str, Any], task: Task, settings: FitSettings
     if settings.first is not None and len(chosen) < settings.first:
         raise InputError(f"{codes} holds codes of {len(photos)} photos, not {settings.first}: lower --first or invert more.")
     tensors = read_tensors(codes / "codes.safetensors")
-    labelled = open_labelled(codes / "labels")
-    labels = np.stack([labelled.mask(card["names"][row]) for row in rows])
+    labels = np.stack([pack.label(settings.task, card["names"][row]) for row in rows])
     position = torch.tensor([chosen.index(card["photo"][row]) for row in rows])
     held_out = position[None] % settings.members == torch.arange(settings.members)[:, None]
     device = best_device()
-    return Lesson(tensors["ws"][rows].to(device), labels, task.encode(labels).to(device), tensors["error"][rows].float().to(device), held_out.to(device))
+    return Lesson(tensors["ws"][rows].to(device), labels, tensors["error"][rows].float().to(device), held_out.to(device))
 
 
-def own_photos(codes: Path, card: dict[str, Any], frame: Frame, settings: FitSettings) -> Samples:
+def own_photos(pack: Labelled, card: dict[str, Any], settings: FitSettings) -> Samples:
     """The labelled photos as they are, without their variants."""
-    names = tuple(sorted(set(card["photo"]))[: settings.first])
-    return Samples(*replace(open_labelled(codes / "labels"), names=names).load(frame))
+    names = sorted(set(card["photo"]))[: settings.first]
+    found = [pack.sample(name) for name in names]
+    return Samples(np.stack([image for image, _ in found]), np.stack([labels[settings.task] for _, labels in found]))
 
 
 @torch.no_grad()
@@ -177,16 +187,6 @@ def learn(course: Course, curve: list[float]) -> Work:
     ensemble.eval()
 
 
-def pixel_chances(labels: UInt8[np.ndarray, "n h w"], balance: float) -> Float[Tensor, "n p"]:
-    """How likely each pixel is drawn: ∝ frequency of its class to the power of -balance; ignored pixels never are."""
-    values, counts = np.unique(labels, return_counts=True)
-    chance = np.zeros(256)
-    chance[values] = (counts / counts.sum()) ** -balance
-    chance[255] = 0.0
-    drawn = torch.from_numpy(chance[labels].reshape(len(labels), -1)).float()
-    return drawn + (drawn.sum(1, keepdim=True) == 0)  # an image of nothing but ignored pixels: its loss is 0 anyway
-
-
 def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     """The loss of one step: a few thousand pixels of a few codes, each member without its held-out photos."""
     lesson, settings, size = course.lesson, course.settings, course.reader.generator.resolution
@@ -204,10 +204,12 @@ def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     course.ensemble.train()
     with mixed_precision():
         logits = course.ensemble(hypercolumns)
-    target = lesson.target[chosen[:, None], rows, columns].flatten()
+    dense = course.task.encode(lesson.labels[chosen.cpu().numpy()], size)
+    target = dense[torch.arange(len(chosen))[:, None], rows.cpu(), columns.cpu()].to(device)
     trust = (-settings.trust * lesson.error[chosen[:, None], rows, columns].flatten()).exp()
     weights = ~lesson.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * trust
-    losses = torch.stack([course.task.loss(member, target) for member in logits.float()])
+    outputs = logits.float().unflatten(1, target.shape[:2]).movedim(3, 2)
+    losses = torch.stack([course.task.loss(member, target).flatten() for member in outputs])
     return (losses * weights).sum() / weights.sum().clamp_min(1) * settings.members
 
 
@@ -218,8 +220,10 @@ def held_out_loss(course: Course) -> Float[Tensor, " e"]:
     total = torch.zeros(ensemble.members, len(lesson.ws), device=lesson.ws.device)
     for start in range(0, len(lesson.ws), DENSE_BATCH):
         batch = slice(start, start + DENSE_BATCH)
+        size = course.reader.generator.resolution
         with mixed_precision():
-            members = ensemble.dense(course.reader.read(lesson.ws[batch])[1], course.reader.generator.resolution)
-        total[:, batch] = torch.stack([course.task.loss(member, lesson.target[batch]).flatten(1).mean(1) for member in members])
+            members = ensemble.dense(course.reader.read(lesson.ws[batch])[1], size)
+        target = course.task.encode(lesson.labels[batch], size).to(lesson.ws.device)
+        total[:, batch] = torch.stack([course.task.loss(member, target).flatten(1).mean(1) for member in members])
     weight = torch.where(lesson.held_out.any(1, keepdim=True), lesson.held_out, torch.ones_like(lesson.held_out)).float()
     return (total * weight).sum(1) / weight.sum(1)

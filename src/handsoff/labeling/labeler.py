@@ -1,5 +1,6 @@
 """The label generator: a generator and the ensemble that reads it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,17 @@ from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
 from handsoff.core.images import Frame, to_uint8
-from handsoff.downstream.segmenter import Segmenter
+from handsoff.downstream.pyramid import PyramidNet
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.networks import load_networks, with_networks
 from handsoff.labeling.reader import Reader, make_reader
 from handsoff.tasks import make_task
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Labels, Task
+
+Images = UInt8[np.ndarray, "n h w 3"]
+Doubts = Float[np.ndarray, "n ..."]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
 
@@ -31,7 +35,7 @@ class Labeler:
 
     reader: Reader
     ensemble: Ensemble
-    networks: tuple[Segmenter, ...]
+    networks: tuple[PyramidNet, ...]
     task: Task
     card: dict[str, Any]
 
@@ -44,14 +48,24 @@ class Labeler:
         """(H, W) of images and labels."""
         return self.generator.resolution
 
-    @torch.no_grad()
-    def label(self, ws: Float[Tensor, "n l d"]) -> tuple[UInt8[np.ndarray, "n h w 3"], UInt8[np.ndarray, "n h w"], Float[np.ndarray, "n h w"]]:
-        """Image, label and uncertainty per pixel in [0, 1] of codes [N, num_ws, w_dim]."""
-        with mixed_precision():
-            image, features = self.reader.read(ws)
-            members = self.ensemble.dense(features, self.size)
-        label, uncertainty = self.task.decode(*with_networks(members, self.networks, image.float(), self.card["network_share"]))
-        return to_uint8(image), label, uncertainty.float().cpu().numpy()
+    def label(self, ws: Float[Tensor, "n l d"]) -> tuple[Images, Labels, Doubts]:
+        """Image, label and uncertainty in [0, 1], per pixel or per point, of codes [N, num_ws, w_dim]."""
+        images, ((labels, uncertainty),) = label_together([self], ws)
+        return images, labels, uncertainty
+
+
+@torch.no_grad()
+def label_together(labelers: Sequence[Labeler], ws: Float[Tensor, "n l d"]) -> tuple[Images, list[tuple[Labels, Doubts]]]:
+    """Images and, from each label generator of their generator, labels and uncertainty; the features are made once for all."""
+    with mixed_precision():
+        image, features = labelers[0].generator.synthesize(ws)
+        taps = next((labeler.reader.taps(image) for labeler in labelers if labeler.reader.perception), [])
+        votes = [labeler.ensemble.dense(labeler.reader.blocks(features, taps), labeler.size) for labeler in labelers]
+    found = []
+    for labeler, members in zip(labelers, votes, strict=True):
+        labels, uncertainty = labeler.task.decode(*with_networks(members, labeler.networks, image.float(), labeler.card["network_share"]))
+        found.append((labels, uncertainty.float().cpu().numpy()))
+    return to_uint8(image), found
 
 
 def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None:
@@ -85,9 +99,3 @@ def load_labeler(folder: Path | str) -> Labeler:
     device = next(iter(generator.parameters())).device
     networks = load_networks(folder, task, card["networks"])
     return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), networks, task, card)
-
-
-def image_uncertainty(uncertainty: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
-    """Per image: the mean over its most uncertain tenth of pixels."""
-    flat = np.sort(uncertainty.reshape(len(uncertainty), -1), 1)
-    return flat[:, -max(1, flat.shape[1] // 10) :].mean(1)

@@ -15,7 +15,7 @@ from handsoff.core.errors import MismatchError
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.downstream.data import Samples
 from handsoff.downstream.learn import Choice, learn
-from handsoff.downstream.segmenter import Segmenter
+from handsoff.downstream.pyramid import PyramidNet
 from handsoff.downstream.settings import LearnSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
@@ -36,7 +36,7 @@ def file_of(folder: Path, index: int) -> Path:
     return folder / f"network-{index}.safetensors"
 
 
-def load_networks(folder: Path, task: Task, count: int) -> tuple[Segmenter, ...]:
+def load_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...]:
     """The networks of a label generator, ready to be asked.
 
     Raises:
@@ -45,7 +45,7 @@ def load_networks(folder: Path, task: Task, count: int) -> tuple[Segmenter, ...]
     """
     networks = []
     for index in range(count):
-        network = Segmenter(task.channels, pretrained=False)
+        network = PyramidNet(task.channels, pretrained=False)
         try:
             network.load_state_dict(read_tensors(file_of(folder, index)))
         except RuntimeError as error:
@@ -55,7 +55,7 @@ def load_networks(folder: Path, task: Task, count: int) -> tuple[Segmenter, ...]
 
 
 def with_networks(
-    members: Float[Tensor, "e n k h w"], networks: tuple[Segmenter, ...], image: Float[Tensor, "n 3 h w"], share: float
+    members: Float[Tensor, "e n k h w"], networks: tuple[PyramidNet, ...], image: Float[Tensor, "n 3 h w"], share: float
 ) -> tuple[Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
     """Further members, one per network, and every member's part of the vote: `share` for all networks together."""
     parts = [(1 - share if networks else 1.0) / len(members)] * len(members) + [share / max(len(networks), 1)] * len(networks)

@@ -9,6 +9,8 @@ from handsoff.generators.base import Generator
 from handsoff.perception.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.perception.perceptual import Perceptual
 
+Features = list[Float[Tensor, "n _c _h _w"]]
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -22,13 +24,20 @@ class Reader:
         """Length of the hypercolumn."""
         return sum(self.generator.feature_channels) + (sum(TAP_CHANNELS) if self.perception else 0)
 
-    def read(self, ws: Float[Tensor, "n l d"]) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
+    def read(self, ws: Float[Tensor, "n l d"]) -> tuple[Float[Tensor, "n 3 h w"], Features]:
         """Image in about [-1, 1] and the blocks, coarse to fine, each at its native size."""
         image, features = self.generator.synthesize(ws)
+        return image, self.blocks(features, self.taps(image))
+
+    def taps(self, image: Float[Tensor, "n 3 h w"]) -> Features:
+        """Pretrained features of the generated image, where this reader wants them."""
+        return [] if self.perception is None else self.perception.taps(image.clamp(-1, 1))
+
+    def blocks(self, features: Features, taps: Features) -> Features:
+        """The generator's features and, where this reader wants them, the pretrained ones, coarse to fine."""
         if self.perception is None:
-            return image, features
-        joined = [*features, *self.perception.taps(image.clamp(-1, 1))]
-        return image, sorted(joined, key=lambda block: block.shape[-2] * block.shape[-1])
+            return features
+        return sorted([*features, *taps], key=lambda block: block.shape[-2] * block.shape[-1])
 
 
 def make_reader(generator: Generator, *, perception: bool) -> Reader:

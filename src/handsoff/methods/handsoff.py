@@ -12,14 +12,17 @@ from handsoff.training.train import train
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
-    """One generator and one set of codes; a label generator, a dataset and a report per budget."""
+    """One generator and one set of codes; per budget a label generator and a report for every task, and one dataset."""
     out = recipe.output
     generator, codes = recipe.generator or out / "generator", out / "codes"
     if recipe.images is not None:
         yield Step(generator, partial(train, recipe.images, generator, recipe.train))
     yield Step(codes, partial(invert, generator, recipe.labelled, codes, recipe.for_invert()))
     for budget in recipe.budgets:
-        labeler, dataset, report = (out / str(budget) / name for name in ("labeler", "dataset", "report"))
-        yield Step(labeler, partial(fit, generator, codes, labeler, recipe.for_fit(budget)))
-        yield Step(dataset, partial(generate, [labeler], dataset, recipe.generate))
-        yield Step(report, partial(evaluate, recipe.labelled, dataset, recipe.test or recipe.labelled, report, recipe.for_evaluate(budget)))
+        labelers, dataset = [recipe.folder(budget, "labeler", task) for task in recipe.tasks], out / str(budget) / "dataset"
+        for labeler, task in zip(labelers, recipe.tasks, strict=True):
+            yield Step(labeler, partial(fit, generator, codes, labeler, recipe.for_fit(budget, task)))
+        yield Step(dataset, partial(generate, labelers, dataset, recipe.generate))
+        for task in recipe.tasks:
+            report, settings = recipe.folder(budget, "report", task), recipe.for_evaluate(budget, task)
+            yield Step(report, partial(evaluate, recipe.labelled, dataset, recipe.test or recipe.labelled, report, settings))

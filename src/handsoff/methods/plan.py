@@ -32,6 +32,8 @@ class Recipe(BaseModel):
     budgets: tuple[int, ...] = Field((50,), min_length=1, description="how many labels to use; each gets a dataset and a report")
     validation: int = Field(100, ge=0, description="labelled samples that choose, never teach; 0: the last weights of a run count")
     method: str = "handsoff"
+    tasks: tuple[str, ...] = Field(("segmentation",), min_length=1, description="kinds of labels to generate; each gets a label generator and a report")
+    labels: dict[str, dict[str, Any]] = Field({}, description="what to know about the labels, by task, see docs/tasks.md")
     classes: dict[str, str] | None = Field(None, description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids")
     train: TrainSettings = TrainSettings()
     invert: InvertSettings = InvertSettings()
@@ -40,22 +42,37 @@ class Recipe(BaseModel):
     evaluate: EvaluateSettings = EvaluateSettings()
 
     @property
-    def labels(self) -> int:
+    def largest(self) -> int:
         """How many samples of the pack are labels of the largest budget."""
         return max(self.budgets)
 
+    @property
+    def options(self) -> dict[str, dict[str, Any]]:
+        """What to know about the labels; `classes` is the short form of the merge table of segmentation."""
+        merge = {} if self.classes is None else {"merge": self.classes}
+        return {**self.labels, **({"segmentation": {**self.labels.get("segmentation", {}), **merge}} if merge else {})}
+
+    def folder(self, budget: int, kind: str, task: str) -> Path:
+        """Where a step of one task goes: where there are several tasks, the folder's name ends with it."""
+        return self.output / str(budget) / (kind if len(self.tasks) == 1 else f"{kind}-{task}")
+
+    def reports(self) -> dict[str, Path]:
+        """The folders of all evaluations, by budget and, where there are several, task."""
+        pairs = [(budget, task) for budget in self.budgets for task in self.tasks]
+        return {f"{budget}" if len(self.tasks) == 1 else f"{budget} {task}": self.folder(budget, "report", task) for budget, task in pairs}
+
     def for_invert(self) -> InvertSettings:
         """All labels at once: every budget uses the beginning of the same codes."""
-        return self.invert.model_copy(update={"first": self.labels, "merge": self.classes})
+        return self.invert.model_copy(update={"first": self.largest, "labels": self.options})
 
-    def for_fit(self, budget: int) -> FitSettings:
-        return self.fit.model_copy(update={"first": budget})
+    def for_fit(self, budget: int, task: str) -> FitSettings:
+        return self.fit.model_copy(update={"first": budget, "task": task})
 
-    def for_evaluate(self, budget: int) -> EvaluateSettings:
+    def for_evaluate(self, budget: int, task: str) -> EvaluateSettings:
         """Every budget is validated and tested on the same samples."""
-        end = self.labels + self.validation
-        parts = {"validation_part": f"{self.labels}:{end}" if self.validation else None, "test_part": f"{end}:" if self.test is None else None}
-        return self.evaluate.model_copy(update={"first": budget, **parts})
+        end = self.largest + self.validation
+        parts = {"validation_part": f"{self.largest}:{end}" if self.validation else None, "test_part": f"{end}:" if self.test is None else None}
+        return self.evaluate.model_copy(update={"first": budget, "task": task, **parts})
 
     def with_defaults(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Recipe":
         """The same recipe with a method's own settings per step wherever the recipe itself says nothing."""

@@ -1,7 +1,7 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ from handsoff.core.files import read_json, write_json
 from handsoff.core.images import Frame
 from handsoff.downstream.arms import ARMS, Result, finished_runs, run_arms
 from handsoff.downstream.data import Data, Samples, read_samples, without
-from handsoff.downstream.settings import EvaluateSettings, part_bounds
-from handsoff.formats.labelled import Labelled, open_labelled, with_classes_of
+from handsoff.downstream.settings import EvaluateSettings, group_of, part_bounds
+from handsoff.formats.labelled import Labelled, open_labelled, open_like
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.report.page import write_page
 from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class Packs:
-    """The labelled data of an evaluation, all in the dataset's classes, cut to the parts asked for."""
+    """The labelled data of an evaluation, all read as the dataset's labels are, cut to the parts asked for."""
 
     real: Labelled
     synthetic: Labelled
@@ -39,57 +40,83 @@ def evaluate(real: Path, synthetic: Path, test: Path, out: Path, settings: Evalu
 
     Raises:
         InputError: `synthetic` is no finished dataset, or a part of the data is empty.
-        MismatchError: the labels cannot be brought into the dataset's classes.
+        MismatchError: the labels cannot be read as the dataset's.
     """
     report = require_done(synthetic, "generate")
     manifest = read_json(synthetic / "manifest.json")
-    packs = open_packs(real, synthetic, test, validation, manifest, settings)
-    sources = {"real": open_labelled(real), "synthetic": packs.synthetic, "test": open_labelled(test)}
+    task = task_of(manifest, synthetic, settings)
+    packs = open_packs(task, real, synthetic, test, validation, settings)
+    sources = {"real": open_labelled(real, tasks=[task.name]), "synthetic": packs.synthetic, "test": open_labelled(test, tasks=[task.name])}
     if validation is not None:
-        sources["validation"] = open_labelled(validation)
+        sources["validation"] = open_labelled(validation, tasks=[task.name])
     job = open_job(out, "evaluate", {name: pack.describe() for name, pack in sources.items()}, settings.model_dump())
     if job.done:
         return
-    task = make_task(manifest["task"], {"classes": packs.synthetic.classes})
     with job.undone_if_refused():
         height, width = manifest["resolution"]
-        data = yield from read_packs(packs, (height, width))
+        data = yield from read_packs(packs, task.name, (height, width), settings.group)
     yield from run_arms(task, data, out, settings)
-    metrics = metrics_of(manifest["task"], finished_runs(out, settings), data, settings)
+    metrics = metrics_of(task.name, finished_runs(out, settings), data, settings)
     write_json(out / "metrics.json", metrics)
     write_page(out, synthetic)
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
     job.finish(seeds=list(range(settings.seeds)), licence=manifest.get("licence", report.get("licence")), resolution=[height, width], **facts)
 
 
-def open_packs(real: Path, synthetic: Path, test: Path, validation: Path | None, manifest: dict[str, Any], settings: EvaluateSettings) -> Packs:
-    """Open everything and cut the parts; the validation part comes from the real pack where it has none of its own."""
-    generated = open_labelled(synthetic)
+def task_of(manifest: dict[str, Any], dataset: Path, settings: EvaluateSettings) -> Task:
+    """The task asked for, as the dataset has it.
 
-    def opened(path: Path, start: int, stop: int | None) -> Labelled:
-        return with_classes_of(open_labelled(path).part(start, stop), generated.classes, manifest.get("merge"))
+    Raises:
+        InputError: it has no such labels.
+    """
+    schemas = manifest["tasks"]
+    name = settings.task or next(iter(schemas))
+    if name not in schemas:
+        raise InputError(f"{dataset} has labels for {', '.join(schemas)}, not for {name}: choose one of them.")
+    return make_task(name, schemas[name])
+
+
+def open_packs(task: Task, real: Path, synthetic: Path, test: Path, validation: Path | None, settings: EvaluateSettings) -> Packs:
+    """Open everything and cut the parts; the validation part comes from the real pack where it has none of its own."""
+
+    def opened(path: Path, start: int = 0, stop: int | None = None) -> Labelled:
+        return open_like(path, {task.name: task.schema}).part(start, stop)
 
     chosen = None
     if validation is not None or settings.validation_part is not None:
         chosen = opened(validation or real, *part_bounds(settings.validation_part))
-    return Packs(opened(real, 0, settings.first), generated, opened(test, *part_bounds(settings.test_part)), chosen)
+    return Packs(opened(real, 0, settings.first), opened(synthetic), opened(test, *part_bounds(settings.test_part)), chosen)
 
 
-def read_packs(packs: Packs, frame: Frame) -> Generator[Progress, None, Data]:
+def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, Data]:
     """Read all of it at the dataset's resolution, and take out of validation and test what was seen before.
 
     Raises:
         InputError: nothing is left of one of them.
     """
-    real = yield from read_samples(packs.real, frame, "real samples")
-    synthetic = yield from read_samples(packs.synthetic, frame, "synthetic samples")
-    used, chosen, excluded = [real], None, {}
+    excluded = {"validation": 0, "test": 0}
+
+    def kept(pack: Labelled, role: str, *used: Labelled) -> Labelled:
+        known = {group_of(group, name) for other in used for name in other.names} if group else set()
+        names = tuple(name for name in pack.names if group_of(group, name) not in known)
+        excluded[role] += len(pack.names) - len(names)
+        if not names:
+            raise InputError(f"No {role} samples are left (all of them are of groups that were trained or chosen on): give other data, or other parts of it.")
+        return replace(pack, names=names)
+
+    real = yield from read_samples(packs.real, task, frame, "real samples")
+    synthetic = yield from read_samples(packs.synthetic, task, frame, "synthetic samples")
+    used, chosen, seen = [real], None, [packs.real]
     if packs.validation is not None:
-        chosen = yield from read_samples(packs.validation, frame, "validation samples")
-        chosen, excluded["validation"] = without(chosen, real)
+        pack = kept(packs.validation, "validation", *seen)
+        chosen = yield from read_samples(pack, task, frame, "validation samples")
+        chosen, count = without(chosen, real)
+        excluded["validation"] += count
         used.append(chosen)
-    test = yield from read_samples(packs.test, frame, "test samples")
-    test, excluded["test"] = without(test, *used)
+        seen.append(pack)
+    test = yield from read_samples(kept(packs.test, "test", *seen), task, frame, "test samples")
+    test, count = without(test, *used)
+    excluded["test"] += count
     for name, samples in {"real": real, "synthetic": synthetic, "validation": chosen, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
     return Data(real, synthetic, test, chosen, excluded)
@@ -112,7 +139,7 @@ def metrics_of(task: str, runs: dict[str, list[Result]], data: Data, settings: E
     return {
         "task": task, "arms": arms, "per_class": classes, "n_real": len(data.real), "n_synthetic": len(data.synthetic), "n_test": len(data.test),
         "n_validation": 0 if data.validation is None else len(data.validation), "steps": settings.steps,
-        "note": settings.note, "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded.get("validation", 0),
+        "note": settings.note, "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded["validation"],
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections import Counter
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,15 +19,49 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import read_json, write_bytes
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, decode_mask
-from handsoff.report.reading import ARMS, METRICS, Difference, Score, caution, comparison, difference, main_metric, meaning, per_class, scores, verdict
+from handsoff.formats.labelled import Labelled, open_like
+from handsoff.report.reading import ARMS, Difference, Score, caution, comparison, difference, main_metric, meaning, per_class, scores, title, verdict
 from handsoff.tasks import TASKS, make_task
-from handsoff.tasks.segmentation import palette
+from handsoff.tasks.base import Label, Task
 
 SHOWN, UNCERTAIN = 24, 6  # samples pictured: the first ones, and the most uncertain of those kept
 LOOKED_AT = 300  # masks read to find out which classes occur
 LONGEST_SIDE = 256  # of a picture on the page, pixels
 BINS = 24
 COLOURS = mpl.colormaps["magma"]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A dataset to be shown; whatever is not there is left out.
+
+    Attributes:
+        doubts: the folder of the uncertainty maps.
+    """
+
+    dataset: Path
+    task: Task | None
+    pack: Labelled | None
+    doubts: Path
+
+    def label(self, name: str) -> Label | None:
+        """One label, None where it is not there or damaged."""
+        try:
+            return self.pack.label(self.task.name, name) if self.pack and self.task and name in self.pack.images else None
+        except HandsOffError:
+            return None
+
+    def pictures(self, sample: dict[str, Any]) -> dict[str, Any] | None:
+        """Image, label over image and uncertainty map of one sample as data URIs; None without the image."""
+        name = sample["name"]
+        found = [path for suffix in sorted(IMAGE_SUFFIXES) if (path := self.dataset / "images" / f"{name}{suffix}").is_file()]
+        if not found:
+            return None
+        image, label = decode_image(found[0].read_bytes(), found[0].name), self.label(name)
+        drawn = self.task.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
+        doubt = self.doubts / f"{name}.png"
+        heat = heat_map(decode_mask(doubt.read_bytes(), doubt.name)) if doubt.is_file() else None
+        return {**sample, "image": embed(image), "label": embed(drawn), "doubt": embed(heat), "ratio": f"{image.shape[1]} / {image.shape[0]}"}
 
 
 def write_page(report: Path, dataset: Path) -> None:
@@ -39,19 +74,42 @@ def write_page(report: Path, dataset: Path) -> None:
     """
     metrics = read_json(report / "metrics.json")
     manifest = optional_json(dataset / "manifest.json", {})
+    task = task_of(metrics, manifest)
+    gallery = Gallery(dataset, task, labels_of(dataset, task), doubt_maps(dataset, manifest, task))
     samples = read_samples(dataset)
-    names = class_names(dataset, manifest)
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(files("handsoff.report").joinpath("page.html").read_text("utf-8"))
-    shares = class_shares(dataset, samples, names)
+    shares = part_shares(gallery, samples)
     missing = [name for name, share in shares.items() if share == 0]
     html = page.render(
-        task=metrics.get("task", ""), arms=ARMS, legend=legend(names), shares=shares, classes=class_bars(metrics, shares),
+        task=metrics.get("task", ""), arms=ARMS, legend=task.legend() if task else [], shares=shares, parts=part_bars(metrics, shares),
+        part_metric=task.part_metric if task else "",
         comparison=comparison(metrics), note=metrics.get("note"), caution=caution(metrics), meaning=meaning(metrics, missing), **headline(metrics),
-        **sample_pictures(dataset, samples, manifest, names), histogram=histogram(samples), reasons=reasons(samples),
+        **sample_pictures(gallery, samples), histogram=histogram(samples), reasons=reasons(samples),
         inversions=sheet(dataset / "inversions.png"), predictions={ARMS[arm]: sheet(report / "predictions" / f"{arm}.png") for arm in ARMS},
         facts=facts(metrics, manifest, samples), licence=manifest.get("licence"), settings=settings(report, dataset),
     )  # fmt: skip
     write_bytes(report / "report.html", html.encode())
+
+
+def task_of(metrics: dict[str, Any], manifest: dict[str, Any]) -> Task | None:
+    """The task that was evaluated, as the dataset describes it."""
+    name = str(metrics.get("task"))
+    schema = manifest.get("tasks", {}).get(name)
+    return make_task(name, schema) if schema is not None and name in TASKS else None
+
+
+def labels_of(dataset: Path, task: Task | None) -> Labelled | None:
+    """The dataset's images and labels, None where they cannot be read."""
+    try:
+        return open_like(dataset, {task.name: task.schema}) if task else None
+    except HandsOffError:
+        return None
+
+
+def doubt_maps(dataset: Path, manifest: dict[str, Any], task: Task | None) -> Path:
+    """Where the task's uncertainty maps lie."""
+    several = len(manifest.get("tasks", {})) > 1
+    return dataset / (f"uncertainty-{task.name}" if task and several else "uncertainty")
 
 
 def optional_json(path: Path, default: Any) -> Any:
@@ -65,16 +123,6 @@ def read_samples(dataset: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines() if line.strip()]
     folder = dataset / "images"
     return [{"name": file.stem} for file in sorted(folder.iterdir()) if file.suffix in IMAGE_SUFFIXES] if folder.is_dir() else []
-
-
-def class_names(dataset: Path, manifest: dict[str, Any]) -> list[str]:
-    names = optional_json(dataset / "classes.json", manifest.get("classes") or [])
-    return [str(name) for name in names]
-
-
-def legend(names: list[str]) -> list[tuple[str, str]]:
-    """(class, colour in CSS), as `draw` paints them."""
-    return [(name, "#{:02x}{:02x}{:02x}".format(*colour)) for name, colour in zip(names, palette(len(names)), strict=True)] if names else []
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +139,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
         return value, difference(value, real[name], name) if arm != "real_only" and name in real else None
 
     rows = [(arm, ARMS[arm], [cell(arm, name) for name in names]) for arm in found]
-    return {"verdict": sentence, "tone": tone, "metrics": [METRICS.get(name, name) for name in names], "rows": rows, "dots": dots(found)}
+    return {"verdict": sentence, "tone": tone, "metrics": [title(name) for name in names], "rows": rows, "dots": dots(found)}
 
 
 def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
@@ -110,11 +158,11 @@ def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
 
     lines = [(arm, ARMS[arm], entry.shown, place(entry.mean), [place(run) for run in entry.runs]) for arm, entry in arms.items()]
     real = place(arms["real_only"].mean) if "real_only" in arms else None
-    return {"metric": METRICS.get(metric, metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
+    return {"metric": title(metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
 
 
-def class_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[str, Any]]:
-    """Per class: its share of the generated pixels and, per arm, the bar and its spread in percent of the width."""
+def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[str, Any]]:
+    """Per class or point: its share of the generated labels and, per arm, the bar and its spread in percent of the width."""
 
     def percent(value: float) -> float:
         return round(min(max(100 * value, 0), 100), 2)
@@ -133,43 +181,21 @@ def kept(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [sample for sample in samples if sample.get("kept", True)]
 
 
-def class_shares(dataset: Path, samples: list[dict[str, Any]], names: list[str]) -> dict[str, float]:
-    """Which part of the generated pixels each class covers, from the first few hundred masks."""
-    counts = np.zeros(256, np.int64)
-    for sample in kept(samples)[:LOOKED_AT]:
-        mask = read_mask(dataset, sample)
-        if mask is not None:
-            counts += np.bincount(mask.ravel(), minlength=256)
-    total = counts[: len(names)].sum()
-    return {name: float(counts[index] / total) for index, name in enumerate(names)} if total else {}
+def part_shares(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, float]:
+    """Which part of the generated labels each class or point makes up, from the first few hundred samples."""
+    labels = [label for sample in kept(samples)[:LOOKED_AT] if (label := gallery.label(sample["name"])) is not None]
+    if not labels or gallery.task is None or not gallery.task.part_metric:
+        return {}
+    return {name: share for name, (_, share) in gallery.task.census(np.stack(labels)).items()}
 
 
-def read_mask(dataset: Path, sample: dict[str, Any], folder: str = "masks") -> UInt8[np.ndarray, "h w"] | None:
-    path = dataset / folder / f"{sample['name']}.png"
-    return decode_mask(path.read_bytes(), path.name) if path.is_file() else None
-
-
-def sample_pictures(dataset: Path, samples: list[dict[str, Any]], manifest: dict[str, Any], names: list[str]) -> dict[str, Any]:
+def sample_pictures(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, Any]:
     """The first samples kept, not picked by hand, and the most uncertain ones of all that were kept."""
     chosen = kept(samples)
     ranked = sorted((sample for sample in chosen if sample.get("uncertainty") is not None), key=lambda sample: -float(sample["uncertainty"]))
-    task = str(manifest.get("task", "segmentation"))
-    painter = make_task(task, {"classes": names}) if task in TASKS and names else None
-    first = [triple for sample in chosen[:SHOWN] if (triple := pictures(dataset, sample, painter))]
-    doubtful = [triple for sample in ranked[:UNCERTAIN] if (triple := pictures(dataset, sample, painter))]
+    first = [triple for sample in chosen[:SHOWN] if (triple := gallery.pictures(sample))]
+    doubtful = [triple for sample in ranked[:UNCERTAIN] if (triple := gallery.pictures(sample))]
     return {"first": first, "doubtful": doubtful if len(ranked) > UNCERTAIN else []}
-
-
-def pictures(dataset: Path, sample: dict[str, Any], painter: Any) -> dict[str, Any] | None:
-    """Image, label over image and uncertainty map of one sample as data URIs; None without the image."""
-    found = [path for suffix in sorted(IMAGE_SUFFIXES) if (path := dataset / "images" / f"{sample['name']}{suffix}").is_file()]
-    if not found:
-        return None
-    image = decode_image(found[0].read_bytes(), found[0].name)
-    mask, doubt = read_mask(dataset, sample), read_mask(dataset, sample, "uncertainty")
-    drawn = painter.draw(image[None], mask[None])[0] if painter is not None and mask is not None and mask.shape == image.shape[:2] else None
-    heat = heat_map(doubt) if doubt is not None else None
-    return {**sample, "image": embed(image), "label": embed(drawn), "doubt": embed(heat), "ratio": f"{image.shape[1]} / {image.shape[0]}"}
 
 
 def heat_map(doubt: UInt8[np.ndarray, "*n h w"]) -> UInt8[np.ndarray, "*n h w 3"]:

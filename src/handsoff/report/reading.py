@@ -5,13 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from handsoff.downstream.learn import LOWER_IS_BETTER
+from handsoff.tasks import METRICS
 
 ARMS = {"real_only": "real only", "synthetic_only": "synthetic only", "real_plus_synthetic": "real + synthetic"}
-METRICS = {
-    "miou": "mIoU", "miou_foreground": "mIoU, foreground", "pck@0.1": "PCK@0.1", "pck@0.05": "PCK@0.05",
-    "nme": "NME", "nmse": "NMSE", "rmse": "RMSE", "abs_rel": "AbsRel",
-}  # fmt: skip
 CRITICAL = {2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20, 12: 2.18}  # t at 5 %, by degrees of freedom
 Tone = Literal["good", "even", "bad"]
 
@@ -59,6 +55,14 @@ class Difference:
         return "good" if self.gain > 0 else "bad"
 
 
+def title(metric: str) -> str:
+    return METRICS[metric].title if metric in METRICS else metric
+
+
+def lower_is_better(metric: str) -> bool:
+    return metric in METRICS and METRICS[metric].lower_is_better
+
+
 def score(entry: object, count: int = 1) -> Score:
     """A score as `metrics.json` stores it: {"mean", "std"} with "runs" or of `count` runs, or a bare number."""
     if isinstance(entry, dict):
@@ -71,7 +75,7 @@ def score(entry: object, count: int = 1) -> Score:
 def difference(arm: Score, real: Score, metric: str) -> Difference:
     """How far an arm is from real only; clear by Student's t-test at 5 %."""
     change = arm.mean - real.mean
-    gain = -change if metric in LOWER_IS_BETTER else change
+    gain = -change if lower_is_better(metric) else change
     sizes = len(arm.runs), len(real.runs)
     if min(sizes) == 1:
         return Difference(change, gain, None)
@@ -101,7 +105,7 @@ def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
     if real is None or not others:
         return "The three arms were not all measured, so nothing can be said about the gain.", "even"
     best = max(others, key=lambda arm: difference(others[arm], real, metric).gain)
-    gap, arm, name = difference(others[best], real, metric), others[best], METRICS.get(metric, metric)
+    gap, arm, name = difference(others[best], real, metric), others[best], title(metric)
     values = f"{name} {real.mean:.3f} from the real labels alone, {arm.mean:.3f} with {'both' if best == 'real_plus_synthetic' else 'synthetic data only'}"
     if gap.clear is None:
         word = "better" if gap.gain > 0 else "no better"
@@ -116,7 +120,7 @@ def meaning(metrics: dict[str, Any], missing: Iterable[str] = ()) -> list[str]:
 
     Args:
         metrics: the content of `metrics.json`.
-        missing: classes that never occur in the generated labels.
+        missing: classes or points that never occur in the generated labels.
     """
     found = scores(metrics)
     return [*synthetic_alone(found, main_metric(found)), *classes(metrics), *absent(list(missing)), *advice(found)]
@@ -139,7 +143,7 @@ def comparison(metrics: dict[str, Any]) -> str:
 def synthetic_alone(found: dict[str, dict[str, Score]], metric: str) -> list[str]:
     """How much of the real-only score is reached without the model seeing any real photo."""
     real, alone = found.get("real_only", {}).get(metric), found.get("synthetic_only", {}).get(metric)
-    if real is None or alone is None or metric in LOWER_IS_BETTER or not real.mean > 0:
+    if real is None or alone is None or lower_is_better(metric) or not real.mean > 0:
         return []
     share = alone.mean / real.mean
     gap = "what is missing is how far generated photos and labels are from real ones"
@@ -156,18 +160,18 @@ def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
 
 
 def classes(metrics: dict[str, Any]) -> list[str]:
-    """Which classes gain and which lose most when synthetic data is added."""
+    """Which classes or points gain and which lose most when synthetic data is added."""
     whole = {name: arms for name, arms in per_class(metrics).items() if {"real_plus_synthetic", "real_only"} <= set(arms)}
-    gaps = {name: difference(arms["real_plus_synthetic"], arms["real_only"], "iou") for name, arms in whole.items()}
+    gaps = {name: difference(arms["real_plus_synthetic"], arms["real_only"], "") for name, arms in whole.items()}
     clear = {name: gap for name, gap in gaps.items() if gap.tone != "even"}
     gains = sorted((name for name in clear if clear[name].gain > 0), key=lambda name: -clear[name].gain)[:3]
     losses = sorted((name for name in clear if clear[name].gain < 0), key=lambda name: clear[name].gain)[:3]
     parts = [f"{verb} most: {', '.join(f'{name} ({clear[name].shown})' for name in found)}" for verb, found in (("Gained", gains), ("Lost", losses)) if found]
-    return [f"Class by class, with synthetic data added to the real. {'. '.join(parts)}."] if parts else []
+    return [f"One by one, with synthetic data added to the real. {'. '.join(parts)}."] if parts else []
 
 
 def absent(missing: list[str]) -> list[str]:
-    """Classes the generated labels do not contain cannot be learnt from them."""
+    """What the generated labels do not contain cannot be learnt from them."""
     if not missing:
         return []
     return [f"Never seen in the generated labels that were looked at: {', '.join(missing)}. Synthetic data cannot teach what it does not contain."]
@@ -179,7 +183,7 @@ def advice(found: dict[str, dict[str, Score]]) -> list[str]:
         return []
     steps = (
         "look at the inversions below, for a generator that cannot draw the labelled photos cannot carry their labels, and train it longer if they are poor; "
-        "look at the masks of the generated images; then generate more, or keep fewer of the uncertain ones"
+        "look at the labels of the generated images; then generate more, or keep fewer of the uncertain ones"
     )
     return [f"To get more out of it, in this order: {steps}. Until that changes the result, train on the real labels alone."]
 

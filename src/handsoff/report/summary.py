@@ -1,15 +1,13 @@
 """What a folder or zip is and what it holds, in short facts: for `handsoff inspect` and for the end of every verb."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
-
-import numpy as np
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
-from handsoff.core.images import IGNORE
 from handsoff.formats.labelled import Labelled, open_labelled
 from handsoff.formats.photos import Source, image_names, open_source
+from handsoff.tasks import TASKS
 
 Facts = list[tuple[str, str]]
 LOOKED_AT = 500  # masks read to count classes
@@ -31,13 +29,21 @@ def describe(path: Path) -> tuple[str, Facts, Facts]:
         state = "finished" if done else "not finished: the same command again goes on"
         return f"made by handsoff {job['verb']}, {state}", inputs + known + (labelled_facts(pack) if pack else []), occurrences(pack) if pack else []
     source = open_source(path)
-    if any("masks" in Path(name).parts[:-1] for name in source.sizes):
+    if any(is_label(PurePosixPath(name)) for name in source.sizes):
         pack = open_labelled(path)
         return "a labelled pack", labelled_facts(pack), occurrences(pack)
     try:
         return "unlabelled images", photo_facts(source), []
     except InputError:
-        raise InputError(f"{path} is no folder of HandsOff, no labelled pack (images/, masks/, classes.json) and holds no png, jpg or webp images.") from None
+        raise InputError(
+            f"{path} is no folder of HandsOff, no labelled pack (images/ with masks/, keypoints.json or depth/) and holds no png, jpg or webp images."
+        ) from None
+
+
+def is_label(file: PurePosixPath) -> bool:
+    """Whether a file lies where a task keeps its labels."""
+    places = [place for task in TASKS.values() for place in task.places]
+    return any(place.folder in file.parts[:-1] if place.suffixes else file.name == f"{place.folder}.json" for place in places)
 
 
 def report_facts(report: dict[str, Any], prefix: str = "") -> Facts:
@@ -60,19 +66,23 @@ def shown(value: str | float) -> str:
 
 def labelled_facts(pack: Labelled) -> Facts:
     height, width = pack.image(pack.names[0]).shape[:2]
-    return [("labelled samples", f"{len(pack.names):,}"), ("size of the first", f"{height} x {width} pixels"), ("classes", f"{len(pack.classes)}")]
+    return [("labelled samples", f"{len(pack.names):,}"), ("size of the first", f"{height} x {width} pixels"), ("labels for", ", ".join(pack.tasks))]
 
 
 def occurrences(pack: Labelled) -> Facts:
-    """Per class: in how many samples it occurs and how much of the pixels it covers, over the first few hundred."""
-    names = pack.names[:LOOKED_AT]
-    pixels, samples = np.zeros(IGNORE + 1, np.int64), np.zeros(IGNORE + 1, np.int64)
-    for name in names:
-        counts = np.bincount(pack.mask(name).ravel(), minlength=IGNORE + 1)
-        pixels += counts
-        samples += counts > 0
-    listed = [*enumerate(pack.classes), *([(IGNORE, "ignored")] if pixels[IGNORE] else [])]
-    return [(name, f"in {samples[index]:,} of {len(names):,}, {100 * pixels[index] / pixels.sum():.1f} % of the pixels") for index, name in listed]
+    """Per class or point: in how many samples it occurs and its share, over the first few hundred."""
+    found: Facts = []
+    for name, task in pack.tasks.items():
+        counts: dict[str, list[tuple[int, float]]] = {}
+        for sample in pack.names[:LOOKED_AT]:
+            for part, entry in task.census(pack.label(name, sample)[None]).items():
+                counts.setdefault(part, []).append(entry)
+        looked = len(pack.names[:LOOKED_AT])
+        found += [
+            (part, f"in {sum(samples for samples, _ in entries):,} of {looked:,}, {100 * sum(share for _, share in entries) / looked:.1f} %")
+            for part, entries in counts.items()
+        ]
+    return found
 
 
 def photo_facts(source: Source) -> Facts:

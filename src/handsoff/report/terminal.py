@@ -105,13 +105,13 @@ def show_facts(rows: Iterable[tuple[str, str]], title: str | None = None) -> Non
     console.print(table, highlight=False)
 
 
-def show_arms(metrics: dict[str, Any], title: str | None = None) -> None:
+def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
     """The scores of an evaluation, their differences to real only, and the verdict."""
-    from handsoff.report.reading import ARMS, METRICS, difference, scores, verdict  # noqa: PLC0415  # brings torch along
+    from handsoff.report.reading import ARMS, difference, scores, title, verdict  # noqa: PLC0415  # brings torch along
 
     found = scores(metrics)
     names = list({name: None for arm in found.values() for name in arm})
-    table = small_table("trained on", *[METRICS.get(name, name) for name in names], title=title)
+    table = small_table("trained on", *[title(name) for name in names], title=heading)
     for arm, entry in found.items():
         gaps = {name: "" if arm == "real_only" else f"  {difference(entry[name], found['real_only'][name], name).shown}" for name in names}
         table.add_row(ARMS[arm], *[f"{entry[name].shown}{gaps[name]}" for name in names])

@@ -1,9 +1,9 @@
 """`handsoff generate`: a labelled dataset from seeds."""
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,122 +12,163 @@ import torch
 from jaxtyping import Float, UInt8
 
 from handsoff.core.device import best_device
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.core.seeds import latents
-from handsoff.formats.labelled import write_classes, write_sample
+from handsoff.formats.labelled import remove_sample, write_cards, write_sample
 from handsoff.jobs.folder import Job, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
-from handsoff.labeling.labeler import WEIGHTS as LABELER_WEIGHTS
-from handsoff.labeling.labeler import Labeler, image_uncertainty, load_labeler
+from handsoff.labeling.labeler import CARD, WEIGHTS, Labeler, label_together, load_labeler
+from handsoff.synthesis.select import Record, select
 from handsoff.synthesis.settings import GenerateSettings
+from handsoff.tasks.base import Label, Task
 
 CHUNK = 64  # samples per ledger entry
 BATCH = 16  # always computed together, the last ones filled up: a sample must not depend on how many are drawn
 SHOWN = 16
-Record = dict[str, Any]
-Images = UInt8[np.ndarray, "n h w 3"]
-Masks = UInt8[np.ndarray, "n h w"]
-Doubts = Float[np.ndarray, "n h w"]
+MAP_AXES = 3  # of uncertainties per pixel: (N, H, W)
+Doubt = Float[np.ndarray, "..."]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A drawn image with a label and its uncertainty per task."""
+
+    seed: int
+    image: UInt8[np.ndarray, "h w 3"]
+    labels: dict[str, Label]
+    uncertainty: dict[str, Doubt]
+    doubts: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        return f"{self.seed:08d}"
 
 
 def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Work:
     """Draw `n` samples, label them, drop the most uncertain; `out` is a labelled folder with a manifest.
 
+    Several label generators of one generator label the same samples, each with labels of its task.
+
     Raises:
-        InputError: a labeler is unusable, or `out` holds something else.
+        InputError: a label generator is unusable, two have the same task, or `out` holds something else.
+        MismatchError: they belong to different generators.
     """
-    if len(labelers) != 1:
-        raise InputError(f"handsoff generate takes one label generator in this version, not {len(labelers)}.")
-    require_done(labelers[0], "fit")
-    inputs = {"labeler": {"path": str(labelers[0].resolve()), "fingerprint": sha256(labelers[0] / LABELER_WEIGHTS)}}
+    inputs = {}
+    for index, folder in enumerate(labelers):
+        require_done(folder, "fit")
+        inputs["labeler" if index == 0 else f"labeler {index + 1}"] = {"path": str(folder.resolve()), "fingerprint": sha256(folder / WEIGHTS)}
+    refuse_strangers(labelers)
     job = open_job(out, "generate", inputs, settings.model_dump())
     if job.done:
         return
-    labeler = load_labeler(labelers[0])
+    loaded = [load_labeler(folder) for folder in labelers]
     records: list[Record] = []
     with ThreadPoolExecutor() as pool:
         for start in range(0, settings.n, CHUNK):
             seeds = range(settings.seed + start, settings.seed + min(start + CHUNK, settings.n))
-            records += chunk(labeler, seeds, out, settings.psi, pool)
-            yield Progress("generating", len(records), settings.n, f"mean uncertainty {np.mean([record['uncertainty'] for record in records]):.3f}")
-    yield from finish(job, labeler, records, labelers[0], settings)
+            records += chunk(loaded, seeds, out, settings.psi, pool)
+            mean = np.mean([list(record["uncertainties"].values()) for record in records])
+            yield Progress("generating", len(records), settings.n, f"mean uncertainty {mean:.3f}")
+    yield from finish(job, loaded, records, labelers[0], settings)
 
 
-def name_of(seed: int) -> str:
-    return f"{seed:08d}"
+def refuse_strangers(labelers: Sequence[Path]) -> None:
+    """Several label generators must share their generator and differ in their task.
+
+    Raises:
+        MismatchError: another generator.
+        InputError: the same task twice.
+    """
+    cards = [read_json(folder / CARD) for folder in labelers]
+    for folder, card in zip(labelers[1:], cards[1:], strict=True):
+        if card["generator"] != cards[0]["generator"]:
+            raise MismatchError(f"{folder} was fitted to another generator than {labelers[0]}: give label generators of the same one.")
+    names = [card["task"] for card in cards]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"Two label generators have the task {twice[0]}: give one of each task.")
 
 
-def chunk(labeler: Labeler, seeds: range, out: Path, psi: float, pool: ThreadPoolExecutor) -> list[Record]:
+def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
+    return {labeler.task.name: labeler.task for labeler in labelers}
+
+
+def chunk(labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: ThreadPoolExecutor) -> list[Record]:
     """Write the samples of `seeds` and, after them, their ledger entry; what has an entry is not made again."""
     ledger = out / "ledger" / f"{seeds.start:08d}-{len(seeds)}.json"
     if ledger.is_file():
         entries: list[Record] = read_json(ledger)
         return entries
-    records, writes = [], []
-    for batch, images, labels, uncertainty in samples(labeler, seeds, psi):
-        for seed, image, label, unsure in zip(batch, images, labels, uncertainty, strict=True):
-            writes.append(pool.submit(write_one, out, seed, image, label, unsure))
-        for seed, value in zip(batch, image_uncertainty(uncertainty), strict=True):
-            records.append({"name": name_of(seed), "seed": seed, "uncertainty": round(float(value), 6)})
-    for write in writes:
-        write.result()
+    tasks = tasks_of(labelers)
+    writes = [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)]
+    records = [write.result() for write in writes]
     write_json(ledger, records)
     return records
 
 
-def samples(labeler: Labeler, seeds: range, psi: float) -> Iterator[tuple[range, Images, Masks, Doubts]]:
-    """Labelled samples of `seeds`, a batch at a time: (seeds, images, labels, uncertainty per pixel)."""
+def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[Sample]:
+    """Labelled samples of `seeds`."""
+    net = labelers[0].generator
     for start in range(0, len(seeds), BATCH):
-        batch = seeds[start : start + BATCH]
-        z = latents([*batch, *[0] * (BATCH - len(batch))], labeler.generator.z_dim).to(best_device())
+        batch = list(seeds[start : start + BATCH])
+        z = latents([*batch, *[0] * (BATCH - len(batch))], net.z_dim).to(best_device())
         with torch.no_grad():
-            images, labels, uncertainty = labeler.label(labeler.generator.mapping(z, psi))
-        yield batch, images[: len(batch)], labels[: len(batch)], uncertainty[: len(batch)]
+            images, found = label_together(labelers, net.mapping(z, psi))
+        named = {labeler.task: pair for labeler, pair in zip(labelers, found, strict=True)}
+        doubts = {task.name: task.doubt(uncertainty) for task, (_, uncertainty) in named.items()}
+        for index, seed in enumerate(batch):
+            labels, uncertainty = ({task.name: pair[part][index] for task, pair in named.items()} for part in (0, 1))
+            yield Sample(seed, images[index], labels, uncertainty, {name: float(values[index]) for name, values in doubts.items()})
 
 
-def write_one(out: Path, seed: int, image: UInt8[np.ndarray, "h w 3"], label: UInt8[np.ndarray, "h w"], uncertainty: Float[np.ndarray, "h w"]) -> None:
-    write_sample(out, name_of(seed), image, label)
-    write_bytes(out / "uncertainty" / f"{name_of(seed)}.png", png(np.rint(uncertainty * 255).astype(np.uint8)))
+def write_one(out: Path, sample: Sample, tasks: dict[str, Task]) -> Record:
+    """Write one sample's files; what is none comes back for the ledger."""
+    rest = write_sample(out, sample.name, sample.image, sample.labels, tasks)
+    record: Record = {"name": sample.name, "seed": sample.seed, "uncertainties": {name: round(value, 6) for name, value in sample.doubts.items()}}
+    for name, values in sample.uncertainty.items():
+        if values.ndim + 1 == MAP_AXES:
+            write_bytes(out / doubt_folder(tasks, name) / f"{sample.name}.png", png(np.rint(values * 255).astype(np.uint8)))
+        else:
+            record.setdefault("per_point", {})[name] = [round(float(value), 4) for value in values]
+    return {**record, "rest": rest}
 
 
-def finish(job: Job, labeler: Labeler, records: list[Record], source: Path, settings: GenerateSettings) -> Work:
+def doubt_folder(tasks: dict[str, Any], name: str) -> str:
+    """Where a dataset keeps the uncertainty maps of a task: beside others, each has a folder of its own."""
+    return "uncertainty" if len(tasks) == 1 else f"uncertainty-{name}"
+
+
+def finish(job: Job, labelers: Sequence[Labeler], records: list[Record], source: Path, settings: GenerateSettings) -> Work:
     """Select, remove what was dropped, and write the dataset's own account of itself."""
-    out = job.out
-    select(records, settings.keep)
+    out, tasks = job.out, tasks_of(labelers)
+    select(records, settings.keep, settings.drop)
+    kept = [record for record in records if record["kept"]]
     for record in records:
         if not record["kept"]:
-            for path in (out / "images", out / "masks", out / "uncertainty"):
-                (path / f"{record['name']}.png").unlink(missing_ok=True)
+            remove_sample(out, record["name"], tasks)
+            for name in tasks:
+                (out / doubt_folder(tasks, name) / f"{record['name']}.png").unlink(missing_ok=True)
     yield Progress("selecting", 1, 1)
-    write_classes(out, labeler.task.schema["classes"])
-    write_bytes(out / "samples.jsonl", "".join(json.dumps(record) + "\n" for record in records).encode())
+    write_cards(out, tasks, {record["name"]: record["rest"] for record in kept})
+    told = [{name: value for name, value in record.items() if name != "rest"} for record in records]
+    write_bytes(out / "samples.jsonl", "".join(json.dumps(record) + "\n" for record in told).encode())
     write_bytes(out / "inversions.png", (source / "inversions.png").read_bytes())
-    kept = [record for record in records if record["kept"]]
-    preview(out, labeler, kept, settings.psi)
-    manifest: Record = {"task": labeler.task.name, "schema": labeler.task.schema, "resolution": list(labeler.size)}
-    manifest |= {"licence": labeler.generator.licence, "generator": labeler.card["generator"], "merge": labeler.card["merge"]}
+    preview(out, labelers, [record["seed"] for record in kept[:SHOWN]], settings.psi)
+    net = labelers[0].generator
+    manifest: Record = {"tasks": {name: task.schema for name, task in tasks.items()}, "resolution": list(net.resolution)}
+    manifest |= {"licence": net.licence, "generator": labelers[0].card["generator"]}
     manifest |= {"drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
-    manifest["uncertainty"] = "Jensen-Shannon divergence of the ensemble over its bound, 0..1; per pixel in uncertainty/NAME.png times 255"
+    manifest["uncertainty"] = "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
     write_json(out / "manifest.json", manifest)
-    job.finish(seed=settings.seed, licence=labeler.generator.licence, drawn=len(records), kept=len(kept))
+    job.finish(seed=settings.seed, licence=net.licence, drawn=len(records), kept=len(kept))
 
 
-def select(records: list[Record], keep: float) -> None:
-    """Mark the `keep` most certain share (DatasetGAN, section 3.3); ties go to the lower seed."""
-    count = max(1, math.floor(len(records) * keep + 0.5))
-    order = sorted(records, key=lambda record: (record["uncertainty"], record["seed"]))
-    for rank, record in enumerate(order):
-        record["kept"] = rank < count
-        record["reason"] = None if rank < count else f"uncertainty {record['uncertainty']:.4f} is among the highest {1 - keep:.0%}"
-
-
-def preview(out: Path, labeler: Labeler, kept: list[Record], psi: float) -> None:
-    """A sheet of the first kept samples: image | label."""
-    seeds = [record["seed"] for record in kept[:SHOWN]]
-    z = latents([*seeds, *[0] * (BATCH - len(seeds))], labeler.generator.z_dim).to(best_device())
-    with torch.no_grad():
-        images, labels, _ = labeler.label(labeler.generator.mapping(z, psi))
-    pairs = np.stack([images, labeler.task.draw(images, labels)], 1)[: len(seeds)]
-    write_bytes(out / "preview.png", png(tile(pairs.reshape(-1, *images.shape[1:]), 8)))
+def preview(out: Path, labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> None:
+    """A sheet of the first kept samples: image | label, for every task."""
+    tasks, pictures = tasks_of(labelers), []
+    for sample in samples(labelers, seeds, psi):
+        drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
+        pictures += [sample.image, *drawn]
+    write_bytes(out / "preview.png", png(tile(np.stack(pictures), 4 * (1 + len(tasks)))))

@@ -32,7 +32,7 @@ class Pyramid(nn.Module):
         return outputs
 
 
-class Segmenter(nn.Module):
+class PyramidNet(nn.Module):
     """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too."""
 
     def __init__(self, channels: int, *, pretrained: bool = True) -> None:
