@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from handsoff.core.files import read_json, write_json
 from handsoff.demo import PACK
 from handsoff.formats.labelled import Labelled, open_labelled
-from handsoff.report.page import heat_map, read_mask
-from handsoff.tasks import make_task
+from handsoff.report.page import heat_map
 from links import machine
 
 ROOT = Path(__file__).parents[1]
@@ -40,19 +39,21 @@ def caption(text: str) -> np.ndarray:
 
 def rows(pack: Labelled) -> list[np.ndarray]:
     """The first images of a labelled pack, and below them their masks."""
-    pairs = [pack.pair(name) for name in pack.names[:COUNT]]
+    task = pack.tasks["segmentation"]
+    pairs = [pack.sample(name) for name in pack.names[:COUNT]]
     images = larger(np.stack([image for image, _ in pairs]), Image.Resampling.BICUBIC)
-    masks = larger(np.stack([mask for _, mask in pairs]), Image.Resampling.NEAREST)
-    return [row(images), row(make_task("segmentation", {"classes": list(pack.classes)}).draw(images, masks))]
+    masks = larger(np.stack([labels[task.name] for _, labels in pairs]), Image.Resampling.NEAREST)
+    return [row(images), row(task.draw(images, masks))]
 
 
 def picture(demo: Path, budget: str) -> Image.Image:
     """Labelled images and their masks; generated ones, their masks and uncertainties."""
     dataset = open_labelled(demo / budget / "dataset")
-    doubts = np.stack([read_mask(dataset.source.path, {"name": name}, "uncertainty") for name in dataset.names[:COUNT]])
+    doubts = np.stack([np.asarray(Image.open(dataset.source.path / "uncertainty" / f"{name}.png")) for name in dataset.names[:COUNT]])
     heat = heat_map(larger(doubts, Image.Resampling.NEAREST))
+    heads = open_labelled(PACK / "train.zip", tasks=["segmentation"])
     parts = [
-        caption(f"In: {budget} labelled images (and unlabelled ones, which taught the GAN)"), *rows(open_labelled(PACK / "train.zip")),
+        caption(f"In: {budget} labelled images (and unlabelled ones, which taught the GAN)"), *rows(heads),
         caption("Out: as many labelled images as you want, and where their labels are uncertain"), *rows(dataset), row(heat),
     ]  # fmt: skip
     return Image.fromarray(np.concatenate(parts)).quantize(256)

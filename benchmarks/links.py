@@ -3,7 +3,7 @@
     python benchmarks/links.py RUN [--photos 50] [--name faces]
 
 RUN is the output folder of `handsoff run`. Photos of the validation part (never the test part) are inverted with the
-run's own encoder; the label generator is asked for their masks. Prints a table per link and writes
+run's own encoder; the label generators are asked for their labels. Prints a table per link and writes
 benchmarks/results/NAME.json with the machine, the versions, the settings and the seconds of each step.
 """
 
@@ -23,7 +23,7 @@ from rich.table import Table
 from handsoff.core.device import keep_freed_memory
 from handsoff.core.files import read_json, read_tensors, write_json
 from handsoff.core.images import to_float
-from handsoff.formats.labelled import Labelled, open_labelled
+from handsoff.formats.labelled import Labelled, open_labelled, open_like
 from handsoff.formats.photos import load_photos, map_photos, open_source
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
@@ -39,14 +39,18 @@ PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: 
 RESULTS = Path(__file__).parent / "results"
 
 
+def generator_of(run: Path, recipe: dict[str, Any]) -> Path:
+    return Path(recipe["generator"]) if recipe["generator"] else run / "generator"
+
+
 def held_out_codes(run: Path, recipe: dict[str, Any], photos: int) -> Path:
     """Codes of photos that no label generator was fitted to, by the run's encoder and settings."""
     out = run / "links" / "codes"
     settings = InvertSettings(**read_json(run / "codes" / "report.json")["settings"])
     encoder = str(run / "codes") if settings.encoder_steps else None
-    skip = max(recipe["budgets"])
+    skip = 0 if recipe["test"] else max(recipe["budgets"])
     settings = settings.model_copy(update={"skip": skip, "first": photos, "variants": 1, "encoder": encoder})
-    finish(invert(run / "generator", Path(recipe["labelled"]), out, settings))
+    finish(invert(generator_of(run, recipe), Path(recipe["test"] or recipe["labelled"]), out, settings))
     return out
 
 
@@ -58,15 +62,16 @@ def reconstruction(codes: Path) -> dict[str, float]:
 
 
 def label_quality(labeler: Labeler, codes: Path, count: int | None = None) -> dict[str, Any]:
-    """Scores of the label generator on inverted photos against their human masks."""
-    card, labels = read_json(codes / "codes.json"), open_labelled(codes / "labels")
+    """Scores of the label generator on inverted photos against their human labels."""
+    task = labeler.task
+    card, labels = read_json(codes / "codes.json"), open_like(codes / "labels", {task.name: task.schema})
     ws = read_tensors(codes / "codes.safetensors")["ws"]
     rows = [index for index, name in enumerate(card["names"]) if name == card["photo"][index]][:count]
     pairs = []
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        pairs.append((labeler.label(ws[batch])[1], np.stack([labels.mask(card["names"][row]) for row in batch])))
-    return labeler.task.score(pairs)
+        pairs.append((labeler.label(ws[batch])[1], np.stack([labels.label(task.name, card["names"][row]) for row in batch])))
+    return task.score(pairs)
 
 
 def features_of(images: np.ndarray) -> torch.Tensor:
@@ -81,20 +86,20 @@ def spread(features: torch.Tensor) -> float:
     return float((features - features.mean(0)).square().sum(1).mean())
 
 
-def dataset_links(run: Path, budget: int, real: torch.Tensor, labelled: Labelled) -> dict[str, Any]:
-    """Distance and diversity of what was kept, and how often each class occurs beside the labelled photos."""
-    data = open_labelled(run / str(budget) / "dataset")
-    images, masks = data.part(0, IMAGES).load(load_generator(run / "generator").resolution)
+def dataset_links(dataset: Path, budget: int, real: torch.Tensor, labelled: Labelled) -> dict[str, Any]:
+    """Distance and diversity of what was kept, and how often each class or point occurs beside the labelled photos."""
+    data = open_labelled(dataset)
+    images, labels = data.part(0, IMAGES).load(tuple(read_json(dataset / "manifest.json")["resolution"]))
     features = features_of(images)
-    truth = labelled.part(0, budget).load((images.shape[1], images.shape[2]))[1]
+    truths = labelled.part(0, budget).load((images.shape[1], images.shape[2]))[1]
 
-    def shares(values: np.ndarray) -> dict[str, float]:
-        return {name: round(float((values == index).mean()), 5) for index, name in enumerate(data.classes)}
+    def shares(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+        return {name: {part: round(share, 5) for part, (_, share) in task.census(values[name]).items()} for name, task in data.tasks.items()}
 
     return {
         "distance_to_photos": distances(real, features),
         "diversity": {"kept": spread(features), "photos": spread(real)},
-        "class_share": {"labelled": shares(truth), "generated": shares(masks)},
+        "share": {"labelled": shares(truths), "generated": shares(labels)},
     }
 
 
@@ -103,32 +108,38 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
 
 
+def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Tensor:
+    """Features of photos that the generator was trained on."""
+    cache, frame = run / "links" / "photos.u8", load_generator(generator_of(run, recipe)).resolution
+    finish(load_photos(open_source(source), frame, cache))
+    pool = map_photos(cache, frame)
+    return features_of(np.asarray(pool[np.sort(np.random.default_rng(1).permutation(len(pool))[:IMAGES])]))
+
+
 def measure(run: Path, photos: int) -> dict[str, Any]:
     report = read_json(run / "report.json")
     recipe = report["recipe"]
-    generator = load_generator(run / "generator")
+    trained = read_json(generator_of(run, recipe) / "report.json")
     codes = held_out_codes(run, recipe, photos)
     labelled = open_labelled(run / "codes" / "labels")
-    cache = run / "links" / "photos.u8"
-    finish(load_photos(open_source(Path(recipe["images"])), generator.resolution, cache))
-    pool = map_photos(cache, generator.resolution)
-    chosen = np.sort(np.random.default_rng(1).permutation(len(pool))[:IMAGES])
-    real = features_of(np.asarray(pool[chosen]))
+    real = photo_features(run, recipe, Path(trained["inputs"]["images"]["path"]))
     links: dict[str, Any] = {
-        "generator": {key: value for key, value in read_json(run / "generator" / "report.json").items() if key not in ("verb", "inputs")},
+        "generator": {key: value for key, value in trained.items() if key not in ("verb", "inputs")},
         "reconstruction": {"labelled": reconstruction(run / "codes"), "held_out": reconstruction(codes)},
         "budgets": {},
     }
     for budget in recipe["budgets"]:
-        labeler = load_labeler(run / str(budget) / "labeler")
-        links["budgets"][str(budget)] = {
-            "labels_on_training_photos": label_quality(labeler, run / "codes", budget),
-            "labels_on_held_out_photos": label_quality(labeler, codes),
-            **dataset_links(run, budget, real, labelled),
-            "arms": read_json(run / str(budget) / "report" / "metrics.json"),
-        }
+        links["budgets"][str(budget)] = {**dataset_links(run / str(budget) / "dataset", budget, real, labelled), "tasks": {}}
+        for task in recipe["tasks"]:
+            name = "{}" if len(recipe["tasks"]) == 1 else f"{{}}-{task}"
+            labeler = load_labeler(run / str(budget) / name.format("labeler"))
+            links["budgets"][str(budget)]["tasks"][task] = {
+                "labels_on_training_photos": label_quality(labeler, run / "codes", budget),
+                "labels_on_held_out_photos": label_quality(labeler, codes),
+                "arms": read_json(run / str(budget) / name.format("report") / "metrics.json"),
+            }
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
-    seconds = {**report["steps"], "generator": links["generator"]["training_seconds"]}  # it may have been trained before the run
+    seconds = {**report["steps"], "generator": trained["training_seconds"]}  # it may have been trained before the run
     stated = {key: value for key, value in recipe.items() if key not in PATHS}
     return {"machine": machine(), "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
 
@@ -140,17 +151,18 @@ def show(result: dict[str, Any]) -> None:
     for name, values in rebuilt.items():
         table.add_row(name, *(f"{values[key]:.4f}" for key in ("pixel", "perceptual", "prior")))
     console.print(table)
-    for budget, link in result["links"]["budgets"].items():
-        names = list(link["labels_on_held_out_photos"]["per_class"])
-        table = Table("", "mIoU", *names, title=f"Labels, {budget} photos")
-        for name in ("labels_on_training_photos", "labels_on_held_out_photos"):
-            scores = link[name]
-            table.add_row(name, f"{scores['metrics']['miou']:.3f}", *(f"{scores['per_class'].get(key, float('nan')):.3f}" for key in names))
-        for arm, scores in link["arms"]["arms"].items():
-            classes = link["arms"]["per_class"][arm]
-            table.add_row(arm, f"{scores['miou']['mean']:.3f} ± {scores['miou']['std']:.3f}", *(f"{value['mean']:.3f}" for value in classes.values()))
-        console.print(table)
-        console.print(f"kept images: {link['distance_to_photos']}, diversity {link['diversity']}, class shares {link['class_share']}")
+    for budget, links in result["links"]["budgets"].items():
+        for task, link in links["tasks"].items():
+            metric, parts = next(iter(link["arms"]["arms"]["real_only"])), list(link["labels_on_held_out_photos"]["per_class"])
+            table = Table("", metric, *parts, title=f"{task}, {budget} photos")
+            for name in ("labels_on_training_photos", "labels_on_held_out_photos"):
+                table.add_row(name, f"{link[name]['metrics'][metric]:.3f}", *(f"{link[name]['per_class'].get(part, float('nan')):.3f}" for part in parts))
+            for arm, scores in link["arms"]["arms"].items():
+                found = link["arms"]["per_class"][arm]
+                cells = (f"{found[part]['mean']:.3f}" if part in found else "-" for part in parts)
+                table.add_row(arm, f"{scores[metric]['mean']:.3f} ± {scores[metric]['std']:.3f}", *cells)
+            console.print(table)
+        console.print(f"kept images: {links['distance_to_photos']}, diversity {links['diversity']}")
 
 
 def main() -> None:

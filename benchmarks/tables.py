@@ -17,7 +17,7 @@ def faces(result: dict[str, Any]) -> str:
     """The faces recipe: what each arm reached, and what each step took."""
     machine, links = result["machine"], result["links"]
     generator = links["generator"]
-    first = next(iter(links["budgets"].values()))["arms"]
+    first = next(iter(links["budgets"].values()))["tasks"]["segmentation"]["arms"]
     resolution = result["recipe"]["train"]["resolution"]
     said = (
         f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled face photos at {resolution} px, "
@@ -30,7 +30,8 @@ def faces(result: dict[str, Any]) -> str:
         "| labels | " + " | ".join(ARMS.values()) + " | label generator on held-out photos |",
         "|---|---|---|---|---|",
     ]
-    for budget, link in links["budgets"].items():
+    for budget, found in links["budgets"].items():
+        link = found["tasks"]["segmentation"]
         arms = link["arms"]["arms"]
         cells = [f"{arms[arm]['miou']['mean']:.3f} ± {arms[arm]['miou']['std']:.3f}" for arm in ARMS]
         lines.append(f"| {budget} | " + " | ".join(cells) + f" | {link['labels_on_held_out_photos']['metrics']['miou']:.3f} |")
