@@ -89,6 +89,20 @@ def train(
         print_report(out)
 
 
+@app.command("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help="a published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors")],
+    out: Out,
+    licence: Annotated[str | None, typer.Option(help="the terms of the weights, as their makers state them")] = None,
+) -> None:
+    """Turn a published checkpoint into a generator; nothing in the file is run."""
+    alone()
+    from handsoff.generators.checkpoints.importing import ImportSettings, import_checkpoint  # noqa: PLC0415
+
+    if perform(import_checkpoint(checkpoint, out, ImportSettings(licence=licence)), out):
+        print_report(out)
+
+
 @app.command(epilog=listing(InvertSettings))
 def invert(
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train")],
@@ -137,7 +151,9 @@ def generate(
     settings = settings_of(GenerateSettings, assignments, n=n, seed=seed, keep=keep, format=form)
     alone()
     from handsoff.synthesis.generate import generate as work  # noqa: PLC0415
+    from handsoff.synthesis.generate import licence_of  # noqa: PLC0415
 
+    say(f"Licence of everything generated: {licence_of(labelers[0])}")
     if perform(work(labelers, out, settings), out):
         print_report(out)
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -28,6 +28,9 @@ class StyleGAN2Config:
         resolution: (H, W) of the image, `base` times a power of two.
         base: (h, w) of the constant input.
         channel_base, channel_max: a block of height r·base/4 has min(channel_base / r, channel_max) channels.
+        block_channels: the channels of each block, where they follow no such rule.
+        classes: of a class-conditional generator; 0 = not conditional.
+        clamp: what activations are clamped to, as in models trained in 16 bits.
     """
 
     resolution: Frame = (64, 64)
@@ -37,11 +40,16 @@ class StyleGAN2Config:
     mapping_layers: int = 4
     channel_base: int = 2048
     channel_max: int = 128
+    block_channels: tuple[int, ...] | None = None
+    classes: int = 0
+    clamp: float | None = None
 
     def __post_init__(self) -> None:
         height, width = self.resolution
         if (self.base[0] << self.doublings, self.base[1] << self.doublings) != (height, width) or self.doublings < 1:
             raise ValueError(f"resolution {height}x{width} is not the base {self.base[0]}x{self.base[1]} times a power of two")
+        if self.block_channels is not None and len(self.block_channels) != self.doublings + 1:
+            raise ValueError(f"{len(self.block_channels)} block_channels do not make {self.doublings + 1} blocks")
 
     @property
     def doublings(self) -> int:
@@ -50,6 +58,8 @@ class StyleGAN2Config:
     @property
     def channels(self) -> tuple[int, ...]:
         """Channels of each block, coarse to fine."""
+        if self.block_channels is not None:
+            return self.block_channels
         return tuple(min(self.channel_base // (4 << level), self.channel_max) for level in range(self.doublings + 1))
 
 
@@ -72,18 +82,32 @@ class Mapping(nn.Module):
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
-        self.layers = config.mapping_layers
+        self.layers, self.classes = config.mapping_layers, config.classes
+        if config.classes:
+            self.embed = Linear(config.classes, config.w_dim)
+        first = config.z_dim + (config.w_dim if config.classes else 0)
         for index in range(config.mapping_layers):
-            setattr(self, f"fc{index}", Linear(config.z_dim if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True))
+            setattr(self, f"fc{index}", Linear(first if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True))
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
     def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n d"]:
         with torch.autocast(z.device.type, enabled=False):
-            w = z.float() * z.float().square().mean(1, keepdim=True).add(1e-8).rsqrt()
+            w = normalised(z.float())
+            if self.classes:
+                w = torch.cat([w, normalised(self.embed(F.one_hot(class_of(z, self.classes), self.classes).float()))], 1)
             for index in range(self.layers):
                 w = getattr(self, f"fc{index}")(w)
         return w
+
+
+def normalised(x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
+    return x * x.square().mean(1, keepdim=True).add(1e-8).rsqrt()
+
+
+def class_of(z: Float[Tensor, "n z"], classes: int) -> Int64[Tensor, " n"]:
+    """The class that a latent of a conditional generator stands for: all alike often, and z alone decides."""
+    return (z.double().sum(1).mul(9973).frac().abs() * classes).long().clamp_max(classes - 1)
 
 
 def fir_kernel() -> Float[Tensor, "4 4"]:
@@ -98,13 +122,17 @@ def upsample(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "4 4"]) -> Float
     return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
+def clamped(x: Tensor, limit: float | None) -> Tensor:
+    return x if limit is None else x.clamp(-limit, limit)
+
+
 class StyledConv(nn.Module):
     """Modulated and demodulated convolution (section 2.2), then noise, bias and leaky ReLU; `up` doubles the size first."""
 
-    def __init__(self, inputs: int, outputs: int, size: Frame, w_dim: int, *, up: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Frame, config: StyleGAN2Config, *, up: bool) -> None:
         super().__init__()
-        self.up = up
-        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.up, self.clamp = up, config.clamp
+        self.affine = Linear(config.w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
@@ -122,7 +150,7 @@ class StyledConv(nn.Module):
         x = x * demodulation[:, :, None, None].to(x.dtype)
         if noise != "none":
             x = x + self.noise(x, noise)
-        return F.leaky_relu(x + self.bias[:, None, None].to(x.dtype), SLOPE) * GAIN
+        return clamped(F.leaky_relu(x + self.bias[:, None, None].to(x.dtype), SLOPE) * GAIN, self.clamp)
 
     def up_convolve(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h2 w2"]:
         """Transposed 3×3 convolution of stride 2, then the low-pass filter (the paper's order; borders included)."""
@@ -138,9 +166,10 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
     """1×1 modulated convolution without demodulation, to the image of the skip architecture (section 4.1)."""
 
-    def __init__(self, inputs: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, config: StyleGAN2Config) -> None:
         super().__init__()
-        self.affine = Linear(w_dim, inputs, bias=1.0)
+        self.clamp = config.clamp
+        self.affine = Linear(config.w_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(3))
         self.gain = 1 / math.sqrt(inputs)
@@ -149,20 +178,20 @@ class ToRGB(nn.Module):
         with torch.autocast(w.device.type, enabled=False):
             style = self.affine(w.float()) * self.gain
         y = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight.to(x.dtype))
-        return y.float() + self.bias[:, None, None]
+        return clamped(y.float() + self.bias[:, None, None], self.clamp)
 
 
 class Block(nn.Module):
     """One resolution of the synthesis network: up-convolution (not in the first block), convolution, RGB skip."""
 
-    def __init__(self, inputs: int, outputs: int, size: Frame, w_dim: int, *, first: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, size: Frame, config: StyleGAN2Config, *, first: bool) -> None:
         super().__init__()
         if first:
             self.const = nn.Parameter(torch.randn(outputs, *size))
         else:
-            self.conv0 = StyledConv(inputs, outputs, size, w_dim, up=True)
-        self.conv1 = StyledConv(outputs, outputs, size, w_dim, up=False)
-        self.torgb = ToRGB(outputs, w_dim)
+            self.conv0 = StyledConv(inputs, outputs, size, config, up=True)
+        self.conv1 = StyledConv(outputs, outputs, size, config, up=False)
+        self.torgb = ToRGB(outputs, config)
         self.resample_filter: Tensor
         self.register_buffer("resample_filter", fir_kernel())
 
@@ -179,7 +208,7 @@ class StyleGAN2(nn.Module):
         blocks = []
         for level, outputs in enumerate(channels):
             size = (config.base[0] << level, config.base[1] << level)
-            blocks.append(Block(channels[max(level - 1, 0)], outputs, size, config.w_dim, first=level == 0))
+            blocks.append(Block(channels[max(level - 1, 0)], outputs, size, config, first=level == 0))
         self.blocks = nn.ModuleList(blocks)
         self.num_ws = 2 * len(blocks)
         self.feature_channels = (channels[0], *(count for count in channels[1:] for _ in range(2)))

@@ -86,7 +86,8 @@ def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, 
     photos = None
     path = None if settings.photos is None else Path(settings.photos)
     if path is None and (folder / "job.json").is_file():
-        path = Path(read_json(folder / "job.json")["inputs"]["images"]["path"])
+        images = read_json(folder / "job.json")["inputs"].get("images")  # an imported generator has none
+        path = Path(images["path"]) if images else None
     frame: Frame = generator.resolution
     if path is not None and path.exists():
         cache = out / "photos.u8"

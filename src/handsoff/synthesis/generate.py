@@ -91,6 +91,16 @@ def refuse_strangers(labelers: Sequence[Path]) -> None:
         raise InputError(f"Two label generators have the task {twice[0]}: give one of each task.")
 
 
+def licence_of(labeler: Path) -> str:
+    """The terms under which everything stands that a finished label generator labels.
+
+    Raises:
+        InputError: it is not finished.
+    """
+    require_done(labeler, "fit")
+    return str(read_json(labeler / CARD)["licence"])
+
+
 def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
     return {labeler.task.name: labeler.task for labeler in labelers}
 

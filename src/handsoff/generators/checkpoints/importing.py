@@ -1,0 +1,75 @@
+"""`handsoff import`: a published checkpoint becomes a generator folder like those of `handsoff train`."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_tensors, sha256
+from handsoff.core.seeds import latents
+from handsoff.generators.checkpoints.layouts import Found, complete, convert, find_generator
+from handsoff.generators.checkpoints.tensors import read_checkpoint
+from handsoff.generators.stored import save_generator
+from handsoff.generators.stylegan2 import StyleGAN2
+from handsoff.jobs.folder import open_job
+from handsoff.jobs.progress import Progress, Work
+
+MEAN_OF = 10_000  # latents whose mean w stands for w_avg where a file has none
+NVIDIA_LICENCE = "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, for the weights and for what they generate"
+UNKNOWN_LICENCE = "unknown: the checkpoint does not say; ask its makers before you use or publish anything generated from it"
+
+
+class ImportSettings(BaseModel):
+    """Settings of `handsoff import`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    licence: str | None = Field(None, description="the terms of the weights, as their makers state them; goes into every dataset")
+
+
+def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> Work:
+    """Turn a .pkl, .pt, .pth or .safetensors file of a StyleGAN2 generator into the folder `out`.
+
+    Raises:
+        InputError: the file cannot be read, asks for something that is not data, or holds no generator that is known.
+    """
+    if not checkpoint.is_file():
+        raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
+    inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
+    job = open_job(out, "import", inputs, settings.model_dump())
+    if job.done:
+        return
+    with job.undone_if_refused():
+        yield Progress("reading", 0, 3)
+        found = find_generator(content_of(checkpoint), str(checkpoint))
+        yield Progress("converting", 1, 3, found.path)
+        generator = build(found, licence_of(found, settings), str(checkpoint))
+    yield Progress("writing", 2, 3)
+    save_generator(generator, out)
+    parameters = sum(parameter.numel() for parameter in generator.parameters())
+    height, width = generator.resolution
+    job.finish(licence=generator.licence, resolution=f"{height}x{width}", parameters=parameters, found=found.path or "the whole file")
+    yield Progress("writing", 3, 3)
+
+
+def content_of(checkpoint: Path) -> Any:
+    return read_tensors(checkpoint) if checkpoint.suffix == ".safetensors" else read_checkpoint(checkpoint)
+
+
+def licence_of(found: Found, settings: ImportSettings) -> str:
+    """What the user says; else what the file shows of where it comes from."""
+    return settings.licence or (NVIDIA_LICENCE if found.nvidia else UNKNOWN_LICENCE)
+
+
+@torch.no_grad()
+def build(found: Found, licence: str, where: str) -> StyleGAN2:
+    """The generator, every parameter checked against the network's shapes."""
+    converted = convert(found, where)
+    generator = StyleGAN2(converted.config, licence).eval()
+    generator.load_state_dict(complete(converted.state, generator.state_dict(), where))
+    if not converted.has_mean:
+        mean = generator.mapping_network(latents(range(MEAN_OF), generator.z_dim)).mean(0)
+        generator.mapping_network.w_avg.copy_(mean)
+    return generator

@@ -1,0 +1,255 @@
+"""Pickles read as data: a machine that knows pickle's opcodes and calls nothing.
+
+A pickle is a program. Python's own machine imports what the program names and calls it; this one only writes down what
+would be called (`Call`), and turns the few calls it is told about into plain values. Anything else is refused by name.
+"""
+
+import io
+import pickletools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from handsoff.core.errors import InputError
+
+MAX_OPCODES = 20_000_000  # a checkpoint of 1024 px has about 50,000
+
+
+class RefusedError(InputError):
+    """A pickle that asks for something that is not data, or is damaged."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A class or function that the pickle names: `module.name`, never imported."""
+
+    name: str
+
+
+@dataclass(eq=False)
+class Call:
+    """An object under construction: what would be called with which arguments, and the state it is given afterwards."""
+
+    name: str
+    args: tuple[Any, ...]
+    state: Any = None
+
+
+Rule = Callable[..., Any]  # the arguments of the call → a value
+PersistentRule = Callable[[Any], Any]
+MARK = Symbol("")
+
+
+class Bounded:
+    """A file that never reads, nor allocates, more than is left of it, whatever length a pickle declares."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self.file, begin = file, file.tell()
+        self.end = file.seek(0, io.SEEK_END)
+        file.seek(begin)
+
+    def read(self, length: int) -> bytes:
+        return self.file.read(max(0, min(length, self.end - self.file.tell())))
+
+    def readline(self) -> bytes:
+        return self.file.readline()
+
+
+class Machine:
+    """One run over one pickle.
+
+    Args:
+        rules: name → what a call of it is worth; an unlisted name ends the run.
+        persistent: what a persistent id is worth; None: there must be none.
+        where: the file, for sentences.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule], persistent: PersistentRule | None, where: str) -> None:
+        self.rules, self.persistent, self.where = rules, persistent, where
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def run(self, file: io.BufferedIOBase) -> Any:
+        """The value of the next pickle in `file`, which is left behind its end.
+
+        Raises:
+            RefusedError: it is damaged, or names something that no rule is for.
+        """
+        try:
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(Bounded(file))):  # type: ignore[arg-type]  # it reads and reads lines
+                if opcode.name == "STOP":
+                    return self.stack.pop()
+                if count > MAX_OPCODES:
+                    self.refuse(f"has more than {MAX_OPCODES:,} opcodes")
+                step = STEPS.get(opcode.name)
+                if step is None:
+                    self.push_literal(opcode.name, argument)
+                else:
+                    step(self, argument)
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, UnicodeError, EOFError) as error:
+            raise RefusedError(f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again.") from None
+        return self.refuse("ends too early")
+
+    def refuse(self, reason: str) -> NoReturn:
+        raise RefusedError(f"{self.where} {reason}: only files with tensors and plain values are read, nothing in them is ever run.")
+
+    # --- the stack
+
+    def push_literal(self, opcode: str, argument: Any) -> None:
+        if opcode not in LITERALS:
+            self.refuse(f"uses the opcode {opcode}")
+        self.stack.append(argument)
+
+    def above_mark(self) -> list[Any]:
+        """Take everything above the last mark, and the mark."""
+        index = len(self.stack) - 1
+        while self.stack[index] is not MARK:
+            index -= 1
+            if index < 0:
+                raise IndexError("no mark")
+        items = self.stack[index + 1 :]
+        del self.stack[index:]
+        return items
+
+    def remember(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    # --- what would be calls
+
+    def global_(self, argument: str) -> None:
+        self.stack.append(Symbol(argument.replace(" ", ".")))
+
+    def stack_global(self, _: Any) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            self.refuse("names something by what is no name")
+        self.stack.append(Symbol(f"{module}.{name}"))
+
+    def call(self, function: Any, args: Any) -> None:
+        if not isinstance(function, Symbol) or not isinstance(args, tuple):
+            self.refuse("calls what is no function")
+        if function.name not in self.rules:
+            self.refuse(f"asks for {function.name}, which is not data")
+        self.stack.append(self.rules[function.name](*args))
+
+    def reduce(self, _: Any) -> None:
+        args = self.stack.pop()
+        self.call(self.stack.pop(), args)
+
+    def reduce_with_keywords(self, _: Any) -> None:
+        keywords, args = self.stack.pop(), self.stack.pop()
+        if keywords:
+            self.refuse("calls something with keyword arguments")
+        self.call(self.stack.pop(), args)
+
+    def build(self, _: Any) -> None:
+        state, target = self.stack.pop(), self.stack[-1]
+        if isinstance(target, dict) and isinstance(state, dict):
+            return  # a dict's own attributes, such as OrderedDict's: nothing to keep
+        if not isinstance(target, Call):
+            self.refuse("sets the state of what is no object")
+        target.state = state
+
+    def persist(self, identity: Any) -> None:
+        if self.persistent is None:
+            self.refuse("refers to data outside of it")
+        self.stack.append(self.persistent(identity))
+
+    # --- containers
+
+    def dict_(self, _: Any) -> None:
+        items = self.above_mark()
+        self.stack.append({})
+        self.update_last(items)
+
+    def append(self, _: Any) -> None:
+        value = self.stack.pop()
+        self.extend_last([value])
+
+    def extend(self, _: Any) -> None:
+        items = self.above_mark()
+        self.extend_last(items)
+
+    def extend_last(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, list):
+            self.refuse("appends to what is no list")
+        target.extend(items)
+
+    def set_item(self, _: Any) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.update_last([key, value])
+
+    def set_items(self, _: Any) -> None:
+        items = self.above_mark()
+        self.update_last(items)
+
+    def update_last(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if not isinstance(target, dict):
+            self.refuse("sets items of what is no dict")
+        target.update(zip(items[::2], items[1::2], strict=True))
+
+    def add_items(self, _: Any) -> None:
+        items = self.above_mark()
+        target = self.stack[-1]
+        if not isinstance(target, set):
+            self.refuse("adds to what is no set")
+        target.update(items)
+
+    def pop(self, count: int, make: Callable[[list[Any]], Any]) -> None:
+        """Replace the last `count` values by what `make` makes of them."""
+        if len(self.stack) < count or any(value is MARK for value in self.stack[-count:]):
+            raise IndexError("too few values")
+        items = self.stack[-count:]
+        self.stack[-count:] = [make(items)]
+
+
+LITERALS = frozenset({
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8",
+})  # fmt: skip
+
+STEPS: dict[str, Callable[[Machine, Any], Any]] = {
+    "PROTO": lambda _m, _: None,
+    "FRAME": lambda _m, _: None,
+    "NONE": lambda m, _: m.stack.append(None),
+    "NEWTRUE": lambda m, _: m.stack.append(True),
+    "NEWFALSE": lambda m, _: m.stack.append(False),
+    "MARK": lambda m, _: m.stack.append(MARK),
+    "POP": lambda m, _: m.stack.pop(),
+    "POP_MARK": lambda m, _: m.above_mark(),
+    "DUP": lambda m, _: m.stack.append(m.stack[-1]),
+    "EMPTY_LIST": lambda m, _: m.stack.append([]),
+    "EMPTY_DICT": lambda m, _: m.stack.append({}),
+    "EMPTY_SET": lambda m, _: m.stack.append(set()),
+    "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
+    "LIST": lambda m, _: m.stack.append(m.above_mark()),
+    "TUPLE": lambda m, _: m.stack.append(tuple(m.above_mark())),
+    "FROZENSET": lambda m, _: m.stack.append(frozenset(m.above_mark())),
+    "DICT": Machine.dict_,
+    "TUPLE1": lambda m, _: m.pop(1, tuple),
+    "TUPLE2": lambda m, _: m.pop(2, tuple),
+    "TUPLE3": lambda m, _: m.pop(3, tuple),
+    "APPEND": Machine.append,
+    "APPENDS": Machine.extend,
+    "SETITEM": Machine.set_item,
+    "SETITEMS": Machine.set_items,
+    "ADDITEMS": Machine.add_items,
+    "GLOBAL": Machine.global_,
+    "STACK_GLOBAL": Machine.stack_global,
+    "REDUCE": Machine.reduce,
+    "NEWOBJ": Machine.reduce,  # a class called with its arguments
+    "NEWOBJ_EX": Machine.reduce_with_keywords,
+    "BUILD": Machine.build,
+    "PERSID": Machine.persist,
+    "BINPERSID": lambda m, _: m.persist(m.stack.pop()),
+    "PUT": Machine.remember,
+    "BINPUT": Machine.remember,
+    "LONG_BINPUT": Machine.remember,
+    "MEMOIZE": lambda m, _: m.remember(len(m.memo)),
+    "GET": lambda m, index: m.stack.append(m.memo[index]),
+    "BINGET": lambda m, index: m.stack.append(m.memo[index]),
+    "LONG_BINGET": lambda m, index: m.stack.append(m.memo[index]),
+}
