@@ -12,16 +12,19 @@ from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json
 from handsoff.core.seeds import latents
 from handsoff.formats.labelled import open_labelled
+from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import finish
+from handsoff.labeling import pool
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.fit import fit
 from handsoff.labeling.hypercolumn import materialised, pixel_places, project, sample
 from handsoff.labeling.labeler import load_labeler
+from handsoff.labeling.reader import make_reader
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
-from toy import toy_generator, toy_labels
+from toy import CLASSES, toy_generator, toy_labels
 
 FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0, networks=0)
 
@@ -72,6 +75,48 @@ def test_dense_equals_every_member_alone_on_the_materialised_hypercolumn() -> No
     with torch.no_grad():
         torch.testing.assert_close(ensemble.dense(features, size), torch.stack(naive), rtol=1e-4, atol=1e-4)
         torch.testing.assert_close(ensemble(columns).view(3, 2, *size, 5).permute(0, 1, 4, 2, 3), torch.stack(naive), rtol=1e-4, atol=1e-4)
+
+
+def test_a_member_alone_is_that_member() -> None:
+    torch.manual_seed(0)
+    ensemble = Ensemble(6, 3, members=4, hidden=(5, 4)).eval()
+    ensemble.mean.normal_()
+    columns = torch.randn(7, 6)
+    for member in range(4):
+        torch.testing.assert_close(ensemble.alone(member, columns), ensemble(columns)[member])
+
+
+def test_all_pixels_are_kept_where_they_are_few_and_the_likely_ones_where_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    chances = torch.ones(2, 100)
+    chances[:, :10], chances[1, 50:] = 0, 50
+    places, weights = pool.choose(chances, 0)
+    assert torch.equal(places, torch.arange(100).expand(2, -1))
+    assert torch.equal(weights, chances)
+    monkeypatch.setattr(pool, "PIXELS", 40)
+    places, weights = pool.choose(chances, 0)
+    assert all(len(set(row.tolist())) == 40 for row in places)
+    assert (places >= 10).all()
+    assert (places[1] >= 50).float().mean() > 0.8
+    assert torch.equal(weights, torch.ones(2, 40))
+
+
+def test_the_pool_holds_the_hypercolumns_of_its_pixels(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "PIXELS", 30)
+    reader = make_reader(load_generator(world / "generator"), perception=False)
+    ws = reader.generator.mapping(latents(range(3), 16))
+    labels = np.random.default_rng(0).integers(0, 3, (3, 16, 16), dtype=np.uint8)
+    work = pool.gather(reader, ws, labels, torch.rand(3, 16, 16), Segmentation({"classes": CLASSES}), 0.0, 0)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found = end.value
+            break
+    places, _ = pool.choose(torch.ones(3, 256), 0)
+    whole = materialised(reader.read(ws)[1], (16, 16)).flatten(2).transpose(1, 2)
+    expected = torch.stack([whole[n, places[n]] for n in range(3)])
+    torch.testing.assert_close(found.columns.float(), expected, rtol=0.03, atol=0.03)
+    assert torch.equal(found.target, torch.from_numpy(labels.reshape(3, -1)).gather(1, places).long())
 
 
 def test_uncertainty_is_zero_when_members_agree_and_one_when_they_split() -> None:

@@ -42,6 +42,13 @@ class Ensemble(nn.Module):
             hidden = torch.bmm(F.dropout(F.relu(hidden), self.dropout, self.training), weight) + bias
         return hidden
 
+    def alone(self, member: int, columns: Float[Tensor, "p c"]) -> Float[Tensor, "p k"]:
+        """Outputs of one member."""
+        x = (columns.float() - self.mean) / self.scale
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = (F.relu(x) if layer else x) @ weight[member] + bias[member]
+        return x
+
     def dense(self, features: Features, size: Frame) -> Float[Tensor, "e n k h w"]:
         """Outputs of each member at every pixel of `size`, by the commuting form.
 

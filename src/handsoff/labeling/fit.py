@@ -19,21 +19,20 @@ from handsoff.core.files import read_json, read_tensors, write_bytes
 from handsoff.core.seeds import step_generator
 from handsoff.downstream.data import Samples
 from handsoff.formats.labelled import Labelled, open_like
-from handsoff.generators.base import w_statistics
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.hypercolumn import pixel_places, sample
 from handsoff.labeling.labeler import GENERATOR, save_labeler
 from handsoff.labeling.networks import train_networks
-from handsoff.labeling.reader import Reader, make_reader
+from handsoff.labeling.pool import Pool, gather
+from handsoff.labeling.reader import make_reader
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks import task_type
 from handsoff.tasks.base import Labels, Task
 
 CHECKS = 12  # how often a run is measured on the held-out photos
-DENSE_BATCH = 5
+SCALED_BY = 200  # pixels of each photo that say how features are standardised
 
 
 @dataclass(frozen=True)
@@ -53,20 +52,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Course:
-    """One training run of an ensemble.
-
-    Attributes:
-        chances: how likely each pixel is drawn.
-        spread: noise on a code is a standard normal vector times this.
-    """
+    """One training run of an ensemble."""
 
     ensemble: Ensemble
-    reader: Reader
-    lesson: Lesson
+    pool: Pool
+    held_out: Bool[Tensor, "e n"]
     task: Task
     settings: FitSettings
-    chances: Float[Tensor, "n p"]
-    spread: Float[Tensor, "d d"]
 
 
 def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
@@ -90,14 +82,13 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
         lesson = prepare(codes, card, pack, settings)
     net = load_generator(generator)
     yield from train_networks(task, own_photos(pack, card, settings), out, settings)
-    torch.manual_seed(settings.seed)
     reader = make_reader(net, perception=settings.perception)
+    pool = yield from gather(reader, lesson.ws, lesson.labels, (-settings.trust * lesson.error).exp(), task, settings.balance, settings.seed)
+    torch.manual_seed(settings.seed)
     ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
-    standardise(ensemble, reader, lesson)
+    standardise(ensemble, pool)
     curve: list[float] = []
-    spread = torch.linalg.pinv(w_statistics(net)[1].double()).float() * settings.jitter
-    course = Course(ensemble, reader, lesson, task, settings, task.chances(lesson.labels, net.resolution, settings.balance), spread)
-    yield from learn(course, curve)
+    yield from learn(Course(ensemble, pool, lesson.held_out, task, settings), curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
     facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"})
@@ -143,19 +134,12 @@ def own_photos(pack: Labelled, card: dict[str, Any], settings: FitSettings) -> S
 
 
 @torch.no_grad()
-def standardise(ensemble: Ensemble, reader: Reader, lesson: Lesson) -> None:
-    """Mean and deviation of every hypercolumn channel over the training pixels."""
-    columns = []
-    height, width = reader.generator.resolution
-    stream = torch.Generator().manual_seed(0)
-    for start in range(0, len(lesson.ws), DENSE_BATCH):
-        with mixed_precision():
-            features = reader.read(lesson.ws[start : start + DENSE_BATCH])[1]
-        places = torch.randint(height * width, (features[0].shape[0], 200), generator=stream).to(lesson.ws.device)
-        columns.append(sample(features, pixel_places(places // width, places % width, reader.generator.resolution)).float().flatten(0, 1))
-    joined = torch.cat(columns)
-    ensemble.mean.copy_(joined.mean(0))
-    ensemble.scale.copy_(joined.std(0) + 1e-3)
+def standardise(ensemble: Ensemble, pool: Pool) -> None:
+    """Mean and deviation of every hypercolumn channel over pixels of all photos."""
+    some = torch.randperm(pool.columns.shape[1], generator=torch.Generator().manual_seed(0))[:SCALED_BY].to(pool.columns.device)
+    values = pool.columns[:, some].float().flatten(0, 1)
+    ensemble.mean.copy_(values.mean(0))
+    ensemble.scale.copy_(values.std(0) + 1e-3)
 
 
 def learn(course: Course, curve: list[float]) -> Work:
@@ -163,7 +147,7 @@ def learn(course: Course, curve: list[float]) -> Work:
     settings, ensemble = course.settings, course.ensemble
     optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, settings.steps)
-    best = torch.full((settings.members,), float("inf"), device=course.lesson.ws.device)
+    best = torch.full((settings.members,), float("inf"), device=course.held_out.device)
     kept = {name: value.detach().clone() for name, value in ensemble.named_parameters()}
     every = max(1, settings.steps // CHECKS)
     for step in range(settings.steps):
@@ -189,41 +173,34 @@ def learn(course: Course, curve: list[float]) -> Work:
 
 def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     """The loss of one step: a few thousand pixels of a few codes, each member without its held-out photos."""
-    lesson, settings, size = course.lesson, course.settings, course.reader.generator.resolution
+    pool, settings = course.pool, course.settings
     stream = step_generator(settings.seed, step, 2)
     torch.manual_seed(int(torch.randint(2**62, (), generator=stream)))
-    device = lesson.ws.device
-    chosen = torch.randint(len(lesson.ws), (settings.images,), generator=stream)
-    places = torch.multinomial(course.chances[chosen], settings.pixels, replacement=True, generator=stream)
-    rows, columns, chosen = (places // size[1]).to(device), (places % size[1]).to(device), chosen.to(device)
-    with torch.no_grad(), mixed_precision():
-        ws = lesson.ws[chosen]
-        if settings.jitter:
-            ws = ws + torch.randn_like(ws) @ course.spread.to(device)
-        hypercolumns = sample(course.reader.read(ws)[1], pixel_places(rows, columns, size)).flatten(0, 1)
+    chosen = torch.randint(len(pool), (settings.images,), generator=stream)
+    picks = torch.multinomial(pool.weights[chosen], settings.pixels, replacement=True, generator=stream)
+    chosen, picks = chosen.to(pool.columns.device), picks.to(pool.columns.device)
+    place = chosen[:, None], picks
     course.ensemble.train()
     with mixed_precision():
-        logits = course.ensemble(hypercolumns)
-    dense = course.task.encode(lesson.labels[chosen.cpu().numpy()], size)
-    target = dense[torch.arange(len(chosen))[:, None], rows.cpu(), columns.cpu()].to(device)
-    trust = (-settings.trust * lesson.error[chosen[:, None], rows, columns].flatten()).exp()
-    weights = ~lesson.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * trust
-    outputs = logits.float().unflatten(1, target.shape[:2]).movedim(3, 2)
-    losses = torch.stack([course.task.loss(member, target).flatten() for member in outputs])
+        outputs = course.ensemble(pool.columns[place].flatten(0, 1))
+    weights = ~course.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * pool.trust[place].flatten()
+    target = pool.target[place]
+    by_image = outputs.float().unflatten(1, target.shape[:2]).movedim(3, 2)
+    losses = torch.stack([course.task.loss(member, target).flatten() for member in by_image])
     return (losses * weights).sum() / weights.sum().clamp_min(1) * settings.members
 
 
 @torch.no_grad()
 def held_out_loss(course: Course) -> Float[Tensor, " e"]:
     """Each member's mean loss over the photos it may not train on (all photos where there are none)."""
-    lesson, ensemble = course.lesson, course.ensemble.eval()
-    total = torch.zeros(ensemble.members, len(lesson.ws), device=lesson.ws.device)
-    for start in range(0, len(lesson.ws), DENSE_BATCH):
-        batch = slice(start, start + DENSE_BATCH)
-        size = course.reader.generator.resolution
-        with mixed_precision():
-            members = ensemble.dense(course.reader.read(lesson.ws[batch])[1], size)
-        target = course.task.encode(lesson.labels[batch], size).to(lesson.ws.device)
-        total[:, batch] = torch.stack([course.task.loss(member, target).flatten(1).mean(1) for member in members])
-    weight = torch.where(lesson.held_out.any(1, keepdim=True), lesson.held_out, torch.ones_like(lesson.held_out)).float()
-    return (total * weight).sum(1) / weight.sum(1)
+    pool, ensemble = course.pool, course.ensemble.eval()
+    losses = []
+    for member, held_out in enumerate(course.held_out):
+        photos = held_out.nonzero()[:, 0].tolist() or range(len(pool))
+        found = []
+        for photo in photos:
+            with mixed_precision():
+                outputs = ensemble.alone(member, pool.columns[photo])
+            found.append(course.task.loss(outputs.float().T[None], pool.target[photo][None]).mean())
+        losses.append(torch.stack(found).mean())
+    return torch.stack(losses)

@@ -20,7 +20,6 @@ class FitSettings(BaseModel):
     lr: float = Field(2e-3, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels are drawn alike; 1: classes are drawn alike")
-    jitter: float = Field(0.0, ge=0, description="noise added to codes each step, in standard deviations of w")
     trust: float = Field(0.0, ge=0, description="pixels count exp(-trust · reconstruction error)")
     networks: int = Field(3, ge=0, description="networks trained on the photos themselves, which label beside the MLPs")
     network_steps: int = Field(700, ge=1)

@@ -7,7 +7,7 @@ from handsoff.methods.plan import Recipe, Step
 
 SETTINGS = {
     "invert": {"encoder_steps": 0, "prior": 0.0},
-    "fit": {"perception": False, "balance": 0.0, "jitter": 0.0, "trust": 0.0, "networks": 0},
+    "fit": {"perception": False, "balance": 0.0, "trust": 0.0, "networks": 0},
 }
 
 
