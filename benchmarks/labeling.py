@@ -6,6 +6,7 @@ process of its own, so that its peak memory is its own. Writes benchmarks/result
 """
 
 import argparse
+import itertools
 import json
 import resource
 import subprocess
@@ -120,6 +121,21 @@ def hypercolumn_bytes(size: int) -> float:
     return 4.0 * channels * size * size
 
 
+def operations(size: int) -> dict[str, float]:
+    """Multiplications and additions that each form cannot do without, in billions; upsampling left out (about a tenth of ours)."""
+    config = StyleGAN2Config((size, size), (4, 4), 512, 512, 8, 32768, 512)
+    blocks = list(zip(config.channels, (4 << level for level in range(len(config.channels))), strict=True))
+    convolutions, columns, projected = 9.0 * blocks[0][0] ** 2 * 16, float(blocks[0][0]), 16.0 * blocks[0][0]
+    for (before, _), (channels, side) in itertools.pairwise(blocks):
+        convolutions += 9.0 * before * channels * (side // 2) ** 2 + 9.0 * channels**2 * side**2
+        columns += 2 * channels
+        projected += 2.0 * channels * side**2
+    tail = MEMBERS * (HIDDEN[0] * HIDDEN[1] + HIDDEN[1] * CLASSES) * size**2
+    width = MEMBERS * HIDDEN[0]
+    counts = {"image": convolutions, "naive": columns * width * size**2 + tail, "ours": projected * width + tail}
+    return {name: 2e-9 * count for name, count in counts.items()}
+
+
 def show(rows: list[dict[str, Any]]) -> None:
     table = Table("px", "form", "image s", "label s", "label / image", "memory MB", "times faster", "times smaller", "difference", "same argmax")
     for row in rows:
@@ -153,7 +169,8 @@ def main() -> None:
                 rows.append({"size": size, "form": f"ours {precision}", **found, "faster": reference["label"] / found["label"], "smaller": smaller})
             show(rows)
     versions = {name: version(name) for name in ("handsoff-labels", "torch")}
-    write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES, "rows": rows})
+    write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES,
+               "operations": {str(size): operations(size) for size in options.sizes}, "rows": rows})  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -15,23 +15,56 @@ from torch.nn import functional as F
 
 from handsoff.core.images import Frame
 
+BAND = 2**25  # numbers worked on at once: 64 MB in bfloat16
+
 Features = Sequence[Float[Tensor, "n _c _h _w"]]
 
 
 def project(features: Features, weight: Float[Tensor, "o c"], size: Frame) -> Float[Tensor, "n o h w"]:
     """`weight` applied to the hypercolumn of `features` at `size` (H, W), exactly, in the features' precision."""
-    total: Tensor | None = None
-    start = sum(feature.shape[1] for feature in features)
-    for native, group in reversed(list(by_size(features))):
-        joined = group[0] if len(group) == 1 else torch.cat(group, 1)
-        start -= joined.shape[1]
-        projected = F.conv2d(joined, weight[:, start : start + joined.shape[1], None, None].to(joined.dtype))
-        if native != size:
-            projected = F.interpolate(projected, size=size, mode="bilinear", align_corners=False)
-        total = projected if total is None else total + projected
-    if total is None:
+    return torch.cat(list(project_bands(features, weight, size)), 2)
+
+
+def project_bands(features: Features, weight: Float[Tensor, "o c"], size: Frame) -> Iterator[Float[Tensor, "n o _h w"]]:
+    """The same in bands of rows from top to bottom, each small enough to be worked on in little memory.
+
+    Maps that are small themselves are projected once, the others row by row with one row more on each side.
+    """
+    if not features:
         raise ValueError("a hypercolumn needs at least one feature map")
+    outputs, count = weight.shape[0], features[0].shape[0]
+    maps: list[tuple[Tensor, Tensor | None]] = []  # map, and the weight that is still to be applied
+    start = 0
+    for native, group in by_size(features):
+        joined = group[0] if len(group) == 1 else torch.cat(group, 1)
+        part = weight[:, start : start + joined.shape[1], None, None].to(joined.dtype)
+        start += joined.shape[1]
+        small = count * outputs * native[0] * native[1] <= BAND
+        maps.append((F.conv2d(joined, part), None) if small else (joined, part))
+    rows = max(1, BAND // (count * outputs * size[1]))
+    for top in range(0, size[0], rows):
+        yield sum_of(upsampled(values, part, size, top, min(top + rows, size[0])) for values, part in reversed(maps))
+
+
+def sum_of(parts: Iterator[Tensor]) -> Tensor:
+    total = next(parts)
+    for part in parts:
+        total = total + part
     return total
+
+
+def upsampled(values: Float[Tensor, "n _c _h _w"], weight: Float[Tensor, "o _c 1 1"] | None, size: Frame, top: int, bottom: int) -> Float[Tensor, "n _o _r w"]:
+    """Rows `top` to `bottom` of the map, projected by `weight` and upsampled to `size`."""
+    scale = size[0] // values.shape[2]
+    first = max(top // scale - 1, 0) if scale > 1 else top
+    last = min(-(-bottom // scale) + 1, values.shape[2]) if scale > 1 else bottom
+    band = values[:, :, first:last]
+    if weight is not None:
+        band = F.conv2d(band, weight)
+    if band.shape[3] != size[1] or scale > 1:
+        band = F.interpolate(band, size=((last - first) * scale, size[1]), mode="bilinear", align_corners=False)
+        band = band[:, :, top - first * scale : bottom - first * scale]
+    return band
 
 
 def by_size(features: Features) -> Iterator[tuple[Frame, list[Tensor]]]:

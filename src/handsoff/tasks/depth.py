@@ -4,7 +4,9 @@
 """
 
 import io
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from typing import Any, ClassVar
@@ -18,12 +20,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.images import MAX_PIXELS, Frame
+from handsoff.core.images import MAX_PIXELS, Frame, reason
 from handsoff.tasks.base import Labels, MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
 
 Depths = Float[np.ndarray, "n h w"]
 OPTIONS = ("unit", "range", "scale")
-UNREADABLE = (OSError, ValueError, SyntaxError, NotImplementedError, zipfile.BadZipFile, zlib.error, Image.DecompressionBombError)
+PARTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)  # what zipfile raises about broken parts, EOFError and RuntimeError too
+UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError, *PARTS)
 MARGIN = 0.05  # of a range taken from labels, in logarithms
 
 
@@ -58,6 +61,8 @@ class Depth(MapTask):
         limits, scale = schema.get("range"), schema.get("scale", 1.0)
         if limits is not None and not (isinstance(limits, list) and len(limits) == 2 and all(map(positive, limits)) and limits[0] < limits[1]):  # noqa: PLR2004
             raise InputError(f"{where}: range = {limits} must be [nearest, farthest], positive and rising.")
+        if not isinstance(schema.get("unit", ""), str):
+            raise InputError(f"{where}: unit = {schema['unit']} must be a text such as metres.")
         if not positive(scale):
             raise InputError(f"{where}: scale = {scale} must be a positive number, the depth of one step of a 16-bit PNG.")
         return cls(schema)
@@ -147,9 +152,10 @@ def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.n
         InputError: not a depth map of this size, negative, or nowhere known.
     """
     values = read_values(data, where)
-    depth = values.astype(np.float32) * (scale if values.dtype.kind in "ui" else 1.0)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        depth = values.astype(np.float32) * np.float32(scale if values.dtype.kind in "ui" else 1.0)
     if depth.shape != size:
-        shape = "x".join(map(str, depth.shape))
+        shape = "x".join(map(str, depth.shape)) or "a single number"
         raise InputError(f"{where} is {shape}, its image {size[0]}x{size[1]} pixels (upright): make the depth map as large as the image.")
     depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=-1.0).astype(np.float32)
     if (depth < 0).any():
@@ -170,7 +176,7 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
     except KeyError:
         raise InputError(f"{where} has no array named depth: write one with numpy.savez(file, depth=array).") from None
     except UNREADABLE as error:
-        raise InputError(f"{where} is not a readable depth map ({error}): write a 16-bit PNG, or an npz with an array named depth.") from None
+        raise InputError(f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an array named depth.") from None
     if values.dtype.kind not in "fui":
         raise InputError(f"{where} holds {values.dtype} instead of numbers: write floats.")
     return values

@@ -24,10 +24,11 @@ from handsoff.tasks.base import Metric, Pairs, Place, Task, equal_votes, mirrore
 
 Points = Float[np.ndarray, "n k 3"]
 OPTIONS = ("names", "mirror", "scale", "sigma")
-SIGMAS = 48  # sigmas along the longer side, unless the schema says otherwise
+SIGMAS = 64  # sigmas along the longer side, unless the schema says otherwise
 RARITY = 4.0  # outputs are logits above the odds e^-RARITY : 1, for nearly every pixel is far from every point
 NEAR = 0.1  # of the unit of the scores: a hit
-THERE = 0.25  # height of the mean heat map from which on a point counts as seen
+FLAT = 1e-4  # a parabola that bends less has no top
+THERE = 0.1  # of a whole heat map, found by the blur as a matched filter: from here on a point counts as seen
 
 
 class Keypoints(Task):
@@ -58,13 +59,19 @@ class Keypoints(Task):
             raise InputError(f'{where} is not a JSON object: write {{"names": […], "mirror": [[0, 1], …]}} or leave it out.')
         refuse_unknown({**(card or {}), **options}, OPTIONS, cls.name)
         schema: dict[str, Any] = {**(card or {}), **options}
-        count = len(example) if isinstance(example, list) else 0
-        named = schema.setdefault("names", [str(index) for index in range(count)])
-        if len(named) != count or len(set(map(str, named))) != count or count == 0:
+        if not isinstance(example, list) or not example:
+            raise InputError(f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, visibility]: correct it.")
+        count = len(example)
+        if schema.get("names") is None:
+            schema["names"] = [str(index) for index in range(count)]
+        named = schema["names"]
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            raise InputError(f"{where}: names must be a list of texts, one per point.")
+        if len(named) != count or len(set(named)) != count:
             raise InputError(f"{where} names {len(named)} points, keypoints.json has {count} per image: name every point once.")
         refuse_indices(schema, count, where)
         if schema.get("mirror") is None:
-            partners = mirrored_names([str(name) for name in named])
+            partners = mirrored_names(named)
             pairs = [[a, b] for a, b in enumerate(partners) if a < b]
             schema["mirror"] = pairs or None
         return cls(schema)
@@ -76,10 +83,7 @@ class Keypoints(Task):
 
     def parse(self, data: Any, where: str, size: Frame) -> Float[np.ndarray, "k 3"]:
         """Without visibility, a point up to half an image outside counts as cut off; with it, a seen point must lie inside."""
-        try:
-            points = np.array(data, np.float64)
-        except (TypeError, ValueError):
-            points = np.empty(0)
+        points = numbers(data)
         if points.ndim != 2 or points.shape[1] not in (2, 3):  # noqa: PLR2004  # x, y and perhaps visibility
             raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
         if len(points) != self.channels:
@@ -137,7 +141,7 @@ class Keypoints(Task):
         return near + 1 / heat.shape[1]
 
     def sigma(self, frame: Frame) -> float:
-        return float(self.schema["sigma"] or max(frame) / SIGMAS)
+        return float(self.schema["sigma"] or max(1.0, max(frame) / SIGMAS))
 
     def encode(self, labels: Points, frame: Frame) -> Float[Tensor, "n h w k"]:
         """Gaussian heat maps of height 1; nothing where a point is not there."""
@@ -160,13 +164,12 @@ class Keypoints(Task):
         """
         votes = equal_votes(members, votes)
         maps = (members.float() - RARITY).sigmoid()
-        heat = torch.einsum("e,enkhw->nkhw", votes, maps)
-        place, height = peak(heat)
-        distance = (peak(maps.flatten(0, 1))[0].view(len(maps), *place.shape) - place).square().sum(-1)
+        heat, sigma = torch.einsum("e,enkhw->nkhw", votes, maps), self.sigma((members.shape[3], members.shape[4]))
+        place, presence = located(heat, sigma), 2 * blurred(heat, sigma).flatten(2).amax(-1)
+        distance = (located(maps.flatten(0, 1), sigma).view(len(maps), *place.shape) - place).square().sum(-1)
         spread = torch.einsum("e,enk->nk", votes, distance).sqrt()
-        there = height >= THERE
-        sigma = self.sigma((members.shape[3], members.shape[4]))
-        uncertainty = torch.where(there, 1 - (-spread / sigma).exp(), height / THERE)
+        there = presence >= THERE
+        uncertainty = torch.where(there, 1 - (-spread / sigma).exp(), presence / THERE)
         return torch.cat([place, 2.0 * there[..., None]], -1).cpu().numpy(), uncertainty
 
     def doubt(self, uncertainty: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " n"]:
@@ -227,6 +230,16 @@ class Keypoints(Task):
         return []
 
 
+def numbers(data: object) -> Float[np.ndarray, "*_"]:
+    """JSON lists as an array; empty where they are not lists of numbers."""
+    try:
+        found = np.array(data)
+    except ValueError:  # lists of several lengths
+        return np.empty(0)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        return found.astype(np.float32) if found.dtype.kind in "iuf" else np.empty(0)
+
+
 def within(points: Float[np.ndarray, "*n k 3"], frame: Frame, margin: float = 0.0) -> Shaped[np.ndarray, "*n k"]:
     """Which points lie on the image, or beside it by up to `margin` of its sides."""
     side = np.array([frame[1], frame[0]])
@@ -234,14 +247,31 @@ def within(points: Float[np.ndarray, "*n k 3"], frame: Frame, margin: float = 0.
     return np.asarray(((places >= -margin * side) & (places <= (1 + margin) * side)).all(-1))
 
 
-def peak(heat: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[Tensor, "n k"]]:
-    """(x, y) and height of the highest pixel, moved to the top of the parabola through the logarithms beside it.
+def located(heat: Float[Tensor, "n k h w"], sigma: float) -> Float[Tensor, "n k 2"]:
+    """(x, y) of the peaks: of the blurred maps or, within two sigmas of the border, where blurring would move them, of the maps."""
+    place = peak(heat)
+    beyond = torch.tensor([heat.shape[3], heat.shape[2]], device=heat.device) - 1 - 2 * sigma
+    inner = ((place >= 2 * sigma) & (place <= beyond)).all(-1, keepdim=True)
+    return torch.where(inner, peak(blurred(heat, sigma)), place)
 
-    The logarithm of a Gaussian is a parabola, so a Gaussian's centre is found exactly (DARK, Zhang et al. 2020, without
-    its smoothing).
+
+def blurred(heat: Float[Tensor, "n k h w"], sigma: float) -> Float[Tensor, "n k h w"]:
+    """Under a Gaussian: a Gaussian stays one, and its top no longer hangs on single pixels."""
+    radius = math.ceil(3 * sigma)
+    taps = (-(torch.arange(-radius, radius + 1, device=heat.device) ** 2) / (2 * sigma**2)).exp()
+    taps = taps / taps.sum()
+    rows = F.conv2d(heat.flatten(0, 1)[:, None], taps.view(1, 1, 1, -1), padding=(0, radius))
+    return F.conv2d(rows, taps.view(1, 1, -1, 1), padding=(radius, 0))[:, 0].unflatten(0, heat.shape[:2])
+
+
+def peak(heat: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k 2"]:
+    """(x, y) of the highest pixel, moved to the top of the parabola through the logarithms beside it.
+
+    The logarithm of a Gaussian is a parabola, so that a Gaussian's centre is found exactly (DARK, Zhang et al. 2020, by
+    axes).
     """
     height, width = heat.shape[2:]
-    best, index = heat.flatten(2).max(-1)
+    index = heat.flatten(2).argmax(-1)
     row = (index // width).clamp(min(1, height - 1), max(height - 2, 0))
     column = (index % width).clamp(min(1, width - 1), max(width - 2, 0))
     logs = heat.clamp_min(1e-6).log().flatten(2)
@@ -252,10 +282,10 @@ def peak(heat: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n k 2"], Float[
 
     def offset(before: Tensor, after: Tensor) -> Float[Tensor, "n k"]:
         bend = 2 * at(0, 0) - before - after
-        return torch.where(bend > 1e-4, 0.5 * (after - before) / bend.clamp_min(1e-4), torch.zeros_like(bend)).clamp(-1.5, 1.5)  # noqa: PLR2004  # flat: stay
+        return torch.where(bend > FLAT, 0.5 * (after - before) / bend.clamp_min(FLAT), torch.zeros_like(bend)).clamp(-1.5, 1.5)
 
     x, y = column + offset(at(0, -1), at(0, 1)), row + offset(at(-1, 0), at(1, 0))
-    return torch.stack([x.clamp(-0.5, width - 0.5), y.clamp(-0.5, height - 0.5)], -1), best
+    return torch.stack([x.clamp(-0.5, width - 0.5), y.clamp(-0.5, height - 0.5)], -1)
 
 
 def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
@@ -270,7 +300,9 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
             continue
         shaped = isinstance(groups, list) and all(isinstance(group, list) and group for group in groups)
         pairs = shaped and (all(len(group) == 2 for group in groups) if name == "mirror" else len(groups) == 2)  # noqa: PLR2004  # two change places; two ends
-        if not pairs or not all(isinstance(index, int) and 0 <= index < count for group in groups for index in group):
+        listed = [index for group in groups for index in group] if pairs else []
+        twice = name == "mirror" and len(set(map(str, listed))) < len(listed)
+        if not pairs or twice or not all(isinstance(index, int) and 0 <= index < count for index in listed):
             form = "[[0, 1], …]: pairs of points that change places" if name == "mirror" else "[[0, …], [1, …]]: two groups of points"
             raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
     sigma = schema.get("sigma")
