@@ -10,9 +10,12 @@ from handsoff.core.seeds import latents
 from handsoff.formats.labelled import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.tasks.depth import Depth
+from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import Segmentation
 
 CLASSES = ["dark", "middle", "bright"]
+POINTS = ["brightest", "darkest"]
 
 
 def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16, 16)) -> StyleGAN2:
@@ -46,3 +49,26 @@ def write_mask(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> 
 
 def write_classes(folder: Path, classes: list[str]) -> None:
     write_cards(folder, {"segmentation": Segmentation({"classes": classes})})
+
+
+def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000) -> None:
+    """Samples of `net` with masks, the brightest and the darkest pixel as keypoints, and 1 + brightness as depth in metres."""
+    with torch.no_grad():
+        images = to_uint8(net.synthesize(net.mapping(latents(range(first, first + count), 16)))[0])
+    grey = images.mean(-1)
+    tasks = {"segmentation": Segmentation({"classes": CLASSES}), "keypoints": Keypoints({"names": POINTS}), "depth": Depth({"unit": "metres"})}
+    rests = {}
+    for index, (image, shade) in enumerate(zip(images, grey, strict=True)):
+        ends = (np.unravel_index(flat, shade.shape) for flat in (shade.argmax(), shade.argmin()))
+        points = np.array([(column, row, 2) for row, column in ends], np.float32)
+        mask = np.digitize(shade, np.quantile(grey, [0.33, 0.67])).astype(np.uint8)
+        labels = {"segmentation": mask, "keypoints": points, "depth": (1 + shade / 255).astype(np.float32)}
+        rests[f"photo{index:02d}"] = write_sample(folder, f"photo{index:02d}", image, labels, tasks)
+    write_cards(folder, tasks, rests)
+
+
+def affine(frame: tuple[int, int], angle: float = 0.0, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0), *, mirror: bool = False) -> torch.Tensor:
+    """A map as `affine_grid` wants it that keeps pixels square: [1, 2, 3]; angle in radians, shift in half sides."""
+    aspect, sign = frame[0] / frame[1], -1.0 if mirror else 1.0
+    cos, sin = zoom * float(np.cos(angle)), zoom * float(np.sin(angle))
+    return torch.tensor([[[sign * cos, -sin * aspect, shift[0]], [sign * sin / aspect, cos, shift[1]]]], dtype=torch.float64)

@@ -52,7 +52,8 @@ def settings_of(model: type[S], assignments: list[str] | None, **options: object
         name, equals, text = assignment.partition("=")
         if not equals:
             raise InputError(f"--set {assignment} lacks a value: write --set NAME=VALUE.")
-        values[name.strip()] = parsed(text.strip())
+        field = model.model_fields.get(name.strip())
+        values[name.strip()] = text.strip() if field is not None and field.annotation in (str, str | None) else parsed(text.strip())
     try:
         return model(**values)
     except ValidationError as error:

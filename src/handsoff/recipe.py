@@ -22,7 +22,7 @@ from handsoff.methods.plan import Recipe, Step
 
 PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
 OWNED = {  # settings that follow from the top of the recipe
-    "invert": {"first": "budgets", "skip": "budgets", "labels": "[labels]"},
+    "invert": {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
     "fit": {"first": "budgets", "task": "tasks"},
     "evaluate": {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
 }

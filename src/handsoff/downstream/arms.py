@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
+from torch import nn
 
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.downstream.data import Data, Samples
 from handsoff.downstream.learn import Choice, evaluated, learn, predictions
-from handsoff.downstream.pyramid import PyramidNet
 from handsoff.downstream.settings import EvaluateSettings
 from handsoff.jobs.progress import Work
 from handsoff.tasks.base import Task
@@ -85,7 +85,7 @@ def mixture(arm: str, step: int, data: Data, settings: EvaluateSettings) -> list
     return [(data.real, reals), (data.synthetic, settings.batch - reals)]
 
 
-def sheet(model: PyramidNet, task: Task, samples: Samples) -> UInt8[np.ndarray, "gh gw 3"]:
+def sheet(model: nn.Module, task: Task, samples: Samples) -> UInt8[np.ndarray, "gh gw 3"]:
     """Three rows over samples spread evenly: image, truth, prediction."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
     images, truths = samples.images[chosen], samples.labels[chosen]

@@ -20,7 +20,7 @@ from handsoff.core.images import Frame, decode_image, fit_image
 from handsoff.formats.layout import GapError, image_files, label_files, layout_root, read_card, refuse_gaps
 from handsoff.formats.photos import Source, open_source
 from handsoff.tasks import TASKS, make_task, task_type
-from handsoff.tasks.base import Label, Labels, Place, Task
+from handsoff.tasks.base import Label, Labels, Task
 
 Options = Mapping[str, Mapping[str, Any]]  # task → what the user says about its labels, such as {"segmentation": {"merge": …}}
 Schemas = Mapping[str, dict[str, Any]]  # task → schema, as in a dataset's manifest
@@ -37,7 +37,6 @@ class Kind:
     """
 
     task: Task
-    place: Place
     files: dict[str, str]
     entries: dict[str, Any]
 
@@ -185,7 +184,9 @@ def open_like(path: Path, schemas: Schemas) -> Labelled:
     kinds = {}
     for name, kind in pack.kinds.items():
         file = f"{root}{kind.task.card}"
-        kinds[name] = replace(kind, task=make_task(name, schemas[name]).reading(read_card(pack.source, file), str(path / file)))
+        task = make_task(name, schemas[name]).reading(read_card(pack.source, file), str(path / file))
+        task.place = kind.task.place
+        kinds[name] = replace(kind, task=task)
     return replace(pack, kinds=kinds)
 
 
@@ -198,8 +199,9 @@ def find_kind(source: Source, root: str, images: dict[str, str], task: str, opti
         card = f"{root}{task_type(task).card}"
         example = next(iter(entries.values()), None)
         made = task_type(task).described(read_card(source, card), str(source.path / card), dict(options), example)
+        made.place = place
         refuse_gaps(source, root, images, files, place)
-        return Kind(made, place, files, entries)
+        return Kind(made, files, entries)
     return None
 
 

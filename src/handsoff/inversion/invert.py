@@ -37,12 +37,12 @@ SHOWN = 12  # photos on the contact sheet
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
     """Find ws of labelled photos; `out` gets codes, errors, the labels as seen by the generator, and a contact sheet.
 
-    Every kind of label that all photos have is carried along, so that one set of codes serves several tasks.
+    Every kind of label that all photos have, or those of `settings.tasks`, are carried along, so that one set of codes serves several tasks.
 
     Raises:
         InputError: unusable labels, fewer than four, of one class only, or `out` holds something else.
     """
-    data = open_labelled(labelled, settings.labels)
+    data = open_labelled(labelled, settings.labels, settings.tasks)
     data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
     if len(data.names) < MIN_LABELLED:
         raise InputError(f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more.")

@@ -12,6 +12,7 @@ class InvertSettings(BaseModel):
 
     first: int | None = Field(None, ge=1, description="take the first N labelled images in sorted order")
     skip: int = Field(0, ge=0, description="leave out the first N before that")
+    tasks: tuple[str, ...] | None = Field(None, description="kinds of labels to carry along; without it, all that every photo has")
     labels: dict[str, dict[str, Any]] = Field({}, description="about the labels, by task: {segmentation = {merge = {'left_eye,right_eye' = 'eye'}}}")
     photos: str | None = Field(None, description="unlabelled images for the encoder; default: what the generator was trained on")
     encoder: str | None = Field(None, description="another codes folder whose encoder to use instead of training one")

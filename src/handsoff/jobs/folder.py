@@ -78,6 +78,8 @@ def first_difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
     for name, source in now["inputs"].items():
         if before["inputs"].get(name, {}).get("fingerprint") != source["fingerprint"]:
             return f"another {name} ({before['inputs'].get(name, {}).get('path')})"
+    for name in before["inputs"].keys() - now["inputs"].keys():
+        return f"a further {name} ({before['inputs'][name].get('path')})"
     for name in sorted({*before["settings"], *now["settings"]}):
         if before["settings"].get(name) != now["settings"].get(name):
             return f"{name} = {before['settings'].get(name)} instead of {now['settings'].get(name)}"

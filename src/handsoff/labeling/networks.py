@@ -24,7 +24,7 @@ from handsoff.tasks.base import Task
 
 def train_networks(task: Task, photos: Samples, out: Path, settings: FitSettings) -> Work:
     """`settings.networks` runs of the downstream model on the photos; those that lie in `out` already stay."""
-    learning = LearnSettings(steps=settings.network_steps)
+    learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
     for index in range(settings.networks):
         if not file_of(out, index).is_file():
             stage = f"network {index + 1} of {settings.networks} on the photos"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.downstream.settings import EvaluateSettings
 from handsoff.inversion.settings import InvertSettings
@@ -41,6 +41,13 @@ class Recipe(BaseModel):
     generate: GenerateSettings = GenerateSettings(n=10_000)
     evaluate: EvaluateSettings = EvaluateSettings()
 
+    @field_validator("tasks")
+    @classmethod
+    def differ(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(tasks)) < len(tasks):
+            raise ValueError("name every task once")
+        return tasks
+
     @property
     def largest(self) -> int:
         """How many samples of the pack are labels of the largest budget."""
@@ -63,7 +70,7 @@ class Recipe(BaseModel):
 
     def for_invert(self) -> InvertSettings:
         """All labels at once: every budget uses the beginning of the same codes."""
-        return self.invert.model_copy(update={"first": self.largest, "labels": self.options})
+        return self.invert.model_copy(update={"first": self.largest, "tasks": self.tasks, "labels": self.options})
 
     def for_fit(self, budget: int, task: str) -> FitSettings:
         return self.fit.model_copy(update={"first": budget, "task": task})

@@ -1,6 +1,6 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.core.images import Frame
 from handsoff.downstream.arms import ARMS, Result, finished_runs, run_arms
 from handsoff.downstream.data import Data, Samples, read_samples, without
+from handsoff.downstream.learn import require_usable
 from handsoff.downstream.settings import EvaluateSettings, group_of, part_bounds
 from handsoff.formats.labelled import Labelled, open_labelled, open_like
 from handsoff.jobs.folder import open_job, require_done
@@ -23,9 +24,14 @@ from handsoff.tasks.base import Task
 
 @dataclass(frozen=True)
 class Packs:
-    """The labelled data of an evaluation, all read as the dataset's labels are, cut to the parts asked for."""
+    """The labelled data of an evaluation, all read as the dataset's labels are, cut to the parts asked for.
+
+    Attributes:
+        labels: names of everything in the real pack that may be a label of some budget, whatever the budget of this one.
+    """
 
     real: Labelled
+    labels: tuple[str, ...]
     synthetic: Labelled
     test: Labelled
     validation: Labelled | None
@@ -40,6 +46,7 @@ def evaluate(real: Path, synthetic: Path, test: Path, out: Path, settings: Evalu
 
     Raises:
         InputError: `synthetic` is no finished dataset, or a part of the data is empty.
+        HandsOffError: the model cannot be had or used.
         MismatchError: the labels cannot be read as the dataset's.
     """
     report = require_done(synthetic, "generate")
@@ -54,6 +61,8 @@ def evaluate(real: Path, synthetic: Path, test: Path, out: Path, settings: Evalu
         return
     with job.undone_if_refused():
         height, width = manifest["resolution"]
+        yield Progress(f"trying the model {settings.model}", 0, 1)
+        require_usable(task, (height, width), settings.model)
         data = yield from read_packs(packs, task.name, (height, width), settings.group)
     yield from run_arms(task, data, out, settings)
     metrics = metrics_of(task.name, finished_runs(out, settings), data, settings)
@@ -85,7 +94,10 @@ def open_packs(task: Task, real: Path, synthetic: Path, test: Path, validation: 
     chosen = None
     if validation is not None or settings.validation_part is not None:
         chosen = opened(validation or real, *part_bounds(settings.validation_part))
-    return Packs(opened(real, 0, settings.first), opened(synthetic), opened(test, *part_bounds(settings.test_part)), chosen)
+    tested = opened(test, *part_bounds(settings.test_part))
+    others = {*tested.names, *(chosen.names if chosen else ())}
+    labels = tuple(name for name in opened(real).names if name not in others)
+    return Packs(opened(real, 0, settings.first), labels, opened(synthetic), tested, chosen)
 
 
 def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, Data]:
@@ -96,8 +108,8 @@ def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Gene
     """
     excluded = {"validation": 0, "test": 0}
 
-    def kept(pack: Labelled, role: str, *used: Labelled) -> Labelled:
-        known = {group_of(group, name) for other in used for name in other.names} if group else set()
+    def kept(pack: Labelled, role: str, used: Iterable[str]) -> Labelled:
+        known = {group_of(group, name) for name in used} if group else set()
         names = tuple(name for name in pack.names if group_of(group, name) not in known)
         excluded[role] += len(pack.names) - len(names)
         if not names:
@@ -106,15 +118,15 @@ def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Gene
 
     real = yield from read_samples(packs.real, task, frame, "real samples")
     synthetic = yield from read_samples(packs.synthetic, task, frame, "synthetic samples")
-    used, chosen, seen = [real], None, [packs.real]
+    used, chosen, seen = [real], None, [*packs.real.names, *packs.labels]
     if packs.validation is not None:
-        pack = kept(packs.validation, "validation", *seen)
+        pack = kept(packs.validation, "validation", seen)
         chosen = yield from read_samples(pack, task, frame, "validation samples")
         chosen, count = without(chosen, real)
         excluded["validation"] += count
         used.append(chosen)
-        seen.append(pack)
-    test = yield from read_samples(kept(packs.test, "test", *seen), task, frame, "test samples")
+        seen += pack.names
+    test = yield from read_samples(kept(packs.test, "test", seen), task, frame, "test samples")
     test, count = without(test, *used)
     excluded["test"] += count
     for name, samples in {"real": real, "synthetic": synthetic, "validation": chosen, "test": test}.items():

@@ -200,5 +200,7 @@ def caution(metrics: dict[str, Any]) -> list[str]:
         rule = "a difference counts as clear when chance between runs would make it in fewer than one case of twenty"
         notes.append(f"± is the standard deviation over {runs} runs; {rule}.")
     if metrics.get("excluded_from_test"):
-        notes.append(f"{metrics['excluded_from_test']:,} photos were left out of the test because they also served for training or validation.")
+        notes.append(
+            f"{metrics['excluded_from_test']:,} photos were left out of the test because they, or others of their group, served for training or validation."
+        )
     return notes

@@ -45,6 +45,7 @@ class Task(ABC):
         places: where a pack may hold its labels, the best first; the first is where they are written.
         card: the JSON file of a pack that says what the labels mean; may be missing if `described` accepts None.
         metrics: what `score` gives, the main one first.
+        place: the one of `places` that this object reads from.
         part_metric: which of them `score` also gives per part (class, point), "" for none.
         schema: what must be known to read the labels again (class names, unit, …); goes into every folder.
         channels: how many outputs per pixel a model of this task has.
@@ -59,6 +60,7 @@ class Task(ABC):
     schema: dict[str, Any]
     channels: int
     mirrors: bool
+    place: Place
 
     @abstractmethod
     def __init__(self, schema: dict[str, Any]) -> None: ...
@@ -204,6 +206,11 @@ class MapTask(Task):
 
     def doubt(self, uncertainty: Float[np.ndarray, "n h w"]) -> Float[np.ndarray, " n"]:
         return worst_tenth(uncertainty)
+
+    def census(self, labels: Labels) -> dict[str, tuple[int, float]]:
+        """The task itself → samples that know it anywhere, share of the pixels."""
+        known = self.known(labels)
+        return {self.name: (int(known.any((1, 2)).sum()), float(known.mean()))}
 
     def legend(self) -> list[tuple[str, str]]:
         return []

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import MAX_PIXELS, Frame, reason
-from handsoff.tasks.base import Labels, MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
+from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
 
 Depths = Float[np.ndarray, "n h w"]
 OPTIONS = ("unit", "range", "scale")
@@ -48,6 +48,7 @@ class Depth(MapTask):
     channels = 1
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        self.place = self.places[0]
         self.schema: dict[str, Any] = {"unit": schema.get("unit", "relative"), "range": schema.get("range"), "scale": schema.get("scale", 1.0)}
         near, far = (math.log(value) for value in self.schema["range"] or (1.0, math.e))
         self.centre, self.half = (near + far) / 2, (far - near) / 2
@@ -68,10 +69,10 @@ class Depth(MapTask):
         return cls(schema)
 
     def reading(self, card: object, where: str) -> "Depth":
-        other = self.described(card, where, {}, None).schema
-        if card is not None and other["unit"] != self.schema["unit"]:
-            raise MismatchError(f"{where} states depth in {other['unit']}, the dataset in {self.schema['unit']}: convert one of them.")
-        return type(self)({**self.schema, "scale": other["scale"]})
+        stated = {} if card is None else {name: self.described(card, where, {}, None).schema[name] for name in card}  # type: ignore[attr-defined]  # a dict
+        if stated.get("unit", self.schema["unit"]) != self.schema["unit"]:
+            raise MismatchError(f"{where} states depth in {stated['unit']}, the dataset in {self.schema['unit']}: convert one of them.")
+        return type(self)({**self.schema, "scale": stated.get("scale", self.schema["scale"])})
 
     def parse(self, data: bytes, where: str, size: Frame) -> Float[np.ndarray, "h w"]:
         return read_depth(data, where, size, self.schema["scale"])
@@ -129,10 +130,6 @@ class Depth(MapTask):
         rmse, rmse_log = math.sqrt(squares / count), math.sqrt(logs / count)
         metrics = {"nmse": squares / energy, "rmse": rmse, "rmse_log": rmse_log, "abs_rel": relative / count, "sq_rel": square_relative / count}
         return {"metrics": metrics, "per_class": {}}
-
-    def census(self, labels: Labels) -> dict[str, tuple[int, float]]:
-        known = self.known(labels)
-        return {"known": (int(known.any((1, 2)).sum()), float(known.mean()))}
 
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Depths) -> UInt8[np.ndarray, "n h w 3"]:  # noqa: ARG002  # not over the image: depth fills it
         """Bright is near, black is not known."""

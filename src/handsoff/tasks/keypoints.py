@@ -46,6 +46,7 @@ class Keypoints(Task):
     part_metric: ClassVar[str] = "PCK@0.1"
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        self.place = self.places[0]
         self.schema: dict[str, Any] = {name: schema.get(name) for name in OPTIONS}
         self.channels = len(schema["names"])
         self.mirrors = self.schema["mirror"] is not None

@@ -3,13 +3,11 @@
 In a pack: `normals/NAME.png`, colours (vector + 1) / 2 · 255, black = not known; or depth maps, from which they are derived.
 """
 
-import io
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped, UInt8
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +23,7 @@ CLOSE = 11.25  # degrees (Eigen & Fergus 2015)
 
 
 class Normals(MapTask):
-    """`schema` is {"scale", "focal"}: of depth maps, the value of a PNG's step and the focal length in image widths."""
+    """`schema` is {"focal"}: the focal length of depth maps in image widths."""
 
     name: ClassVar[str] = "normals"
     places: ClassVar[tuple[Place, ...]] = (Place("normals", (".png",)), *Depth.places)
@@ -36,28 +34,29 @@ class Normals(MapTask):
     channels = 3
 
     def __init__(self, schema: dict[str, Any]) -> None:
-        self.schema: dict[str, Any] = {"scale": schema.get("scale", 1.0), "focal": schema.get("focal", 1.0)}
+        self.schema: dict[str, Any] = {"focal": schema.get("focal", 1.0)}
+        self.place = self.places[0]
 
     @classmethod
     def described(cls, card: object, where: str, options: dict[str, Any], example: object) -> "Normals":  # noqa: ARG003  # normals are files
-        schema = {**(card if isinstance(card, dict) else {}), **options}
-        if schema.keys() - {"scale", "focal"} or not all(map(positive, schema.values())):
-            raise InputError(f'{where} must be {{"scale": …, "focal": …}}, positive numbers, or be left out.')
+        schema = {**card, **options} if isinstance(card, dict) else options if card is None else {"": card}
+        if schema.keys() - {"focal"} or not all(map(positive, schema.values())):
+            raise InputError(f'{where} must be {{"focal": …}}, a positive number of image widths, or be left out.')
         return cls(schema)
 
     def reading(self, card: object, where: str) -> "Normals":
-        return self.described(card, where, {}, None) if card is not None else self
+        return self.described(card, where, {}, None) if card else self
 
     def cards(self) -> dict[str, object]:
         return {self.card: self.schema}
 
     def parse(self, data: bytes, where: str, size: Frame) -> Codes:
-        if is_coloured(data):
+        if self.place == self.places[0]:
             codes = decode_image(data, where)
             if codes.shape[:2] != size:
                 raise InputError(f"{where} is {codes.shape[0]}x{codes.shape[1]} pixels, its image {size[0]}x{size[1]}: make it as large as the image.")
             return codes
-        depth = read_depth(data, where, size, self.schema["scale"])
+        depth = read_depth(data, where, size, scale=1.0)
         return coded(from_depth(depth, self.schema["focal"]))
 
     def serialise(self, label: UInt8[np.ndarray, "h w 3"]) -> bytes:
@@ -71,6 +70,11 @@ class Normals(MapTask):
         v = vectors(moved)
         turned = np.einsum("nij,nhwj->nhwi", turn, v[..., :2] * [1, -1]) * [1, -1]  # rows count downwards
         return coded(np.concatenate([turned, v[..., 2:]], -1))
+
+    def settled(self, labels: Codes, where: str) -> "Normals":
+        if not self.known(labels).any():
+            raise InputError(f"The normals of {where} are black everywhere, which means not known: there is nothing to learn.")
+        return self
 
     def encode(self, labels: Codes, frame: Frame) -> Float[Tensor, "n h w 3"]:  # noqa: ARG002  # maps know their size
         return torch.from_numpy(vectors(labels).astype(np.float32))
@@ -94,20 +98,8 @@ class Normals(MapTask):
         angle = np.concatenate(angles)
         return {"metrics": {"angle": float(angle.mean()), "within_11.25": float((angle <= CLOSE).mean())}, "per_class": {}}
 
-    def census(self, labels: Codes) -> dict[str, tuple[int, float]]:
-        known = self.known(labels)
-        return {"known": (int(known.any((1, 2)).sum()), float(known.mean()))}
-
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Codes) -> UInt8[np.ndarray, "n h w 3"]:  # noqa: ARG002  # they fill the image
         return labels
-
-
-def is_coloured(data: bytes) -> bool:
-    """Whether this is a colour image, as normals are and depth is not."""
-    try:
-        return Image.open(io.BytesIO(data)).mode.startswith("RGB")
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return False
 
 
 def vectors(codes: Codes) -> Vectors:

@@ -39,6 +39,7 @@ class Segmentation(MapTask):
     outside: ClassVar[float] = IGNORE
 
     def __init__(self, schema: dict[str, Any]) -> None:
+        self.place = self.places[0]
         self.schema: dict[str, Any] = {"classes": list(schema["classes"]), "merge": schema.get("merge")}
         self.channels = len(self.classes)
         self.originals, self.table = tuple(self.classes), bytes(range(256))
