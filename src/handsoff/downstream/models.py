@@ -5,9 +5,9 @@ import importlib
 import logging
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -21,7 +21,9 @@ from handsoff.downstream.pyramid import MIN_SIDE, PyramidNet
 from handsoff.perception.lite0 import IMAGENET_MEAN, IMAGENET_STD
 
 HUB = "hf:"  # before the name, or the folder, of a Hugging Face model
-FILES = ["config.json", "*.safetensors", "*.safetensors.index.json"]  # all that is fetched of it: nothing pickled, no code
+WEIGHTS = "*.safetensors"
+FILES = ["config.json", WEIGHTS, f"{WEIGHTS}.index.json"]  # all that is fetched of it: nothing pickled, no code
+PATIENCE = 10  # seconds for the hub's first answer
 STRIDE = 32  # of the coarsest features of a network without patches
 
 
@@ -117,7 +119,7 @@ def deeplabv3_resnet101(channels: int, *, pretrained: bool = True) -> nn.Module:
 
 
 def hugging_face(name: str, channels: int) -> nn.Module:
-    """A segmentation model with a new head, or for one channel a depth model, whose range (metres, inverse depth, …) is taken out.
+    """A segmentation model with a new head, or for one channel a depth model whose numbers are brought to the task's.
 
     Args:
         name: of the hub, or a local folder.
@@ -136,8 +138,8 @@ def hugging_face(name: str, channels: int) -> nn.Module:
         depth = any("DepthEstimation" in kind for kind in config.architectures or ())
         if depth and channels != 1:
             raise MismatchError(f"{HUB}{name} estimates depth, one number per pixel, and this task needs {channels}: choose a segmentation model.")
-        if not any(folder.glob("*.safetensors")):
-            raise InputError(f"{HUB}{name} has no *.safetensors in {folder}, and pickled weights are not opened: convert it with save_pretrained.")
+        if not any(folder.glob(WEIGHTS)):
+            raise InputError(f"{HUB}{name} has no {WEIGHTS} in {folder}, and pickled weights are not opened: convert it with save_pretrained.")
         auto = transformers.AutoModelForDepthEstimation if depth else transformers.AutoModelForSemanticSegmentation
         network = loaded(auto, folder, name, config=config, ignore_mismatched_sizes=True, use_safetensors=True, dtype=torch.float32)
     patch = getattr(getattr(config, "backbone_config", None) or config, "patch_size", None)
@@ -146,8 +148,15 @@ def hugging_face(name: str, channels: int) -> nn.Module:
         "predicted_depth" if depth else "logits",
         patch=patch if isinstance(patch, int) else STRIDE,
         square=config.model_type == "dpt",  # it takes the square root of the number of its patches
-        tail=nn.BatchNorm2d(1) if depth else None,
+        tail=depth_curve() if depth else None,
     )
+
+
+def depth_curve() -> nn.Sequential:
+    """From a depth model's numbers, metres or inverse depth, to the task's: flat at first, so that it bends up as easily as down."""
+    curve = nn.Sequential(nn.BatchNorm2d(1, affine=False), nn.Conv2d(1, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 1))
+    nn.init.zeros_(cast("nn.Conv2d", curve[-1]).weight)
+    return curve
 
 
 @contextmanager
@@ -166,13 +175,18 @@ def quiet(transformers: Any) -> Iterator[None]:
 
 @functools.cache
 def fetched(name: str) -> Path:
-    """The folder of a model in the hub's cache; fetches what is missing there, once per process.
+    """The folder of a model in the hub's cache, where it stays as it was when it was fetched.
 
     Raises:
-        HandsOffError: that cannot be done.
+        HandsOffError: it is not there and cannot be fetched.
     """
     hub = importlib.import_module("huggingface_hub")  # comes with transformers
+    with suppress(OSError, ValueError):  # not there, not whole, no such name
+        folder = Path(hub.snapshot_download(name, allow_patterns=FILES, local_files_only=True))
+        if any(folder.glob(WEIGHTS)):
+            return folder
     try:
+        hub.model_info(name, timeout=PATIENCE)  # snapshot_download would wait for ever
         return Path(hub.snapshot_download(name, allow_patterns=FILES))
     except Exception as error:  # noqa: BLE001  # whatever a connection can do
         raise HandsOffError(

@@ -18,6 +18,7 @@ from handsoff.core.images import Frame, fit_map
 
 Label = Shaped[np.ndarray, "..."]
 Labels = Shaped[np.ndarray, "n ..."]
+PoolLabels = Shaped[np.ndarray, "_n ..."]  # pools differ in size
 Pairs = Iterable[tuple[Labels, Labels]]  # batches of (predicted, true) labels
 
 
@@ -127,7 +128,7 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def balanced(self, pools: Sequence[Labels], power: float) -> "Task":
+    def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Task":
         """The same task with a loss that counts rare classes more: each by its frequency in `pools` to the -`power`."""
 
     @abstractmethod
@@ -194,7 +195,7 @@ class MapTask(Task):
     def settled(self, labels: Labels, where: str) -> Task:  # noqa: ARG002  # nothing was left open
         return self
 
-    def balanced(self, pools: Sequence[Labels], power: float) -> Task:  # noqa: ARG002  # values have no classes
+    def balanced(self, pools: Sequence[PoolLabels], power: float) -> Task:  # noqa: ARG002  # values have no classes
         return self
 
     def known(self, labels: Labels) -> Shaped[np.ndarray, "n h w"]:

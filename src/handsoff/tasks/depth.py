@@ -17,7 +17,6 @@ import torch
 from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional as F
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import MAX_PIXELS, Frame, reason
@@ -103,10 +102,13 @@ class Depth(MapTask):
         return torch.where(depth > 0, (depth.clamp_min(1e-12).log() - self.centre) / self.half, torch.nan)
 
     def loss(self, outputs: Float[Tensor, "n 1 ..."], target: Float[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
-        """Absolute error of the normalised logarithm."""
+        """Absolute error of the normalised logarithm, and once more without its mean over the image: the scale and the shape."""
         known = target.isfinite()
-        return F.l1_loss(outputs[:, 0].float(), target.nan_to_num(0.0), reduction="none") * known
+        error = (outputs[:, 0].float() - target.nan_to_num(0.0)) * known
+        mean = error.flatten(1).sum(1) / known.flatten(1).sum(1).clamp_min(1)
+        return error.abs() + ((error - mean.view(-1, *[1] * (error.ndim - 1))) * known).abs()
 
+    @torch.no_grad()
     def decode(self, members: Float[Tensor, "e n 1 h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Depths, Float[Tensor, "n h w"]]:
         """The members' geometric mean within the range, and the spread of their logarithms over half of it."""
         votes, values = equal_votes(members, votes), members[:, :, 0].float().clamp(-1, 1)

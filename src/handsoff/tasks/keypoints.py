@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import Frame, crop_box
-from handsoff.tasks.base import Metric, Pairs, Place, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
+from handsoff.tasks.base import Metric, Pairs, Place, PoolLabels, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
 
 Points = Float[np.ndarray, "n k 3"]
 OPTIONS = ("names", "mirror", "scale", "sigma")
@@ -133,7 +133,7 @@ class Keypoints(Task):
             raise InputError(f"The keypoints of {where} are all outside of their images or have visibility 0: give points that can be seen.")
         return self
 
-    def balanced(self, pools: Sequence[Points], power: float) -> "Keypoints":  # noqa: ARG002  # every point is one point per image
+    def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Keypoints":  # noqa: ARG002  # every point is one point per image
         return copy.copy(self)
 
     def chances(self, labels: Points, frame: Frame, power: float) -> Float[Tensor, "n p"]:  # noqa: ARG002  # half of the pixels near points, always
@@ -157,6 +157,7 @@ class Keypoints(Task):
         """Binary cross-entropy with the heat maps, mean over the points."""
         return F.binary_cross_entropy_with_logits(outputs.float() - RARITY, target.movedim(-1, 1), reduction="none").mean(1)
 
+    @torch.no_grad()
     def decode(self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Points, Float[Tensor, "n k"]]:
         """The peak of the members' mean heat map; how far the members' own peaks lie from it is the uncertainty.
 

@@ -84,6 +84,7 @@ class Normals(MapTask):
         truth = target.movedim(-1, 1)
         return (1 - F.cosine_similarity(outputs.float(), truth, 1)) * (truth != 0).any(1)
 
+    @torch.no_grad()
     def decode(self, members: Float[Tensor, "e n 3 h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Codes, Float[Tensor, "n h w"]]:
         """The direction of the members' mean, and how much shorter than 1 that mean is."""
         mean = torch.einsum("e,enkhw->nkhw", equal_votes(members, votes), F.normalize(members.float(), dim=2))
@@ -96,7 +97,8 @@ class Normals(MapTask):
             cosine = (vectors(predicted)[known] * vectors(truth)[known]).sum(-1)
             angles.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
         angle = np.concatenate(angles)
-        return {"metrics": {"angle": float(angle.mean()), "within_11.25": float((angle <= CLOSE).mean())}, "per_class": {}}
+        mean, near = (float(values.mean()) if angle.size else np.nan for values in (angle, angle <= CLOSE))
+        return {"metrics": {"angle": mean, "within_11.25": near}, "per_class": {}}
 
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Codes) -> UInt8[np.ndarray, "n h w 3"]:  # noqa: ARG002  # they fill the image
         return labels
@@ -125,4 +127,5 @@ def from_depth(depth: Float[np.ndarray, "h w"], focal: float) -> Float[np.ndarra
     across, down = (np.gradient(points, axis=axis) if points.shape[axis] > 1 else np.full_like(points, np.nan) for axis in (1, 0))
     normal = np.cross(down, across)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
-    return np.where(np.isfinite(length) & (length > 0), normal / np.where(length > 0, length, 1.0), 0.0)
+    found = np.isfinite(length) & (length > 0) & (depth > 0)[..., None]
+    return np.where(found, normal / np.where(length > 0, length, 1.0), 0.0)

@@ -16,7 +16,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png
 from handsoff.core.images import IGNORE, Frame, decode_mask
-from handsoff.tasks.base import MapTask, Metric, Pairs, Place, drawable, equal_votes, mirrored_names, refuse_unknown
+from handsoff.tasks.base import MapTask, Metric, Pairs, Place, PoolLabels, drawable, equal_votes, mirrored_names, refuse_unknown
 
 MAX_LISTED = 20  # class names in a sentence
 Masks = UInt8[np.ndarray, "n h w"]
@@ -121,7 +121,7 @@ class Segmentation(MapTask):
             raise InputError(f"The masks of {where} hold {held} ({IGNORE} is ignored): write the ids of {self.card}, such as 1 instead of {IGNORE}.")
         return self
 
-    def balanced(self, pools: Sequence[Masks], power: float) -> "Segmentation":
+    def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Segmentation":
         """Class k counts ∝ frequency ** -power (1 on average over the pixels), frequencies being the mean of the pools'.
 
         The network then learns p(k | x) · frequency_k ** -power, so that its argmax is the logit adjustment of
