@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
@@ -15,8 +15,8 @@ from toy import affine
 
 FRAMES = st.tuples(st.integers(1, 24), st.integers(1, 24))
 SEEDS = st.integers(0, 10_000)
-SHIFTS = st.floats(-0.3, 0.3)
-MOVES = st.fixed_dictionaries({"angle": st.floats(-np.pi, np.pi), "zoom": st.floats(0.7, 1.5), "shift": st.tuples(SHIFTS, SHIFTS), "mirror": st.booleans()})
+SHIFTS = st.floats(-0.15, 0.15)
+MOVES = st.fixed_dictionaries({"angle": st.floats(-np.pi, np.pi), "zoom": st.floats(0.7, 1.3), "shift": st.tuples(SHIFTS, SHIFTS), "mirror": st.booleans()})
 
 
 def any_theta(seed: int) -> torch.Tensor:
@@ -28,6 +28,12 @@ def any_theta(seed: int) -> torch.Tensor:
     return theta
 
 
+def inverse(theta: torch.Tensor) -> torch.Tensor:
+    """The way back."""
+    square = torch.cat([theta, torch.tensor([[[0.0, 0.0, 1.0]]] * len(theta))], 1)
+    return square.inverse()[:, :2]
+
+
 def decided(theta: torch.Tensor, frame: tuple[int, int]) -> np.ndarray:
     """Output pixels whose input place is not half way between two pixels, where rounding decides."""
     grid = F.affine_grid(theta.double(), [len(theta), 1, *frame], align_corners=False)
@@ -36,7 +42,7 @@ def decided(theta: torch.Tensor, frame: tuple[int, int]) -> np.ndarray:
 
 
 @given(FRAMES, SEEDS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_maps_move_as_grid_sample_moves_them(frame: tuple[int, int], seed: int) -> None:
     theta = any_theta(seed)
     maps = np.random.default_rng(seed).integers(1, 250, (2, *frame, 3), dtype=np.uint8)
@@ -70,22 +76,20 @@ def test_the_identity_changes_nothing(frame: tuple[int, int], seed: int) -> None
 
 
 @given(FRAMES, SEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_points_come_back_by_the_inverse(frame: tuple[int, int], seed: int) -> None:
     theta = any_theta(seed).double()
-    square = torch.cat([theta, torch.tensor([[[0.0, 0.0, 1.0]]] * 2)], 1)
     points = np.random.default_rng(seed).uniform(-3, 27, (2, 5, 2))
     there = moved_points(points, theta, frame)
-    np.testing.assert_allclose(moved_points(there, square.inverse()[:, :2], frame), points, atol=1e-7)
+    np.testing.assert_allclose(moved_points(there, inverse(theta), frame), points, atol=1e-7)
 
 
-@given(st.tuples(st.integers(24, 40), st.integers(24, 40)), MOVES, st.floats(0.3, 0.7), st.floats(0.3, 0.7))
-@settings(max_examples=80, deadline=None)
+@given(st.tuples(st.integers(32, 44), st.integers(32, 44)), MOVES, st.floats(0.42, 0.58), st.floats(0.42, 0.58))
+@settings(max_examples=60, deadline=None)
 def test_a_point_goes_where_the_bright_spot_under_it_goes(frame: tuple[int, int], move: dict[str, Any], across: float, down: float) -> None:
-    theta = affine(frame, **move)
-    start = np.array([[[across * (frame[1] - 1), down * (frame[0] - 1)]]])
+    theta, aim = affine(frame, **move), np.array([[[across * (frame[1] - 1), down * (frame[0] - 1)]]])
+    start = moved_points(aim, inverse(theta), frame)  # so that the spot lies well inside before and after
     x, y = moved_points(start, theta, frame)[0, 0]
-    assume(7 < x < frame[1] - 8 and 7 < y < frame[0] - 8)  # the whole spot stays in the picture
     rows, columns = np.mgrid[: frame[0], : frame[1]]
     spot = np.exp(-((columns - start[0, 0, 0]) ** 2 + (rows - start[0, 0, 1]) ** 2) / 2)
     shown = moved_images(torch.from_numpy(spot).float().expand(1, 3, -1, -1), theta)[0, 0].double().numpy()

@@ -40,6 +40,7 @@ def feature_maps(height: int, width: int, doublings: int, seed: int = 0) -> list
 def test_projecting_before_upsampling_is_exact_in_bands_of_any_height(height: int, width: int, doublings: int, seed: int, band: int) -> None:
     features = feature_maps(height, width, doublings, seed)
     size = (height << doublings, width << doublings)
+    features.append(torch.randn(2, 2, 3, 7))  # neither a divisor nor smaller
     column = materialised(features, size)
     weight = torch.randn(7, column.shape[1], generator=torch.Generator().manual_seed(seed))
     naive = torch.einsum("oc,nchw->nohw", weight, column)

@@ -67,7 +67,7 @@ def test_a_new_task_costs_one_file_of_less_than_150_lines() -> None:
 
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.sampled_from([(2, 2), (12, 16), (16, 12), (20, 20), (3, 9)]), st.floats(0.7, 4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_depth_of_a_tilted_plane_gives_its_normal(right: float, up: float, frame: tuple[int, int], focal: float) -> None:
     normal = unit(right, up, 1)
     found = from_depth(plane(normal, frame, focal), focal)

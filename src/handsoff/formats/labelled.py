@@ -238,4 +238,5 @@ def write_cards(folder: Path, tasks: Mapping[str, Task], rests: Mapping[str, Map
         for file, content in task.cards().items():
             write_json(folder / file, content)
         if not task.places[0].suffixes:
-            write_json(folder / f"{task.places[0].folder}.json", {sample: rest[name] for sample, rest in (rests or {}).items()})
+            lines = (f" {json.dumps(sample, ensure_ascii=False)}: {json.dumps(rest[name])}" for sample, rest in (rests or {}).items())
+            write_bytes(folder / f"{task.places[0].folder}.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())

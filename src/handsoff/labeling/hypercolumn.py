@@ -39,8 +39,12 @@ def project_bands(features: Features, weight: Float[Tensor, "o c"], size: Frame)
         joined = group[0] if len(group) == 1 else torch.cat(group, 1)
         part = weight[:, start : start + joined.shape[1], None, None].to(joined.dtype)
         start += joined.shape[1]
-        small = count * outputs * native[0] * native[1] <= BAND
-        maps.append((F.conv2d(joined, part), None) if small else (joined, part))
+        if size[0] % native[0] or size[1] % native[1]:  # pretrained features of odd frames: no band of theirs falls on whole rows
+            maps.append((F.interpolate(F.conv2d(joined, part), size=size, mode="bilinear", align_corners=False), None))
+        elif count * outputs * native[0] * native[1] <= BAND:
+            maps.append((F.conv2d(joined, part), None))
+        else:
+            maps.append((joined, part))
     rows = max(1, BAND // (count * outputs * size[1]))
     for top in range(0, size[0], rows):
         yield sum_of(upsampled(values, part, size, top, min(top + rows, size[0])) for values, part in reversed(maps))

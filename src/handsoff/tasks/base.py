@@ -19,7 +19,7 @@ from handsoff.core.images import Frame, fit_map
 Label = Shaped[np.ndarray, "..."]
 Labels = Shaped[np.ndarray, "n ..."]
 PoolLabels = Shaped[np.ndarray, "_n ..."]  # pools differ in size
-Pairs = Iterable[tuple[Labels, Labels]]  # batches of (predicted, true) labels
+Pairs = Iterable[tuple[PoolLabels, PoolLabels]]  # batches of (predicted, true) labels
 
 
 @dataclass(frozen=True)

@@ -20,14 +20,15 @@ from torch.nn import functional as F
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import Frame, crop_box
+from handsoff.core.peaks import blurred, located
 from handsoff.tasks.base import Metric, Pairs, Place, PoolLabels, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
 
 Points = Float[np.ndarray, "n k 3"]
 OPTIONS = ("names", "mirror", "scale", "sigma")
 SIGMAS = 64  # sigmas along the longer side, unless the schema says otherwise
+LEAST_SIGMA = 0.5  # pixels: a narrower heat map falls between them
 RARITY = 4.0  # outputs are logits above the odds e^-RARITY : 1, for nearly every pixel is far from every point
 NEAR = 0.1  # of the unit of the scores: a hit
-FLAT = 1e-4  # a parabola that bends less has no top
 THERE = 0.1  # of a whole heat map, found by the blur as a matched filter: from here on a point counts as seen
 
 
@@ -167,7 +168,9 @@ class Keypoints(Task):
         votes = equal_votes(members, votes)
         maps = (members.float() - RARITY).sigmoid()
         heat, sigma = torch.einsum("e,enkhw->nkhw", votes, maps), self.sigma((members.shape[3], members.shape[4]))
-        place, presence = located(heat, sigma), 2 * blurred(heat, sigma).flatten(2).amax(-1)
+        place = located(heat, sigma)
+        own_presence = 2 * blurred(maps.flatten(0, 1), sigma).flatten(2).amax(-1).unflatten(0, maps.shape[:2])
+        presence = torch.einsum("e,enk->nk", votes, own_presence)
         distance = (located(maps.flatten(0, 1), sigma).view(len(maps), *place.shape) - place).square().sum(-1)
         spread = torch.einsum("e,enk->nk", votes, distance).sqrt()
         there = presence >= THERE
@@ -249,47 +252,6 @@ def within(points: Float[np.ndarray, "*n k 3"], frame: Frame, margin: float = 0.
     return np.asarray(((places >= -margin * side) & (places <= (1 + margin) * side)).all(-1))
 
 
-def located(heat: Float[Tensor, "n k h w"], sigma: float) -> Float[Tensor, "n k 2"]:
-    """(x, y) of the peaks: of the blurred maps or, within two sigmas of the border, where blurring would move them, of the maps."""
-    place = peak(heat)
-    beyond = torch.tensor([heat.shape[3], heat.shape[2]], device=heat.device) - 1 - 2 * sigma
-    inner = ((place >= 2 * sigma) & (place <= beyond)).all(-1, keepdim=True)
-    return torch.where(inner, peak(blurred(heat, sigma)), place)
-
-
-def blurred(heat: Float[Tensor, "n k h w"], sigma: float) -> Float[Tensor, "n k h w"]:
-    """Under a Gaussian: a Gaussian stays one, and its top no longer hangs on single pixels."""
-    radius = math.ceil(3 * sigma)
-    taps = (-(torch.arange(-radius, radius + 1, device=heat.device) ** 2) / (2 * sigma**2)).exp()
-    taps = taps / taps.sum()
-    rows = F.conv2d(heat.flatten(0, 1)[:, None], taps.view(1, 1, 1, -1), padding=(0, radius))
-    return F.conv2d(rows, taps.view(1, 1, -1, 1), padding=(radius, 0))[:, 0].unflatten(0, heat.shape[:2])
-
-
-def peak(heat: Float[Tensor, "n k h w"]) -> Float[Tensor, "n k 2"]:
-    """(x, y) of the highest pixel, moved to the top of the parabola through the logarithms beside it.
-
-    The logarithm of a Gaussian is a parabola, so that a Gaussian's centre is found exactly (DARK, Zhang et al. 2020, by
-    axes).
-    """
-    height, width = heat.shape[2:]
-    index = heat.flatten(2).argmax(-1)
-    row = (index // width).clamp(min(1, height - 1), max(height - 2, 0))
-    column = (index % width).clamp(min(1, width - 1), max(width - 2, 0))
-    logs = heat.clamp_min(1e-6).log().flatten(2)
-
-    def at(down: int, across: int) -> Float[Tensor, "n k"]:
-        place = (row + down).clamp(0, height - 1) * width + (column + across).clamp(0, width - 1)
-        return logs.gather(2, place[..., None])[..., 0]
-
-    def offset(before: Tensor, after: Tensor) -> Float[Tensor, "n k"]:
-        bend = 2 * at(0, 0) - before - after
-        return torch.where(bend > FLAT, 0.5 * (after - before) / bend.clamp_min(FLAT), torch.zeros_like(bend)).clamp(-1.5, 1.5)
-
-    x, y = column + offset(at(0, -1), at(0, 1)), row + offset(at(-1, 0), at(1, 0))
-    return torch.stack([x.clamp(-0.5, width - 0.5), y.clamp(-0.5, height - 0.5)], -1)
-
-
 def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
     """Check what `points.json` and the user say about single points.
 
@@ -308,5 +270,5 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
             form = "[[0, 1], …]: pairs of points that change places" if name == "mirror" else "[[0, …], [1, …]]: two groups of points"
             raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
     sigma = schema.get("sigma")
-    if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma > 0):
-        raise InputError(f"{where}: sigma = {sigma} must be a positive number of pixels.")
+    if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= LEAST_SIGMA):
+        raise InputError(f"{where}: sigma = {sigma} must be a number of pixels, at least {LEAST_SIGMA}.")
