@@ -1,4 +1,4 @@
-"""Write the tables of README.md from benchmarks/results/*.json: no number there is typed by hand.
+"""Write the tables of README.md and docs/performance.md from benchmarks/results/*.json: no number there is typed by hand.
 
 python benchmarks/tables.py [--check]
 """
@@ -52,21 +52,52 @@ def heads(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"faces": faces, "heads": heads}
+def generator(result: dict[str, Any]) -> str:
+    """Our form of modulated convolution beside the published one."""
+    lines = ["| px | batch | published form, float32 | ours, float32 | published, mixed | ours, mixed | ratio float32 | ratio mixed | difference |"]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    for row in result["rows"]:
+        times = " | ".join(f"{row[name]:.2f} s" for name in ("naive_float32", "ours_float32", "naive_mixed", "ours_mixed"))
+        ratios = f"{row['ratio_float32']:.2f} | {row['ratio_mixed_to_mixed']:.2f} | {row['relative_difference']:.0e}"
+        lines.append(f"| {row['resolution']} | {row['batch']} | {times} | {ratios} |")
+    return "\n".join(lines)
+
+
+def labeling(result: dict[str, Any]) -> str:
+    """Labels beside images and beside the published form, and what arithmetic alone would take."""
+    lines = ["| px | form | image | label | image + label / image | memory | times faster | times smaller | difference | same class |"]
+    lines.append("|---|---|---|---|---|---|---|---|---|---|")
+    for row in result["rows"]:
+        cells = [str(row["size"]), row["form"], f"{row['image']:.2f} s", f"{row['label']:.2f} s", f"{(row['image'] + row['label']) / row['image']:.2f}"]
+        cells.append(f"{row['memory'] / 1e6:,.0f} MB")
+        cells += [f"{row[name]:.1f}" if name in row else "" for name in ("faster", "smaller")]
+        cells += [f"{row['relative_difference']:.0e}", f"{row['same_argmax']:.3%}"] if "same_argmax" in row else ["", ""]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| px | image | published form | ours | ours / image |", "|---|---|---|---|---|"]
+    for size, counts in result["operations"].items():
+        lines.append(f"| {size} | {counts['image']:,.0f} | {counts['naive']:,.0f} | {counts['ours']:,.0f} | {counts['ours'] / counts['image']:.1f} |")
+    return "\n".join(lines)
+
+
+TABLES = {
+    "faces": ("README.md", faces), "heads": ("README.md", heads),
+    "generator": ("docs/performance.md", generator), "labeling": ("docs/performance.md", labeling),
+}  # fmt: skip
 
 
 def main() -> int:
-    readme = ROOT / "README.md"
-    text = before = readme.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
+    stale = False
+    for name, (page, table) in TABLES.items():
         source = ROOT / "benchmarks" / "results" / f"{name}.json"
-        if source.is_file():
-            body = table(json.loads(source.read_text(encoding="utf-8")))
-            text = re.sub(f"(<!-- {name}:begin -->).*(<!-- {name}:end -->)", lambda found, body=body: f"{found[1]}\n{body}\n{found[2]}", text, flags=re.DOTALL)
-    if "--check" in sys.argv:
-        return int(text != before)
-    readme.write_text(text, encoding="utf-8")
-    return 0
+        if not source.is_file():
+            continue
+        text = (ROOT / page).read_text(encoding="utf-8")
+        body = table(json.loads(source.read_text(encoding="utf-8")))
+        fresh = re.sub(f"(<!-- {name}:begin -->).*(<!-- {name}:end -->)", lambda found, body=body: f"{found[1]}\n{body}\n{found[2]}", text, flags=re.DOTALL)
+        stale |= fresh != text
+        if "--check" not in sys.argv:
+            (ROOT / page).write_text(fresh, encoding="utf-8")
+    return int(stale and "--check" in sys.argv)
 
 
 if __name__ == "__main__":

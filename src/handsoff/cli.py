@@ -193,6 +193,10 @@ def run(
     from handsoff.recipe import run as work  # noqa: PLC0415
 
     plan = load_recipe(recipe, out)
+    if plan.generator is not None:
+        from handsoff.generators.stored import licence_of  # noqa: PLC0415
+
+        say(f"Licence of everything generated: {licence_of(plan.generator)}")
     perform(work(plan), plan.output)
     show_run(plan.output, plan.reports())
 

@@ -35,7 +35,7 @@ def load_generator(folder: Path | str) -> StyleGAN2:
     """
     folder = Path(folder)
     if not (folder / CARD).is_file():
-        raise InputError(f"{folder} holds no generator: give the folder that handsoff train wrote.")
+        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
     card = read_json(folder / CARD)
     try:
         architecture, config, licence = card["architecture"], card["config"], card["licence"]
@@ -51,10 +51,21 @@ def load_generator(folder: Path | str) -> StyleGAN2:
     return generator.eval().requires_grad_(requires_grad=False).to(best_device())
 
 
+def licence_of(folder: Path) -> str:
+    """The terms of a generator, which everything made with it inherits.
+
+    Raises:
+        InputError: the folder is no generator.
+    """
+    if not (folder / CARD).is_file():
+        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
+    return str(read_json(folder / CARD).get("licence", "unknown"))
+
+
 def generator_hash(folder: Path) -> str:
     """What codes and labelers remember the generator by: the hash of its weights."""
     if not (folder / WEIGHTS).is_file():
-        raise InputError(f"{folder} holds no generator: give the folder that handsoff train wrote.")
+        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
     return sha256(folder / WEIGHTS)
 
 
