@@ -30,6 +30,7 @@ from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import finish
 from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.methods.plan import Recipe
 from handsoff.perception.distance import distances, pooled_features
 from handsoff.perception.lite0 import frozen_lite0
 
@@ -119,6 +120,7 @@ def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Ten
 def measure(run: Path, photos: int) -> dict[str, Any]:
     report = read_json(run / "report.json")
     recipe = report["recipe"]
+    plan = Recipe(**{**recipe, "output": run})
     trained = read_json(generator_of(run, recipe) / "report.json")
     codes = held_out_codes(run, recipe, photos)
     labelled = open_labelled(run / "codes" / "labels")
@@ -131,12 +133,11 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
     for budget in recipe["budgets"]:
         links["budgets"][str(budget)] = {**dataset_links(run / str(budget) / "dataset", budget, real, labelled), "tasks": {}}
         for task in recipe["tasks"]:
-            name = "{}" if len(recipe["tasks"]) == 1 else f"{{}}-{task}"
-            labeler = load_labeler(run / str(budget) / name.format("labeler"))
+            labeler = load_labeler(plan.folder(budget, "labeler", task))
             links["budgets"][str(budget)]["tasks"][task] = {
                 "labels_on_training_photos": label_quality(labeler, run / "codes", budget),
                 "labels_on_held_out_photos": label_quality(labeler, codes),
-                "arms": read_json(run / str(budget) / name.format("report") / "metrics.json"),
+                "arms": read_json(plan.folder(budget, "report", task) / "metrics.json"),
             }
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
     seconds = {**report["steps"], "generator": trained["training_seconds"]}  # it may have been trained before the run

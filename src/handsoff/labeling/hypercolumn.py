@@ -20,15 +20,11 @@ BAND = 2**25  # numbers worked on at once: 64 MB in bfloat16
 Features = Sequence[Float[Tensor, "n _c _h _w"]]
 
 
-def project(features: Features, weight: Float[Tensor, "o c"], size: Frame) -> Float[Tensor, "n o h w"]:
-    """`weight` applied to the hypercolumn of `features` at `size` (H, W), exactly, in the features' precision."""
-    return torch.cat(list(project_bands(features, weight, size)), 2)
-
-
 def project_bands(features: Features, weight: Float[Tensor, "o c"], size: Frame) -> Iterator[Float[Tensor, "n o _h w"]]:
-    """The same in bands of rows from top to bottom, each small enough to be worked on in little memory.
+    """`weight` applied to the hypercolumn of `features` at `size` (H, W), exactly, in the features' precision.
 
-    Maps that are small themselves are projected once, the others row by row with one row more on each side.
+    It comes in bands of rows from top to bottom, each small enough to be worked on in little memory. Maps that are small themselves
+    are projected once, the others band by band with one row more on each side.
     """
     if not features:
         raise ValueError("a hypercolumn needs at least one feature map")

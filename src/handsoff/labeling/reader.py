@@ -6,10 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.generators.base import Generator
+from handsoff.labeling.hypercolumn import Features
 from handsoff.perception.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.perception.perceptual import Perceptual
-
-Features = list[Float[Tensor, "n _c _h _w"]]
 
 
 @dataclass(frozen=True)

@@ -96,8 +96,9 @@ def open_packs(task: Task, real: Path, synthetic: Path, test: Path, validation: 
         chosen = opened(validation or real, *part_bounds(settings.validation_part))
     tested = opened(test, *part_bounds(settings.test_part))
     others = {*tested.names, *(chosen.names if chosen else ())}
-    labels = tuple(name for name in opened(real).names if name not in others)
-    return Packs(opened(real, 0, settings.first), labels, opened(synthetic), tested, chosen)
+    whole = opened(real)
+    labels = tuple(name for name in whole.names if name not in others)
+    return Packs(whole.part(0, settings.first), labels, opened(synthetic), tested, chosen)
 
 
 def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, Data]:

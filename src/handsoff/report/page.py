@@ -21,6 +21,7 @@ from handsoff.core.files import read_json, write_bytes
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, decode_mask
 from handsoff.formats.labelled import Labelled, open_like
 from handsoff.report.reading import ARMS, Difference, Score, caution, comparison, difference, main_metric, meaning, per_class, scores, title, verdict
+from handsoff.synthesis.generate import doubt_folder
 from handsoff.tasks import TASKS, make_task
 from handsoff.tasks.base import Label, Task
 
@@ -108,8 +109,7 @@ def labels_of(dataset: Path, task: Task | None) -> Labelled | None:
 
 def doubt_maps(dataset: Path, manifest: dict[str, Any], task: Task | None) -> Path:
     """Where the task's uncertainty maps lie."""
-    several = len(manifest.get("tasks", {})) > 1
-    return dataset / (f"uncertainty-{task.name}" if task and several else "uncertainty")
+    return dataset / (doubt_folder(manifest["tasks"], task.name) if task else "uncertainty")
 
 
 def optional_json(path: Path, default: Any) -> Any:

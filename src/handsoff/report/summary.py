@@ -71,18 +71,17 @@ def labelled_facts(pack: Labelled) -> Facts:
 
 def occurrences(pack: Labelled) -> Facts:
     """Per class or point: in how many samples it occurs and its share, over the first few hundred."""
-    found: Facts = []
-    for name, task in pack.tasks.items():
-        counts: dict[str, list[tuple[int, float]]] = {}
-        for sample in pack.names[:LOOKED_AT]:
-            for part, entry in task.census(pack.label(name, sample)[None]).items():
-                counts.setdefault(part, []).append(entry)
-        looked = len(pack.names[:LOOKED_AT])
-        found += [
-            (part, f"in {sum(samples for samples, _ in entries):,} of {looked:,}, {100 * sum(share for _, share in entries) / looked:.1f} %")
-            for part, entries in counts.items()
-        ]
-    return found
+    names = pack.names[:LOOKED_AT]
+    counts: dict[str, dict[str, list[tuple[int, float]]]] = {task: {} for task in pack.tasks}
+    for name in names:
+        for task, label in pack.sample(name)[1].items():
+            for part, entry in pack.tasks[task].census(label[None]).items():
+                counts[task].setdefault(part, []).append(entry)
+    return [
+        (part, f"in {sum(samples for samples, _ in entries):,} of {len(names):,}, {100 * sum(share for _, share in entries) / len(names):.1f} %")
+        for found in counts.values()
+        for part, entries in found.items()
+    ]
 
 
 def photo_facts(source: Source) -> Facts:
