@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.downstream.settings import EvaluateSettings
+from handsoff.formats.settings import ConvertSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
@@ -227,6 +228,23 @@ def show_run(out: Path, reports: dict[str, Path]) -> None:
     for name, metrics in report["results"].items():
         budget, _, task = name.partition(" ")
         show_arms(metrics, f"{budget} labels{f', {task}' if task else ''}: {reports[name] / 'report.html'}")
+
+
+@app.command(epilog=listing(ConvertSettings))
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a labelled pack of any format, see docs/formats.md")],
+    out: Out,
+    form: Annotated[str | None, typer.Option("--format", help="how it is written [folder]")] = None,
+    first: First = None,
+    assignments: Set = None,
+) -> None:
+    """Turn labelled data of any format into any other."""
+    settings = settings_of(ConvertSettings, assignments, format=form, first=first)
+    alone()
+    from handsoff.formats.convert import convert as work  # noqa: PLC0415
+
+    if perform(work(path, out, settings), out):
+        print_report(out)
 
 
 @app.command()

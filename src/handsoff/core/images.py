@@ -14,6 +14,7 @@ from handsoff.core.errors import BrokenImageError, InputError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 MAX_PIXELS = 100_000_000  # refuse absurd declared sizes before anything is allocated
+ORIENTATION = 0x0112  # EXIF's tag: 1 is upright
 IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
 
 Frame = tuple[int, int]  # (H, W) in pixels
@@ -42,6 +43,12 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
         raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
 
 
+def shows_itself(data: bytes) -> bool:
+    """Whether a readable image file needs no turning (EXIF) and no conversion: whoever decodes it sees what `decode_image` gives."""
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
+
+
 def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
     """Decode an 8-bit mask whose pixel values are class ids (palette or grey PNG).
 
@@ -50,6 +57,8 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
             if image.mode not in ("L", "P", "1"):
                 raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
             return np.asarray(image).astype(np.uint8)  # the bits of mode 1 are the ids 0 and 1

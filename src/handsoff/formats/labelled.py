@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.images import Frame, decode_image, fit_image
-from handsoff.formats.layout import GapError, image_files, label_files, layout_root, read_card, refuse_gaps
+from handsoff.formats.layout import GapError, image_files, label_files, layout_root, refuse_gaps
 from handsoff.formats.photos import Source, open_source
 from handsoff.tasks import TASKS, make_task, task_type
 from handsoff.tasks.base import Label, Labels, Task
@@ -184,7 +184,7 @@ def open_like(path: Path, schemas: Schemas) -> Labelled:
     kinds = {}
     for name, kind in pack.kinds.items():
         file = f"{root}{kind.task.card}"
-        task = make_task(name, schemas[name]).reading(read_card(pack.source, file), str(path / file))
+        task = make_task(name, schemas[name]).reading(pack.source.json(file), str(path / file))
         task.place = kind.task.place
         kinds[name] = replace(kind, task=task)
     return replace(pack, kinds=kinds)
@@ -198,7 +198,7 @@ def find_kind(source: Source, root: str, images: dict[str, str], task: str, opti
             continue
         card = f"{root}{task_type(task).card}"
         example = next(iter(entries.values()), None)
-        made = task_type(task).described(read_card(source, card), str(source.path / card), dict(options), example)
+        made = task_type(task).described(source.json(card), str(source.path / card), dict(options), example)
         made.place = place
         refuse_gaps(source, root, images, files, place)
         return Kind(made, files, entries)
@@ -211,9 +211,20 @@ def wanted(task: str) -> str:
     return f"add {' or '.join(places)}"
 
 
-def write_sample(folder: Path, name: str, image: UInt8[np.ndarray, "h w 3"], labels: Mapping[str, Label], tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """Write `images/NAME.png` and the labels that are files, each atomically; the others are returned, for `write_cards`."""
-    write_bytes(folder / "images" / f"{name}.png", png(image))
+def write_sample(
+    folder: Path,
+    name: str,
+    image: UInt8[np.ndarray, "h w 3"],
+    labels: Mapping[str, Label],
+    tasks: Mapping[str, Task],
+    copied: tuple[bytes, str] | None = None,
+) -> dict[str, Any]:
+    """Write `images/NAME.png` and the labels that are files, each atomically; the others are returned, for `write_cards`.
+
+    `copied` is a file that shows `image` already, and its suffix: it is taken as it is.
+    """
+    data, suffix = copied or (png(image), ".png")
+    write_bytes(folder / "images" / f"{name}{suffix}", data)
     rest = {}
     for task, label in labels.items():
         place, stored = tasks[task].places[0], tasks[task].serialise(label)

@@ -1,6 +1,5 @@
 """Where the parts of a labelled pack lie: `images/NAME.ext` and, per kind of label, a folder like it or one JSON file."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -68,20 +67,6 @@ def by_name(source: Source, root: str, folder: str, suffixes: Iterable[str]) -> 
     return files
 
 
-def read_card(source: Source, file: str) -> Any:
-    """The content of a JSON file, None if there is no such file.
-
-    Raises:
-        InputError: it is not JSON.
-    """
-    if file not in source.sizes:
-        return None
-    try:
-        return json.loads(source.read(file))
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{source.path / file} is not valid JSON ({error}): correct it.") from None
-
-
 def label_files(source: Source, root: str, place: Place) -> tuple[dict[str, str], dict[str, Any]]:
     """Sample name → file with its label, and → its entry where one JSON file holds all of them (else empty).
 
@@ -91,7 +76,7 @@ def label_files(source: Source, root: str, place: Place) -> tuple[dict[str, str]
     if place.suffixes:
         return by_name(source, root, place.folder, place.suffixes), {}
     file = f"{root}{place.folder}.json"
-    entries = read_card(source, file)
+    entries = source.json(file)
     if entries is None:
         return {}, {}
     if not isinstance(entries, dict):

@@ -2,12 +2,14 @@
 
 import hashlib
 import itertools
+import json
 import zipfile
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,6 +20,7 @@ from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, fit_image
 from handsoff.jobs.progress import Progress
 
 MAX_BROKEN = 0.05
+MAX_BYTES = 2**32  # of one file: what a zip declares is not believed beyond that
 CHUNK = 256  # images decoded ahead of the one being written: all of them would pile up in memory
 
 
@@ -35,10 +38,25 @@ class Source:
         Raises:
             InputError: it cannot be read.
         """
+        if self.sizes[name] > MAX_BYTES:
+            raise InputError(f"{self.path}: {name} declares {self.sizes[name]:,} bytes, more than {MAX_BYTES:,}: split it or leave it out.")
         try:
             return self.archive.read(name) if self.archive else (self.path / name).read_bytes()
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
             raise InputError(f"{self.path}: {name} cannot be read ({error}): replace it.") from None
+
+    def json(self, name: str) -> Any:
+        """The content of a JSON file, None if there is no such file.
+
+        Raises:
+            InputError: it is not JSON.
+        """
+        if name not in self.sizes:
+            return None
+        try:
+            return json.loads(self.read(name))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{self.path / name} is not valid JSON ({error}): correct it.") from None
 
     def describe(self) -> dict[str, str]:
         """Path and fingerprint (names and sizes), for a report."""
@@ -63,6 +81,9 @@ def open_source(path: Path) -> Source:
         except (zipfile.BadZipFile, OSError) as error:
             raise InputError(f"{path} is neither a folder nor a readable zip ({error}).") from None
         sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
+    for name in sizes:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+            raise InputError(f"{path} holds the path {name!a}, which leads out of it: make the zip again.")
     visible = {name: sizes[name] for name in sorted(sizes) if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)}
     return Source(path, visible, archive)
 

@@ -36,12 +36,12 @@ class Job:
         write_bytes(self.out / "DONE", b"")
 
     @contextmanager
-    def undone_if_refused(self) -> Iterator[None]:
-        """Leave no folder behind when the input turns out to be bad before any work was written."""
+    def undone_if_refused(self, *, whole: bool = False) -> Iterator[None]:
+        """Leave no folder behind when the input turns out to be bad before any work was written; `whole`: even after it, where bad input is found late."""
         try:
             yield
-        except HandsOffError:
-            if [file.name for file in self.out.iterdir()] == ["job.json"]:
+        except HandsOffError as error:
+            if [file.name for file in self.out.iterdir()] == ["job.json"] or (whole and isinstance(error, InputError)):
                 shutil.rmtree(self.out)
             raise
 

@@ -1,0 +1,151 @@
+"""`handsoff convert`: labelled data of any format to any other."""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import png, read_json, write_bytes, write_json
+from handsoff.core.images import IGNORE, fit_image, tile
+from handsoff.formats.exchange import WRITERS, read_samples
+from handsoff.formats.photos import open_source
+from handsoff.formats.samples import Entry, Sample, Samples, Writer, Writing
+from handsoff.formats.settings import ConvertSettings
+from handsoff.jobs.folder import open_job
+from handsoff.jobs.progress import Progress, Work
+from handsoff.tasks.base import Task
+from handsoff.tasks.segmentation import Segmentation
+
+PART = 64  # samples per ledger entry, and per shard where a format has shards
+SHOWN, SHOWN_SIDE = 16, 128  # samples on the contact sheet, and their size there
+
+
+def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
+    """Write the labelled pack at `path` in another format; `out` gets a contact sheet and a manifest beside it.
+
+    Raises:
+        InputError: the pack is of no known format, or a sample is not whole: its file and line or key are named, and nothing stays written.
+        UnknownNameError: there is no such format.
+    """
+    writer = writer_of(settings.format)
+    source = open_source(path)
+    samples = chosen(read_samples(source, settings.source), settings, str(path))
+    refuse_homeless(samples, writer)
+    job = open_job(out, "convert", {"pack": source.describe()}, settings.model_dump())
+    if job.done:
+        return
+    with job.undone_if_refused(whole=True):
+        yield from write_all(out, samples, settings)
+    job.finish(count=len(samples.names), licence=samples.licence)
+
+
+def writer_of(name: str) -> Writer:
+    if name not in WRITERS:
+        raise UnknownNameError("format", name, WRITERS)
+    return WRITERS[name]
+
+
+def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Work:
+    """Part after part; a part with an entry in the ledger is not written again."""
+    writer = writer_of(settings.format)
+    writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
+    entries: list[Entry] = []
+    shown: list[Sample] = []
+    with ThreadPoolExecutor() as pool:
+        for part, start in enumerate(range(0, len(samples.names), PART)):
+            names = samples.names[start : start + PART]
+            ledger = out / "ledger" / f"{part:05d}.json"
+            if not ledger.is_file():
+                read = pool.map(samples.read, names)
+                write_json(ledger, writer.write(out, part, checked(read, writer), writing))
+            entries += read_json(ledger)
+            yield Progress("converting", start + len(names), len(samples.names))
+        shown += pool.map(samples.read, samples.names[:SHOWN])
+    writer.finish(out, entries, writing)
+    shutil.rmtree(out / "ledger")
+    write_bytes(out / "contact.png", contact_sheet(shown, samples.tasks))
+    tasks = {name: task.schema for name, task in samples.tasks.items()}
+    write_json(out / "manifest.json", {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(samples.names)})
+
+
+def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes:
+    """Samples beside their labels, as a PNG."""
+    pictures = []
+    for sample in samples:
+        drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
+        pictures += [fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, enlarge=True) for picture in (sample.image, *drawn)]
+    return png(tile(np.stack(pictures), 4 * (1 + len(tasks))))
+
+
+def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
+    """The split, number, kinds and classes that the settings ask for.
+
+    Raises:
+        InputError: the pack does not have them.
+    """
+    names = samples.names
+    if settings.split is not None:
+        names = tuple(name for name in names if name.startswith(f"{settings.split}/"))
+        if not names:
+            splits = sorted({name.partition("/")[0] for name in samples.names if "/" in name})
+            held = f"choose one of {', '.join(splits)}" if splits else "it has no splits"
+            raise InputError(f"{where} has no split {settings.split!r}: {held}.")
+    names = names[: settings.first]
+    missing = [task for task in settings.tasks or () if task not in samples.tasks]
+    if missing:
+        raise InputError(f"{where} has no labels for {missing[0]}, only for {', '.join(samples.tasks)}: choose among those.")
+    tasks = {name: task for name, task in samples.tasks.items() if settings.tasks is None or name in settings.tasks}
+    kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
+    return relabelled(kept, settings, where) if "segmentation" in tasks else kept
+
+
+def keep(sample: Sample, tasks: Mapping[str, Task]) -> Sample:
+    return replace(sample, labels={name: sample.labels[name] for name in tasks})
+
+
+def relabelled(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
+    """Classes merged as asked, and what is ignored turned into a class if asked."""
+    task = samples.tasks["segmentation"]
+    options = {} if settings.classes is None else {"merge": settings.classes}
+    merged = Segmentation.described(task.schema["classes"], where, options, None)
+    table = np.frombuffer(merged.table, np.uint8).copy()
+    if settings.ignore is not None:
+        if settings.ignore not in merged.classes:
+            raise InputError(f"ignore = {settings.ignore!r} is no class of {where}: choose one of {', '.join(merged.classes)}.")
+        table[table == IGNORE] = merged.classes.index(settings.ignore)
+    final = Segmentation({"classes": merged.classes})
+
+    def read(name: str) -> Sample:
+        sample = samples.read(name)
+        return replace(sample, labels={**sample.labels, "segmentation": table[sample.labels["segmentation"]]})
+
+    return replace(samples, tasks={**samples.tasks, "segmentation": final}, read=read)
+
+
+def refuse_homeless(samples: Samples, writer: Writer) -> None:
+    """Labels that the format has no room for.
+
+    Raises:
+        InputError: there are some.
+    """
+    homeless = [task for task in samples.tasks if task not in writer.holds]
+    if homeless:
+        raise InputError(f"{writer.title} holds {' and '.join(writer.holds)}, not {homeless[0]}: choose with --set 'tasks=[…]', or another --format.")
+    if writer.alone and len(samples.tasks) > 1:
+        raise InputError(f"{writer.title} holds one kind of label, the pack has {', '.join(samples.tasks)}: choose one with --set 'tasks=[…]'.")
+
+
+def checked(samples: Iterator[Sample], writer: Writer) -> Iterator[Sample]:
+    """The same samples, refused where the format cannot say what they say.
+
+    Raises:
+        InputError: there are ignored pixels and it cannot ignore.
+    """
+    for sample in samples:
+        if not writer.ignores and "segmentation" in sample.labels and (sample.labels["segmentation"] == IGNORE).any():
+            raise InputError(f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with --set ignore=CLASS.")
+        yield sample

@@ -1,0 +1,59 @@
+"""HandsOff's own folder format: `images/NAME.ext` and labels of one kind or several, each where its task says."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import write_bytes
+from handsoff.formats.labelled import Labelled, open_labelled, write_cards, write_sample
+from handsoff.formats.layout import layout_root
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.tasks import TASKS
+
+ACCOUNT = "samples.jsonl"
+
+
+def recognises(source: Source) -> bool:
+    """`images/` beside a place where a task keeps its labels."""
+    try:
+        root = layout_root(source)
+    except InputError:
+        return False
+    places = [place for task in TASKS.values() for place in task.places]
+    held = {PurePosixPath(file).relative_to(root or ".").parts[0] for file in source.sizes if file.startswith(root)}
+    return "images" in held and any((place.folder if place.suffixes else f"{place.folder}.json") in held for place in places)
+
+
+def read(source: Source) -> Samples:
+    """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
+    pack = open_labelled(source.path)
+    pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]})
+    manifest = source.json(f"{layout_root(source)}manifest.json")
+    licence = manifest.get("licence") if isinstance(manifest, dict) else None
+    return Samples(pack.names, pack.tasks, lambda name: one(pack, name), licence if isinstance(licence, str) else "")
+
+
+def one(pack: Labelled, name: str) -> Sample:
+    photo = loaded(pack.source, pack.images[name], name)
+    labels = {task: pack.parsed(kind, name, photo.size) for task, kind in pack.kinds.items()}
+    return Sample(name, photo.image, labels, photo.file, photo.data)
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+    return list(entries(out, samples, writing))
+
+
+def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+    for sample in samples:
+        copied = (sample.data, PurePosixPath(sample.file).suffix.lower()) if sample.data else None
+        rest = write_sample(out, sample.name, sample.image, sample.labels, writing.tasks, copied)
+        yield {"name": sample.name, "rest": rest, **sample.account}
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
+    write_cards(out, writing.tasks, {entry["name"]: entry["rest"] for entry in entries})
+    told = [{name: value for name, value in entry.items() if name != "rest"} for entry in entries]
+    write_bytes(out / ACCOUNT, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in told).encode())

@@ -1,0 +1,148 @@
+"""Polygons, run lengths and colours as masks of class ids; names of classes as ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from pycocotools import mask as coco_mask
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import IGNORE, MAX_PIXELS, Frame
+from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
+
+BACKGROUND = "background"
+NOTHING = frozenset({"background", "_background_", "__background__"})  # how tools call what no annotation covers
+MAX_CLASSES = IGNORE
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The classes of a pack and what its names for them mean.
+
+    Attributes:
+        classes: position = id.
+        rest: what a pixel is that no annotation covers: the background's id, or 255 where there is no such class.
+    """
+
+    classes: tuple[str, ...]
+    rest: int
+
+    def id(self, name: str, where: str) -> int:
+        """The id of a class.
+
+        Raises:
+            InputError: there is no such class.
+        """
+        if name not in self.classes:
+            raise InputError(f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it or correct the name.")
+        return self.classes.index(name)
+
+    def blank(self, size: Frame) -> UInt8[np.ndarray, "h w"]:
+        return np.full(size, self.rest, np.uint8)
+
+    def task(self) -> Task:
+        return make_task("segmentation", {"classes": list(self.classes)})
+
+
+def is_nothing(name: str) -> bool:
+    return name.lower() in NOTHING
+
+
+def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = None) -> Palette:
+    """Classes from the names that annotations use; a background is put first unless one is among them.
+
+    Args:
+        names: in the order of the pack.
+        where: what is read, for the sentence.
+        stated: the classes as a HandsOff writer noted them, which then count instead.
+
+    Raises:
+        InputError: too many, or one twice.
+    """
+    if stated is not None and {name for name in names if not is_nothing(name)} <= set(stated):
+        classes = list(stated)
+    else:
+        classes = sorted(names, key=lambda name: not is_nothing(name))  # stable: background first, the rest as they are
+        if not classes or not is_nothing(classes[0]):
+            classes.insert(0, BACKGROUND)
+    if len(set(classes)) < len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise InputError(f"{where} names the class {twice!r} twice: rename one of them.")
+    if len(classes) > MAX_CLASSES:
+        raise InputError(f"{where} has {len(classes)} classes, a mask holds at most {MAX_CLASSES}: merge some.")
+    return Palette(tuple(classes), next((index for index, name in enumerate(classes) if is_nothing(name)), IGNORE))
+
+
+def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """Where any of the polygons lies, each [x0, y0, x1, y1, …] in pixels, edges of pixels at whole numbers.
+
+    Raises:
+        InputError: one is not made of at least three pairs of finite numbers.
+    """
+    found = np.zeros(size, bool)
+    for index, polygon in enumerate(polygons):
+        try:
+            flat = np.asarray(polygon, np.float64).ravel()
+        except (TypeError, ValueError):
+            flat = np.zeros(1)
+        if flat.size < 6 or flat.size % 2 or not np.isfinite(flat).all() or np.abs(flat).max() > MAX_PIXELS:  # noqa: PLR2004  # three corners
+            raise InputError(f"{where}: polygon {index} is not a list of at least three corners in pixels: correct or remove it.")
+        found |= coco_mask.decode(coco_mask.frPyObjects([flat.tolist()], *size))[..., 0].astype(bool)
+    return found
+
+
+def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """A mask from COCO's run lengths: {"size": [h, w], "counts": a list or a compressed text}.
+
+    Raises:
+        InputError: they are not that, or not of this size.
+    """
+    counts = rle.get("counts") if isinstance(rle, dict) else None
+    stated = rle.get("size") if isinstance(rle, dict) else None
+    if stated != list(size):
+        raise InputError(f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): correct one of them.")
+    remedy = "export it again"
+    if isinstance(counts, list):
+        if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != size[0] * size[1]:
+            raise InputError(f"{where} has run lengths that do not fill an image of {size[0]}x{size[1]} pixels: {remedy}.")
+        values = np.repeat(np.arange(len(counts)) % 2, counts)
+        return values.reshape(size[1], size[0]).T.astype(bool)
+    if isinstance(counts, str | bytes):
+        runs = counts_of(counts if isinstance(counts, bytes) else counts.encode(errors="replace"))
+        if runs is not None and sum(runs) == size[0] * size[1]:
+            return rle_mask({"size": stated, "counts": runs}, size, where)
+        raise InputError(f"{where} has damaged run lengths: {remedy}.")
+    raise InputError(f"{where} has neither polygons nor run lengths as its segmentation: {remedy}.")
+
+
+def counts_of(text: bytes) -> list[int] | None:
+    """COCO's compressed run lengths as numbers, None if they are damaged: pycocotools reads beyond the end of such a text.
+
+    Five bits per character from 48 on, the sixth says that more follow; from the third run on a number is the difference to the run
+    before the last.
+    """
+    runs: list[int] = []
+    place = 0
+    while place < len(text):
+        value = shift = 0
+        while True:
+            if place >= len(text) or not 0 <= (digit := text[place] - 48) < 64 or shift > 60:  # noqa: PLR2004  # six bits, 64 in all
+                return None
+            value |= (digit & 31) << shift
+            shift, place = shift + 5, place + 1
+            if not digit & 32:
+                value -= (1 << shift) if digit & 16 else 0
+                break
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # noqa: PLR2004  # from the third run on
+        if runs[-1] < 0:
+            return None
+    return runs
+
+
+def rle_of(mask: Bool[np.ndarray, "h w"]) -> dict[str, Any]:
+    """COCO's compressed run lengths of a mask."""
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": [int(side) for side in rle["size"]], "counts": rle["counts"].decode()}
