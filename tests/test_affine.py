@@ -69,7 +69,7 @@ def test_the_identity_changes_nothing(frame: tuple[int, int], seed: int) -> None
     same = affine(frame)
     maps = rng.integers(0, 256, (1, *frame), dtype=np.uint8)
     assert np.array_equal(moved_maps(maps, same, 255), maps)
-    assert nearest(same, frame)[2].all()
+    assert nearest(same, frame, frame)[2].all()
     points = rng.uniform(-5, 30, (1, 4, 2))
     np.testing.assert_allclose(moved_points(points, same, frame), points, atol=1e-12)
     assert moved_points(points.astype(np.float32), same, frame).dtype == np.float32

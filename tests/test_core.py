@@ -15,8 +15,10 @@ from PIL import Image
 
 from handsoff.core import files
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
-from handsoff.core.images import crop_box, decode_image, decode_mask, fit_image, fit_map, tile, to_float, to_uint8
+from handsoff.core.images import crop_box, decode_image, decode_mask, tile, to_float, to_uint8
 from handsoff.core.seeds import latents, step_generator
+from handsoff.core.views import fit_image
+from handsoff.tasks.depth import Depth
 
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -140,14 +142,13 @@ def test_crop_box_is_inside_centred_of_the_frames_shape_and_largest(frame: tuple
 def test_an_image_of_the_frames_shape_is_left_alone(height: int, width: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     assert np.array_equal(fit_image(image, (height, width), "a"), image)
-    assert np.array_equal(fit_map(image[..., 0], (height, width)), image[..., 0])
 
 
 def test_image_and_mask_are_cropped_alike() -> None:
     mask = np.zeros((30, 50), np.uint8)
     mask[5:25, 20:40] = 7
     image = np.repeat((mask * 30)[..., None], 3, -1)
-    small, ids = fit_image(image, (10, 12), "a"), fit_map(mask, (10, 12))
+    small, ids = fit_image(image, (10, 12), "a"), Depth({}).fit(mask, (30, 50), (10, 12))
     assert set(np.unique(ids)) == {0, 7}
     assert ((small[..., 0] > 105) == (ids == 7)).mean() > 0.9
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.formats.labelled import Labelled, open_labelled, open_like
+from handsoff.formats.photos import image_names, open_source
 from toy import write_classes, write_mask
 
 PACK = Path(__file__).parents[2] / "shared" / "data" / "faces" / "labelled.zip"
@@ -239,9 +240,28 @@ def second_suffix(folder: Path) -> None:
 
 def two_sets(folder: Path) -> None:
     for name in ("train", "val"):
-        shutil.copytree(folder / "images", folder / name / "images")
+        for kind in ("images", "masks"):
+            shutil.copytree(folder / kind, folder / name / kind)
     shutil.rmtree(folder / "images")
     shutil.rmtree(folder / "masks")
+
+
+def two_cards(folder: Path) -> None:
+    two_sets(folder)
+    (folder / "train" / "classes.json").write_text('["ground", "sky"]')
+
+
+def test_splits_side_by_side_are_one_pack(three: Path) -> None:
+    folder = three
+    whole = open_labelled(folder).load((4, 4))
+    two_sets(folder)
+    both = open_labelled(folder)
+    assert both.names == ("train/a", "train/b", "train/c", "val/a", "val/b", "val/c")
+    np.testing.assert_array_equal(both.part(0, 3).load((4, 4))[1]["segmentation"], whole[1]["segmentation"])
+    assert image_names(open_source(folder)) == [f"{split}/images/{name}.png" for split in ("train", "val") for name in "abc"]
+    (folder / "val" / "masks" / "b.png").unlink()
+    with pytest.raises(InputError, match=r"val/images/b.png has no label in masks: add val/masks/b.png or remove the image"):
+        open_labelled(folder)
 
 
 def jpg_mask(folder: Path) -> None:
@@ -256,7 +276,7 @@ OPENING = {
         lambda folder: (folder / "images").rename(folder / "photos") and shutil.rmtree(folder / "masks"),
         r"three has no images/ folder: .*masks/NAME",
     ),
-    "two sets": (two_sets, r"three holds several labelled folders \(train, val\): give one of them"),
+    "two cards": (two_cards, r"three/train/classes.json and .*three/classes.json say different things: make them the same, or use one split"),
     "no classes": (lambda folder: (folder / "classes.json").unlink(), r"three/classes.json is missing: write a JSON list of class names"),
     "broken classes": (replace_json("[1, "), r"three/classes.json is not valid JSON \(.*\): correct it"),
     "no list": (replace_json({"ground": 0}), r"three/classes.json is not a list of names: write a JSON list"),
@@ -314,7 +334,7 @@ READING = {
     "other size": (spoilt_mask(np.zeros((5, 6), np.uint8)), r"masks/b.png is 5x6 pixels, its image 6x5 \(upright\): make the mask as large"),
     "id without class": (spoilt_mask(np.full((6, 5), 3, np.uint8)), r"masks/b.png holds the id 3, but classes.json names only 0 to 2 \(and 255 is ignored\)"),
     "colours": (spoilt_mask(np.zeros((6, 5, 3), np.uint8)), r"masks/b.png has mode RGB: a mask must be an 8-bit PNG"),
-    "16 bit": (spoilt_mask(np.zeros((6, 5), np.uint16)), r"masks/b.png has mode I;16: a mask must be an 8-bit PNG"),
+    "16 bit": (spoilt_mask(np.full((6, 5), 65535, np.uint16)), r"masks/b.png holds the id 65535: write class ids from 0 to 254, and 255 for what is ignored"),
     "broken mask": (truncated("masks/b.png"), r"masks/b.png is not a readable mask"),
     "broken image": (truncated("images/b.png"), r"images/b.png is not a readable image"),
     "gone": (lambda folder: (folder / "images" / "b.png").unlink(), r"images/b.png cannot be read"),

@@ -248,15 +248,25 @@ def convert(
 
 
 @app.command()
-def inspect(path: Annotated[Path, typer.Argument(metavar="PATH", help="a folder of HandsOff, a labelled pack, or images")]) -> None:
-    """Say what a folder or zip is and what it holds."""
+def inspect(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a folder of HandsOff, a labelled pack of any format, or images")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="a contact sheet, as PNG")] = None,
+) -> None:
+    """Say what a folder or zip is, what it holds and what is wrong with it."""
+    from handsoff.core.files import write_bytes  # noqa: PLC0415
     from handsoff.report.summary import describe  # noqa: PLC0415
 
-    what, facts, classes = describe(path)
+    what, facts, parts, problems, sheet = describe(path)
     say(f"{path}: {what}")
     show_facts(facts)
-    if classes:
-        show_facts(classes, "Classes")
+    if parts:
+        show_facts(parts, "Classes")
+    for problem in problems:
+        say(f"! {problem}")
+    if out is not None:
+        if not sheet:
+            raise InputError(f"{path} holds no images to show: leave -o away.")
+        write_bytes(out, sheet)
 
 
 def alone() -> None:

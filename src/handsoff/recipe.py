@@ -4,6 +4,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,21 @@ from pydantic import BaseModel, ValidationError
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, write_json
+from handsoff.formats.convert import chosen, convert
+from handsoff.formats.exchange import FOLDER, format_of, read_samples
 from handsoff.formats.labelled import open_labelled
 from handsoff.formats.photos import image_names, open_source
-from handsoff.generators.stored import generator_hash
+from handsoff.generators.stored import generator_hash, resolution_of
 from handsoff.inversion.invert import MIN_LABELLED
 from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.methods import METHODS
-from handsoff.methods.plan import Recipe, Step
+from handsoff.methods.plan import Pack, Recipe, Step
 
 PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
 OWNED = {  # settings that follow from the top of the recipe
+    "convert": {"format": "nothing: it is the folder format", "tasks": "tasks", "split": "split", "classes": "[classes]", "frame": "[train] resolution"},
+    "train": {"framing": "[convert] framing"},
     "invert": {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
     "fit": {"first": "budgets", "task": "tasks"},
     "evaluate": {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
@@ -72,7 +77,7 @@ def refuse_owned(path: Path, values: dict[str, Any]) -> None:
     for table, owners in OWNED.items():
         for name in values[table] if isinstance(values.get(table), dict) else ():
             if name in owners:
-                raise InputError(f"{path}: [{table}] {name} follows from {owners[name]} at the top of the recipe, set that.")
+                raise InputError(f"{path}: [{table}] {name} follows from {owners[name]} in a recipe, set that.")
     if isinstance(values.get("generate"), dict):
         values["generate"].setdefault("n", Recipe.model_fields["generate"].default.n)
     if isinstance(values.get("train"), dict) and isinstance(values["train"].get("resolution"), int):
@@ -104,7 +109,8 @@ def run(recipe: Recipe) -> Work:
         InputError: data that cannot serve, seen before any work, or an output folder that holds something else.
     """
     check(recipe)
-    steps = list(METHODS[recipe.method](recipe))
+    conversions, ready = prepared(recipe)
+    steps = [*conversions, *METHODS[recipe.method](ready)]
     job = open_job(recipe.output, "run", sources(recipe), {"method": recipe.method}, beside="generator")
     spent: dict[str, float] = read_json(job.out / "seconds.json") if (job.out / "seconds.json").is_file() else {}
     before = [finished_at(step) for step in steps]
@@ -126,16 +132,50 @@ def check(recipe: Recipe) -> None:
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))
-    pack = open_labelled(recipe.labelled, recipe.options, recipe.tasks)
-    if recipe.test is not None:
-        open_labelled(recipe.test, tasks=recipe.tasks)
+    conversions, ready = prepared(recipe)
+    converted = {step.folder for step in conversions}
+    names = listed(recipe, "labelled") if ready.labelled in converted else open_labelled(ready.labelled, recipe.options, recipe.tasks).names
+    if ready.test in converted:
+        listed(recipe, "test")
+    elif ready.test is not None:
+        open_labelled(ready.test, tasks=recipe.tasks)
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
-    needed = recipe.largest + recipe.validation + (recipe.test is None)
-    if len(pack.names) < needed:
-        rest = " and at least one for the test" if recipe.test is None else ""
+    needed = recipe.largest + recipe.validation + (ready.test is None)
+    if len(names) < needed:
+        rest = " and at least one for the test" if ready.test is None else ""
         wanted = f"{recipe.largest} labels, {recipe.validation} for validation{rest}"
-        raise InputError(f"{recipe.labelled} holds {len(pack.names)} labelled samples, too few for {wanted}: lower budgets or validation, or label more.")
+        raise InputError(f"{recipe.labelled} holds {len(names)} labelled samples, too few for {wanted}: lower budgets or validation, or label more.")
+
+
+def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
+    """The steps that bring packs into the folder format (and frame) where they are not, and the recipe that goes on from there."""
+    steps: list[Step] = []
+    found: dict[str, Path] = {}
+    for pack, path in packs(recipe).items():
+        if recipe.convert is None and pack not in recipe.split and format_of(open_source(path)) == FOLDER:
+            found[pack] = path
+        else:
+            found[pack] = recipe.output / pack
+            steps.append(Step(found[pack], partial(convert, path, found[pack], recipe.for_convert(pack, frame_text(recipe)))))
+    return steps, recipe.model_copy(update=found)
+
+
+def packs(recipe: Recipe) -> dict[Pack, Path]:
+    """The labelled pack and, where it is another or another split of it, the test."""
+    test = recipe.test or (recipe.labelled if "test" in recipe.split else None)
+    return {"labelled": recipe.labelled, **({} if test is None else {"test": test})}
+
+
+def listed(recipe: Recipe, pack: Pack) -> tuple[str, ...]:
+    """The names of the samples of a pack that is to be converted."""
+    path, settings = packs(recipe)[pack], recipe.for_convert(pack, frame_text(recipe))
+    return chosen(read_samples(open_source(path), settings.source), settings, str(path)).names
+
+
+def frame_text(recipe: Recipe) -> str:
+    """HxW of the generator, made already or yet to be trained."""
+    return recipe.train.resolution if recipe.generator is None else "x".join(map(str, resolution_of(recipe.generator)))
 
 
 def sources(recipe: Recipe) -> dict[str, dict[str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -91,6 +91,13 @@ def png(image: UInt8[np.ndarray, "h w *c"]) -> bytes:
     """Encode a uint8 image (HWC RGB or HW) as PNG, fast rather than small."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def tiff(values: Float32[np.ndarray, "h w"]) -> bytes:
+    """Encode a map of numbers as an uncompressed TIFF, exactly."""
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "TIFF")
     return buffer.getvalue()
 
 

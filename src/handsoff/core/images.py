@@ -20,6 +20,19 @@ IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
 Frame = tuple[int, int]  # (H, W) in pixels
 
 
+def frame_of(text: str) -> Frame:
+    """'64' or '256x192' (H×W) → frame.
+
+    Raises:
+        ValueError: not of that form.
+    """
+    sides = [int(side) for side in text.lower().split("x")]
+    height, width = sides * 2 if len(sides) == 1 else sides
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise ValueError
+    return height, width
+
+
 def reason(error: Exception) -> str:
     """Why a file cannot be decoded, for the user: Pillow names its own buffer where it does not know the format."""
     return "not a known image format" if isinstance(error, UnidentifiedImageError) else str(error)
@@ -50,20 +63,32 @@ def shows_itself(data: bytes) -> bool:
 
 
 def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
-    """Decode an 8-bit mask whose pixel values are class ids (palette or grey PNG).
+    """Decode a mask whose pixel values are class ids (palette or grey PNG of up to 16 bits).
 
     Raises:
-        InputError: not a whole image, or not one channel of 8 bits.
+        InputError: not a whole image, not one channel, or it holds an id that 8 bits cannot.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
-            if image.mode not in ("L", "P", "1"):
+            if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
                 raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
-            return np.asarray(image).astype(np.uint8)  # the bits of mode 1 are the ids 0 and 1
+            return class_ids(np.asarray(image), name)  # the bits of mode 1 are the ids 0 and 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{name} is not a readable mask ({reason(error)}): remove or replace it.") from None
+
+
+def class_ids(values: Shaped[np.ndarray, "h w"], name: str) -> UInt8[np.ndarray, "h w"]:
+    """Whole numbers or truths as the ids of a mask.
+
+    Raises:
+        InputError: one is negative or larger than 255.
+    """
+    if values.dtype != np.uint8 and values.size and (values.max() > IGNORE or values.min() < 0):
+        strange = int(values.max() if values.max() > IGNORE else values.min())
+        raise InputError(f"{name} holds the id {strange}: write class ids from 0 to {IGNORE - 1}, and {IGNORE} for what is ignored.")
+    return values.astype(np.uint8)
 
 
 def crop_box(size: Frame, frame: Frame) -> tuple[int, int, int, int]:
@@ -73,31 +98,6 @@ def crop_box(size: Frame, frame: Frame) -> tuple[int, int, int, int]:
     crop_h, crop_w = max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
     top, left = (height - crop_h) // 2, (width - crop_w) // 2
     return left, top, left + crop_w, top + crop_h
-
-
-def fit_image(image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str, *, enlarge: bool = False) -> UInt8[np.ndarray, "fh fw 3"]:
-    """Centre-crop to the frame's shape and resize to it (Lanczos).
-
-    Raises:
-        InputError: the image is smaller than the frame and `enlarge` is not set.
-    """
-    height, width = image.shape[:2]
-    if not enlarge and (height < frame[0] or width < frame[1]):
-        raise InputError(f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution.")
-    if (height, width) == frame:
-        return image
-    return np.asarray(Image.fromarray(image).resize((frame[1], frame[0]), Image.Resampling.LANCZOS, box=crop_box((height, width), frame)))
-
-
-def fit_map(values: Shaped[np.ndarray, "h w *c"], frame: Frame) -> Shaped[np.ndarray, "fh fw *c"]:
-    """Centre-crop and resize a map of values (mask, depth, …) with the same box as `fit_image`, nearest neighbour."""
-    height, width = values.shape[:2]
-    if (height, width) == frame:
-        return values
-    left, top, right, bottom = crop_box((height, width), frame)
-    rows = top + ((np.arange(frame[0]) + 0.5) * (bottom - top) / frame[0]).astype(int)
-    columns = left + ((np.arange(frame[1]) + 0.5) * (right - left) / frame[1]).astype(int)
-    return values[rows[:, None], columns[None]]
 
 
 def to_float(images: UInt8[np.ndarray, "n h w 3"]) -> Float[Tensor, "n 3 h w"]:

@@ -1,17 +1,20 @@
 """`handsoff convert`: labelled data of any format to any other."""
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
-from handsoff.core.images import IGNORE, fit_image, tile
+from handsoff.core.images import IGNORE, tile
+from handsoff.core.views import fit_image
 from handsoff.formats.exchange import WRITERS, read_samples
+from handsoff.formats.framing import NothingThereError, framed
 from handsoff.formats.photos import open_source
 from handsoff.formats.samples import Entry, Sample, Samples, Writer, Writing
 from handsoff.formats.settings import ConvertSettings
@@ -39,8 +42,8 @@ def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
     if job.done:
         return
     with job.undone_if_refused(whole=True):
-        yield from write_all(out, samples, settings)
-    job.finish(count=len(samples.names), licence=samples.licence)
+        missing = yield from write_all(out, samples, settings)
+    job.finish(count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence)
 
 
 def writer_of(name: str) -> Writer:
@@ -49,27 +52,49 @@ def writer_of(name: str) -> Writer:
     return WRITERS[name]
 
 
-def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Work:
-    """Part after part; a part with an entry in the ledger is not written again."""
+def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
+    """Part after part; a part with an entry in the ledger is not written again. Returns what was left out, a sentence each."""
     writer = writer_of(settings.format)
     writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
     entries: list[Entry] = []
-    shown: list[Sample] = []
+    missing: list[str] = []
     with ThreadPoolExecutor() as pool:
         for part, start in enumerate(range(0, len(samples.names), PART)):
             names = samples.names[start : start + PART]
             ledger = out / "ledger" / f"{part:05d}.json"
             if not ledger.is_file():
-                read = pool.map(samples.read, names)
-                write_json(ledger, writer.write(out, part, checked(read, writer), writing))
-            entries += read_json(ledger)
-            yield Progress("converting", start + len(names), len(samples.names))
-        shown += pool.map(samples.read, samples.names[:SHOWN])
+                absent: list[str] = []
+                read = present(pool.map(partial(unless_absent, samples), names), absent)
+                write_json(ledger, {"entries": writer.write(out, part, checked(read, writer), writing), "absent": absent})
+            found = read_json(ledger)
+            entries, missing = entries + found["entries"], missing + found["absent"]
+            yield Progress("converting", start + len(names), len(samples.names), f"left out {len(missing)}, the last one: {missing[-1]}" if missing else "")
+        if not entries:
+            raise InputError(f"Nothing is left of the pack: {missing[0]}")
+        shown = list(present(pool.map(partial(unless_absent, samples), samples.names[:SHOWN]), []))
     writer.finish(out, entries, writing)
-    shutil.rmtree(out / "ledger")
     write_bytes(out / "contact.png", contact_sheet(shown, samples.tasks))
     tasks = {name: task.schema for name, task in samples.tasks.items()}
-    write_json(out / "manifest.json", {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(samples.names)})
+    write_json(out / "manifest.json", {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)})
+    shutil.rmtree(out / "ledger")
+    return missing
+
+
+def unless_absent(samples: Samples, name: str) -> Sample | str:
+    """The sample, or why there is nothing to frame."""
+    try:
+        return samples.read(name)
+    except NothingThereError as error:
+        return str(error)
+
+
+def present(read: Iterable[Sample | str], absent: list[str]) -> Iterator[Sample]:
+    """The samples; the reasons go to `absent`."""
+    for found in read:
+        if isinstance(found, str):
+            absent.append(found)
+        else:
+            yield found
 
 
 def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes:
@@ -89,7 +114,9 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
     """
     names = samples.names
     if settings.split is not None:
-        names = tuple(name for name in names if name.startswith(f"{settings.split}/"))
+        prefix = f"{settings.split}/"
+        names = tuple(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+        samples = below(samples, prefix)
         if not names:
             splits = sorted({name.partition("/")[0] for name in samples.names if "/" in name})
             held = f"choose one of {', '.join(splits)}" if splits else "it has no splits"
@@ -100,7 +127,14 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
         raise InputError(f"{where} has no labels for {missing[0]}, only for {', '.join(samples.tasks)}: choose among those.")
     tasks = {name: task for name, task in samples.tasks.items() if settings.tasks is None or name in settings.tasks}
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
+    if settings.reframes:  # before classes are merged: what to frame by has the names of the pack
+        kept = replace(kept, read=lambda name: keep(framed(samples.read(name), samples.tasks, settings), tasks))
     return relabelled(kept, settings, where) if "segmentation" in tasks else kept
+
+
+def below(samples: Samples, prefix: str) -> Samples:
+    """The same samples, called by what follows the prefix in their names."""
+    return replace(samples, read=lambda name: replace(samples.read(f"{prefix}{name}"), name=name))
 
 
 def keep(sample: Sample, tasks: Mapping[str, Task]) -> Sample:

@@ -16,8 +16,9 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.images import Frame, decode_image, fit_image
-from handsoff.formats.layout import GapError, image_files, label_files, layout_root, refuse_gaps
+from handsoff.core.images import Frame, decode_image
+from handsoff.core.views import fit_image
+from handsoff.formats.layout import GapError, Layout, layout_of, refuse_gaps
 from handsoff.formats.photos import Source, open_source
 from handsoff.tasks import TASKS, make_task, task_type
 from handsoff.tasks.base import Label, Labels, Task
@@ -151,13 +152,13 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
     for task in {**(options or {}), **dict.fromkeys(tasks or ())}:
         task_type(task)
     source = open_source(path)
-    root = layout_root(source)
-    images = image_files(source, root)
+    layout = layout_of(source)
+    images = layout.images()
     kinds: dict[str, Kind] = {}
     gaps: list[InputError] = []
     for task in tasks or TASKS:
         try:
-            found = find_kind(source, root, images, task, (options or {}).get(task, {}))
+            found = find_kind(layout, images, task, (options or {}).get(task, {}))
         except GapError as error:
             gaps.append(error)
             continue
@@ -180,27 +181,24 @@ def open_like(path: Path, schemas: Schemas) -> Labelled:
         MismatchError: the labels cannot be read so.
     """
     pack = open_labelled(path, tasks=list(schemas))
-    root = layout_root(pack.source)
-    kinds = {}
+    layout, kinds = layout_of(pack.source), {}
     for name, kind in pack.kinds.items():
-        file = f"{root}{kind.task.card}"
-        task = make_task(name, schemas[name]).reading(pack.source.json(file), str(path / file))
+        task = make_task(name, schemas[name]).reading(*layout.card(kind.task.card))
         task.place = kind.task.place
         kinds[name] = replace(kind, task=task)
     return replace(pack, kinds=kinds)
 
 
-def find_kind(source: Source, root: str, images: dict[str, str], task: str, options: Mapping[str, Any]) -> Kind | None:
+def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> Kind | None:
     """The labels of a task in the first of its places where there are any."""
     for place in task_type(task).places:
-        files, entries = label_files(source, root, place)
+        files, entries = layout.labels(place)
         if not files:
             continue
-        card = f"{root}{task_type(task).card}"
         example = next(iter(entries.values()), None)
-        made = task_type(task).described(source.json(card), str(source.path / card), dict(options), example)
+        made = task_type(task).described(*layout.card(task_type(task).card), dict(options), example)
         made.place = place
-        refuse_gaps(source, root, images, files, place)
+        refuse_gaps(layout, images, files, place)
         return Kind(made, files, entries)
     return None
 

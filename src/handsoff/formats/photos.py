@@ -16,9 +16,12 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error
-from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, fit_image
+from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image
+from handsoff.core.views import Framing, fit_image
 from handsoff.jobs.progress import Progress
+from handsoff.tasks import TASKS
 
+LABEL_FOLDERS = frozenset({"uncertainty", *(place.folder for task in TASKS.values() for place in task.places if place.suffixes)})
 MAX_BROKEN = 0.05
 MAX_BYTES = 2**32  # of one file: what a zip declares is not believed beyond that
 CHUNK = 256  # images decoded ahead of the one being written: all of them would pile up in memory
@@ -89,18 +92,23 @@ def open_source(path: Path) -> Source:
 
 
 def image_names(source: Source) -> list[str]:
-    """The images among the files.
+    """The images among the files; of a labelled pack, what lies beside `images/` as labels is none.
 
     Raises:
         InputError: there are none.
     """
-    names = [name for name in source.sizes if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES]
+    folders = {parent for name in source.sizes for parent in PurePosixPath(name).parents}
+
+    def is_label(file: PurePosixPath) -> bool:
+        return any(folder.name in LABEL_FOLDERS and folder.with_name("images") in folders for folder in file.parents)
+
+    names = [name for name in source.sizes if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not is_label(PurePosixPath(name))]
     if not names:
         raise InputError(f"{source.path} holds no images: give a folder or zip with png, jpg or webp files.")
     return names
 
 
-def load_photos(source: Source, frame: Frame, cache: Path) -> Iterator[Progress]:
+def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "crop") -> Iterator[Progress]:
     """Decode every image of `source` to the frame into the memory-mapped file `cache` (uint8 [N, H, W, 3]).
 
     Broken and too small files are named and skipped. A finished cache is used as it is.
@@ -114,7 +122,7 @@ def load_photos(source: Source, frame: Frame, cache: Path) -> Iterator[Progress]
 
     def load(name: str) -> UInt8[np.ndarray, "h w 3"] | InputError:
         try:
-            return fit_image(decode_image(source.read(name), name), frame, name)
+            return fit_image(decode_image(source.read(name), name), frame, name, framing)
         except InputError as error:
             return error
 

@@ -10,11 +10,11 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, shows_itself
+from handsoff.core.views import Box
 from handsoff.formats.photos import Source
 from handsoff.tasks.base import Label, Task
 
 Entry = dict[str, Any]  # what a writer must remember of a sample to finish, as JSON
-Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels, edges of pixels at whole numbers
 
 
 @dataclass(frozen=True)

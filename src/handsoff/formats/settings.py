@@ -1,8 +1,9 @@
 """The settings of `handsoff convert`."""
 
-from typing import Literal
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pydantic import BaseModel, ConfigDict, Field
+from handsoff.core.images import Frame, frame_of
+from handsoff.core.views import Framing
 
 
 class ConvertSettings(BaseModel):
@@ -17,4 +18,29 @@ class ConvertSettings(BaseModel):
     first: int | None = Field(None, ge=1, description="only the first so many samples in sorted order")
     classes: dict[str, str] | None = Field(None, description="{'left_eye,right_eye' = 'eye'}: which classes make up yours; the others are ignored")
     ignore: str | None = Field(None, description="the class that ignored pixels become, for formats that cannot ignore")
-    instances: bool = Field(False, description="every connected part of a class is an object of its own (COCO)")
+    frame: str | None = Field(None, description="HxW in pixels: the size of all images; as they come without")
+    framing: Framing = Field("crop", description="how a photo of another shape gets into the frame: crop, letterbox, pad or stretch")
+    around: str | None = Field(None, description="what to crop to: 'labels', 'box' (of the annotations), or names of classes and points")
+    margin: float = Field(0.1, ge=0, le=2, description="how much more to show on every side of it, in parts of its size")
+    aspect: float | None = Field(None, gt=0, description="width / height that the square photos had before they were squashed")
+    align: dict[str, tuple[float, float]] | None = Field(None, description="{'left_eye' = [0.35, 0.4], 'mouth' = [0.5, 0.7]}: where parts go in the frame")
+    instances: bool = Field(default=False, description="every connected part of a class is an object of its own (COCO)")
+
+    @field_validator("frame")
+    @classmethod
+    def be_a_size(cls, frame: str | None) -> str | None:
+        if frame is not None:
+            try:
+                frame_of(frame)
+            except ValueError:
+                raise ValueError("write height x width in pixels, such as 96x64") from None
+        return frame
+
+    @property
+    def size(self) -> Frame | None:
+        return None if self.frame is None else frame_of(self.frame)
+
+    @property
+    def reframes(self) -> bool:
+        """Whether images are more than copied."""
+        return not (self.frame is None and self.around is None and self.aspect is None and self.align is None)

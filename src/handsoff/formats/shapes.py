@@ -90,7 +90,7 @@ def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h 
             flat = np.zeros(1)
         if flat.size < 6 or flat.size % 2 or not np.isfinite(flat).all() or np.abs(flat).max() > MAX_PIXELS:  # noqa: PLR2004  # three corners
             raise InputError(f"{where}: polygon {index} is not a list of at least three corners in pixels: correct or remove it.")
-        found |= coco_mask.decode(coco_mask.frPyObjects([flat.tolist()], *size))[..., 0].astype(bool)
+        found |= rle_mask(coco_mask.frPyObjects([flat.tolist()], *size)[0], size, where)
     return found
 
 

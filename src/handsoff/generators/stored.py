@@ -7,6 +7,7 @@ from pathlib import Path
 from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
+from handsoff.core.images import Frame
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"
@@ -49,6 +50,15 @@ def load_generator(folder: Path | str) -> StyleGAN2:
     except RuntimeError as error:
         raise MismatchError(f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): make the folder again.") from None
     return generator.eval().requires_grad_(requires_grad=False).to(best_device())
+
+
+def resolution_of(folder: Path) -> Frame:
+    """(H, W) of a generator's images.
+
+    Raises:
+        InputError: the folder is no generator.
+    """
+    return load_generator(folder).resolution
 
 
 def licence_of(folder: Path) -> str:

@@ -16,7 +16,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
     out = recipe.output
     generator, codes = recipe.generator or out / "generator", out / "codes"
     if recipe.images is not None:
-        yield Step(generator, partial(train, recipe.images, generator, recipe.train))
+        yield Step(generator, partial(train, recipe.images, generator, recipe.for_train()))
     yield Step(codes, partial(invert, generator, recipe.labelled, codes, recipe.for_invert()))
     for budget in recipe.budgets:
         labelers, dataset = [recipe.folder(budget, "labeler", task) for task in recipe.tasks], out / str(budget) / "dataset"

@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.downstream.settings import EvaluateSettings
+from handsoff.formats.settings import ConvertSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.training.settings import TrainSettings
+
+Pack = Literal["labelled", "test"]
 
 
 class Recipe(BaseModel):
@@ -28,6 +31,7 @@ class Recipe(BaseModel):
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled pack to test on")
+    split: dict[Pack, str] = Field({}, description="which splits of the pack teach and test: {labelled = 'train', test = 'val'}")
     output: Path = Field(description="where all the folders go")
     budgets: tuple[int, ...] = Field((50,), min_length=1, description="how many labels to use; each gets a dataset and a report")
     validation: int = Field(100, ge=0, description="labelled samples that choose, never teach; 0: the last weights of a run count")
@@ -35,6 +39,7 @@ class Recipe(BaseModel):
     tasks: tuple[str, ...] = Field(("segmentation",), min_length=1, description="kinds of labels to generate; each gets a label generator and a report")
     labels: dict[str, dict[str, Any]] = Field({}, description="what to know about the labels, by task, see docs/tasks.md")
     classes: dict[str, str] | None = Field(None, description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids")
+    convert: ConvertSettings | None = Field(None, description="how labelled and test images are read and framed, see docs/formats.md")
     train: TrainSettings = TrainSettings()
     invert: InvertSettings = InvertSettings()
     fit: FitSettings = FitSettings()
@@ -67,6 +72,16 @@ class Recipe(BaseModel):
         """The folders of all evaluations, by budget and, where there are several, task."""
         pairs = [(budget, task) for budget in self.budgets for task in self.tasks]
         return {f"{budget}" if len(self.tasks) == 1 else f"{budget} {task}": self.folder(budget, "report", task) for budget, task in pairs}
+
+    def for_train(self) -> TrainSettings:
+        """Unlabelled images are framed as the labelled ones are."""
+        return self.train if self.convert is None else self.train.model_copy(update={"framing": self.convert.framing})
+
+    def for_convert(self, pack: Pack, frame: str) -> ConvertSettings:
+        """All kinds of labels that are wanted; in the generator's frame where anything is said about framing."""
+        settings = self.convert or ConvertSettings()
+        framed = bool(settings.model_fields_set & {"framing", "around", "align", "aspect"})
+        return settings.model_copy(update={"tasks": self.tasks, "split": self.split.get(pack), "frame": frame if framed else None})
 
     def for_invert(self) -> InvertSettings:
         """All labels at once: every budget uses the beginning of the same codes."""

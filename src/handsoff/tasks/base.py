@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from handsoff.core.affine import moved_maps
+from handsoff.core.affine import Matrix, box_matrix, moved_maps, theta_of
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame, fit_map
+from handsoff.core.images import Frame, crop_box
 
 Label = Shaped[np.ndarray, "..."]
 Labels = Shaped[np.ndarray, "n ..."]
@@ -106,12 +106,36 @@ class Task(ABC):
     # --- on images
 
     @abstractmethod
+    def move(self, labels: Labels, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None) -> Labels:
+        """The labels after `theta` (`affine_grid`: output → input place) has moved the images; in the mirror where `flipped`.
+
+        `frame` is the size of the images after it, `size` before, where that is another.
+        """
+
+    def placed(self, label: Label, matrix: Matrix, size: Frame, frame: Frame) -> Label:
+        """One label after `matrix` (input → output place, in pixels) has taken its image from `size` to `frame`."""
+        return self.move(label[None], theta_of(matrix, size, frame), torch.zeros(1, dtype=torch.bool), frame, size)[0]
+
     def fit(self, label: Label, size: Frame, frame: Frame) -> Label:
-        """The label after `fit_image` has taken its image from `size` to `frame`."""
+        """One label after `fit_image` has taken its image from `size` to `frame`."""
+        return label if size == frame else self.placed(label, box_matrix(crop_box(size, frame), frame), size, frame)
 
     @abstractmethod
-    def move(self, labels: Labels, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame) -> Labels:
-        """The labels after `theta` (`affine_grid`: output → input place) has moved the images; in the mirror where `flipped`."""
+    def hidden(self, label: Label, where: Bool[np.ndarray, "h w"]) -> Label:
+        """One label of an image of which nothing can be seen `where` this says so."""
+
+    def parts(self) -> list[str]:
+        """What a label tells apart in an image (classes, points), none where it does not."""
+        return []
+
+    @property
+    def behind(self) -> str:
+        """The part that is behind the others, "" where there is none."""
+        return ""
+
+    def spots(self, label: Label, part: str) -> Float[np.ndarray, "n 2"]:  # noqa: ARG002  # no parts, no places
+        """Where in one label a part is: (x, y) of its pixels or of the point if it can be seen, the first pixel's centre at 0."""
+        return np.zeros((0, 2))
 
     @abstractmethod
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Labels) -> UInt8[np.ndarray, "n h w 3"]:
@@ -178,25 +202,25 @@ class MapTask(Task):
     def cards(self) -> dict[str, object]:
         return {}
 
-    def fit(self, label: Shaped[np.ndarray, "h w *c"], size: Frame, frame: Frame) -> Shaped[np.ndarray, "fh fw *c"]:  # noqa: ARG002  # a map knows its size
-        """Nearest neighbour: values of two surfaces are never mixed."""
-        return fit_map(label, frame)
-
     def move(
         self,
         labels: Shaped[np.ndarray, "n h w *c"],
         theta: Float[Tensor, "n 2 3"],
         flipped: Shaped[Tensor, " n"],  # noqa: ARG002  # values are the same in the mirror
-        frame: Frame,  # noqa: ARG002  # a map knows its size
-    ) -> Shaped[np.ndarray, "n h w *c"]:
-        """Nearest neighbour, `outside` for what comes in."""
-        return moved_maps(labels, theta, self.outside)
+        frame: Frame,
+        size: Frame | None = None,  # noqa: ARG002  # a map knows its size
+    ) -> Shaped[np.ndarray, "n fh fw *c"]:
+        """Nearest neighbour, since values of two surfaces must not mix; `outside` for what comes in."""
+        return moved_maps(labels, theta, self.outside, frame)
 
     def settled(self, labels: Labels, where: str) -> Task:  # noqa: ARG002  # nothing was left open
         return self
 
     def balanced(self, pools: Sequence[PoolLabels], power: float) -> Task:  # noqa: ARG002  # values have no classes
         return self
+
+    def hidden(self, label: Shaped[np.ndarray, "h w *c"], where: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w *c"]:
+        return np.where(where.reshape(*where.shape, *[1] * (label.ndim - 2)), np.array(self.outside, label.dtype), label)
 
     def known(self, labels: Labels) -> Shaped[np.ndarray, "n h w"]:
         """Where the label says something."""

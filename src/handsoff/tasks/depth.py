@@ -1,4 +1,4 @@
-"""Depth: a positive number per pixel, 0 = not known; `depth/NAME.npz` (array `depth`) or 16-bit PNG, and perhaps `depth.json`.
+"""Depth: a positive number per pixel, 0 = not known; `depth/NAME.npz` (array `depth`), 16-bit PNG, npy, pfm, exr or tiff, and perhaps `depth.json`.
 
 `depth.json` is {"unit": "metres", "range": [nearest, farthest], "scale": unit per step of a PNG}, each of them optional.
 """
@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped, UInt8
 from PIL import Image
 from torch import Tensor
 
+from handsoff.core import arrays
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import MAX_PIXELS, Frame, reason
 from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
@@ -25,8 +26,12 @@ from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refu
 Depths = Float[np.ndarray, "n h w"]
 OPTIONS = ("unit", "range", "scale")
 PARTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)  # what zipfile raises about broken parts, EOFError and RuntimeError too
-UNREADABLE = (OSError, ValueError, TypeError, SyntaxError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError, *PARTS)
+UNREADABLE = (*arrays.UNREADABLE, OSError, RuntimeError, Image.DecompressionBombError, *PARTS)
 MARGIN = 0.05  # of a range taken from labels, in logarithms
+
+
+class NamelessError(Exception):
+    """An npz of several arrays, none of them called depth."""
 
 
 class Depth(MapTask):
@@ -36,7 +41,7 @@ class Depth(MapTask):
     """
 
     name: ClassVar[str] = "depth"
-    places: ClassVar[tuple[Place, ...]] = (Place("depth", (".npz", ".png")),)
+    places: ClassVar[tuple[Place, ...]] = (Place("depth", (".npz", ".png", ".npy", ".pfm", ".exr", ".tiff", ".tif")),)
     card: ClassVar[str] = "depth.json"
     metrics: ClassVar[dict[str, Metric]] = {
         "nmse": Metric("NMSE", lower_is_better=True), "rmse": Metric("RMSE", lower_is_better=True), "rmse_log": Metric("RMSE log", lower_is_better=True),
@@ -165,14 +170,15 @@ def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.n
 
 
 def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
-    """The array of an npz file (`depth`, or the only one), or the numbers of a PNG.
+    """The numbers of a file of any of the formats, which it is recognised by.
 
     Raises:
-        InputError: it is neither.
+        InputError: it is none of them.
+        HandsOffError: it is OpenEXR, and that package is missing.
     """
     try:
-        values = npz_values(data) if data[:2] == b"PK" else png_values(data)
-    except KeyError:
+        values = next((read for magic, read in FORMATS.items() if data.startswith(magic)), image_values)(data)
+    except NamelessError:
         raise InputError(f"{where} has no array named depth: write one with numpy.savez(file, depth=array).") from None
     except UNREADABLE as error:
         raise InputError(f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an array named depth.") from None
@@ -181,18 +187,25 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
     return values
 
 
-def png_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
+def image_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
     with Image.open(io.BytesIO(data)) as image:
-        if image.mode not in {"L", "I", "I;16", "I;16B"}:
+        if image.mode not in {"L", "I", "I;16", "I;16B", "F"}:
             raise ValueError(f"mode {image.mode}, not one channel of 16 bits")
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"more than {MAX_PIXELS:,} pixels")
-        return np.asarray(image).astype(np.int64)
+        return np.asarray(image).astype(np.float32 if image.mode == "F" else np.int64)
 
 
 def npz_values(data: bytes) -> Shaped[np.ndarray, "..."]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         if sum(entry.file_size for entry in archive.infolist()) > 8 * MAX_PIXELS:
             raise ValueError(f"more than {MAX_PIXELS:,} numbers")
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        return np.asarray(arrays[arrays.files[0] if len(arrays.files) == 1 else "depth"])
+    with np.load(io.BytesIO(data), allow_pickle=False) as held:
+        if len(held.files) != 1 and "depth" not in held.files:
+            raise NamelessError
+        return np.asarray(held[held.files[0] if len(held.files) == 1 else "depth"])
+
+
+FORMATS = {  # how files begin; all others are images
+    b"PK": npz_values, arrays.NPY: arrays.npy_values, arrays.PFM: arrays.pfm_values, arrays.EXR: arrays.exr_values,
+}  # fmt: skip

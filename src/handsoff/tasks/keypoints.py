@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import matplotlib as mpl
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.images import Frame, crop_box
+from handsoff.core.images import Frame
 from handsoff.core.peaks import blurred, located
 from handsoff.tasks.base import Metric, Pairs, Place, PoolLabels, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
 
@@ -112,20 +112,24 @@ class Keypoints(Task):
     def cards(self) -> dict[str, object]:
         return {self.card: {name: value for name, value in self.schema.items() if value is not None}}
 
-    def fit(self, label: Float[np.ndarray, "k 3"], size: Frame, frame: Frame) -> Float[np.ndarray, "k 3"]:
-        if size == frame:
-            return label
-        left, top, right, bottom = crop_box(size, frame)
-        factor = np.array([frame[1] / (right - left), frame[0] / (bottom - top)])
-        points = label.copy()
-        points[:, :2] = (label[:, :2] + 0.5 - [left, top]) * factor - 0.5
-        points[~within(points, frame), 2] = 0
-        return points
-
-    def move(self, labels: Points, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame) -> Points:
-        moved = np.concatenate([moved_points(labels[..., :2], theta, frame), labels[..., 2:]], -1)
+    def move(self, labels: Points, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None) -> Points:
+        moved = np.concatenate([moved_points(labels[..., :2], theta, frame, size), labels[..., 2:]], -1)
         moved[~within(moved, frame), 2] = 0
         return np.where(flipped.cpu().numpy()[:, None, None], moved[:, self.partner], moved)
+
+    def hidden(self, label: Float[np.ndarray, "k 3"], where: Bool[np.ndarray, "h w"]) -> Float[np.ndarray, "k 3"]:
+        columns, rows = (np.rint(label[:, axis]).clip(0, where.shape[1 - axis] - 1).astype(int) for axis in (0, 1))
+        points = label.copy()
+        points[where[rows, columns], 2] = 0
+        return points
+
+    def parts(self) -> list[str]:
+        names: list[str] = self.schema["names"]
+        return names
+
+    def spots(self, label: Float[np.ndarray, "k 3"], part: str) -> Float[np.ndarray, "n 2"]:
+        point = label[[self.parts().index(part)]].astype(np.float64)
+        return point[point[:, 2] > 0, :2]
 
     def settled(self, labels: Points, where: str) -> "Keypoints":
         if (labels[..., 2] == 0).all():

@@ -62,10 +62,13 @@ class Normals(MapTask):
     def serialise(self, label: UInt8[np.ndarray, "h w 3"]) -> bytes:
         return png(label)
 
-    def move(self, labels: Codes, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame) -> Codes:
+    def move(
+        self, labels: Codes, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None
+    ) -> UInt8[np.ndarray, "n fh fw 3"]:
         """The vectors turn with the image."""
-        moved = super().move(labels, theta, flipped, frame)
-        matrix = theta[:, :, :2].double().cpu().numpy() * [[1, frame[1] / frame[0]], [frame[0] / frame[1], 1]]  # in pixels
+        moved = super().move(labels, theta, flipped, frame, size)
+        before = size or frame
+        matrix = theta[:, :, :2].double().cpu().numpy() * np.outer(before[::-1], 1 / np.array(frame[::-1]))  # in pixels
         turn = np.linalg.inv(matrix) * np.sqrt(np.abs(np.linalg.det(matrix)))[:, None, None]
         v = vectors(moved)
         turned = np.einsum("nij,nhwj->nhwi", turn, v[..., :2] * [1, -1]) * [1, -1]  # rows count downwards

@@ -1,4 +1,4 @@
-"""Segmentation: a class id per pixel, 255 = ignore; `masks/NAME.png` and `classes.json` (names, position = id)."""
+"""Segmentation: a class id per pixel, 255 = ignore; `masks/NAME.png` (or .npy) and `classes.json` (names, position = id)."""
 
 import copy
 import math
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from handsoff.core.arrays import NPY, npy_mask
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png
 from handsoff.core.images import IGNORE, Frame, decode_mask
@@ -32,7 +33,7 @@ class Segmentation(MapTask):
     """
 
     name: ClassVar[str] = "segmentation"
-    places: ClassVar[tuple[Place, ...]] = (Place("masks", (".png",)),)
+    places: ClassVar[tuple[Place, ...]] = (Place("masks", (".png", ".npy")),)
     card: ClassVar[str] = "classes.json"
     metrics: ClassVar[dict[str, Metric]] = {"miou": Metric("mIoU"), "miou_foreground": Metric("mIoU, foreground")}
     part_metric: ClassVar[str] = "IoU"
@@ -92,7 +93,7 @@ class Segmentation(MapTask):
         return {self.card: self.classes}
 
     def parse(self, data: bytes, where: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
-        mask = decode_mask(data, where)
+        mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
         if mask.shape != size:
             sizes = f"{mask.shape[0]}x{mask.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"
             raise InputError(f"{where} is {sizes}: make the mask as large as the image.")
@@ -105,13 +106,25 @@ class Segmentation(MapTask):
     def serialise(self, label: UInt8[np.ndarray, "h w"]) -> bytes:
         return png(label)
 
+    def parts(self) -> list[str]:
+        return self.classes
+
+    @property
+    def behind(self) -> str:
+        return self.classes[0]
+
+    def spots(self, label: UInt8[np.ndarray, "h w"], part: str) -> Float[np.ndarray, "n 2"]:
+        return np.argwhere(label == self.classes.index(part))[:, ::-1].astype(np.float64)
+
     def known(self, labels: Masks) -> Shaped[np.ndarray, "n h w"]:
         return labels != IGNORE
 
-    def move(self, labels: Masks, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame) -> Masks:
+    def move(
+        self, labels: Masks, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None
+    ) -> UInt8[np.ndarray, "n fh fw"]:
         """In the mirror, classes whose names differ in left and right change places."""
         named = np.where(flipped.cpu().numpy()[:, None, None], mirrored_ids(self.classes)[labels], labels)
-        return super().move(named, theta, flipped, frame)
+        return super().move(named, theta, flipped, frame, size)
 
     def settled(self, labels: Masks, where: str) -> "Segmentation":
         """Masks of one class teach nothing; most often they are 0 and 255, and 255 was meant to be a class."""

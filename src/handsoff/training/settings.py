@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from handsoff.core.views import Framing
+
 
 class TrainSettings(BaseModel):
     """Settings of `handsoff train`. A run stops at `kimg` thousand images or after `minutes`, whichever comes first."""
@@ -14,6 +16,7 @@ class TrainSettings(BaseModel):
     discriminator: Literal["projected", "stylegan2"] = "projected"
     kimg: float | None = Field(None, gt=0, description="thousands of images shown to the discriminator")
     minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
+    framing: Framing = Field("crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch")
     seed: int = 0
     batch: int = Field(32, ge=2, description="images per step over all processes")
     channel_base: int | None = Field(None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
-from handsoff.core.images import Frame, tile, to_float, to_uint8
+from handsoff.core.images import Frame, frame_of, tile, to_float, to_uint8
 from handsoff.core.seeds import latents, step_generator
 from handsoff.formats.photos import image_names, load_photos, map_photos, open_source
 from handsoff.generators.stored import save_generator
@@ -44,8 +44,7 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
         InputError: not of that form, or not a small base doubled at least once.
     """
     try:
-        sides = [int(side) for side in text.lower().split("x")]
-        height, width = sides * 2 if len(sides) == 1 else sides
+        height, width = frame_of(text)
         doublings = 0
         while height % 2 == 0 and width % 2 == 0 and min(height, width) // 2 >= 3 and max(height, width) > 4:  # noqa: PLR2004  # bases from 4x3 on
             height, width, doublings = height // 2, width // 2, doublings + 1
@@ -81,7 +80,7 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     cache = out / "photos.u8"
     if rank == 0:
         with job.undone_if_refused():
-            yield from load_photos(source, frame, cache)
+            yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
     barrier()
     photos = map_photos(cache, frame)

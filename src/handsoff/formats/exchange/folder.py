@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.formats.labelled import Labelled, open_labelled, write_cards, write_sample
-from handsoff.formats.layout import layout_root
+from handsoff.formats.layout import layout_of
 from handsoff.formats.photos import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
 from handsoff.tasks import TASKS
@@ -19,11 +19,12 @@ ACCOUNT = "samples.jsonl"
 def recognises(source: Source) -> bool:
     """`images/` beside a place where a task keeps its labels."""
     try:
-        root = layout_root(source)
+        layout = layout_of(source)
     except InputError:
         return False
     places = [place for task in TASKS.values() for place in task.places]
-    held = {PurePosixPath(file).relative_to(root or ".").parts[0] for file in source.sizes if file.startswith(root)}
+    roots = [f"{layout.top}{split}" for split in layout.splits]
+    held = {file.removeprefix(root).partition("/")[0] for root in roots for file in source.sizes if file.startswith(root)}
     return "images" in held and any((place.folder if place.suffixes else f"{place.folder}.json") in held for place in places)
 
 
@@ -31,7 +32,7 @@ def read(source: Source) -> Samples:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
     pack = open_labelled(source.path)
     pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]})
-    manifest = source.json(f"{layout_root(source)}manifest.json")
+    manifest, _ = layout_of(source).card("manifest.json")
     licence = manifest.get("licence") if isinstance(manifest, dict) else None
     return Samples(pack.names, pack.tasks, lambda name: one(pack, name), licence if isinstance(licence, str) else "")
 
