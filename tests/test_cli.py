@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from handsoff import cli
 from handsoff.core.errors import InputError
@@ -19,7 +20,7 @@ from handsoff.report.terminal import until_stopped
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
 
-VERBS = ["train", "invert", "fit", "generate", "evaluate", "run", "demo", "inspect"]
+VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect"]
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("run text", "not a readable TOML recipe"),
         ("run empty", "not a readable TOML recipe"),
         ("inspect nowhere", "nowhere does not exist"),
+        ("convert nowhere -o out", "nowhere does not exist"),
+        ("convert empty -o out", "empty is in no format that HandsOff knows"),
+        ("convert empty -o out --format word", "Unknown format 'word': choose one of"),
+        ("convert empty -o out --set source=word", "Unknown format 'word': choose one of"),
+        ("convert empty -o out --set frame=big", "frame = big cannot be: write height x width in pixels"),
         ("inspect empty", "empty is no folder of HandsOff"),
         ("inspect text", "text is neither"),
         ("paint pack", "No such command 'paint'"),
@@ -225,5 +231,38 @@ def test_inspect_tells_what_it_sees(here: Path, capsys: pytest.CaptureFixture[st
         "made by handsoff fit, not finished",
     ):
         assert text in shown
+    assert cli.main(["inspect", "begun", "-o", "sheet.png"]) == 2
     assert "made by handsoff fit, finished codes codes" in shown
     assert "held out 0.25" in shown
+
+
+def test_inspect_tells_what_is_wrong_and_draws_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abcd":
+        write_mask(here / "pack", name, np.full((4, 8, 3), name == "d", np.uint8), np.full((4, 8), 255 if name == "c" else 0, np.uint8))
+    write_classes(here / "pack", ["background", "eye"])
+    (here / "pack" / "images" / "b.png").write_bytes(b"no image")
+    assert cli.main(["inspect", "pack", "-o", "sheet.png"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!")]
+    assert "b.png is not a readable image" in told[0]
+    assert told[1:] == ["! c: its label for segmentation says nothing about any place", "! a, c are the same image", "! eye occurs in no sample"]
+    with Image.open(here / "sheet.png") as sheet:
+        assert sheet.width > 256
+
+
+def test_convert_writes_what_inspect_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train/a", "val/b"):
+        write_mask(here / "pack", name, np.full((9, 12, 3), len(name), np.uint8), np.eye(9, 12, dtype=np.uint8) * 2)
+    write_classes(here / "pack", ["background", "eye", "ear"])
+    words = ["convert", "pack", "-o", "out", "--set", "split=val", "--set", "frame=6x6", "--set", "classes={'background,eye' = 'rest', 'ear' = 'ear'}"]
+    assert cli.main(words) == 0
+    assert sorted(file.relative_to(here / "out").as_posix() for file in (here / "out").rglob("b.*")) == ["images/b.png", "masks/b.png"]
+    assert cli.main(words) == 0
+    assert "finished already" in capsys.readouterr().out
+    assert cli.main(["inspect", "out"]) == 0
+    assert "6 x 6 pixels" in capsys.readouterr().out
+    assert cli.main([*words[:-2], "--set", "frame=7x7"]) == 2
+    assert "was begun with" in capsys.readouterr().err
+    assert cli.main(["convert", "pack", "-o", "other", "--set", "split=test"]) == 2
+    assert "has no split 'test': choose one of train, val" in capsys.readouterr().err
+    assert cli.main(["convert", "pack", "-o", "other", "--set", "tasks=['depth']"]) == 2
+    assert not (here / "other").exists()

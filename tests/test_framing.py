@@ -127,7 +127,7 @@ def test_aligned_points_lie_in_their_places(angle: float, scale: float, shift: t
     wanted = np.array([[0.3 * 32, 0.4 * 48], [0.7 * 32, 0.6 * 48]])
     factor = scale * np.exp(1j * angle)
     turned = (wanted - wanted.mean(0)) @ [1, 1j] * factor
-    here = np.column_stack([turned.real, turned.imag]) + [30 + shift[0], 30 + shift[1]]
+    here = np.column_stack([turned.real, turned.imag]) + np.array([30.0, 30.0]) + shift
     photo = scene((60, 60), (5, 5, 9, 9), np.column_stack([here - 0.5, [2, 2]]))
     there = framed(photo, TASKS, settings_of(frame="48x32", align={"nose": (0.3, 0.4), "tail": (0.7, 0.6)}))
     np.testing.assert_allclose(there.labels["keypoints"][:, :2], wanted - 0.5, atol=1e-3)

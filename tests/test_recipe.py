@@ -1,5 +1,6 @@
 """Recipes: what they may say, and that a run skips what is done and goes on with what is not."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import pytest
 from handsoff import methods
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
+from handsoff.formats.labelled import open_labelled
 from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work, finish
 from handsoff.methods import handsoff, paper
 from handsoff.methods.plan import Recipe, Step
-from handsoff.recipe import load_recipe, run
+from handsoff.recipe import check, load_recipe, prepared, run
 from toy import write_classes, write_mask
 
 DATA = 'images = "photos.zip"\nlabelled = "pack"\noutput = "out"\n'
@@ -50,6 +52,9 @@ def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
         (DATA + '[classes]\neye = ["left_eye"]', "cannot be: input should be a valid string"),
         (DATA + "[invert]\nfirst = 3", r"\[invert\] first follows from budgets"),
+        (DATA + '[convert]\nframe = "8x8"', r"\[convert\] frame follows from \[train\] resolution"),
+        (DATA + '[convert]\nframing = "cut"', r"\[convert\]: framing = cut cannot be"),
+        (DATA + 'split = { extra = "x" }', "split = x cannot be|extra"),
         (DATA + '[fit]\ntask = "depth"', r"\[fit\] task follows from tasks"),
         (DATA + '[evaluate]\ntest_part = "3:"', r"\[evaluate\] test_part follows from test"),
         (DATA + 'method = "magic"', "Unknown method 'magic': choose one of handsoff, handsoff-paper"),
@@ -119,6 +124,42 @@ def test_methods_lay_out_one_folder_per_step(tmp_path: Path) -> None:
 def test_recipes_that_come_with_the_project_can_be_read() -> None:
     for path in sorted((Path(__file__).parents[1] / "recipes").glob("*.toml")):
         assert load_recipe(path).budgets
+
+
+def test_packs_are_converted_where_that_is_asked_for(folder: Path) -> None:
+    def kinds(text: str) -> tuple[list[str], Recipe]:
+        recipe = load_recipe(write(folder, DATA + text), folder / "out")
+        steps, ready = prepared(recipe)
+        return [step.folder.name for step in steps], ready
+
+    assert kinds("")[0] == []
+    shutil.copytree(folder / "pack", folder / "splits" / "train")
+    shutil.copytree(folder / "pack", folder / "splits" / "val")
+    write_classes(folder / "splits", ["background", "eye"])
+    names, ready = kinds('split = { labelled = "train", test = "val" }')
+    assert names == ["labelled", "test"]
+    assert (ready.labelled, ready.test) == (folder / "out" / "labelled", folder / "out" / "test")
+    names, ready = kinds('test = "pack"\n[convert]\nframing = "letterbox"')
+    assert names == ["labelled", "test"]
+    assert ready.for_train().framing == "letterbox"
+    assert ready.for_convert("test", "64x32").size == (64, 32)
+    assert load_recipe(write(folder, DATA)).for_convert("test", "64x32").size is None  # copied as they are
+
+
+def test_a_split_teaches_and_another_tests(folder: Path) -> None:
+    for name in ("train", "val"):
+        for index in range(6):
+            write_mask(folder / "pack" / name, f"{index}", np.full((16, 16, 3), index + 9 * (name == "val"), np.uint8), np.zeros((16, 16), np.uint8))
+    shutil.rmtree(folder / "pack" / "images")
+    shutil.rmtree(folder / "pack" / "masks")
+    text = 'split = { labelled = "train", test = "val" }\nbudget = 4\nvalidation = 2'
+    recipe = load_recipe(write(folder, DATA + text), folder / "out")
+    check(recipe)
+    for step in prepared(recipe)[0]:
+        finish(step.begin())
+    assert open_labelled(folder / "out" / "labelled").names == tuple("012345")
+    with pytest.raises(InputError, match="holds 6 labelled samples, too few for 5 labels, 2 for validation: lower"):
+        check(load_recipe(write(folder, DATA + text.replace("budget = 4", "budget = 5")), folder / "out"))
 
 
 Log = list[str]

@@ -153,7 +153,7 @@ def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
     steps: list[Step] = []
     found: dict[str, Path] = {}
     for pack, path in packs(recipe).items():
-        if recipe.convert is None and pack not in recipe.split and format_of(open_source(path)) == FOLDER:
+        if not recipe.convert.model_fields_set and pack not in recipe.split and format_of(open_source(path)) == FOLDER:
             found[pack] = path
         else:
             found[pack] = recipe.output / pack

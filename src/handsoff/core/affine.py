@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 
 Maps = Shaped[np.ndarray, "n h w *c"]
 Matrix = Float[np.ndarray, "2 3"]

@@ -17,7 +17,8 @@ from jaxtyping import Shaped, UInt8
 from numpy.lib import format as npy
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.images import MAX_PIXELS, class_ids
+from handsoff.core.frames import MAX_PIXELS
+from handsoff.core.images import class_ids
 
 NPY, PFM, EXR = npy.MAGIC_PREFIX, b"Pf", b"\x76\x2f\x31\x01"  # how the files begin
 PFM_HEADER = re.compile(rb"Pf\s+(\d{1,9})\s+(\d{1,9})\s+([-+]?[\d.]{1,20}(?:[eE][-+]?\d{1,3})?)(?:\r\n|\s)")
@@ -95,9 +96,12 @@ def exr_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
                 (left, top), (right, bottom) = ([int(side) for side in corner] for corner in part.header["dataWindow"])
                 if (right - left + 1) * (bottom - top + 1) * len(part.header["channels"]) > MAX_PIXELS:
                     raise ValueError(f"more than {MAX_PIXELS:,} numbers")
-            channels = openexr.File(str(file), separate_channels=True).channels()
+            whole = openexr.File(str(file), separate_channels=True)
+            channels = whole.channels() if whole.parts else {}  # none where the pixels are damaged
         except RuntimeError:  # its text names the temporary file
-            raise ValueError("not a whole OpenEXR image") from None
+            channels = {}
+    if not channels:
+        raise ValueError("not a whole OpenEXR image")
     fitting = [name for name in channels if len(channels) == 1 or name.rpartition(".")[2].lower() in EXR_DEPTH]
     if len(fitting) != 1:
         raise ValueError(f"it has the channels {', '.join(channels)} and not exactly one called Z")

@@ -11,26 +11,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from handsoff.core.errors import BrokenImageError, InputError
+from handsoff.core.frames import MAX_PIXELS, Frame
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
-MAX_PIXELS = 100_000_000  # refuse absurd declared sizes before anything is allocated
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright
 IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
-
-Frame = tuple[int, int]  # (H, W) in pixels
-
-
-def frame_of(text: str) -> Frame:
-    """'64' or '256x192' (H×W) → frame.
-
-    Raises:
-        ValueError: not of that form.
-    """
-    sides = [int(side) for side in text.lower().split("x")]
-    height, width = sides * 2 if len(sides) == 1 else sides
-    if height < 1 or width < 1 or height * width > MAX_PIXELS:
-        raise ValueError
-    return height, width
 
 
 def reason(error: Exception) -> str:

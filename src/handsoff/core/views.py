@@ -1,7 +1,6 @@
 """Views of a photo: matrices (2, 3) from places in it to places in a frame, in pixels whose edges are at whole numbers."""
 
 import math
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -9,10 +8,10 @@ from PIL import Image
 
 from handsoff.core.affine import TIE, Matrix, box_matrix
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame, crop_box
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.images import crop_box
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-Framing = Literal["crop", "letterbox", "pad", "stretch"]
 STRAIGHT = 1e-9  # a matrix that turns less does not turn
 MAX_BORDER = 4  # times a photo's longer side: no frame reaches farther beyond it
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from handsoff.core.affine import Matrix
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.core.views import STRAIGHT, Box, after, beyond, fitting, warped
 from handsoff.formats.samples import Sample
 from handsoff.formats.settings import ConvertSettings

@@ -16,7 +16,8 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.images import Frame, decode_image
+from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
 from handsoff.core.views import fit_image
 from handsoff.formats.layout import GapError, Layout, layout_of, refuse_gaps
 from handsoff.formats.photos import Source, open_source

@@ -16,8 +16,9 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error
-from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image
-from handsoff.core.views import Framing, fit_image
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.images import IMAGE_SUFFIXES, decode_image
+from handsoff.core.views import fit_image
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
 

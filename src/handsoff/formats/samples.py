@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import IMAGE_SUFFIXES, Frame, decode_image, shows_itself
+from handsoff.core.frames import Frame
+from handsoff.core.images import IMAGE_SUFFIXES, decode_image, shows_itself
 from handsoff.core.views import Box
 from handsoff.formats.photos import Source
 from handsoff.tasks.base import Label, Task

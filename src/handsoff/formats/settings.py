@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from handsoff.core.images import Frame, frame_of
-from handsoff.core.views import Framing
+from handsoff.core.frames import Frame, Framing, frame_of
 
 
 class ConvertSettings(BaseModel):

@@ -9,13 +9,15 @@ from jaxtyping import Bool, UInt8
 from pycocotools import mask as coco_mask
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import IGNORE, MAX_PIXELS, Frame
+from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
 BACKGROUND = "background"
 NOTHING = frozenset({"background", "_background_", "__background__"})  # how tools call what no annotation covers
 MAX_CLASSES = IGNORE
+FAR = 16  # times the longer side: a corner farther out is a mistake, and drawing the way there would take all memory
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,9 @@ def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h 
     for index, polygon in enumerate(polygons):
         try:
             flat = np.asarray(polygon, np.float64).ravel()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             flat = np.zeros(1)
-        if flat.size < 6 or flat.size % 2 or not np.isfinite(flat).all() or np.abs(flat).max() > MAX_PIXELS:  # noqa: PLR2004  # three corners
+        if flat.size < 6 or flat.size % 2 or not np.isfinite(flat).all() or np.abs(flat).max() > FAR * max(size):  # noqa: PLR2004  # three corners
             raise InputError(f"{where}: polygon {index} is not a list of at least three corners in pixels: correct or remove it.")
         found |= rle_mask(coco_mask.frPyObjects([flat.tolist()], *size)[0], size, where)
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.formats.photos import Source
 
 

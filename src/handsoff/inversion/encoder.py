@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.files import read_tensors, write_tensors
-from handsoff.core.images import Frame, to_float
+from handsoff.core.frames import Frame
+from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
 from handsoff.generators.base import Generator, w_statistics
 from handsoff.inversion.settings import InvertSettings

@@ -12,7 +12,7 @@ from torch import Tensor
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
-from handsoff.core.images import Frame, tile, to_float, to_uint8
+from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.formats.labelled import open_labelled, write_cards, write_sample
 from handsoff.formats.photos import load_photos, map_photos, open_source
 from handsoff.generators.base import Generator
@@ -88,7 +88,7 @@ def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, 
     if path is None and (folder / "job.json").is_file():
         images = read_json(folder / "job.json")["inputs"].get("images")  # an imported generator has none
         path = Path(images["path"]) if images else None
-    frame: Frame = generator.resolution
+    frame = generator.resolution
     if path is not None and path.exists():
         cache = out / "photos.u8"
         yield from load_photos(open_source(path), frame, cache)

@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     tasks: tuple[str, ...] = Field(("segmentation",), min_length=1, description="kinds of labels to generate; each gets a label generator and a report")
     labels: dict[str, dict[str, Any]] = Field({}, description="what to know about the labels, by task, see docs/tasks.md")
     classes: dict[str, str] | None = Field(None, description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids")
-    convert: ConvertSettings | None = Field(None, description="how labelled and test images are read and framed, see docs/formats.md")
+    convert: ConvertSettings = Field(ConvertSettings(), description="how labelled and test images are read and framed, see docs/formats.md")
     train: TrainSettings = TrainSettings()
     invert: InvertSettings = InvertSettings()
     fit: FitSettings = FitSettings()
@@ -75,13 +75,12 @@ class Recipe(BaseModel):
 
     def for_train(self) -> TrainSettings:
         """Unlabelled images are framed as the labelled ones are."""
-        return self.train if self.convert is None else self.train.model_copy(update={"framing": self.convert.framing})
+        return self.train.model_copy(update={"framing": self.convert.framing})
 
     def for_convert(self, pack: Pack, frame: str) -> ConvertSettings:
         """All kinds of labels that are wanted; in the generator's frame where anything is said about framing."""
-        settings = self.convert or ConvertSettings()
-        framed = bool(settings.model_fields_set & {"framing", "around", "align", "aspect"})
-        return settings.model_copy(update={"tasks": self.tasks, "split": self.split.get(pack), "frame": frame if framed else None})
+        framed = bool(self.convert.model_fields_set & {"framing", "around", "align", "aspect"})
+        return self.convert.model_copy(update={"tasks": self.tasks, "split": self.split.get(pack), "frame": frame if framed else None})
 
     def for_invert(self) -> InvertSettings:
         """All labels at once: every budget uses the beginning of the same codes."""

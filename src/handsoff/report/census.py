@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.formats.convert import SHOWN, contact_sheet
 from handsoff.formats.samples import Sample, Samples
 from handsoff.tasks.base import Task
@@ -53,7 +53,9 @@ def take(samples: Samples) -> Census:
         (part, f"in {sum(n for n, _ in found):,} of {whole:,}, {100 * sum(share for _, share in found) / max(whole, 1):.1f} %")
         for (_, part), found in counts.items()
     ]
-    absent = [f"{part} occurs in no sample" for (_, part), found in counts.items() if not any(n for n, _ in found)]
+    absent = [
+        f"{part} occurs in no sample" for task, kind in samples.tasks.items() for part in kind.parts() if not any(n for n, _ in counts.get((task, part), ()))
+    ]
     doubles = [f"{', '.join(same)} are the same image" for same in images.values() if len(same) > 1]
     sheet = contact_sheet(shown, samples.tasks) if shown else b""
     return Census(facts(samples, names, sizes), parts, [*shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)], sheet)
@@ -75,7 +77,8 @@ def read_all(samples: Samples, names: tuple[str, ...]) -> Iterator[Sample | str]
 
 def tells(task: Task, sample: Sample, name: str) -> bool:
     """Whether a label says anything."""
-    return any(count for count, _ in task.census(sample.labels[name][None]).values())
+    found = task.census(sample.labels[name][None])
+    return any(found[part][0] for part in (task.parts() or found) if part in found)
 
 
 def facts(samples: Samples, names: tuple[str, ...], sizes: Counter[Frame]) -> Facts:

@@ -9,7 +9,7 @@ import numpy as np
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.downstream.arms import ARMS, Result, finished_runs, run_arms
 from handsoff.downstream.data import Data, Samples, read_samples, without
 from handsoff.downstream.learn import require_usable

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
 from handsoff.perception.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.training.augment import adaptive_augment, diff_augment

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handsoff.core.views import Framing
+from handsoff.core.frames import Framing
 
 
 class TrainSettings(BaseModel):

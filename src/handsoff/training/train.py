@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
-from handsoff.core.images import Frame, frame_of, tile, to_float, to_uint8
+from handsoff.core.frames import Frame, frame_of
+from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.core.seeds import latents, step_generator
 from handsoff.formats.photos import image_names, load_photos, map_photos, open_source
 from handsoff.generators.stored import save_generator

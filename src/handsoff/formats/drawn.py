@@ -1,0 +1,140 @@
+"""What drawing tools have in common: regions painted one over the other, and points that have names."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import MAX_PIXELS, Frame
+from handsoff.core.images import IGNORE
+from handsoff.formats.shapes import Palette, palette
+from handsoff.tasks.keypoints import Keypoints
+
+IGNORED = frozenset({"ignore", "__ignore__"})  # labels that say that a region is to be ignored
+
+Places = Float[np.ndarray, "_n 2"]  # (x, y) in pixels, their edges at whole numbers
+
+
+def dictionary(value: Any, where: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is not a JSON object: export it again.")
+    return value
+
+
+def dictionaries(value: Any, where: str) -> list[dict[str, Any]]:
+    """A list of JSON objects.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not isinstance(value, list):
+        raise InputError(f"{where} is not a list: export it again.")
+    return [dictionary(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+
+
+def places(value: Any, where: str, least: int) -> Places:
+    """Pairs of numbers.
+
+    Raises:
+        InputError: they are not, or fewer than `least`.
+    """
+    try:
+        found = np.array(value, np.float64) if isinstance(value, list) else np.empty(0)
+    except (TypeError, ValueError, OverflowError):
+        found = np.empty(0)
+    fits = found.ndim == 2 and found.shape[1] == 2 and len(found) >= least  # noqa: PLR2004  # pairs
+    if not fits or not (np.abs(found) <= MAX_PIXELS).all():  # NaN is not either
+        raise InputError(f"{where} is not a list of at least {least} finite [x, y]: correct or remove it.")
+    return found
+
+
+def numbers(value: Mapping[str, Any], keys: Sequence[str], where: str) -> list[float]:
+    """The numbers that an object has under these keys.
+
+    Raises:
+        InputError: one is missing or not finite.
+    """
+    found = [value.get(key) for key in keys]
+    for key, number in zip(keys, found, strict=True):
+        if not isinstance(number, int | float) or isinstance(number, bool) or not abs(number) <= MAX_PIXELS:
+            raise InputError(f"{where}: {key} is {str(number)[:40]} instead of a number: correct or remove it.")
+    return [float(number) for number in found if number is not None]
+
+
+def turned(offsets: Places, degrees: float) -> Places:
+    """Turned clockwise around (0, 0), as seen on the screen."""
+    angle = np.deg2rad(degrees)
+    return offsets @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+
+
+def ellipse_mask(centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: Frame) -> Bool[np.ndarray, "h w"]:
+    """The pixels whose centres lie in an ellipse that is turned clockwise."""
+    y, x = np.mgrid[: size[0], : size[1]] + 0.5
+    offsets = turned(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
+    inside = (offsets[:, 0] * radii[1]) ** 2 + (offsets[:, 1] * radii[0]) ** 2 <= (radii[0] * radii[1]) ** 2
+    return inside.reshape(size)
+
+
+def refuse_other_size(height: Any, width: Any, size: Frame, where: str) -> None:
+    """Check the size that annotations state for their image, if they do.
+
+    Raises:
+        InputError: the image has another.
+    """
+    if (size[0] if height is None else height, size[1] if width is None else width) != size:
+        stated = f"height {str(height)[:20]} and width {str(width)[:20]}"
+        raise InputError(f"{where} states {stated}, its image has {size[0]} and {size[1]} (upright): correct one of them.")
+
+
+def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | None = None) -> Palette:
+    """The classes of regions with these labels."""
+    return palette([name for name in names if name.lower() not in IGNORED or name in (stated or ())], where, stated)
+
+
+def painted(regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str) -> UInt8[np.ndarray, "h w"]:
+    """Later regions over earlier ones.
+
+    Raises:
+        InputError: a label is no class.
+    """
+    mask = classes.blank(size)
+    for label, region in regions:
+        ignored = label.lower() in IGNORED and label not in classes.classes
+        mask[region] = IGNORE if ignored else classes.id(label, where)
+    return mask
+
+
+def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[str]:
+    """The names of the points of a pack in sorted order; none where a name comes twice in an image and there are regions to learn from.
+
+    Args:
+        labels: place of an image's annotations → the labels of its points.
+        regions: whether the pack has labelled regions.
+
+    Raises:
+        InputError: a name comes twice, and there are no regions.
+    """
+    for where, names in labels.items():
+        twice = next((name for name in names if list(names).count(name) > 1), None)
+        if twice is not None and regions:
+            return []
+        if twice is not None:
+            raise InputError(f"{where} has the point {twice!r} twice: keypoints need names that occur once per image.")
+    return sorted({name for names in labels.values() for name in names})
+
+
+def point_label(task: Keypoints, found: Mapping[str, tuple[float, float, int]], where: str, size: Frame) -> Float[np.ndarray, "k 3"]:
+    """Name → (x, y, visibility), edges of pixels at whole numbers, as the label of an image; a name that is missing is not in the image.
+
+    Raises:
+        InputError: a point that can be seen lies outside of the image.
+    """
+    listed = [found.get(name, (0.5, 0.5, 0)) for name in task.parts()]
+    return task.parse([[x - 0.5, y - 0.5, seen] for x, y, seen in listed], where, size)
