@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json
+from handsoff.formats.exchange import read_samples
 from handsoff.formats.labelled import open_labelled
+from handsoff.formats.photos import open_source
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import finish
@@ -97,3 +99,15 @@ def test_selection_keeps_the_share_asked_for() -> None:
     assert [record["kept"] for record in records] == [True] * 8 + [False] * 2
     select(records[:1], 0.1)
     assert records[0]["kept"], "at least one sample stays"
+
+
+def test_a_dataset_can_be_written_in_another_format_as_well(labeler: Path, tmp_path: Path) -> None:
+    finish(generate([labeler], tmp_path / "dataset", GenerateSettings(n=10, format="yolo")))
+    kept, other = open_labelled(tmp_path / "dataset"), read_samples(open_source(tmp_path / "dataset" / "yolo"))
+    assert other.names == kept.names
+    assert other.licence == read_json(tmp_path / "dataset" / "manifest.json")["licence"]
+    for name in kept.names:
+        np.testing.assert_array_equal(other.read(name).labels["segmentation"], kept.label("segmentation", name))
+    with pytest.raises(UnknownNameError, match="Unknown format 'word'"):
+        finish(generate([labeler], tmp_path / "nothing", GenerateSettings(n=10, format="word")))
+    assert not (tmp_path / "nothing").exists()

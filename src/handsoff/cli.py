@@ -146,7 +146,7 @@ def generate(
     n: Annotated[int, typer.Option("-n", help="how many samples to draw", show_default=False)],
     seed: Seed = None,
     keep: Annotated[float | None, typer.Option(help="share of them to keep, the most certain ones [0.9]")] = None,
-    form: Annotated[str | None, typer.Option("--format", help="how the dataset is written [folder]")] = None,
+    form: Annotated[str | None, typer.Option("--format", help="a format to write the dataset in as well [folder]")] = None,
     assignments: Set = None,
 ) -> None:
     """Draw a labelled dataset."""

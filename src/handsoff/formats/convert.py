@@ -37,7 +37,7 @@ def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
     writer = writer_of(settings.format)
     source = open_source(path)
     samples = chosen(read_samples(source, settings.source), settings, str(path))
-    refuse_homeless(samples, writer)
+    refuse_homeless(tuple(samples.tasks), writer)
     job = open_job(out, "convert", {"pack": source.describe()}, settings.model_dump())
     if job.done:
         return
@@ -160,17 +160,17 @@ def relabelled(samples: Samples, settings: ConvertSettings, where: str) -> Sampl
     return replace(samples, tasks={**samples.tasks, "segmentation": final}, read=read)
 
 
-def refuse_homeless(samples: Samples, writer: Writer) -> None:
+def refuse_homeless(tasks: Sequence[str], writer: Writer) -> None:
     """Labels that the format has no room for.
 
     Raises:
         InputError: there are some.
     """
-    homeless = [task for task in samples.tasks if task not in writer.holds]
+    homeless = [task for task in tasks if task not in writer.holds]
     if homeless:
         raise InputError(f"{writer.title} holds {' and '.join(writer.holds)}, not {homeless[0]}: choose with --set 'tasks=[…]', or another --format.")
-    if writer.alone and len(samples.tasks) > 1:
-        raise InputError(f"{writer.title} holds one kind of label, the pack has {', '.join(samples.tasks)}: choose one with --set 'tasks=[…]'.")
+    if writer.alone and len(tasks) > 1:
+        raise InputError(f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with --set 'tasks=[…]'.")
 
 
 def checked(samples: Iterator[Sample], writer: Writer) -> Iterator[Sample]:

@@ -16,7 +16,11 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.core.seeds import latents
+from handsoff.formats.convert import refuse_homeless, write_all, writer_of
+from handsoff.formats.exchange import FOLDER, read_samples
 from handsoff.formats.labelled import remove_sample, write_cards, write_sample
+from handsoff.formats.photos import open_source
+from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.folder import Job, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.labeling.labeler import CARD, WEIGHTS, Labeler, label_together, load_labeler
@@ -64,6 +68,8 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
     if job.done:
         return
     loaded = [load_labeler(folder) for folder in labelers]
+    with job.undone_if_refused():
+        refuse_homeless(tuple(tasks_of(loaded)), writer_of(settings.format))
     records: list[Record] = []
     with ThreadPoolExecutor() as pool:
         for start in range(0, settings.n, CHUNK):
@@ -172,6 +178,8 @@ def finish(job: Job, labelers: Sequence[Labeler], records: list[Record], source:
     manifest |= {"drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
     manifest["uncertainty"] = "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
     write_json(out / "manifest.json", manifest)
+    if settings.format != FOLDER:
+        yield from write_all(out / settings.format, read_samples(open_source(out)), ConvertSettings(format=settings.format))
     job.finish(seed=settings.seed, licence=net.licence, drawn=len(records), kept=len(kept))
 
 

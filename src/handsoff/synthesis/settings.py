@@ -15,4 +15,4 @@ class GenerateSettings(BaseModel):
     keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field("any", description="with several label generators: drop what any of them, or only what all of them find uncertain")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    format: Literal["folder"] = "folder"
+    format: str = Field("folder", description="a format to write the samples in as well, into a folder of that name: see docs/formats.md")
