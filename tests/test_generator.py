@@ -8,7 +8,7 @@ import torch
 from handsoff.core.device import best_device, fast_dtype, mixed_precision
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import write_json, write_tensors
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.core.seeds import latents
 from handsoff.generators.base import Generator, w_statistics
 from handsoff.generators.stored import CARD, WEIGHTS, copy_generator, generator_hash, load_generator, save_generator

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.formats.labelled import Labelled
 from handsoff.jobs.progress import Progress
 from handsoff.tasks.base import Labels

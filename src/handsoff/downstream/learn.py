@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from handsoff.core.device import best_device
 from handsoff.core.errors import HandsOffError
-from handsoff.core.images import Frame, to_float
+from handsoff.core.frames import Frame
+from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
 from handsoff.downstream.augment import augment
 from handsoff.downstream.data import Samples

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.downstream.pyramid import MIN_SIDE, PyramidNet
 from handsoff.perception.lite0 import IMAGENET_MEAN, IMAGENET_STD
 

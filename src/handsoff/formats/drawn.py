@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import MAX_PIXELS, Frame
 from handsoff.core.images import IGNORE
 from handsoff.formats.shapes import Palette, palette
+from handsoff.tasks.base import Task
 from handsoff.tasks.keypoints import Keypoints
 
 IGNORED = frozenset({"ignore", "__ignore__"})  # labels that say that a region is to be ignored
@@ -109,6 +110,12 @@ def painted(regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Pal
         ignored = label.lower() in IGNORED and label not in classes.classes
         mask[region] = IGNORE if ignored else classes.id(label, where)
     return mask
+
+
+def drawn_tasks(classes: Palette | None, points: Keypoints | None) -> dict[str, Task]:
+    """The tasks of a pack with regions, points, or both."""
+    regions = {} if classes is None else {"segmentation": classes.task()}
+    return regions if points is None else {**regions, points.name: points}
 
 
 def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[str]:

@@ -22,7 +22,7 @@ def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
         found = pattern.fullmatch(file)
         if found is None:
             continue
-        if any("\ud800" <= letter <= "\udfff" for letter in file):  # what Python makes of bytes that are no UTF-8
+        if not file.isascii() and any("\ud800" <= letter <= "\udfff" for letter in file):  # what Python makes of bytes that are no UTF-8
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if found["name"] in files:
             raise InputError(f"{source.path} holds both {files[found['name']]} and {file}: keep one of them.")

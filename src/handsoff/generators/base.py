@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 
 Noise = Literal["const", "none", "random"]
 

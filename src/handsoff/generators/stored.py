@@ -7,7 +7,7 @@ from pathlib import Path
 from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"

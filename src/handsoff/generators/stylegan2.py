@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.generators.base import Noise
 
 FIR = (1.0, 3.0, 3.0, 1.0)  # the resampling filter of the published models

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.labeling.hypercolumn import Features, project_bands
 
 

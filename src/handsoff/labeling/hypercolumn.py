@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 
 BAND = 2**25  # numbers worked on at once: 64 MB in bfloat16
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
-from handsoff.core.images import Frame, to_uint8
+from handsoff.core.frames import Frame
+from handsoff.core.images import to_uint8
 from handsoff.downstream.pyramid import PyramidNet
 from handsoff.generators.base import Generator
 from handsoff.generators.stored import generator_hash, load_generator

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
 from handsoff.core.device import fast_dtype, mixed_precision
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.hypercolumn import pixel_places, sample
 from handsoff.labeling.reader import Reader

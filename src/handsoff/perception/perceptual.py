@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.perception.lite0 import Lite0
 
 LOOK_SIZE = 128  # longer side, pixels: what the features were seen to work at

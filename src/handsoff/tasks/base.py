@@ -14,7 +14,8 @@ from torch import Tensor
 
 from handsoff.core.affine import Matrix, box_matrix, moved_maps, theta_of
 from handsoff.core.errors import InputError
-from handsoff.core.images import Frame, crop_box
+from handsoff.core.frames import Frame
+from handsoff.core.images import crop_box
 
 Label = Shaped[np.ndarray, "..."]
 Labels = Shaped[np.ndarray, "n ..."]

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from handsoff.core import arrays
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.images import MAX_PIXELS, Frame, reason
+from handsoff.core.frames import MAX_PIXELS, Frame
+from handsoff.core.images import reason
 from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
 
 Depths = Float[np.ndarray, "n h w"]

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.images import Frame
+from handsoff.core.frames import Frame
 from handsoff.core.peaks import blurred, located
 from handsoff.tasks.base import Metric, Pairs, Place, PoolLabels, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png
-from handsoff.core.images import Frame, decode_image
+from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
 from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes
 from handsoff.tasks.depth import Depth, positive, read_depth
 

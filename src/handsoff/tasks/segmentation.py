@@ -16,7 +16,8 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from handsoff.core.arrays import NPY, npy_mask
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png
-from handsoff.core.images import IGNORE, Frame, decode_mask
+from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE, decode_mask
 from handsoff.tasks.base import MapTask, Metric, Pairs, Place, PoolLabels, drawable, equal_votes, mirrored_names, refuse_unknown
 
 MAX_LISTED = 20  # class names in a sentence

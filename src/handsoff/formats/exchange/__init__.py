@@ -1,16 +1,50 @@
 """The formats of other tools, a file each: `recognises` and `read` bring samples in, `write` and `finish` take them out."""
 
 from handsoff.core.errors import InputError, UnknownNameError
-from handsoff.formats.exchange import folder
+from handsoff.formats.exchange import (
+    celebamask,
+    cityscapes,
+    coco,
+    coco_write,
+    deepfashion,
+    folder,
+    huggingface,
+    labelme,
+    labelstudio,
+    labelstudio_write,
+    panoptic,
+    voc,
+    webdataset,
+    yolo,
+)
 from handsoff.formats.photos import Source
 from handsoff.formats.samples import Reader, Samples, Writer
 from handsoff.tasks import TASKS
 
+FOLDER = "folder"  # what everything else here reads
 READERS: dict[str, Reader] = {  # asked in this order what a pack is: the strictest first
-    "folder": Reader("HandsOff's folder format", folder.recognises, folder.read),
+    FOLDER: Reader("HandsOff's folder format", folder.recognises, folder.read),
+    "cvat": Reader("masks of CVAT and Pascal VOC", voc.recognises, voc.read),
+    "cityscapes": Reader("Cityscapes", cityscapes.recognises, cityscapes.read),
+    "celebamask": Reader("CelebAMask-HQ", celebamask.recognises, celebamask.read),
+    "deepfashion": Reader("DeepFashion-MultiModal", deepfashion.recognises, deepfashion.read),
+    "labelme": Reader("LabelMe", labelme.recognises, labelme.read),
+    "labelstudio": Reader("Label Studio", labelstudio.recognises, labelstudio.read),
+    "coco": Reader("COCO", coco.recognises, coco.read),
+    "coco-panoptic": Reader("COCO panoptic", panoptic.recognises, panoptic.read),
+    "yolo": Reader("YOLO", yolo.recognises, yolo.read),
+    "huggingface": Reader("Parquet for Hugging Face datasets", huggingface.recognises, huggingface.read),
+    "webdataset": Reader("WebDataset", webdataset.recognises, webdataset.read),
 }
 WRITERS: dict[str, Writer] = {
-    "folder": Writer("HandsOff's folder format", folder.write, folder.finish, tuple(TASKS)),
+    FOLDER: Writer("HandsOff's folder format", folder.write, folder.finish, tuple(TASKS)),
+    "cvat": Writer("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
+    "coco": Writer("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
+    "coco-panoptic": Writer("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
+    "huggingface": Writer("Parquet for Hugging Face datasets", huggingface.write, huggingface.finish, tuple(TASKS)),
+    "webdataset": Writer("WebDataset", webdataset.write, webdataset.finish, tuple(TASKS)),
+    "labelstudio": Writer("Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")),
+    "yolo": Writer("YOLO", yolo.write, yolo.finish, ("segmentation", "keypoints"), alone=True, ignores=False),
 }
 
 

@@ -1,0 +1,98 @@
+"""CelebAMask-HQ as published (its README and the order of its preprocessing): `CelebA-HQ-img/N.jpg` and a mask of 512 pixels per part.
+
+The masks are `CelebAMask-HQ-mask-anno/K/NNNNN_PART.png`, 2,000 images to a folder K. Only read.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.shapes import BACKGROUND
+from handsoff.formats.trees import files_like, paired, refuse_size
+from handsoff.tasks import make_task
+
+PARTS = {  # how a part is called in its file → here; painted in this order, so that hair lies over skin and a hat over hair
+    "skin": "skin", "nose": "nose", "eye_g": "glasses", "l_eye": "left_eye", "r_eye": "right_eye", "l_brow": "left_brow", "r_brow": "right_brow",
+    "l_ear": "left_ear", "r_ear": "right_ear", "mouth": "mouth", "u_lip": "upper_lip", "l_lip": "lower_lip", "hair": "hair", "hat": "hat",
+    "ear_r": "earring", "neck_l": "necklace", "neck": "neck", "cloth": "cloth",
+}  # fmt: skip
+CLASSES = (BACKGROUND, *PARTS.values())
+DIGITS = 5  # of a number in the names of masks, and of samples
+IMAGE = re.compile(r"(?:.*/)?CelebA-HQ-img/(?P<name>\d{1,9})\.(?:jpg|jpeg|png|webp)", re.ASCII)
+MASK = re.compile(r"(?:.*/)?CelebAMask-HQ-mask-anno/\d{1,9}/(?P<name>\d{1,9}_\w+)\.png", re.ASCII)
+
+Parts = dict[str, str]  # part → file
+
+
+def recognises(source: Source) -> bool:
+    """An image and a mask in their folders."""
+    return any(map(IMAGE.fullmatch, source.sizes)) and any(map(MASK.fullmatch, source.sizes))
+
+
+def read(source: Source) -> Samples:
+    """The images that have a mask of any part, their numbers with five digits as names.
+
+    Raises:
+        InputError: no image has a mask, a part has a name that is not among the published ones, or as `files_like`.
+    """
+    images: dict[str, str] = {}
+    for number, file in files_like(source, IMAGE).items():
+        if (name := f"{int(number):0{DIGITS}d}") in images:
+            raise InputError(f"{source.path} holds both {images[name]} and {file}, which have one number: keep one of them.")
+        images[name] = file
+    masks: dict[str, Parts] = {}
+    for key, file in files_like(source, MASK).items():
+        number, _, part = key.partition("_")
+        if part not in PARTS:
+            raise InputError(f"{source.path / file} is the mask of {part!r}, which is no part of CelebAMask-HQ ({', '.join(PARTS)}): rename or remove it.")
+        parts = masks.setdefault(f"{int(number):0{DIGITS}d}", {})
+        if part in parts:
+            raise InputError(f"{source.path} holds both {parts[part]} and {file}, which are the same part: keep one of them.")
+        parts[part] = file
+    names = paired(source, images, masks)
+    task = make_task("segmentation", {"classes": list(CLASSES)})
+    return Samples(names, {"segmentation": task}, lambda name: one(source, images[name], masks[name], name))
+
+
+def one(source: Source, image: str, parts: Parts, name: str) -> Sample:
+    sample = loaded(source, image, name)
+    sample.labels["segmentation"] = enlarged(painted(source, parts), sample.size, str(source.path / next(iter(parts.values()))))
+    return sample
+
+
+def painted(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"]:
+    """One mask of all parts, the later ones in the order of `PARTS` over the earlier.
+
+    Raises:
+        InputError: a mask cannot be read, or is not as large as the others.
+    """
+    mask: UInt8[np.ndarray, "h w"] | None = None
+    for index, part in enumerate(PARTS, start=1):
+        if part in parts:
+            where = str(source.path / parts[part])
+            there = decode_image(source.read(parts[part]), where).any(-1)
+            mask = np.zeros(there.shape, np.uint8) if mask is None else mask
+            if there.shape != mask.shape:
+                raise InputError(f"{where} is {there.shape[0]}x{there.shape[1]} pixels, masks of the same image {mask.shape[0]}x{mask.shape[1]}: restore it.")
+            mask[there] = index
+    assert mask is not None  # noqa: S101  # for mypy: only images with parts are read
+    return mask
+
+
+def enlarged(mask: UInt8[np.ndarray, "h w"], size: Frame, where: str) -> UInt8[np.ndarray, "H W"]:
+    """The mask with every pixel repeated until it is as large as its image.
+
+    Raises:
+        InputError: the image is not a whole number of times as large.
+    """
+    times = max(1, size[0] // mask.shape[0])
+    larger = mask.repeat(times, 0).repeat(times, 1)
+    refuse_size(larger, size, f"{where} ({times} times enlarged)" if times > 1 else where)
+    return larger

@@ -1,0 +1,149 @@
+"""Cityscapes as published (its website and the table of labels in cityscapesScripts): `leftImg8bit/SPLIT/CITY/ID_leftImg8bit.png`.
+
+Beside it `gtFine` or `gtCoarse` with `ID_gtFine_labelIds.png` (or `labelTrainIds`), and `disparity` with 16-bit `ID_disparity.png`:
+0 is not known, p is a disparity of (p - 1) / 256 pixels. Only read.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE, decode_mask
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.trees import files_like, paired, refuse_size
+from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
+from handsoff.tasks.depth import read_values
+
+CLASSES = {
+    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19, "traffic sign": 20,
+    "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "train": 31,
+    "motorcycle": 32, "bicycle": 33,
+}  # fmt: skip
+LABELS = 34  # ids from 0 on, of which CLASSES are evaluated
+ENDINGS = ("labelTrainIds", "labelIds")  # the better one last
+BASELINE, FOCAL = 0.209313, 2262.52  # metres and pixels, of the cameras where no file says so
+LEAST, MOST = 1e-6, 1e6  # of both that can be believed
+STEPS = 256  # of disparity per pixel
+PNG16 = re.compile(rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL)  # the signature, length, type and sides of its header, 16 bits
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Files by SPLIT/CITY/ID; `tasks` are what all samples have."""
+
+    source: Source
+    images: Mapping[str, str]
+    masks: Mapping[str, str]
+    disparities: Mapping[str, str]
+    cameras: Mapping[str, str]
+    tasks: Mapping[str, Task]
+
+
+def files(source: Source, folder: str, ending: str) -> dict[str, str]:
+    return files_like(source, re.compile(rf"(?:.*/)?{folder}/(?P<name>[^/]+/[^/]+/[^/]+)_{re.escape(ending)}"))
+
+
+def recognises(source: Source) -> bool:
+    """An image in `leftImg8bit/SPLIT/CITY/`, and a label in one of the other folders."""
+    place = r"(?:.*/)?{}/[^/]+/[^/]+/[^/]+_{}\.png"
+    image = re.compile(place.format("leftImg8bit", "leftImg8bit"))
+    label = re.compile(place.format("(gtFine|gtCoarse|disparity)", "(labelIds|labelTrainIds|disparity)"))
+    return any(map(image.fullmatch, source.sizes)) and any(map(label.fullmatch, source.sizes))
+
+
+def read(source: Source) -> Samples:
+    """The images that have classes, fine ones if both are there, and depth if all of these have it; without any classes, those that have depth.
+
+    Raises:
+        InputError: no image has a label, or as `files_like`.
+    """
+    images = files(source, "leftImg8bit", "leftImg8bit.png")
+    masks: dict[str, str] = {}
+    for folder in ("gtCoarse", "gtFine"):
+        for ending in ENDINGS:
+            masks |= files(source, folder, f"{folder}_{ending}.png")
+    disparities = files(source, "disparity", "disparity.png")
+    segmented = images.keys() & masks.keys()
+    names = paired(source, images, masks if segmented or not disparities else disparities)
+    tasks: dict[str, Task] = {}
+    if segmented:
+        tasks["segmentation"] = make_task("segmentation", {"classes": list(CLASSES)})
+    if disparities.keys() >= set(names):
+        tasks["depth"] = make_task("depth", {"unit": "metres"})
+    tree = Tree(source, images, masks, disparities, files(source, "camera", "camera.json"), tasks)
+    return Samples(names, tasks, lambda name: one(tree, name))
+
+
+def one(tree: Tree, name: str) -> Sample:
+    sample = loaded(tree.source, tree.images[name], name)
+    if "segmentation" in tree.tasks:
+        sample.labels["segmentation"] = classes_in(tree.source, tree.masks[name], sample.size)
+    if "depth" in tree.tasks:
+        scale = camera(tree.source, tree.cameras[name]) if name in tree.cameras else BASELINE * FOCAL
+        sample.labels["depth"] = depth_in(tree.source, tree.disparities[name], sample.size, scale)
+    return sample
+
+
+def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
+    """Ids of the 19 evaluation classes, all other labels ignored.
+
+    Raises:
+        InputError: not a mask of this size, or an id that Cityscapes does not have.
+    """
+    where = str(source.path / file)
+    mask = decode_mask(source.read(file), where)
+    refuse_size(mask, size, where)
+    trained = file.endswith("labelTrainIds.png")
+    count = len(CLASSES) if trained else LABELS
+    strange = mask[(mask >= count) & (mask != IGNORE)]
+    if strange.size:
+        raise InputError(f"{where} has the id {strange[0]}, which is not among Cityscapes' 0 to {count - 1} (and {IGNORE}): restore the published file.")
+    table = np.full(256, IGNORE, np.uint8)
+    table[list(range(count) if trained else CLASSES.values())] = np.arange(len(CLASSES))
+    return table[mask]
+
+
+def depth_in(source: Source, file: str, size: Frame, scale: float) -> Float32[np.ndarray, "h w"]:
+    """Distances in metres: `scale` (baseline in metres · focal length in pixels) over the disparity in pixels; 0 where that is not known or nothing.
+
+    Raises:
+        InputError: not a 16-bit PNG of this size, or nothing is known.
+    """
+    where = str(source.path / file)
+    data = source.read(file)
+    if PNG16.match(data) is None:
+        raise InputError(f"{where} is not a PNG of 16 bits, as Cityscapes' disparities are: restore the published file.")
+    values = read_values(data, where)
+    refuse_size(values, size, where)
+    known = values > 1  # 1 is a disparity of nothing, infinitely far
+    if not known.any():
+        raise InputError(f"{where} holds no disparity at all: restore the published file or remove the image.")
+    depth = np.zeros(size, np.float32)
+    depth[known] = scale * STEPS / (values[known] - 1)
+    return depth
+
+
+def camera(source: Source, file: str) -> float:
+    """Baseline in metres · focal length in pixels.
+
+    Raises:
+        InputError: the file does not say so.
+    """
+    content = source.json(file)
+    return float(math.prod(stated(content, key, f"{source.path / file}") for key in (("extrinsic", "baseline"), ("intrinsic", "fx"))))
+
+
+def stated(content: object, key: tuple[str, str], where: str) -> float:
+    group = content.get(key[0]) if isinstance(content, dict) else None
+    value = group.get(key[1]) if isinstance(group, dict) else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST < value < MOST:
+        raise InputError(f"{where}: {'.'.join(key)} is {value!r:.40}, not a positive number of pixels or metres: restore the published file.")
+    return float(value)

@@ -1,0 +1,162 @@
+"""DeepFashion-MultiModal as published (its README): `images/NAME.jpg`, `segm/NAME_segm.png` and lines of points in `keypoints/`.
+
+`keypoints_loc.txt` has NAME.jpg x1 y1 … x21 y21 in every line, `keypoints_vis.txt` NAME.jpg v1 … v21: 0 visible, 1 hidden, 2 not in the image.
+Only read.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE, decode_mask
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.trees import files_like, paired, refuse_size, text_lines
+from handsoff.tasks import make_task
+from handsoff.tasks.base import Task, mirrored_names
+
+CLASSES = (
+    "background", "top", "outer", "skirt", "dress", "pants", "leggings", "headwear", "eyeglass", "neckwear", "belt", "footwear",
+    "bag", "hair", "face", "skin", "ring", "wrist wearing", "socks", "gloves", "necklace", "rompers", "earrings", "tie",
+)  # fmt: skip
+POINTS = (  # the authors number them in a picture of a man from the front; left is his
+    "head_top", "right_ear", "right_eye", "left_eye", "left_ear", "nose", "chin", "right_shoulder", "left_shoulder", "right_waist", "left_waist",
+    "right_elbow", "left_elbow", "right_wrist", "right_hip", "left_hip", "left_wrist", "right_knee", "left_knee", "right_foot", "left_foot",
+)  # fmt: skip
+IMAGE = re.compile(r"(?:.*/)?images?/(?P<name>[^/]+)\.(?:jpg|jpeg|png|webp)")
+MASK = re.compile(r"(?:.*/)?segm/(?P<name>[^/]+)_segm\.png")
+TEXT = re.compile(r"(?:.*/)?(?P<name>keypoints_(?:loc|vis))\.txt")
+VISIBILITY = {"0": 2.0, "1": 1.0, "2": 0.0}
+FIGURES = 24  # of a number: more are no pixels
+
+Line = tuple[int, list[str]]  # its number, and what stands behind the name
+
+
+@dataclass(frozen=True)
+class Points:
+    """The lines of both files about every image that both know.
+
+    Attributes:
+        lines: image without suffix → line of places, line of visibilities.
+        loc: the file of places, for sentences; `vis` likewise.
+    """
+
+    lines: Mapping[str, tuple[Line, Line]]
+    loc: str
+    vis: str
+
+
+def recognises(source: Source) -> bool:
+    """A mask in `segm/` or both files of points, and an image in `images/`; or these as the zips that they are published as."""
+    files = source.sizes
+    labelled = any(map(MASK.fullmatch, files)) or sum(TEXT.fullmatch(file) is not None for file in files) == 2  # noqa: PLR2004  # loc and vis
+    return (labelled and any(map(IMAGE.fullmatch, files))) or packed(source)
+
+
+def packed(source: Source) -> bool:
+    return "images.zip" in source.sizes and ("segm.zip" in source.sizes or "keypoints.zip" in source.sizes)
+
+
+def read(source: Source) -> Samples:
+    """The images that have a mask, and points if all of these have them; without any masks, those that have points.
+
+    Raises:
+        InputError: no image has a label, a line of points is not whole, or as `files_like`.
+    """
+    images, masks = files_like(source, IMAGE), files_like(source, MASK)
+    if packed(source) and not images:
+        raise InputError(f"{source.path} holds images.zip and others: unpack them there, so that there is images/ and segm/ or keypoints/.")
+    points = points_of(source)
+    segmented = images.keys() & masks.keys()
+    names = paired(source, images, masks if segmented or points is None or not points.lines else points.lines)
+    tasks: dict[str, Task] = {}
+    if segmented:
+        tasks["segmentation"] = make_task("segmentation", {"classes": list(CLASSES)})
+    if points is not None and points.lines.keys() >= set(names):
+        pairs = [[one, other] for one, other in enumerate(mirrored_names(POINTS)) if one < other]
+        tasks["keypoints"] = make_task("keypoints", {"names": list(POINTS), "mirror": pairs})
+
+    def one(name: str) -> Sample:
+        sample = loaded(source, images[name], name)
+        if "segmentation" in tasks:
+            sample.labels["segmentation"] = classes_in(source, masks[name], sample.size)
+        if "keypoints" in tasks:
+            assert points is not None  # noqa: S101  # for mypy
+            sample.labels["keypoints"] = points_in(points, name, sample.size)
+        return sample
+
+    return Samples(names, tasks, one)
+
+
+def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
+    where = str(source.path / file)
+    mask = decode_mask(source.read(file), where)
+    refuse_size(mask, size, where)
+    strange = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
+    if strange.size:
+        raise InputError(f"{where} has the id {strange[0]}, which is not among DeepFashion-MultiModal's 0 to {len(CLASSES) - 1}: restore the published file.")
+    return mask
+
+
+def points_of(source: Source) -> Points | None:
+    """Both files of points, None where one is missing."""
+    files = files_like(source, TEXT)
+    if len(files) < 2:  # noqa: PLR2004  # loc and vis
+        return None
+    loc, vis = files["keypoints_loc"], files["keypoints_vis"]
+    places, visibility = lines_of(source, loc, 2 * len(POINTS)), lines_of(source, vis, len(POINTS))
+    both = {name: (line, visibility[name]) for name, line in places.items() if name in visibility}
+    return Points(both, str(source.path / loc), str(source.path / vis))
+
+
+def lines_of(source: Source, file: str, count: int) -> dict[str, Line]:
+    """Image without suffix → its line.
+
+    Raises:
+        InputError: a line has another count of words, or there are two for one image.
+    """
+    lines: dict[str, Line] = {}
+    for number, line in enumerate(text_lines(source, file), start=1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != count + 1:
+            raise InputError(f"{source.path / file}, line {number} has {len(words)} words instead of a name and {count} numbers: restore the published file.")
+        name = PurePosixPath(words[0]).stem
+        if name in lines:
+            raise InputError(f"{source.path / file}, lines {lines[name][0]} and {number} are both about {words[0]}: keep one of them.")
+        lines[name] = number, words[1:]
+    return lines
+
+
+def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21 3"]:
+    """Points in pixels; whatever lies outside the image, such as the (-1, -1) of what is not there, has visibility 0.
+
+    Raises:
+        InputError: a word is not a number of its kind.
+    """
+    (loc, numbers), (vis, codes) = points.lines[name]
+    places = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
+    strange = next((code for code in codes if code not in VISIBILITY), None)
+    if strange is not None:
+        raise InputError(f"{points.vis}, line {vis} has the visibility {strange[:40]!r} instead of 0, 1 or 2: restore the published file.")
+    seen = np.array([VISIBILITY[code] for code in codes])
+    seen[((places < -0.5) | (places > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
+    return np.column_stack([places, seen]).astype(np.float32)
+
+
+def pixels(word: str, where: str) -> float:
+    try:
+        value = float(word) if len(word) <= FIGURES else math.nan
+    except ValueError:
+        value = math.nan
+    if not abs(value) < 1e6:  # noqa: PLR2004  # and not NaN either
+        raise InputError(f"{where} has {word[:40]!r} where a pixel's number belongs: restore the published file.")
+    return value

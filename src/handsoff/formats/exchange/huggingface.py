@@ -1,0 +1,297 @@
+"""Parquet files as Hugging Face's `datasets` loads them: one row per sample, images as {"bytes", "path"}; and the cards beside them.
+
+After the documentation of `datasets` (Image feature, features in the metadata of the schema) and of dataset cards on the hub. Depth
+is a TIFF of 32-bit floats, which loads as an image of mode F and is exact.
+"""
+
+import importlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any, NamedTuple
+
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import png, tiff, write_bytes
+from handsoff.formats.containers import described, full_name, licence_of, pictured, points, split_in, split_of, write_cards
+from handsoff.formats.photos import MAX_BYTES, Source
+from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.tasks import TASKS
+from handsoff.tasks.base import Label, Task
+
+SPLIT = "train"  # where the names have none
+GROUP = 16  # rows that are read and written at once
+IMAGES = ("image", "img", "photo", "pixel_values")
+COLUMNS = {  # the first is the one that is written
+    "segmentation": ("mask", "annotation", "annotations", "segmentation_mask", "semantic_mask", "segmentation", "label", "labels"),
+    "keypoints": ("keypoints",), "depth": ("depth", "depth_map"), "normals": ("normals",),
+}  # fmt: skip
+IMAGE_FEATURE = {"_type": "Image"}
+POINTS_FEATURE = {"feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}, "_type": "Sequence"}  # a name that all versions know
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, NotImplementedError, MemoryError, OverflowError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A Parquet file with images.
+
+    Attributes:
+        columns: "image" and tasks → what they are called there.
+        groups: rows in each row group.
+        names: what its rows are called, None where they are not.
+    """
+
+    file: str
+    columns: dict[str, str]
+    groups: tuple[int, ...]
+    names: tuple[str | None, ...]
+
+
+class Row(NamedTuple):
+    """Where a sample lies: row `number` of a row group."""
+
+    shard: Shard
+    group: int
+    number: int
+
+
+def arrow() -> Any:
+    """The package pyarrow.
+
+    Raises:
+        HandsOffError: it is missing.
+    """
+    try:
+        for module in ("compute", "parquet"):
+            importlib.import_module(f"pyarrow.{module}")
+        return importlib.import_module("pyarrow")
+    except ImportError:
+        raise HandsOffError("Parquet files need the package pyarrow: install it with pip install 'handsoff-labels[parquet]'.") from None
+
+
+def recognises(source: Source) -> bool:
+    return any(is_parquet(file) for file in source.sizes)
+
+
+def is_parquet(file: str) -> bool:
+    return PurePosixPath(file).suffix.lower() == ".parquet"
+
+
+def read(source: Source) -> Samples:
+    """Samples are called as the column `name` says, or numbered within their split where it does not tell them apart."""
+    shards = [shard for file in source.sizes if is_parquet(file) for shard in listed(source, file)]
+    kinds = [task for task in TASKS if any(task in shard.columns for shard in shards)]
+    for shard in shards:
+        if missing := [task for task in kinds if task not in shard.columns]:
+            raise InputError(
+                f"{source.path / shard.file} has no labels for {missing[0]}, as others have: add the column {COLUMNS[missing[0]][0]} or remove it."
+            )
+    rows = named(shards)
+    if not kinds or not rows:
+        wanted = "a column called image and one called mask (or keypoints, depth, normals), images being {bytes, path}"
+        raise InputError(f"{source.path} has Parquet files, but no images with labels in them: they need {wanted}.")
+    values = reader_of(source)
+    first = next(iter(rows))
+    examples = {}
+    for task in kinds:
+        column, where = rows[first].shard.columns[task], f"{source.path / rows[first].shard.file}: {first}"
+        examples[task] = None if TASKS[task].places[0].suffixes else points(values(rows[first], column), f"{where}, column {column},")
+    tasks = described(source, examples)
+    return Samples(tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), licence_of(source))
+
+
+def listed(source: Source, file: str) -> Iterator[Shard]:
+    """The file if it has images.
+
+    Raises:
+        InputError: it is not a whole Parquet file, or a row group is too large to be read at once.
+    """
+    with opened(source, file) as parquet:
+        columns = columns_of(parquet.schema_arrow)
+        if "image" not in columns:
+            return
+        groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
+        if any(group.total_byte_size > MAX_BYTES for group in groups):
+            raise ValueError(f"a row group of more than {MAX_BYTES:,} bytes")
+        counts = tuple(group.num_rows for group in groups)
+        if min(counts, default=0) < 0 or sum(counts) > source.sizes[file]:
+            raise ValueError(f"{sum(counts):,} rows in {source.sizes[file]:,} bytes")
+        text = "name" in parquet.schema_arrow.names and str(parquet.schema_arrow.field("name").type) in {"string", "large_string"}
+        names = tuple(parquet.read(columns=["name"]).column("name").to_pylist()) if text else (None,) * sum(counts)
+        if len(names) != sum(counts):
+            raise ValueError(f"{len(names)} names for {sum(counts)} rows")
+    yield Shard(file, columns, counts, names)
+
+
+def columns_of(schema: Any) -> dict[str, str]:
+    """Use ("image" or a task) → the column of the right type for it."""
+    types = arrow().types
+
+    def files(kind: Any) -> bool:
+        held = kind.field("bytes").type if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
+        return bool(types.is_binary(held) or types.is_large_binary(held))
+
+    def lists(kind: Any) -> bool:
+        sequences = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+        return any(check(kind) for check in sequences) and any(check(kind.value_type) for check in sequences)
+
+    found = {}
+    for use, names in {"image": IMAGES, **COLUMNS}.items():
+        fits = files if use == "image" or TASKS[use].places[0].suffixes else lists
+        column = next((name for name in names if schema.names.count(name) == 1 and fits(schema.field(name).type)), None)
+        if column is not None:
+            found[use] = column
+    return found
+
+
+def named(shards: Iterable[Shard]) -> dict[str, Row]:
+    """Name → row, sorted.
+
+    Raises:
+        InputError: a name cannot be one.
+    """
+    rows = [Row(shard, group, number) for shard in shards for group, count in enumerate(shard.groups) for number in range(count)]
+    stated = [name for shard in shards for name in shard.names]
+    if all(stated) and len(set(stated)) == len(stated):
+        names = [full_name(str(name), row.shard.file, SPLIT) for name, row in zip(stated, rows, strict=True)]
+    else:
+        splits = [split_in(row.shard.file, SPLIT) for row in rows]
+        counters = {split: itertools.count() for split in splits}
+        names = [f"{split}/{next(counters[split]):06d}" for split in splits]
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"The Parquet files have two samples called {twice!r}: rename one of them.")
+    return dict(sorted(zip(names, rows, strict=True), key=lambda pair: pair[0]))
+
+
+@contextmanager
+def opened(source: Source, file: str) -> Iterator[Any]:
+    """A Parquet file.
+
+    Raises:
+        InputError: it is not a whole one, or what is done with it fails.
+    """
+    pa = arrow()
+    try:
+        place = str(source.path / file) if source.archive is None else pa.BufferReader(source.read(file))
+        with pa.parquet.ParquetFile(place) as parquet:
+            yield parquet
+    except (*UNREADABLE, pa.ArrowException) as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        raise InputError(f"{source.path / file} is not a readable Parquet file ({said}): copy or write it again.") from None
+
+
+def reader_of(source: Source) -> Callable[[Row, str], Any]:
+    """Row, column → value, of an image its bytes. The row groups read last are kept, for samples are read in order."""
+    pa, lock = arrow(), Lock()
+
+    @lru_cache(maxsize=2)
+    def group(file: str, index: int, columns: tuple[str, ...]) -> dict[str, Any]:
+        with opened(source, file) as parquet:
+            table = parquet.read_row_group(index, columns=list(columns))
+            found = {column: table.column(column) for column in columns}
+            return {name: pa.compute.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column for name, column in found.items()}
+
+    def value(row: Row, column: str) -> Any:
+        with lock:
+            found = group(row.shard.file, row.group, tuple(row.shard.columns.values()))
+        return found[column][row.number].as_py()
+
+    return value
+
+
+def one(source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task], row: Row, name: str) -> Sample:
+    where = f"{source.path / row.shard.file}: {name}"
+    columns = row.shard.columns
+    places = {use: f"{where}, column {column}," for use, column in columns.items()}
+    photo = pictured(held(values(row, columns["image"]), places["image"]), name, places["image"])
+    labels = {}
+    for kind, task in tasks.items():
+        value = values(row, columns[kind])
+        labels[kind] = task.parse(held(value, places[kind]) if task.places[0].suffixes else value, places[kind], photo.size)
+    return Sample(name, photo.image, labels, photo.file, photo.data)
+
+
+def held(data: Any, where: str) -> bytes:
+    """The bytes of an image feature.
+
+    Raises:
+        InputError: it has only a path, or nothing.
+    """
+    if not isinstance(data, bytes) or not data:
+        raise InputError(f"{where} holds no bytes, at most the path of a file elsewhere: write the Parquet file again with the images in it.")
+    return data
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+    """A file per part and split."""
+    pa = arrow()
+    schema = schema_of(pa, writing.tasks)
+    entries: list[Entry] = []
+    rows: dict[str, list[dict[str, Any]]] = {}
+    files: dict[str, tuple[Any, Any]] = {}
+
+    def flush(split: str) -> None:
+        if split not in files:
+            sink = pa.BufferOutputStream()
+            files[split] = sink, pa.parquet.ParquetWriter(sink, schema, compression="zstd", use_dictionary=False)
+        files[split][1].write_table(pa.Table.from_pylist(rows.pop(split), schema=schema))
+
+    for sample in samples:
+        split = split_of(sample.name, SPLIT)
+        rows.setdefault(split, []).append(row_of(sample, writing.tasks))
+        entries.append({"name": sample.name})
+        if len(rows[split]) == GROUP:
+            flush(split)
+    for split in list(rows):
+        flush(split)
+    for split, (sink, parquet) in files.items():
+        parquet.close()
+        write_bytes(out / "data" / f"{split}-{part:05d}.parquet", sink.getvalue().to_pybytes())
+    return entries
+
+
+def schema_of(pa: Any, tasks: Iterable[str]) -> Any:
+    """Columns with the features that `datasets` gives them."""
+    image, numbers = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), pa.list_(pa.list_(pa.float32()))
+    fields = [("name", pa.string()), ("image", image)]
+    features: dict[str, Any] = {"name": {"dtype": "string", "_type": "Value"}, "image": IMAGE_FEATURE}
+    for task in tasks:
+        files, column = bool(TASKS[task].places[0].suffixes), COLUMNS[task][0]
+        fields.append((column, image if files else numbers))
+        features[column] = IMAGE_FEATURE if files else POINTS_FEATURE
+    return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def row_of(sample: Sample, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    base = PurePosixPath(sample.name).name
+    suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
+    row: dict[str, Any] = {"name": sample.name, "image": {"bytes": sample.data or png(sample.image), "path": f"{base}{suffix}"}}
+    for kind, label in sample.labels.items():
+        row[COLUMNS[kind][0]] = cell(tasks[kind], label, base)
+    return row
+
+
+def cell(task: Task, label: Label, base: str) -> Any:
+    if not task.places[0].suffixes:
+        return label.tolist()
+    return {"bytes": tiff(label), "path": f"{base}.tiff"} if task.name == "depth" else {"bytes": task.serialise(label), "path": f"{base}.png"}
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
+    """The cards, and the README that tells the hub and `load_dataset` which files are which split."""
+    write_cards(out, writing.tasks)
+    licence = ["license: other", f"license_name: {json.dumps(writing.licence)}"] if writing.licence else []
+    splits = sorted({split_of(entry["name"], SPLIT) for entry in entries})
+    files = [line for split in splits for line in (f"  - split: {split}", f"    path: data/{split}-*.parquet")]
+    head = ["---", *licence, "configs:", "- config_name: default", "  data_files:", *files, "---", ""]
+    lines = [f"{len(entries)} images with labels ({', '.join(writing.tasks)}), written by HandsOff."]
+    if "segmentation" in writing.tasks:
+        classes = writing.tasks["segmentation"].schema["classes"]
+        lines += ["", "`mask`: class ids, 255 = ignored.", "", *(f"- {index}: {name}" for index, name in enumerate(classes))]
+    write_bytes(out / "README.md", "\n".join([*head, *lines, ""]).encode())

@@ -1,0 +1,198 @@
+"""LabelMe: one JSON file per image with `shapes`, as the tool of that name (wkentaro/labelme) saves it. Read only.
+
+Its coordinates count the edges of pixels. Shapes are painted in their order. Points are keypoints, called by their labels.
+"""
+
+import base64
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image, decode_mask
+from handsoff.formats.drawn import (
+    dictionaries,
+    dictionary,
+    drawn_tasks,
+    ellipse_mask,
+    painted,
+    places,
+    point_label,
+    point_names,
+    refuse_other_size,
+    region_palette,
+)
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
+from handsoff.formats.shapes import Palette, polygon_mask
+from handsoff.formats.stated import points_task
+from handsoff.tasks.keypoints import Keypoints
+
+MAX_LOOK = 2**25  # bytes of the file that is looked into: images may be inside
+REGIONS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
+
+
+@dataclass(frozen=True)
+class Pack:
+    """LabelMe's files and what their labels mean; None where no shape is of that kind."""
+
+    source: Source
+    files: Mapping[str, str]
+    images: Mapping[str, list[str]]
+    classes: Palette | None
+    points: Keypoints | None
+
+
+def recognises(source: Source) -> bool:
+    """A JSON file, one called like an image if there is one, holds `shapes` and `imagePath`."""
+    images = {file.rpartition(".")[0] for file in source.sizes if not file.endswith(".json")}
+    files = [file for file in source.sizes if file.endswith(".json") and source.sizes[file] <= MAX_LOOK]
+    file = min(files, key=lambda file: (file.removesuffix(".json") not in images, file), default=None)
+    try:
+        return file is not None and annotation(source, file) is not None
+    except InputError:
+        return False
+
+
+def annotation(source: Source, file: str) -> dict[str, Any] | None:
+    """What LabelMe has saved in a file, None where it is no such file."""
+    entry = source.json(file) if file.endswith(".json") else None
+    return entry if isinstance(entry, dict) and "shapes" in entry and "imagePath" in entry else None
+
+
+def read(source: Source) -> Samples:
+    """All files are looked through for labels; images are not touched."""
+    regions: set[str] = set()
+    points: dict[str, list[str]] = {}
+    files = []
+    for file in source.sizes:
+        entry = annotation(source, file)
+        if entry is None:
+            continue
+        where = str(source.path / file)
+        files.append(file)
+        points[where] = []
+        for shape, place in shapes_of(entry, where):
+            if kind_of(shape, place) == "point":
+                points[where].append(shape["label"])
+            else:
+                regions.add(shape["label"])
+    if not files:
+        raise InputError(f"{source.path} has no JSON file of LabelMe, with shapes and imagePath: give the folder that LabelMe saves to.")
+    named = point_names(points, regions=bool(regions))
+    classes = region_palette(sorted(regions), str(source.path)) if regions or not named else None
+    task = points_task(named, None, str(source.path)) if named else None
+    above = posixpath.commonpath([posixpath.dirname(file) for file in files])
+    names = {posixpath.relpath(file.removesuffix(".json"), above or "."): file for file in files}
+    pack = Pack(source, names, images_by_name(source), classes, task)
+    return Samples(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: one(pack, name))
+
+
+def one(pack: Pack, name: str) -> Sample:
+    file = pack.files[name]
+    where = str(pack.source.path / file)
+    entry = dictionary(pack.source.json(file), where)
+    photo = photo_of(pack, entry, file, name)
+    refuse_other_size(entry.get("imageHeight"), entry.get("imageWidth"), photo.size, where)
+    shapes = list(shapes_of(entry, where))
+    if pack.classes is not None:
+        regions = ((shape["label"], region(shape, photo.size, place)) for shape, place in shapes if kind_of(shape, place) != "point")
+        photo = replace(photo, labels={"segmentation": painted(regions, pack.classes, photo.size, where)})
+    if pack.points is not None:
+        spots = {shape["label"]: places(shape.get("points"), f"{place}.points", 1)[0] for shape, place in shapes if kind_of(shape, place) == "point"}
+        found = {label: (float(spot[0]), float(spot[1]), 2) for label, spot in spots.items()}
+        photo = replace(photo, labels={**photo.labels, "keypoints": point_label(pack.points, found, where, photo.size)})
+    return photo
+
+
+def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> Sample:
+    """The image where `imagePath` says, else inside the JSON, else any that is called so.
+
+    Raises:
+        InputError: there is none.
+    """
+    where, asked, inside = str(pack.source.path / file), entry.get("imagePath"), entry.get("imageData")
+    if not isinstance(asked, str) or not asked:
+        raise InputError(f"{where}: imagePath does not name an image: correct it.")
+    beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), asked.replace("\\", "/")))
+    if beside in pack.source.sizes:
+        return loaded(pack.source, beside, name)
+    if isinstance(inside, str) and inside:
+        return Sample(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
+    return loaded(pack.source, find_image(pack.source, pack.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"), name)
+
+
+def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:
+    """Every shape, which has a label, and where it stands.
+
+    Raises:
+        InputError: there are none, or one has no label.
+    """
+    for index, shape in enumerate(dictionaries(entry.get("shapes"), f"{where}: shapes")):
+        place = f"{where}: shapes[{index}]"
+        if not isinstance(shape.get("label"), str) or not shape["label"].strip():
+            raise InputError(f"{place} has no label: give it one or remove it.")
+        yield shape, place
+
+
+def kind_of(shape: Mapping[str, Any], where: str) -> str:
+    """Its type, which old files leave out.
+
+    Raises:
+        InputError: it covers no pixels and is no point.
+    """
+    kind = shape.get("shape_type") or "polygon"
+    if kind not in (*REGIONS, "point"):
+        raise InputError(f"{where} is of the type {kind!r}, which neither covers pixels nor is a point: draw a polygon instead, or remove it.")
+    return str(kind)
+
+
+def region(shape: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """The pixels that a shape covers.
+
+    Raises:
+        InputError: its points are not what its type needs.
+    """
+    kind = kind_of(shape, where)
+    spots = places(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
+    if kind == "mask":
+        return boxed_mask(shape.get("mask"), spots, size, where)
+    if kind == "circle":
+        radius = float(np.hypot(*(spots[1] - spots[0])))
+        return ellipse_mask((float(spots[0, 0]), float(spots[0, 1])), (radius, radius), 0, size)
+    if kind == "rectangle":
+        (left, top), (right, bottom) = spots.min(0), spots.max(0)
+        spots = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return polygon_mask([spots], size, where)
+
+
+def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """A mask that is a PNG in base64; its first point is its pixel at the upper left, its second the one at the lower right.
+
+    Raises:
+        InputError: it is not that, or lies outside of the image.
+    """
+    if not isinstance(text, str):
+        raise InputError(f"{where} is of the type 'mask' and has none: draw it again or remove it.")
+    mask = decode_mask(decoded(text, f"{where}.mask"), f"{where}.mask") > 0
+    left, top = (int(side) for side in np.floor(spots.min(0)))
+    height, width = mask.shape
+    if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
+        raise InputError(f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of {size[1]}x{size[0]}: draw it again.")
+    if np.abs(np.floor(spots.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
+        raise InputError(f"{where} has a mask of {width}x{height} pixels that does not fit its two points: draw it again.")
+    found = np.zeros(size, bool)
+    found[top : top + height, left : left + width] = mask
+    return found
+
+
+def decoded(text: str, where: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise InputError(f"{where} is not base64: save the file again.") from None

@@ -1,0 +1,259 @@
+"""Label Studio's JSON export: lists of tasks with `annotations`, and `label_config.xml`, the project's configuration, if it lies beside them.
+
+Coordinates are percentages of the image's sides, counted from its edge; brush strokes are run lengths (`brush`). From labelstud.io's description
+of tasks and of the tags.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from jaxtyping import Bool
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.core.images import IMAGE_SUFFIXES
+from handsoff.formats.drawn import (
+    dictionaries,
+    dictionary,
+    drawn_tasks,
+    ellipse_mask,
+    numbers,
+    painted,
+    places,
+    point_label,
+    point_names,
+    refuse_other_size,
+    region_palette,
+    turned,
+)
+from handsoff.formats.exchange.brush import brush_mask
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
+from handsoff.formats.shapes import Palette, polygon_mask
+from handsoff.formats.stated import points_task, stated_classes, stated_licence, stated_points
+from handsoff.tasks.keypoints import Keypoints
+
+REGIONS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels")  # types of results that cover pixels
+POINTS = "keypointlabels"
+CONFIG = "label_config.xml"
+UPLOADED = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the names of uploaded files
+HIDDEN = "hidden"  # the note on a point of visibility 1
+ABSENT = "absent_points"  # data of a task: name → place of points of visibility 0, which nobody should see
+PERCENT = 100
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A task with the annotation that counts."""
+
+    where: str
+    file: str
+    results: list[dict[str, Any]]
+    absent: dict[str, Any]
+
+    def of(self, *kinds: str) -> Iterator[tuple[dict[str, Any], str, str]]:
+        """The results of these types: each, its label, and where it stands."""
+        for index, result in enumerate(self.results):
+            if result.get("type") in kinds:
+                where = f"{self.where}.result[{index}]"
+                yield result, label_of(result, where), where
+
+
+def recognises(source: Source) -> bool:
+    """A JSON list of tasks lies in the source or in the one folder in it."""
+    files = json_files(source)
+    try:
+        return bool(files) and looks_like_tasks(source.read(files[0]))
+    except InputError:
+        return False
+
+
+def json_files(source: Source) -> list[str]:
+    """Where tasks may be, those called as Label Studio or HandsOff calls them first."""
+    files = [file for file in source.sizes if file.endswith(".json") and file.count("/") <= 1]
+    return sorted(files, key=lambda file: (not PurePosixPath(file).name.startswith(("tasks", "project-")), file))
+
+
+def looks_like_tasks(data: bytes) -> bool:
+    return data.lstrip()[:1] == b"[" and b'"data"' in data and (b'"annotations"' in data or b'"predictions"' in data)
+
+
+def read(source: Source) -> Samples:
+    """Tasks that nobody has annotated are left out."""
+    files = [file for file in json_files(source) if looks_like_tasks(source.read(file))]
+    if not files:
+        raise InputError(f"{source.path} has no JSON list of tasks with data and annotations: export as JSON (not JSON-MIN).")
+    folder = files[0].rpartition("/")[0]
+    root = f"{folder}/" if folder else ""
+    answers = answers_of(source, files, root)
+    labels, points = config_labels(source, f"{root}{CONFIG}")
+    used = {label for answer in answers.values() for _, label, _ in answer.of(*REGIONS)}
+    placed = {}
+    for answer in answers.values():
+        seen = [label for _, label, _ in answer.of(POINTS)]
+        placed[answer.where] = seen + [label for label in answer.absent if label not in seen]
+    regions = labels is not None or bool(used)
+    named = point_names(placed, regions=regions)
+    if not regions and not named:
+        raise InputError(f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, ellipses or key points.")
+    where = str(source.path)
+    classes = region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source, root)) if regions else None
+    task = points_task([*points, *(name for name in named if name not in points)], stated_points(source, root), where) if named else None
+    tasks, licence = drawn_tasks(classes, task), stated_licence(source, root)
+    return Samples(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
+
+
+def answers_of(source: Source, files: Sequence[str], root: str) -> dict[str, Answer]:
+    """Sample name → task.
+
+    Raises:
+        InputError: none is annotated, or two are of the same image.
+    """
+    images = images_by_name(source)
+    answers: dict[str, Answer] = {}
+    for file in files:
+        for index, task in enumerate(dictionaries(source.json(file), str(source.path / file))):
+            where = f"{source.path / file}[{index}]"
+            results = results_of(task, where)
+            if results is None:
+                continue
+            data = dictionary(task.get("data"), f"{where}.data")
+            image = image_of(source, images, data, where)
+            name = PurePosixPath(image.removeprefix(root).removeprefix("images/")).with_suffix("").as_posix()
+            if name in answers:
+                raise InputError(f"{where} and {answers[name].where} would be the same sample {name}: remove one of them.")
+            answers[name] = Answer(where, image, results, dictionary(data.get(ABSENT, {}), f"{where}.data.{ABSENT}"))
+    if not answers:
+        raise InputError(f"{source.path / files[0]} has no annotations (predictions alone do not count): submit some in Label Studio and export again.")
+    return answers
+
+
+def results_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]] | None:
+    """The last annotation that was not cancelled, of those that are the ground truth if any is; None if there is none."""
+    made = dictionaries(task.get("annotations", []), f"{where}.annotations")
+    valid = [(index, annotation) for index, annotation in enumerate(made) if not annotation.get("was_cancelled")]
+    best = [found for found in valid if found[1].get("ground_truth")] or valid
+    if not best:
+        return None
+    results = dictionaries(best[-1][1].get("result"), f"{where}.annotations[{best[-1][0]}].result")
+    return [compact(result) for result in results]
+
+
+def compact(result: dict[str, Any]) -> dict[str, Any]:
+    """Run lengths as bytes, which take an eighth of the memory; left as they are where they are not numbers of a byte."""
+    value = result.get("value")
+    if isinstance(value, dict) and isinstance(value.get("rle"), list):
+        try:
+            return {**result, "value": {**value, "rle": bytes(value["rle"])}}
+        except (TypeError, ValueError):
+            pass
+    return result
+
+
+def image_of(source: Source, images: Mapping[str, list[str]], data: Mapping[str, Any], where: str) -> str:
+    """The image that a task is about: by its path, its name, or its name without what the upload put before it.
+
+    Raises:
+        InputError: there is none.
+    """
+    named = [value for key, value in data.items() if isinstance(value, str) and (key == "image" or PurePosixPath(value).suffix.lower() in IMAGE_SUFFIXES)]
+    asked = data["image"] if isinstance(data.get("image"), str) else next(iter(named), "")
+    path = asked
+    if "://" in asked or asked.startswith("/data/"):
+        try:
+            parts = urlsplit(asked)
+        except ValueError:
+            raise InputError(f"{where}.data refers to the image {asked!r}, which is no address: correct it.") from None
+        path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
+    place = PurePosixPath(path.replace("\\", "/"))
+    short = place.parent / UPLOADED.sub("", place.name, count=1)
+    return find_image(source, images, str(place if place.name.lower() in images else short), f"{where}.data")
+
+
+def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str]]:
+    """The labels of regions (None if the project has no tool for them) and of points, in the project's order; none without its file.
+
+    Raises:
+        InputError: it is not XML, or declares entities.
+    """
+    if file not in source.sizes:
+        return None, []
+    data = source.read(file)
+    if b"<!" in data.replace(b"<!--", b""):
+        raise InputError(f"{source.path / file} declares types or entities, which no labelling configuration needs: remove them.")
+    try:
+        tree = ET.fromstring(data)  # noqa: S314  # without entities nothing can grow
+    except (ET.ParseError, ValueError, LookupError) as error:
+        raise InputError(f"{source.path / file} is not readable as XML ({error}): copy the project's labelling configuration again.") from None
+    tags = [(element.tag.lower(), [label.get("value", "") for label in element.iter("Label")]) for element in tree.iter() if isinstance(element.tag, str)]
+    regions = [labels for tag, labels in tags if tag in REGIONS]
+    listed = list(dict.fromkeys(label for labels in regions for label in labels if label))
+    return listed if regions else None, list(dict.fromkeys(label for tag, labels in tags if tag == POINTS for label in labels if label))
+
+
+def one(source: Source, answer: Answer, name: str, classes: Palette | None, points: Keypoints | None) -> Sample:
+    photo = loaded(source, answer.file, name)
+    for result, _, where in answer.of(*REGIONS, POINTS):
+        refuse_other_size(result.get("original_height"), result.get("original_width"), photo.size, where)
+        if result.get("image_rotation"):
+            raise InputError(f"{where} was made on a turned image: turn the image itself, and label it again.")
+    if classes is not None:
+        regions = ((label, region(result, photo.size, where)) for result, label, where in answer.of(*REGIONS))
+        photo = replace(photo, labels={"segmentation": painted(regions, classes, photo.size, answer.where)})
+    if points is not None:
+        label = point_label(points, spots(answer, photo.size), answer.where, photo.size)
+        photo = replace(photo, labels={**photo.labels, "keypoints": label})
+    return photo
+
+
+def label_of(result: Mapping[str, Any], where: str) -> str:
+    """The one label of a result.
+
+    Raises:
+        InputError: it has none, or several.
+    """
+    labels = dictionary(result.get("value"), f"{where}.value").get(result["type"])
+    if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str) or not labels[0].strip():
+        raise InputError(f"{where} has {str(labels)[:40]} instead of one label: give it one or remove it.")
+    return labels[0]
+
+
+def region(result: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """The pixels that a result covers.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    value, kind = result["value"], result["type"]
+    side = np.array([size[1], size[0]]) / PERCENT
+    if kind == "brushlabels":
+        if not isinstance(value.get("rle"), bytes):
+            raise InputError(f"{where} has no run lengths (a list of bytes called rle): export it again.")
+        return brush_mask(value["rle"], size, where)
+    if kind == "polygonlabels":
+        return polygon_mask([places(value.get("points"), f"{where}.value.points", 3) * side], size, where)
+    lengths = ("width", "height") if kind == "rectanglelabels" else ("radiusX", "radiusY")
+    x, y, across, down, angle = numbers({"rotation": 0, **value}, ("x", "y", *lengths, "rotation"), where)
+    centre, (across, down) = np.array([x, y]) * side, np.array([across, down]) * side
+    if kind == "ellipselabels":
+        return ellipse_mask((float(centre[0]), float(centre[1])), (float(across), float(down)), angle, size)
+    corners = np.array([[0, 0], [across, 0], [across, down], [0, down]])  # turned around its first corner
+    return polygon_mask([centre + turned(corners, angle)], size, where)
+
+
+def spots(answer: Answer, size: Frame) -> dict[str, tuple[float, float, int]]:
+    """Name → x, y in pixels, their edges at whole numbers, and visibility."""
+    side = size[1] / PERCENT, size[0] / PERCENT
+    absent = {name: places([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist() for name, place in answer.absent.items()}
+    found = {name: (x * side[0], y * side[1], 0) for name, (x, y) in absent.items()}
+    for result, name, where in answer.of(POINTS):
+        x, y = numbers(result["value"], ("x", "y"), where)
+        note = result["meta"].get("text") if isinstance(result.get("meta"), dict) else None
+        found[name] = (x * side[0], y * side[1], 1 if HIDDEN in (note if isinstance(note, list) else [note]) else 2)
+    return found

@@ -1,0 +1,97 @@
+"""Tasks to import into Label Studio: annotated images, and `label_config.xml` for the project.
+
+Masks are brush strokes, points are key points; `labelstudio` says how both are written.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from handsoff.core.files import write_bytes
+from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE
+from handsoff.formats.drawn import IGNORED
+from handsoff.formats.exchange.brush import brush_runs
+from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
+from handsoff.formats.samples import Entry, Sample, Writing
+from handsoff.formats.shapes import is_nothing
+from handsoff.formats.stated import write_image
+from handsoff.tasks.base import Task
+
+DIGITS = 8  # decimals of a percentage: a thousandth of a pixel in images of any size
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+    """A file of tasks per part: Label Studio imports several at once."""
+    tasks, entries = [], []
+    for sample in samples:
+        tasks.append(task_of(sample, write_image(out, sample), writing.tasks))
+        entries.append({"name": sample.name})
+    if tasks:
+        write_bytes(out / f"tasks-{part:05d}.json", json.dumps(tasks, ensure_ascii=False).encode())
+    return entries
+
+
+def task_of(sample: Sample, file: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """An annotated task; its image is served from Label Studio's local files, whose root is the folder that is written."""
+    data: dict[str, Any] = {"image": f"/data/local-files/?d={quote(file)}"}
+    results: list[dict[str, Any]] = []
+    if "segmentation" in tasks:
+        results += brush_results(sample.labels["segmentation"], tasks["segmentation"].parts())
+    if "keypoints" in tasks:
+        found, absent = point_results(sample.labels["keypoints"], tasks["keypoints"].parts(), sample.size)
+        results += found
+        data |= {ABSENT: absent} if absent else {}
+    common = {"to_name": "image", "original_width": sample.size[1], "original_height": sample.size[0], "image_rotation": 0}
+    return {"data": data, "annotations": [{"result": [{**result, **common} for result in results], "was_cancelled": False, "ground_truth": False}]}
+
+
+def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
+    labels = {index: name for index, name in enumerate(classes) if not is_nothing(name)} | {IGNORE: ignore_label(classes)}
+    for index, label in labels.items():
+        marked = mask == index
+        if marked.any():
+            value = {"format": "rle", "rle": brush_runs(marked), "brushlabels": [label]}
+            yield {"id": f"mask-{index}", "type": "brushlabels", "from_name": "mask", "value": value}
+
+
+def point_results(label: Float[np.ndarray, "k 3"], names: Sequence[str], size: Frame) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """The points that are there, and where the others would be."""
+    places = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
+    found, absent = [], {}
+    for index, (name, (x, y), seen) in enumerate(zip(names, places, label[:, 2], strict=True)):
+        if not seen:
+            absent[name] = [x, y]
+            continue
+        note = {"meta": {"text": [HIDDEN]}} if seen == 1 else {}
+        value = {"x": x, "y": y, "width": 0.5, "keypointlabels": [name]}
+        found.append({"id": f"point-{index}", "type": POINTS, "from_name": "points", "value": value, **note})
+    return found, absent
+
+
+def ignore_label(classes: Sequence[str]) -> str:
+    return next((label for label in sorted(IGNORED, reverse=True) if label not in classes), "__ignore__")
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: ARG001  # the project is the same whatever was written
+    """The labelling configuration of the project."""
+    view = ET.Element("View")
+    ET.SubElement(view, "Image", name="image", value="$image")
+    controls: list[tuple[str, str, list[str]]] = []
+    if "segmentation" in writing.tasks:
+        classes = writing.tasks["segmentation"].parts()
+        controls.append(("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)]))
+    if "keypoints" in writing.tasks:
+        controls.append(("KeyPointLabels", "points", writing.tasks["keypoints"].parts()))
+    for tag, name, labels in controls:
+        control = ET.SubElement(view, tag, name=name, toName="image")
+        for label in labels:
+            ET.SubElement(control, "Label", value=label)
+    ET.indent(view)
+    write_bytes(out / CONFIG, ET.tostring(view, encoding="utf-8") + b"\n")

@@ -1,0 +1,282 @@
+"""Masks of colours in the tree of Pascal VOC 2012 (its development kit's documentation), as CVAT's "Segmentation mask 1.1" reads and writes it.
+
+`SegmentationClass/NAME.png` shows classes in the colours of `labelmap.txt` (label:R,G,B:parts:actions; without it, VOC's 21 classes),
+`JPEGImages/NAME.jpg` is the image, `ImageSets/Segmentation/SPLIT.txt` lists names. VOC's border colour 224,224,192 is to be ignored.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import png, write_bytes
+from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
+from handsoff.formats.layout import by_name
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded, stated_tasks
+from handsoff.formats.shapes import is_nothing, palette
+from handsoff.formats.trees import files_like, refuse_size, text_lines
+
+IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
+LABELMAP = "labelmap.txt"
+HEADER = "# label:color_rgb:parts:actions"
+LINE = re.compile(r"(?P<label>.+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(:[^:]*){0,2}")
+WRITABLE = re.compile(r"[^\s:#]([^:\r\n]*[^\s:])?")  # a label that CVAT reads as it is written
+VOC = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
+    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+IGNORED = ("ignore", "ignored")
+WHOLE = "default"  # the list of a tree without splits
+
+Colour = tuple[int, int, int]
+BLACK = (0, 0, 0)
+
+
+def voc_colour(index: int) -> Colour:
+    """VOC's colour map: the bits of the index, three at a time from the lowest, are the bits of red, green and blue from the highest."""
+    red, green, blue = (sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3))
+    return red, green, blue
+
+
+BORDER = voc_colour(IGNORE)
+
+
+# --- reading
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A tree that is read.
+
+    Attributes:
+        ids: sample name → name in the tree.
+        masks: name in the tree → file; `images` likewise.
+        table: 0xRRGGBB → id in a mask, sorted.
+        legend: the file that says so, for the sentence.
+    """
+
+    source: Source
+    ids: dict[str, str]
+    masks: dict[str, str]
+    images: dict[str, str]
+    table: dict[int, int]
+    legend: str
+
+
+def recognises(source: Source) -> bool:
+    """A PNG in `SegmentationClass/`."""
+    return bool(roots(source))
+
+
+def roots(source: Source) -> list[str]:
+    """Where in the source trees lie: "" or "FOLDER/", sorted."""
+    pattern = re.compile(rf"(?P<root>(.*?/)?){CLASSES}/.+\.(png|PNG)", re.DOTALL)
+    return sorted({found["root"] for file in source.sizes if (found := pattern.fullmatch(file))})
+
+
+def read(source: Source) -> Samples:
+    """Which samples there are, and their splits, is what the lists say; without lists, all masks.
+
+    Raises:
+        InputError: the tree is not whole.
+    """
+    found = roots(source)
+    if len(found) != 1:
+        held = f"several {CLASSES} folders (in {found[0] or '.'} and {found[1]})" if found else f"no {CLASSES} folder with PNG masks"
+        raise InputError(f"{source.path} has {held}: give a folder or zip with one.")
+    masks, images = by_name(source, found[0], CLASSES, (".png",)), by_name(source, found[0], IMAGES, IMAGE_SUFFIXES)
+    ids = listed(source, found[0], masks, images)
+    bare = next((masks[name] for name in ids.values() if name not in images), None)
+    if bare is not None:
+        wanted = PurePosixPath(bare.replace(CLASSES, IMAGES, 1)).with_suffix(".jpg")
+        raise InputError(f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put them there.")
+    colours = label_colours(source, f"{found[0]}{LABELMAP}")
+    stated = stated_classes(source, found[0])
+    ignored = {label for label, colour in colours.items() if label not in stated and (colour == BORDER or label.lower() in IGNORED)}
+    legend = str(source.path / found[0] / LABELMAP)
+    classes = palette([label for label in colours if label not in ignored], legend, stated or None)
+    table = {code(BLACK): classes.rest, code(BORDER): IGNORE}
+    table |= {code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()}
+    tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
+    return Samples(tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name))
+
+
+def one(tree: Tree, name: str) -> Sample:
+    file = tree.masks[tree.ids[name]]
+    where = str(tree.source.path / file)
+    sample = loaded(tree.source, tree.images[tree.ids[name]], name)
+    painted = decode_image(tree.source.read(file), where)
+    refuse_size(painted, sample.size, where)
+    sample.labels["segmentation"] = classes_of(painted, tree, where)
+    return sample
+
+
+def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> UInt8[np.ndarray, "h w"]:
+    """Colours → ids.
+
+    Raises:
+        InputError: a colour is no label's.
+    """
+    red, green, blue = np.moveaxis(painted.astype(np.int32), -1, 0)
+    codes, known = red << 16 | green << 8 | blue, np.array(list(tree.table), np.int32)
+    places = np.searchsorted(known, codes).clip(max=len(known) - 1)
+    strange = np.argwhere(known[places] != codes)
+    if len(strange):
+        y, x = strange[0].tolist()
+        colour = ",".join(map(str, painted[y, x].tolist()))
+        raise InputError(f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add LABEL:{colour}:: or correct the mask.")
+    return np.array(list(tree.table.values()), np.uint8)[places]
+
+
+def code(colour: Colour) -> int:
+    return colour[0] << 16 | colour[1] << 8 | colour[2]
+
+
+def stated_classes(source: Source, root: str) -> list[str]:
+    """The classes as a HandsOff writer noted them, empty where it did not."""
+    classes = stated_tasks(source, root).get("segmentation", {}).get("classes")
+    return classes if isinstance(classes, list) and all(isinstance(name, str) for name in classes) else []
+
+
+def label_colours(source: Source, file: str) -> dict[str, Colour]:
+    """Label → colour, as `labelmap.txt` says, or VOC's without it.
+
+    Raises:
+        InputError: a line is not of the form, or a label or colour comes twice.
+    """
+    if file not in source.sizes:
+        return {label: voc_colour(index) for index, label in enumerate(VOC)}
+    labels: dict[Colour, str] = {}
+    for number, line in enumerate(text_lines(source, file), start=1):
+        text, where = line.strip(), f"{source.path / file}, line {number}"
+        if not text or text.startswith("#"):
+            continue
+        found = LINE.fullmatch(text)
+        red, green, blue = (int(value) for value in found.group(2, 3, 4)) if found else (-1, -1, -1)
+        if found is None or max(red, green, blue) > 255:  # noqa: PLR2004  # of 8 bits
+            raise InputError(f"{where} is {text[:80]!r}: write label:R,G,B:: with numbers from 0 to 255.")
+        label = found["label"].strip()
+        if label in labels.values():
+            raise InputError(f"{where} names the label {label!r} again: keep one of its lines.")
+        if (red, green, blue) in labels:
+            raise InputError(f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, paint one anew.")
+        labels[red, green, blue] = label
+    return {label: colour for colour, label in labels.items()}
+
+
+def listed(source: Source, root: str, masks: Mapping[str, str], images: Mapping[str, str]) -> dict[str, str]:
+    """Sample name → name in the tree; where several lists share nothing, each is a split.
+
+    Raises:
+        InputError: the lists overlap, or name what is not there.
+    """
+    files = files_like(source, re.compile(rf"{re.escape(root)}{LISTS}/(?P<name>[^/]+)\.txt"))
+    if not files:
+        return {name: name for name in masks}
+    where = f"{source.path / root / LISTS}"
+    splits = disjoint({split: members(source, file, masks, images) for split, file in files.items()}, where)
+    found: dict[str, str] = {}
+    for split, names in splits.items():
+        for name in names:
+            told = len(splits) == 1 or split == WHOLE or name.startswith(f"{split}/")
+            found[name if told else f"{split}/{name}"] = name
+    if len(found) < sum(map(len, splits.values())):
+        raise InputError(f"{where} lists SPLIT/NAME and NAME in a list called SPLIT, which are the same sample: rename one.")
+    if not found:
+        raise InputError(f"{where} lists no image that has a mask in {CLASSES}: add names to its lists or remove them.")
+    return found
+
+
+def members(source: Source, file: str, masks: Mapping[str, str], images: Mapping[str, str]) -> list[str]:
+    """The names in a list that have masks: CVAT also lists images that nobody annotated.
+
+    Raises:
+        InputError: a name has neither mask nor image.
+    """
+    names: list[str] = []
+    for number, line in enumerate(text_lines(source, file), start=1):
+        name = line if line in masks else line.strip()  # a file's name may end in a space
+        if name in masks:
+            names.append(name)
+        elif name and not name.startswith("#") and name not in images:
+            raise InputError(f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: correct or remove the line.")
+    return list(dict.fromkeys(names))
+
+
+def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]:
+    """The lists without those that only repeat shorter ones (trainval is train and val).
+
+    Raises:
+        InputError: one repeats others in part.
+    """
+    kept: dict[str, list[str]] = {}
+    owner: dict[str, str] = {}
+    for split in sorted(lists, key=lambda split: (len(lists[split]), split)):
+        repeated = [name for name in lists[split] if name in owner]
+        if repeated and len(repeated) < len(lists[split]):
+            raise InputError(f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share no image.")
+        if not repeated and lists[split]:
+            kept[split] = lists[split]
+            owner |= dict.fromkeys(lists[split], split)
+    return kept
+
+
+# --- writing
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+    classes = writing.tasks["segmentation"].schema["classes"]
+    strange = next((name for name in classes if not WRITABLE.fullmatch(name)), None)
+    if strange is not None:
+        remedy = "rename it with --set classes=…"
+        raise InputError(f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces around): {remedy}.")
+    return list(entries(out, samples, colours_of(classes)))
+
+
+def entries(out: Path, samples: Iterable[Sample], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
+    """All pixels of a class are one object, in the colour of the class."""
+    for sample in samples:
+        if "\n" in sample.name or "\r" in sample.name:
+            raise InputError(f"The name {sample.name!r} has a line break, which a list of names cannot hold: rename the image.")
+        mask = png(colours[sample.labels["segmentation"]])
+        write_bytes(out / CLASSES / f"{sample.name}.png", mask)
+        write_bytes(out / OBJECTS / f"{sample.name}.png", mask)
+        suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
+        write_bytes(out / IMAGES / f"{sample.name}{suffix}", sample.data or png(sample.image))
+        yield {"name": sample.name}
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
+    """Names are whole in the lists and in the tree, their splits in front: no two of them can be the same."""
+    classes = writing.tasks["segmentation"].schema["classes"]
+    colours = dict(zip(classes, colours_of(classes).tolist(), strict=False)) | {ignore_label(classes): BORDER}
+    lines = [HEADER, *(f"{label}:{','.join(map(str, colour))}::" for label, colour in colours.items())]
+    write_bytes(out / LABELMAP, "".join(f"{line}\n" for line in lines).encode())
+    lists: dict[str, list[str]] = {}
+    for name in sorted(entry["name"] for entry in entries):
+        split, slash, _ = name.partition("/")
+        lists.setdefault(split if slash else WHOLE, []).append(name)
+    for split, names in lists.items():
+        write_bytes(out / LISTS / f"{split}.txt", "".join(f"{name}\n" for name in names).encode())
+
+
+def colours_of(classes: Sequence[str]) -> UInt8[np.ndarray, "256 3"]:
+    """Id → colour: black for the background, VOC's for the others in order, its border for what is ignored."""
+    colours = np.zeros((256, 3), np.uint8)
+    background = next((name for name in classes if is_nothing(name)), None)
+    free = (voc_colour(index) for index in itertools.count(1) if index != IGNORE)
+    for index, name in enumerate(classes):
+        colours[index] = BLACK if name == background else next(free)
+    colours[IGNORE] = BORDER
+    return colours
+
+
+def ignore_label(classes: Sequence[str]) -> str:
+    """How the label of ignored pixels is called, which no class may be."""
+    return next(name for name in ("ignore" + "_" * count for count in itertools.count()) if name not in classes)

@@ -1,0 +1,197 @@
+"""WebDataset: tar shards in which the files of a sample follow each other, called KEY.jpg, KEY.mask.png, …; and the cards beside them.
+
+After the format's description by its authors: the key of a file ends at the first dot of its base name. Dots in names are therefore
+written %2E (and % itself %25).
+"""
+
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from threading import Lock
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import png, write_bytes
+from handsoff.formats.containers import described, full_name, licence_of, pictured, points, split_of, write_cards
+from handsoff.formats.photos import MAX_BYTES, Source
+from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.tasks import TASKS
+from handsoff.tasks.base import Task
+
+SHARD = "shard"  # what shards are called where there are no splits
+IMAGES = ("jpg", "jpeg", "webp", "png")  # in this order: where there is also a jpg, the png is the mask
+WORDS = {"segmentation": ("mask", "seg", "segmentation", "label"), "keypoints": ("keypoints",), "depth": ("depth",), "normals": ("normals",)}
+BLOCK = 512
+UNREADABLE = (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, MemoryError, LookupError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """Where a file lies in a shard, in bytes."""
+
+    shard: str
+    start: int
+    size: int
+
+
+Members = dict[str, Member]  # extension in lower case → file of one sample
+Reading = Callable[[Member], bytes]
+
+
+def recognises(source: Source) -> bool:
+    return any(PurePosixPath(file).suffix.lower() == ".tar" for file in source.sizes)
+
+
+def read(source: Source) -> Samples:
+    """Every sample must have an image and the kinds of labels that the others have; whatever else its files are is left alone."""
+    reading, shards = readings(source)
+    index: dict[str, Members] = {}
+    for shard in (file for file in source.sizes if PurePosixPath(file).suffix.lower() == ".tar"):
+        with shards(shard) as file:
+            collect(index, shard, members(file, str(source.path / shard)), source)
+    found = {name: chosen(files) for name, files in sorted(index.items()) if chosen(files)}
+    kinds = [task for task in TASKS if any(task in files for files in found.values())]
+    if not kinds:
+        wanted = "call them KEY.jpg and KEY.mask.png (or KEY.keypoints.json, KEY.depth.npz)"
+        raise InputError(f"{source.path} has tar shards, but no image with a label in them: {wanted}.")
+    for name, files in found.items():
+        missing = [task for task in kinds if task not in files]
+        if missing:
+            where = f"{source.path / files['image'].shard}: {name}"
+            raise InputError(f"{where} has no label for {missing[0]}, as others have: add {extensions(missing[0])[0]} or remove the sample.")
+    first = next(iter(found))
+    example = {task: None if TASKS[task].places[0].suffixes else points(*entry(source, reading, found[first][task], first)) for task in kinds}
+    tasks = described(source, example)
+    return Samples(tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), licence_of(source))
+
+
+def readings(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:
+    """How to read a member, and how to open a shard; the last shards of a zip are kept in memory."""
+    kept, lock = lru_cache(maxsize=2)(source.read), Lock()
+
+    def shard(file: str) -> io.BufferedIOBase:
+        if source.archive is None:
+            return (source.path / file).open("rb")
+        with lock:
+            return io.BytesIO(kept(file))
+
+    def reading(member: Member) -> bytes:
+        with shard(member.shard) as file:
+            file.seek(member.start)
+            return file.read(member.size)
+
+    return reading, shard
+
+
+def members(file: io.BufferedIOBase, where: str) -> Iterator[tuple[str, int, int]]:
+    """Name, start and size of every plain file in a tar archive.
+
+    Raises:
+        InputError: the archive is damaged or cut off: it does not end in an empty block.
+    """
+    length, reached = file.seek(0, io.SEEK_END), -1
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                if member.offset <= reached or not 0 <= member.size <= min(MAX_BYTES, length - member.offset_data):
+                    raise ValueError(f"{member.name!a} declares {member.size:,} bytes")
+                reached = member.offset
+                if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.sparse is None:
+                    yield member.name, member.offset_data, member.size
+            file.seek(tar.offset)
+            if file.read(BLOCK) != bytes(BLOCK):
+                raise ValueError("its end is missing")
+    except UNREADABLE as error:
+        raise InputError(f"{where} is not a whole tar archive ({error}): copy it again.") from None
+
+
+def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, int, int]], source: Source) -> None:
+    """Add the files of a shard to their samples.
+
+    Raises:
+        InputError: a sample has a file twice, or its name cannot be one.
+    """
+    for path, start, size in found:
+        folder, slash, base = path.removeprefix("./").rpartition("/")
+        key, dot, extension = base.partition(".")
+        if not key or not dot:
+            continue
+        name = full_name(f"{folder}{slash}{key}".replace("%2E", ".").replace("%25", "%"), shard, SHARD)
+        files = index.setdefault(name, {})
+        if extension.lower() in files:
+            places = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
+            raise InputError(f"{path} is in the shards twice ({places}): give every sample a key of its own.")
+        files[extension.lower()] = Member(shard, start, size)
+
+
+def extensions(task: str) -> list[str]:
+    return [f"{word}{suffix}" for word in WORDS[task] for suffix in TASKS[task].places[0].suffixes or (".json",)]
+
+
+def chosen(files: Members) -> Members:
+    """Image ("image") and labels (by task) among the files of a sample; empty where there is no image."""
+    image = next((extension for extension in IMAGES if extension in files), None)
+    if image is None:
+        return {}
+    labels = {task: [extension for extension in extensions(task) if extension in files] for task in TASKS}
+    if image != "png" and "png" in files and not labels["segmentation"]:
+        labels["segmentation"] = ["png"]
+    return {"image": files[image], **{task: files[found[0]] for task, found in labels.items() if found}}
+
+
+def entry(source: Source, reading: Reading, member: Member, name: str) -> tuple[Any, str]:
+    """A JSON file in a shard, and how to call it."""
+    where = f"{source.path / member.shard}: {name}"
+    try:
+        return json.loads(reading(member)), where
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} has keypoints that are not valid JSON ({error}): correct them.") from None
+
+
+def one(source: Source, reading: Reading, tasks: dict[str, Task], files: Members, name: str) -> Sample:
+    where = f"{source.path / files['image'].shard}: {name}"
+    photo = pictured(reading(files["image"]), name, where)
+    labels = {}
+    for kind, task in tasks.items():
+        data = reading(files[kind]) if task.places[0].suffixes else entry(source, reading, files[kind], name)[0]
+        labels[kind] = task.parse(data, f"{where} ({kind})", photo.size)
+    return Sample(name, photo.image, labels, photo.file, photo.data)
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+    """A shard per part and split."""
+    entries: list[Entry] = []
+    shards: dict[str, tuple[io.BytesIO, tarfile.TarFile]] = {}
+    with ExitStack() as stack:
+        for sample in samples:
+            split = split_of(sample.name, SHARD)
+            if split not in shards:
+                buffer = io.BytesIO()
+                shards[split] = buffer, stack.enter_context(tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT))
+            for file, data in stored(sample, writing.tasks):
+                member = tarfile.TarInfo(file)  # no owner, no time: the same bytes every time
+                member.size = len(data)
+                shards[split][1].addfile(member, io.BytesIO(data))
+            entries.append({"name": sample.name})
+    for split, (buffer, _) in shards.items():
+        write_bytes(out / f"{split}-{part:05d}.tar", buffer.getvalue())
+    return entries
+
+
+def stored(sample: Sample, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
+    """The files of a sample: name and content."""
+    key = sample.name.replace("%", "%25").replace(".", "%2E")
+    yield f"{key}{PurePosixPath(sample.file).suffix.lower() if sample.data else '.png'}", sample.data or png(sample.image)
+    for kind, label in sample.labels.items():
+        data = tasks[kind].serialise(label)
+        yield f"{key}.{extensions(kind)[0]}", data if tasks[kind].places[0].suffixes else json.dumps(data).encode()
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: ARG001  # the shards say what they hold
+    write_cards(out, writing.tasks)

@@ -1,0 +1,231 @@
+"""YOLO as Ultralytics describes it: `data.yaml`, `images/…/NAME.ext` and one text file of rows per image at the same place below `labels/`.
+
+A row is an object: its class, then a polygon (segmentation) or a box and points (pose), in parts of the image's sides. Roboflow's
+`train/images` and `train/labels` are the same thing. Where images lie is seen from the folders: what the yaml says of it is often absolute.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import yaml
+from jaxtyping import Float, UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import write_bytes
+from handsoff.core.frames import Frame
+from handsoff.core.views import Box
+from handsoff.formats.exchange.yolo_card import CARD, card_file, class_names, image_files, label_file, places_of, points_of, read_card, root_of
+from handsoff.formats.outlines import polygons
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
+from handsoff.formats.stated import stated_classes, stated_licence, stated_points, write_image
+from handsoff.tasks.keypoints import Keypoints
+
+BOX = 4  # numbers: middle x, middle y, width, height
+BEYOND = 0.01  # of a side: rounding, as far as Ultralytics accepts it
+DIGITS = 8  # decimals: a thousandth of a pixel in images of any size
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a label file: the class's id and the numbers after it."""
+
+    where: str
+    kind: int
+    values: Float[np.ndarray, " n"]
+
+    def unit(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Parts of the image's sides, without what rounding put outside of it.
+
+        Raises:
+            InputError: some are outside by more than that.
+        """
+        if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
+            strange = float(values.min() if values.min() < -BEYOND else values.max())
+            raise InputError(f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, from 0 to 1.")
+        return values.clip(0, 1)
+
+    def box(self, *, pose: bool) -> Float[np.ndarray, "4"]:
+        """Left, top, right, bottom in parts of the sides."""
+        if pose or len(self.values) == BOX:
+            middle, side = self.unit(self.values[:BOX]).reshape(2, 2)
+            return np.concatenate([middle - side / 2, middle + side / 2]).clip(0, 1)
+        places = self.outline()
+        return np.concatenate([places.min(0), places.max(0)])
+
+    def outline(self) -> Float[np.ndarray, "n 2"]:
+        """The corners of a polygon in parts of the sides.
+
+        Raises:
+            InputError: they are not at least three pairs.
+        """
+        if len(self.values) % 2 or len(self.values) <= BOX:
+            raise InputError(f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three corners: correct or remove it.")
+        return self.unit(self.values).reshape(-1, 2)
+
+
+# --- reading
+
+
+def recognises(source: Source) -> bool:
+    """A yaml file with `names` above folders `images` and `labels`."""
+    file = card_file(source)
+    if file is None or not any("labels" in PurePosixPath(name).parts and name.endswith(".txt") for name in source.sizes):
+        return False
+    try:
+        return "names" in read_card(source, file) and bool(image_files(source, root_of(file)))
+    except InputError:
+        return False
+
+
+def read(source: Source) -> Samples:
+    """Segmentation, or keypoints where the yaml states `kpt_shape`."""
+    file = card_file(source)
+    if file is None:
+        raise InputError(f"{source.path} has no {CARD}: write one with the names of the classes.")
+    where, card, root = str(source.path / file), read_card(source, file), root_of(file)
+    images = image_files(source, root)
+    if not any(label_file(image) in source.sizes for image in images.values()):
+        raise InputError(f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside images/NAME.png.")
+    names = class_names(card, where)
+    licence = card.get("license")
+    licence = licence if isinstance(licence, str) else stated_licence(source, root)
+    if "kpt_shape" not in card:
+        classes = palette(names, where, stated_classes(source, root))
+        return Samples(tuple(sorted(images)), {"segmentation": classes.task()}, partial(read_mask, source, images, names, classes), licence)
+    columns, points = points_of(card, stated_points(source, root), where)
+    return Samples(tuple(sorted(images)), {"keypoints": points}, partial(read_pose, source, images, names, columns, points), licence)
+
+
+def read_mask(source: Source, images: dict[str, str], names: Sequence[str], classes: Palette, name: str) -> Sample:
+    photo = loaded(source, images[name], name)
+    rows = rows_of(source, label_file(images[name]), names)
+    outlines = [row for row in rows if len(row.values) != BOX]
+    if rows and not outlines:
+        raise InputError(f"{rows[0].where} is only a box: export the data for segmentation, with polygons, or as poses, with points.")
+    side = [photo.size[1], photo.size[0]]
+    mask = classes.blank(photo.size)
+    for row in sorted(outlines, key=area, reverse=True):  # as Ultralytics trains: the smaller one lies on top
+        mask[polygon_mask([row.outline() * side], photo.size, row.where)] = classes.id(names[row.kind], row.where)
+    return replace(photo, labels={"segmentation": mask}, box=united(rows, photo.size, pose=False))
+
+
+def read_pose(source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str) -> Sample:
+    """The object with the largest box is the sample's."""
+    photo = loaded(source, images[name], name)
+    rows = rows_of(source, label_file(images[name]), names)
+    posed = [row for row in rows if len(row.values) != BOX]
+    if rows and not posed:
+        raise InputError(f"{rows[0].where} is only a box: export the data with points.")
+    for row in posed:
+        if len(row.values) != BOX + columns * points.channels:
+            wanted = f"{BOX + columns * points.channels} (a box and {points.channels} points of {columns})"
+            raise InputError(f"{row.where} has {len(row.values)} numbers after the class, kpt_shape asks for {wanted}: correct one of them.")
+    label = np.zeros((points.channels, 3), np.float32)
+    if posed:
+        row = max(posed, key=lambda row: float(np.prod(row.values[2:BOX])))
+        found = row.values[BOX:].reshape(-1, columns)
+        seen = found[:, 2] if columns == 3 else 2.0 * found.any(1)  # noqa: PLR2004  # x, y, visibility
+        places = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
+        label = points.parse(np.column_stack([places, seen]).tolist(), row.where, photo.size)
+    return replace(photo, labels={"keypoints": label}, box=united(rows, photo.size, pose=True))
+
+
+def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
+    """The lines of a label file; none where there is no file.
+
+    Raises:
+        InputError: one is not made of a class and finite numbers.
+    """
+    rows: list[Row] = []
+    if file not in source.sizes:
+        return rows
+    for number, line in enumerate(source.read(file).decode(errors="replace").removeprefix("\ufeff").split("\n"), start=1):
+        where = f"{source.path / file}, line {number},"
+        try:
+            values = np.array([float(text) for text in line.split()])
+        except ValueError:
+            values = np.full(1, np.nan)
+        if not len(values):
+            continue
+        if len(values) <= BOX or not np.isfinite(values).all():
+            raise InputError(f"{where} is not a class followed by at least four finite numbers: correct or remove it.")
+        if values[0] not in range(len(names)):
+            raise InputError(f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line or add the class.")
+        rows.append(Row(where, int(values[0]), values[1:]))
+    return rows
+
+
+def united(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
+    """What surrounds all objects, in pixels."""
+    boxes = [row.box(pose=pose) for row in rows]
+    if not boxes:
+        return None
+    (left, top), (right, bottom) = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+    return float(left * size[1]), float(top * size[0]), float(right * size[1]), float(bottom * size[0])
+
+
+def area(row: Row) -> float:
+    """What a polygon covers, in parts of the image."""
+    x, y = row.outline().T
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
+
+
+# --- writing
+
+
+def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+    return list(written(out, samples, writing))
+
+
+def written(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+    for sample in samples:
+        file = write_image(out, sample)
+        if "segmentation" in writing.tasks:
+            rows = list(mask_rows(sample.labels["segmentation"], writing.tasks["segmentation"].schema["classes"]))
+        else:
+            rows = [pose_row(sample.labels["keypoints"], sample.size)]
+        text = "".join(" ".join([str(kind), *map(decimal, values.ravel().tolist())]) + "\n" for kind, values in rows)
+        write_bytes(out / label_file(file), text.encode())
+        yield {"name": sample.name}
+
+
+def mask_rows(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
+    """A polygon per connected part of every class but the background, whose id does not count."""
+    drawn = [index for index, name in enumerate(classes) if not is_nothing(name)]
+    for kind, index in enumerate(drawn):
+        for polygon in polygons(mask == index):
+            yield kind, polygon / [mask.shape[1], mask.shape[0]]
+
+
+def pose_row(label: Float[np.ndarray, "k 3"], size: Frame) -> tuple[int, Float[np.ndarray, " n"]]:
+    """A box around the points that are there (the whole image without any), then all points."""
+    side = np.array([size[1], size[0]])
+    places = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
+    there = places[label[:, 2] > 0]
+    low, high = ((there.min(0) - 0.5).clip(0), (there.max(0) + 0.5).clip(None, side)) if len(there) else (np.zeros(2), side)
+    points = np.column_stack([places / side, label[:, 2]])
+    return 0, np.concatenate([(low + high) / 2 / side, (high - low) / side, points.ravel()])
+
+
+def decimal(value: float) -> str:
+    return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".")
+
+
+def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
+    """`data.yaml`, without `path`: then Ultralytics looks beside the file itself."""
+    card: dict[str, Any] = places_of([entry["name"] for entry in entries])
+    if "segmentation" in writing.tasks:
+        names = [name for name in writing.tasks["segmentation"].schema["classes"] if not is_nothing(name)]
+        card |= {"nc": len(names), "names": names}
+    else:
+        points = Keypoints(writing.tasks["keypoints"].schema)
+        flip = {"flip_idx": points.partner.tolist()} if points.mirrors else {}
+        card |= {"nc": 1, "names": ["object"], "kpt_shape": [points.channels, 3], **flip, "kpt_names": {0: points.parts()}}
+    card |= {"license": writing.licence} if writing.licence else {}
+    write_bytes(out / CARD, yaml.safe_dump(card, sort_keys=False, allow_unicode=True).encode())

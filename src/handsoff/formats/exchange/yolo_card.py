@@ -1,0 +1,133 @@
+"""What a YOLO pack says of itself: where its images and labels lie, and its `data.yaml` (Ultralytics' description of datasets)."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import IMAGE_SUFFIXES
+from handsoff.formats.photos import Source
+from handsoff.formats.stated import points_task
+from handsoff.tasks.keypoints import Keypoints
+
+CARD = "data.yaml"
+MAX_CARD = 2**20  # bytes
+UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError, OverflowError)  # what damaged yaml raises
+SPLITS = ("train", "val", "test")
+
+
+def image_files(source: Source, root: str) -> dict[str, str]:
+    """Sample name → image, for all images in a folder called images; the other folders remain in the name.
+
+    Raises:
+        InputError: there are none, or two of one name, or a name is not Unicode.
+    """
+    images: dict[str, str] = {}
+    for file in source.sizes:
+        inside = PurePosixPath(file.removeprefix(root))
+        if not file.startswith(root) or inside.suffix.lower() not in IMAGE_SUFFIXES or "images" not in inside.parts[:-1]:
+            continue
+        parts = list(inside.with_suffix("").parts)
+        del parts[0 if parts[0] == "images" else last_images(parts)]
+        name = "/".join(parts)
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
+        if name in images:
+            raise InputError(f"{source.path / file} and {source.path / images[name]} would be the same sample {name}: rename or remove one of them.")
+        images[name] = file
+    if not images:
+        raise InputError(f"{source.path} has no images in a folder called images beside {root}{CARD}: put them there.")
+    return images
+
+
+def label_file(image: str) -> str:
+    """Ultralytics' rule: the last folder called images becomes labels."""
+    place = PurePosixPath(image)
+    parts = list(place.with_suffix(".txt").parts)
+    parts[last_images(parts)] = "labels"
+    return "/".join(parts)
+
+
+def last_images(parts: Sequence[str]) -> int:
+    return max(index for index, part in enumerate(parts[:-1]) if part == "images")
+
+
+def card_file(source: Source) -> str | None:
+    """The yaml of the pack, in the source or in the one folder in it."""
+    found = [file for file in source.sizes if file.endswith((".yaml", ".yml")) and file.count("/") <= 1]
+    return min(found, key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file), default=None)
+
+
+def root_of(file: str) -> str:
+    folder = file.rpartition("/")[0]
+    return f"{folder}/" if folder else ""
+
+
+def read_card(source: Source, file: str) -> dict[Any, Any]:
+    where = source.path / file
+    if source.sizes[file] > MAX_CARD:
+        raise InputError(f"{where} is larger than {MAX_CARD:,} bytes: it should only name the classes.")
+    try:
+        card = yaml.safe_load(source.read(file))
+    except UNREADABLE as error:
+        raise InputError(f"{where} is not valid YAML ({' '.join(str(error).split())}): correct it.") from None
+    if not isinstance(card, dict):
+        raise InputError(f"{where} is not a table of settings such as names: correct it.")
+    return card
+
+
+def class_names(card: dict[Any, Any], where: str) -> list[str]:
+    """The names of the classes, position = id.
+
+    Raises:
+        InputError: `names` is neither a list nor a table from 0 on, or does not fit `nc`.
+    """
+    named = card.get("names")
+    if isinstance(named, dict):
+        table = {str(key): name for key, name in named.items()}
+        named = [table.get(str(index)) for index in range(len(table))]
+    if not isinstance(named, list) or not all(isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip() for name in named):
+        raise InputError(f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes where YAML needs them.")
+    if card.get("nc", len(named)) != len(named):
+        raise InputError(f"{where}: names lists {len(named)} classes, nc says {card['nc']}: correct one of them.")
+    return [str(name) for name in named]
+
+
+def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tuple[int, Keypoints]:
+    """How many numbers a point has (2 or 3), and the task of the points.
+
+    Raises:
+        InputError: `kpt_shape`, `kpt_names` or `flip_idx` cannot be.
+    """
+    shape, named, flip = card["kpt_shape"], card.get("kpt_names"), card.get("flip_idx")
+    if not isinstance(shape, list) or len(shape) != 2 or not all(type(side) is int for side in shape) or shape[0] < 1 or shape[1] not in (2, 3):  # noqa: PLR2004
+        raise InputError(f"{where}: kpt_shape must be [number of points, 2 or 3], not {shape}: correct it.")
+    count = shape[0]
+    if isinstance(named, dict):  # per class: that of the first
+        named = next(iter(named.values()), None)
+    if named is None:
+        named = stated.parts() if stated is not None and stated.channels == count else [str(index) for index in range(count)]
+    if not isinstance(named, list) or len(named) != count or not all(isinstance(name, str) for name in named):
+        raise InputError(f"{where}: kpt_names must name {count} points, as kpt_shape says: correct one of them.")
+    points = points_task(named, stated, where)
+    if flip is None:
+        return shape[1], points
+    if not isinstance(flip, list) or not all(
+        type(index) is int and 0 <= index < len(flip) == count and flip[index] == place for place, index in enumerate(flip)
+    ):
+        raise InputError(f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same back: correct it.")
+    pairs = [[a, b] for a, b in enumerate(flip) if a < b]
+    fits = points.mirrors and points.partner.tolist() == flip
+    return shape[1], points if fits else Keypoints({**points.schema, "mirror": pairs})
+
+
+def places_of(names: Sequence[str]) -> dict[str, str | list[str]]:
+    """Where the images of each split are; all of them serve for everything unless every name lies in a folder called train…, val… or test…."""
+    folders = sorted({name.partition("/")[0] if "/" in name else "" for name in names})
+    found = {split: [f"images/{folder}" for folder in folders if folder.startswith(split)] for split in SPLITS}
+    if not found["train"] or sum(map(len, found.values())) < len(folders):
+        return {"train": "images", "val": "images"}
+    found["val"] = found["val"] or found["test"] or found["train"]
+    return {split: places if len(places) > 1 else places[0] for split, places in found.items() if places}
