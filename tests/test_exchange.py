@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import READERS, WRITERS, format_of, read_samples
@@ -75,6 +76,7 @@ def combinations() -> list[tuple[str, tuple[str, ...]]]:
 
 def folder_pack(folder: Path, samples: Samples) -> Path:
     written(folder, "folder", samples, parts=1)
+    write_json(folder / "manifest.json", {"licence": samples.licence})
     return folder
 
 
@@ -101,7 +103,7 @@ def test_written_moved_and_read_back(tmp_path: Path, name: str, tasks: tuple[str
     opened = open_source(there)
     assert format_of(opened) == name
     again = read_samples(opened)
-    assert again.names == samples.names
+    assert (again.names, again.licence) == (samples.names, samples.licence)
     assert {task: kind.schema for task, kind in again.tasks.items()} == {task: kind.schema for task, kind in samples.tasks.items()}
     for one in samples.names:
         same(samples.read(one), again.read(one))

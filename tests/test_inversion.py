@@ -1,17 +1,19 @@
 """Inversion of photos whose codes are known."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_json, read_tensors
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import png, read_json, read_tensors, write_json
 from handsoff.core.images import decode_mask
 from handsoff.formats.labelled import open_labelled
 from handsoff.generators.stored import load_generator
+from handsoff.inversion import invert as module
 from handsoff.inversion.encoder import code_space
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
@@ -127,3 +129,14 @@ def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"only the class dark \(255 is ignored\): write the ids of classes.json"):
         finish(invert(world / "generator", tmp_path / "binary", tmp_path / "out", QUICK))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_encoder_sees_the_photos_framed_as_in_training(tmp_path: Path, photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    toy_labels(toy_generator(tmp_path / "generator"), tmp_path / "labelled")
+    flat = str(photos(count=4, height=10, width=40))
+    write_json(tmp_path / "generator" / "job.json", {"inputs": {"images": {"path": flat}}, "settings": {"framing": "letterbox"}})
+    seen: list[np.ndarray] = []
+    monkeypatch.setattr(module, "train_encoder", lambda generator, pictures, *rest: iter(seen.append(np.array(pictures)) or ()))  # noqa: ARG005  # what it would train on
+    with pytest.raises(HandsOffError):
+        finish(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "codes", InvertSettings(steps=1)))
+    assert (seen[0][:, 0] == 0).all()

@@ -10,6 +10,7 @@ from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE, decode_image, shows_itself
 from handsoff.formats.photos import Source
 from handsoff.formats.samples import Sample
+from handsoff.formats.stated import beside
 from handsoff.tasks import task_type
 from handsoff.tasks.base import Task
 
@@ -52,22 +53,6 @@ def full_name(name: str, file: str, otherwise: str) -> str:
         raise InputError(f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001.")
     split = split_in(file, otherwise)
     return name if split_of(name, otherwise) == split else f"{split}/{name}"
-
-
-def beside(source: Source, name: str) -> tuple[Any, str]:
-    """The content of the JSON file of this name that lies nearest to the top (None: there is none), and its path.
-
-    Raises:
-        InputError: it is not JSON.
-    """
-    file = min((file for file in source.sizes if PurePosixPath(file).name == name), key=lambda file: file.count("/"), default=name)
-    return source.json(file), str(source.path / file)
-
-
-def licence_of(source: Source) -> str:
-    manifest, _ = beside(source, "manifest.json")
-    stated = manifest.get("licence") if isinstance(manifest, dict) else None
-    return stated if isinstance(stated, str) else ""
 
 
 def described(source: Source, examples: Mapping[str, Any]) -> dict[str, Task]:

@@ -102,7 +102,7 @@ def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes
     pictures = []
     for sample in samples:
         drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
-        pictures += [fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, enlarge=True) for picture in (sample.image, *drawn)]
+        pictures += [fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, "letterbox", enlarge=True) for picture in (sample.image, *drawn)]
     return png(tile(np.stack(pictures), 4 * (1 + len(tasks))))
 
 

@@ -152,10 +152,3 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     if len(fitting) > 1:
         raise InputError(f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): keep one or give longer paths.")
     return fitting[0]
-
-
-def stated_tasks(source: Source, folder: str = "") -> dict[str, dict[str, Any]]:
-    """Task → schema as a HandsOff writer left it in `manifest.json`; empty where there is none or it says nothing usable."""
-    manifest = source.json(f"{folder}manifest.json")
-    tasks = manifest.get("tasks") if isinstance(manifest, dict) else None
-    return {name: schema for name, schema in tasks.items() if isinstance(schema, dict)} if isinstance(tasks, dict) else {}

@@ -1,39 +1,64 @@
-"""What a HandsOff writer noted in `manifest.json` beside what it wrote, and images as all writers copy them."""
+"""What a HandsOff writer noted beside what it wrote, in the `manifest.json` nearest to the top; and images as all writers copy them."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from handsoff.core.files import png, write_bytes
 from handsoff.formats.photos import Source
-from handsoff.formats.samples import Sample, stated_tasks
+from handsoff.formats.samples import Sample
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import class_names
 
 MANIFEST = "manifest.json"
 
 
-def stated_classes(source: Source, root: str = "") -> tuple[str, ...] | None:
+def beside(source: Source, name: str) -> tuple[Any, str]:
+    """The content of the JSON file of this name that lies nearest to the top (None: there is none), and its path.
+
+    Raises:
+        InputError: it is not JSON.
+    """
+    file = min((file for file in source.sizes if PurePosixPath(file).name == name), key=lambda file: file.count("/"), default=name)
+    return source.json(file), str(source.path / file)
+
+
+def stated(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
+    """The schema of a task (None where the manifest is silent), and where it stands."""
+    manifest, place = beside(source, MANIFEST)
+    tasks = manifest.get("tasks") if isinstance(manifest, dict) else None
+    schema = tasks.get(task) if isinstance(tasks, dict) else None
+    return schema if isinstance(schema, dict) else None, f"{place}: tasks.{task}"
+
+
+def stated_classes(source: Source) -> tuple[str, ...] | None:
     """The classes as they were when the pack was written, None where nobody says.
 
     Raises:
         InputError: they are no list of names.
     """
-    schema = stated_tasks(source, root).get("segmentation")
-    return None if schema is None else class_names(schema.get("classes"), f"{source.path / root / MANIFEST}: tasks.segmentation.classes")
+    schema, place = stated(source, "segmentation")
+    return None if schema is None else class_names(schema.get("classes"), f"{place}.classes")
 
 
-def stated_points(source: Source, root: str = "") -> Keypoints | None:
+def stated_points(source: Source) -> Keypoints | None:
     """The task of the points as they were when the pack was written, None where nobody says.
 
     Raises:
         InputError: what is said of them cannot be.
     """
-    schema = stated_tasks(source, root).get("keypoints")
+    schema, place = stated(source, "keypoints")
     if schema is None:
         return None
     names = schema.get("names")
-    example = [[0, 0]] * (len(names) if isinstance(names, list) else 1)
-    return Keypoints.described(schema, f"{source.path / root / MANIFEST}: tasks.keypoints", {}, example)
+    return Keypoints.described(schema, place, {}, [[0, 0]] * (len(names) if isinstance(names, list) else 1))
+
+
+def stated_licence(source: Source) -> str:
+    """The terms of the images, "" where the manifest is silent."""
+    manifest, _ = beside(source, MANIFEST)
+    licence = manifest.get("licence") if isinstance(manifest, dict) else None
+    return licence if isinstance(licence, str) else ""
 
 
 def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> Keypoints:
@@ -45,13 +70,6 @@ def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> K
     if stated is not None and stated.schema["names"] == list(names):
         return stated
     return Keypoints.described({"names": list(names)}, where, {}, [[0, 0]] * len(names))
-
-
-def stated_licence(source: Source, root: str = "") -> str:
-    """The terms of the images, "" where the manifest is silent."""
-    manifest = source.json(f"{root}{MANIFEST}")
-    licence = manifest.get("licence") if isinstance(manifest, dict) else None
-    return licence if isinstance(licence, str) else ""
 
 
 def write_image(out: Path, sample: Sample) -> str:

@@ -84,14 +84,13 @@ def prepare_encoder(folder: Path, generator: Generator, perceptual: Perceptual, 
     if (out / ENCODER).is_file():
         return
     photos = None
-    path = None if settings.photos is None else Path(settings.photos)
-    if path is None and (folder / "job.json").is_file():
-        images = read_json(folder / "job.json")["inputs"].get("images")  # an imported generator has none
-        path = Path(images["path"]) if images else None
-    frame = generator.resolution
+    job = read_json(folder / "job.json") if (folder / "job.json").is_file() else {"inputs": {}, "settings": {}}
+    images = job["inputs"].get("images")  # an imported generator has none
+    path = Path(settings.photos or images["path"]) if settings.photos or images else None
+    frame, framing = generator.resolution, job["settings"].get("framing", "crop")
     if path is not None and path.exists():
         cache = out / "photos.u8"
-        yield from load_photos(open_source(path), frame, cache)
+        yield from load_photos(open_source(path), frame, cache, framing)
         photos = map_photos(cache, frame)
     else:
         yield Progress("training the encoder", 0, 1, f"{path or 'the training photos'} cannot be found: using the generator's samples only")

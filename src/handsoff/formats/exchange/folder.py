@@ -11,6 +11,7 @@ from handsoff.formats.labelled import Labelled, open_labelled, write_cards, writ
 from handsoff.formats.layout import layout_of
 from handsoff.formats.photos import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
@@ -32,9 +33,7 @@ def read(source: Source) -> Samples:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
     pack = open_labelled(source.path)
     pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]})
-    manifest, _ = layout_of(source).card("manifest.json")
-    licence = manifest.get("licence") if isinstance(manifest, dict) else None
-    return Samples(pack.names, pack.tasks, lambda name: one(pack, name), licence if isinstance(licence, str) else "")
+    return Samples(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
 
 
 def one(pack: Labelled, name: str) -> Sample:

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, tiff, write_bytes
-from handsoff.formats.containers import described, full_name, licence_of, pictured, points, split_in, split_of, write_cards
+from handsoff.formats.containers import described, full_name, pictured, points, split_in, split_of, write_cards
 from handsoff.formats.photos import MAX_BYTES, Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
@@ -102,7 +103,7 @@ def read(source: Source) -> Samples:
         column, where = rows[first].shard.columns[task], f"{source.path / rows[first].shard.file}: {first}"
         examples[task] = None if TASKS[task].places[0].suffixes else points(values(rows[first], column), f"{where}, column {column},")
     tasks = described(source, examples)
-    return Samples(tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), licence_of(source))
+    return Samples(tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), stated_licence(source))
 
 
 def listed(source: Source, file: str) -> Iterator[Shard]:

@@ -103,9 +103,9 @@ def read(source: Source) -> Samples:
     if not regions and not named:
         raise InputError(f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, ellipses or key points.")
     where = str(source.path)
-    classes = region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source, root)) if regions else None
-    task = points_task([*points, *(name for name in named if name not in points)], stated_points(source, root), where) if named else None
-    tasks, licence = drawn_tasks(classes, task), stated_licence(source, root)
+    classes = region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source)) if regions else None
+    task = points_task([*points, *(name for name in named if name not in points)], stated_points(source), where) if named else None
+    tasks, licence = drawn_tasks(classes, task), stated_licence(source)
     return Samples(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
 
 

@@ -18,8 +18,9 @@ from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
 from handsoff.formats.layout import by_name
 from handsoff.formats.photos import Source
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded, stated_tasks
+from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
 from handsoff.formats.shapes import is_nothing, palette
+from handsoff.formats.stated import stated_classes, stated_licence
 from handsoff.formats.trees import files_like, refuse_size, text_lines
 
 IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
@@ -97,14 +98,14 @@ def read(source: Source) -> Samples:
         wanted = PurePosixPath(bare.replace(CLASSES, IMAGES, 1)).with_suffix(".jpg")
         raise InputError(f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put them there.")
     colours = label_colours(source, f"{found[0]}{LABELMAP}")
-    stated = stated_classes(source, found[0])
+    stated = stated_classes(source) or ()
     ignored = {label for label, colour in colours.items() if label not in stated and (colour == BORDER or label.lower() in IGNORED)}
     legend = str(source.path / found[0] / LABELMAP)
     classes = palette([label for label in colours if label not in ignored], legend, stated or None)
     table = {code(BLACK): classes.rest, code(BORDER): IGNORE}
     table |= {code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()}
     tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
-    return Samples(tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name))
+    return Samples(tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name), stated_licence(source))
 
 
 def one(tree: Tree, name: str) -> Sample:
@@ -136,12 +137,6 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
 
 def code(colour: Colour) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
-
-
-def stated_classes(source: Source, root: str) -> list[str]:
-    """The classes as a HandsOff writer noted them, empty where it did not."""
-    classes = stated_tasks(source, root).get("segmentation", {}).get("classes")
-    return classes if isinstance(classes, list) and all(isinstance(name, str) for name in classes) else []
 
 
 def label_colours(source: Source, file: str) -> dict[str, Colour]:

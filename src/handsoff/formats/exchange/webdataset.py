@@ -17,9 +17,10 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
-from handsoff.formats.containers import described, full_name, licence_of, pictured, points, split_of, write_cards
+from handsoff.formats.containers import described, full_name, pictured, points, split_of, write_cards
 from handsoff.formats.photos import MAX_BYTES, Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Task
 
@@ -67,7 +68,7 @@ def read(source: Source) -> Samples:
     first = next(iter(found))
     example = {task: None if TASKS[task].places[0].suffixes else points(*entry(source, reading, found[first][task], first)) for task in kinds}
     tasks = described(source, example)
-    return Samples(tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), licence_of(source))
+    return Samples(tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), stated_licence(source))
 
 
 def readings(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:

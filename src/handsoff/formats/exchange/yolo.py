@@ -94,11 +94,11 @@ def read(source: Source) -> Samples:
         raise InputError(f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside images/NAME.png.")
     names = class_names(card, where)
     licence = card.get("license")
-    licence = licence if isinstance(licence, str) else stated_licence(source, root)
+    licence = licence if isinstance(licence, str) else stated_licence(source)
     if "kpt_shape" not in card:
-        classes = palette(names, where, stated_classes(source, root))
+        classes = palette(names, where, stated_classes(source))
         return Samples(tuple(sorted(images)), {"segmentation": classes.task()}, partial(read_mask, source, images, names, classes), licence)
-    columns, points = points_of(card, stated_points(source, root), where)
+    columns, points = points_of(card, stated_points(source), where)
     return Samples(tuple(sorted(images)), {"keypoints": points}, partial(read_pose, source, images, names, columns, points), licence)
 
 
