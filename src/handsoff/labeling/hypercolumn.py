@@ -2,11 +2,12 @@
 
 HandsOff (section 3.2) upsamples every feature map to the output size, concatenates, and applies an MLP to each pixel.
 The first layer is linear and so is bilinear upsampling: W · upsample(concat f_i) = Σ upsample(W_i · f_i). So each block
-is projected at its native size, blocks of one size are added there, and only the sums are upsampled.
+is projected at its native size, and only what a tile of the output needs of it is upsampled, by one matrix product for all blocks.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -15,59 +16,108 @@ from torch.nn import functional as F
 
 from handsoff.core.frames import Frame
 
-BAND = 2**25  # numbers worked on at once: 64 MB in bfloat16
+TILE = 64  # bytes of one number each along a side of what is worked on at once: it stays in the caches of a CPU
+KEPT = 2**24  # numbers: smaller maps are projected at once, larger ones as the tiles get there
 
 Features = Sequence[Float[Tensor, "n _c _h _w"]]
+Map = Float[Tensor, "_c _h _w"]
+Tile = tuple[slice, slice]  # rows and columns of the output
 
 
-def project_bands(features: Features, weight: Float[Tensor, "o c"], size: Frame) -> Iterator[Float[Tensor, "n o _h w"]]:
-    """`weight` applied to the hypercolumn of `features` at `size` (H, W), exactly, in the features' precision.
+@dataclass(frozen=True)
+class Axis:
+    """How one side of the output is upsampled from that of a map, tile by tile.
 
-    It comes in bands of rows from top to bottom, each small enough to be worked on in little memory. Maps that are small themselves
-    are projected once, the others band by band with one row more on each side.
+    Attributes:
+        starts: tile → the first row (or column) of the map that it needs; all need equally many.
+        needed: how many.
+        kinds: tile → which of the mixtures is its.
+        mixtures: how a tile's own rows are mixed of those; most tiles share one.
+    """
+
+    starts: list[int]
+    needed: int
+    kinds: list[int]
+    mixtures: Float[Tensor, "t side k"]
+
+
+def axis_of(native: int, size: int, side: int, like: Tensor) -> Axis:
+    """Bilinear upsampling (align_corners=False) from `native` to `size`, in tiles of `side`."""
+    column = F.interpolate(torch.eye(native, device=like.device)[None], size=size, mode="linear", align_corners=False)[0].T
+    tiles = column.unflatten(0, (-1, side))
+    used = tiles.any(1).int()
+    first, last = used.argmax(1), native - used.flip(1).argmax(1)
+    needed = int((last - first).max())
+    starts = first.clamp(max=native - needed)
+    places = starts[:, None] + torch.arange(needed, device=like.device)
+    mixtures, kinds = tiles.gather(2, places[:, None].expand(-1, side, -1)).unique(dim=0, return_inverse=True)
+    return Axis(starts.tolist(), needed, kinds.tolist(), mixtures.to(like.dtype))
+
+
+class Level:
+    """One map, projected: all at once if that is small, else the rows of a line of tiles when they are needed."""
+
+    def __init__(self, values: Map, weight: Float[Tensor, "o _c"], size: Frame, sides: Frame) -> None:
+        self.pixels = values.permute(1, 2, 0)  # a view where channels come last in memory, as the generator leaves them
+        self.weight = weight.T.to(values.dtype)
+        self.rows, self.columns = (axis_of(native, whole, side, values) for native, whole, side in zip(self.pixels.shape, size, sides, strict=False))
+        self.kept = self.pixels @ self.weight if len(weight) * values[0].numel() <= KEPT else None
+        self.line = self.pixels[:0] @ self.weight
+        self.seen: dict[tuple[int, int], Tensor] = {}
+
+    def enter(self, row: int) -> None:
+        """Make what the tiles of this line need."""
+        part = slice(self.rows.starts[row], self.rows.starts[row] + self.rows.needed)
+        self.line = self.pixels[part] @ self.weight if self.kept is None else self.kept[part]
+
+    def tile(self, row: int, column: int) -> tuple[Float[Tensor, "p k"], list[Float[Tensor, "_n o"]]]:
+        """How the pixels of a tile of the entered line mix pixels of the map, and those, row by row."""
+        start, kind = self.columns.starts[column], (self.rows.kinds[row], self.columns.kinds[column])
+        if kind not in self.seen:
+            down, across = self.rows.mixtures[kind[0]], self.columns.mixtures[kind[1]]
+            self.seen[kind] = (down[:, None, :, None] * across[None, :, None, :]).flatten(2).flatten(0, 1)
+        return self.seen[kind], [pixels[start : start + self.columns.needed] for pixels in self.line]
+
+
+def project_tiles(features: Sequence[Map], weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"], size: Frame) -> Iterator[tuple[Tile, Float[Tensor, "p o"]]]:
+    """`weight` and `bias` applied to the hypercolumn of one image's `features` at every pixel of `size` (H, W), exactly, in their precision.
+
+    The pixels come in tiles, row by row within each. Maps of the output's size are projected there, all others mixed from their own pixels.
     """
     if not features:
         raise ValueError("a hypercolumn needs at least one feature map")
-    outputs, count = weight.shape[0], features[0].shape[0]
-    maps: list[tuple[Tensor, Tensor | None]] = []  # map, and the weight that is still to be applied
+    longest = TILE // features[0].element_size()
+    sides = side_of(size[0], longest), side_of(size[1], longest)
+    fine: list[tuple[Tensor, Tensor]] = []
+    coarse: list[Level] = []
     start = 0
     for native, group in by_size(features):
-        joined = group[0] if len(group) == 1 else torch.cat(group, 1)
-        part = weight[:, start : start + joined.shape[1], None, None].to(joined.dtype)
-        start += joined.shape[1]
-        if size[0] % native[0] or size[1] % native[1]:  # pretrained features of odd frames: no band of theirs falls on whole rows
-            maps.append((F.interpolate(F.conv2d(joined, part), size=size, mode="bilinear", align_corners=False), None))
-        elif count * outputs * native[0] * native[1] <= BAND:
-            maps.append((F.conv2d(joined, part), None))
+        joined = group[0] if len(group) == 1 else torch.cat(group)
+        part = weight[:, start : start + len(joined)]
+        start += len(joined)
+        if native == size:
+            fine.append((joined.permute(1, 2, 0), part.T.to(joined.dtype)))
         else:
-            maps.append((joined, part))
-    rows = max(1, BAND // (count * outputs * size[1]))
-    for top in range(0, size[0], rows):
-        yield sum_of(upsampled(values, part, size, top, min(top + rows, size[0])) for values, part in reversed(maps))
+            coarse.append(Level(joined, part, size, sides))
+    bias, ones = bias[None].to(features[0].dtype), features[0].new_ones(sides[0] * sides[1], 1)
+    for row, top in enumerate(range(0, size[0], sides[0])):
+        for level in coarse:
+            level.enter(row)
+        for column, left in enumerate(range(0, size[1], sides[1])):
+            tile = slice(top, top + sides[0]), slice(left, left + sides[1])
+            mixtures, pixels = zip((ones, [bias]), *(level.tile(row, column) for level in coarse), strict=True)
+            total = torch.cat(mixtures, 1) @ torch.cat(list(itertools.chain.from_iterable(pixels)))
+            for values, part in fine:
+                total.addmm_(values[tile].flatten(0, 1), part)
+            yield tile, total
 
 
-def sum_of(parts: Iterator[Tensor]) -> Tensor:
-    total = next(parts)
-    for part in parts:
-        total = total + part
-    return total
+def side_of(size: int, longest: int) -> int:
+    """The largest side of a tile that divides a side of the output."""
+    return max(side for side in range(1, longest + 1) if size % side == 0)
 
 
-def upsampled(values: Float[Tensor, "n _c _h _w"], weight: Float[Tensor, "o _c 1 1"] | None, size: Frame, top: int, bottom: int) -> Float[Tensor, "n _o _r w"]:
-    """Rows `top` to `bottom` of the map, projected by `weight` and upsampled to `size`."""
-    scale = size[0] // values.shape[2]
-    first = max(top // scale - 1, 0) if scale > 1 else top
-    last = min(-(-bottom // scale) + 1, values.shape[2]) if scale > 1 else bottom
-    band = values[:, :, first:last]
-    if weight is not None:
-        band = F.conv2d(band, weight)
-    if band.shape[3] != size[1] or scale > 1:
-        band = F.interpolate(band, size=((last - first) * scale, size[1]), mode="bilinear", align_corners=False)
-        band = band[:, :, top - first * scale : bottom - first * scale]
-    return band
-
-
-def by_size(features: Features) -> Iterator[tuple[Frame, list[Tensor]]]:
+def by_size(features: Sequence[Map]) -> Iterator[tuple[Frame, list[Tensor]]]:
     """Neighbouring maps of one native size (H, W)."""
     for size, group in itertools.groupby(features, key=lambda feature: (feature.shape[-2], feature.shape[-1])):
         yield size, list(group)
