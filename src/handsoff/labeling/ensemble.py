@@ -54,7 +54,7 @@ class Ensemble(nn.Module):
 
         One image and one tile at a time, so that the working set stays in cache.
         """
-        weight, bias = self.first_matrix()
+        weight, bias = (values.to(features[0].dtype) for values in self.first_matrix())
         count, outputs = features[0].shape[0], self.biases[-1].shape[2]
         found = features[0].new_empty(self.members, count, outputs, *size)
         for index in range(count):

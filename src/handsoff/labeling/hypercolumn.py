@@ -5,6 +5,7 @@ The first layer is linear and so is bilinear upsampling: W · upsample(concat f_
 is projected at its native size, and only what a tile of the output needs of it is upsampled, by one matrix product for all blocks.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ class Axis:
     """How one side of the output is upsampled from that of a map, tile by tile.
 
     Attributes:
-        starts: tile → the first row (or column) of the map that it needs; all need equally many.
+        starts: tile → the first row (or column) of the map that it needs.
         needed: how many.
         kinds: tile → which of the mixtures is its.
         mixtures: how a tile's own rows are mixed of those; most tiles share one.
@@ -41,17 +42,40 @@ class Axis:
     mixtures: Float[Tensor, "t side k"]
 
 
-def axis_of(native: int, size: int, side: int, like: Tensor) -> Axis:
+def axis_of(native: int, size: int, side: int, device: torch.device) -> Axis:
     """Bilinear upsampling (align_corners=False) from `native` to `size`, in tiles of `side`."""
-    column = F.interpolate(torch.eye(native, device=like.device)[None], size=size, mode="linear", align_corners=False)[0].T
+    column = F.interpolate(torch.eye(native, device=device)[None], size=size, mode="linear", align_corners=False)[0].T
     tiles = column.unflatten(0, (-1, side))
     used = tiles.any(1).int()
     first, last = used.argmax(1), native - used.flip(1).argmax(1)
     needed = int((last - first).max())
     starts = first.clamp(max=native - needed)
-    places = starts[:, None] + torch.arange(needed, device=like.device)
+    places = starts[:, None] + torch.arange(needed, device=device)
     mixtures, kinds = tiles.gather(2, places[:, None].expand(-1, side, -1)).unique(dim=0, return_inverse=True)
-    return Axis(starts.tolist(), needed, kinds.tolist(), mixtures.to(like.dtype))
+    return Axis(starts.tolist(), needed, kinds.tolist(), mixtures)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the tiles of the output are upsampled from a map: the same for every image."""
+
+    rows: Axis
+    columns: Axis
+    seen: dict[tuple[int, int, torch.dtype], Tensor]
+
+    def mixture(self, row: int, column: int, dtype: torch.dtype) -> Float[Tensor, "p k"]:
+        """How the pixels of a tile, row by row, are mixed of those of the map that it needs."""
+        kind = self.rows.kinds[row], self.columns.kinds[column], dtype
+        if kind not in self.seen:
+            down, across = self.rows.mixtures[kind[0]], self.columns.mixtures[kind[1]]
+            self.seen[kind] = (down[:, None, :, None] * across[None, :, None, :]).flatten(2).flatten(0, 1).to(dtype)
+        return self.seen[kind]
+
+
+@functools.lru_cache(maxsize=64)
+def grid_of(native: Frame, size: Frame, sides: Frame, device: torch.device) -> Grid:
+    rows, columns = (axis_of(native[axis], size[axis], sides[axis], device) for axis in (0, 1))
+    return Grid(rows, columns, {})
 
 
 class Level:
@@ -59,24 +83,20 @@ class Level:
 
     def __init__(self, values: Map, weight: Float[Tensor, "o _c"], size: Frame, sides: Frame) -> None:
         self.pixels = values.permute(1, 2, 0)  # a view where channels come last in memory, as the generator leaves them
-        self.weight = weight.T.to(values.dtype)
-        self.rows, self.columns = (axis_of(native, whole, side, values) for native, whole, side in zip(self.pixels.shape, size, sides, strict=False))
+        self.weight = weight.T
+        self.grid = grid_of((values.shape[1], values.shape[2]), size, sides, values.device)
         self.kept = self.pixels @ self.weight if len(weight) * values[0].numel() <= KEPT else None
         self.line = self.pixels[:0] @ self.weight
-        self.seen: dict[tuple[int, int], Tensor] = {}
 
     def enter(self, row: int) -> None:
         """Make what the tiles of this line need."""
-        part = slice(self.rows.starts[row], self.rows.starts[row] + self.rows.needed)
+        part = slice(self.grid.rows.starts[row], self.grid.rows.starts[row] + self.grid.rows.needed)
         self.line = self.pixels[part] @ self.weight if self.kept is None else self.kept[part]
 
     def tile(self, row: int, column: int) -> tuple[Float[Tensor, "p k"], list[Float[Tensor, "_n o"]]]:
         """How the pixels of a tile of the entered line mix pixels of the map, and those, row by row."""
-        start, kind = self.columns.starts[column], (self.rows.kinds[row], self.columns.kinds[column])
-        if kind not in self.seen:
-            down, across = self.rows.mixtures[kind[0]], self.columns.mixtures[kind[1]]
-            self.seen[kind] = (down[:, None, :, None] * across[None, :, None, :]).flatten(2).flatten(0, 1)
-        return self.seen[kind], [pixels[start : start + self.columns.needed] for pixels in self.line]
+        start = self.grid.columns.starts[column]
+        return self.grid.mixture(row, column, self.line.dtype), [pixels[start : start + self.grid.columns.needed] for pixels in self.line]
 
 
 def project_tiles(features: Sequence[Map], weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"], size: Frame) -> Iterator[tuple[Tile, Float[Tensor, "p o"]]]:
@@ -88,6 +108,8 @@ def project_tiles(features: Sequence[Map], weight: Float[Tensor, "o c"], bias: F
         raise ValueError("a hypercolumn needs at least one feature map")
     longest = TILE // features[0].element_size()
     sides = side_of(size[0], longest), side_of(size[1], longest)
+    weight, bias = weight.to(features[0].dtype), bias[None].to(features[0].dtype)
+    ones = features[0].new_ones(sides[0] * sides[1], 1)
     fine: list[tuple[Tensor, Tensor]] = []
     coarse: list[Level] = []
     start = 0
@@ -96,10 +118,9 @@ def project_tiles(features: Sequence[Map], weight: Float[Tensor, "o c"], bias: F
         part = weight[:, start : start + len(joined)]
         start += len(joined)
         if native == size:
-            fine.append((joined.permute(1, 2, 0), part.T.to(joined.dtype)))
+            fine.append((joined.permute(1, 2, 0), part.T))
         else:
             coarse.append(Level(joined, part, size, sides))
-    bias, ones = bias[None].to(features[0].dtype), features[0].new_ones(sides[0] * sides[1], 1)
     for row, top in enumerate(range(0, size[0], sides[0])):
         for level in coarse:
             level.enter(row)
