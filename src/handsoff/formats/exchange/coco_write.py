@@ -4,7 +4,7 @@ Regions are run lengths, so that they are exact: one per class and image, or one
 pixels are one crowd of the first category. Keypoints are a category of their own with one object per image.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +40,13 @@ def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[
 
 
 def objects(mask: Bool[np.ndarray, "h w"], *, instances: bool) -> Iterator[Bool[np.ndarray, "h w"]]:
-    """The mask, or each of its parts that hang together by their sides."""
+    """The mask, or each of its parts that hang together by their sides: what lies in a hole of a part is another."""
     if not instances:
         yield mask
         return
-    for outer, *_ in components(mask):
-        yield polygon_mask([outer.ravel()], (mask.shape[0], mask.shape[1]), "") & mask
+    size = (mask.shape[0], mask.shape[1])
+    for outer, *holes in components(mask):
+        yield polygon_mask([outer.ravel()], size, "") & ~polygon_mask([hole.ravel() for hole in holes], size, "")
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
@@ -57,23 +58,29 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
 
 def sheet(entries: list[Entry], writing: Writing) -> dict[str, Any]:
     """One JSON file."""
+    categories = categories_of(writing)
+    ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}
+    points = categories[-1]["id"] if "keypoints" in writing.tasks else 0
+    found = [annotation for number, entry in enumerate(entries, start=1) for annotation in annotations(entry, number, ids, points)]
+    numbered = [{"id": number, **annotation} for number, annotation in enumerate(found, start=1)]
+    return {**head(entries, writing), "categories": categories, "annotations": numbered}
+
+
+def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
+    """What COCO's files have in common: where they come from, their terms, and the images, numbered from 1."""
     licences = [{"id": 1, "name": writing.licence, "url": ""}] if writing.licence else []
     licensed = {"license": 1} if licences else {}
     images = [
         {"id": number, "file_name": entry["file"], "height": entry["size"][0], "width": entry["size"][1], **licensed}
         for number, entry in enumerate(entries, start=1)
     ]
-    categories = categories_of(writing)
-    ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}
-    points = categories[-1]["id"] if "keypoints" in writing.tasks else 0
-    found = [annotation for number, entry in enumerate(entries, start=1) for annotation in annotations(entry, number, ids, points)]
-    numbered = [{"id": number, **annotation} for number, annotation in enumerate(found, start=1)]
-    return {"info": {"description": "written by HandsOff"}, "licenses": licences, "images": images, "categories": categories, "annotations": numbered}
+    return {"info": {"description": "written by HandsOff"}, "licenses": licences, "images": images}
 
 
 def categories_of(writing: Writing) -> list[dict[str, Any]]:
-    """All classes but the background, numbered from 1, and after them the one of the points."""
-    classes = [name for name in writing.tasks["segmentation"].parts() if not is_nothing(name)] if "segmentation" in writing.tasks else []
+    """All classes but the background (unless there are no others), numbered from 1, and after them the one of the points."""
+    named = writing.tasks["segmentation"].parts() if "segmentation" in writing.tasks else []
+    classes = [name for name in named if not is_nothing(name)] or named
     found: list[dict[str, Any]] = [{"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)]
     if "keypoints" in writing.tasks:
         names = writing.tasks["keypoints"].parts()
@@ -85,7 +92,7 @@ def annotations(entry: Entry, image: int, ids: Mapping[str, int], points: int) -
     for name, rle in entry.get("regions", ()):
         yield {"image_id": image, "category_id": ids[name], "segmentation": rle, **measured(rle), "iscrowd": 0}
     if entry.get("crowd"):
-        yield {"image_id": image, "category_id": min(ids.values(), default=1), "segmentation": entry["crowd"], **measured(entry["crowd"]), "iscrowd": 1}
+        yield {"image_id": image, "category_id": min(ids.values()), "segmentation": entry["crowd"], **measured(entry["crowd"]), "iscrowd": 1}
     if entry.get("points"):
         flat = [number for point in entry["points"] for number in point]
         seen = np.array([point[:2] for point in entry["points"] if point[2]]).reshape(-1, 2)

@@ -4,7 +4,7 @@ An id is R + 256 G + 256² B; 0 belongs to no segment and is ignored, and so are
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,12 +18,12 @@ from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import MAX_PIXELS
 from handsoff.core.images import IGNORE, reason
 from handsoff.formats.drawn import dictionaries, refuse_other_size
-from handsoff.formats.exchange.coco import Photo, Sheet, photos_of, sheet_of, sheets_in
-from handsoff.formats.exchange.coco_write import measured, objects
+from handsoff.formats.exchange.coco_sheets import Numbered, Photo, Sheet, hashable, licence_of, photos_of, sheets_in, sheets_of
+from handsoff.formats.exchange.coco_write import head, measured, objects
 from handsoff.formats.photos import Source
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, find_image, images_by_name, loaded
-from handsoff.formats.shapes import Palette, palette, rle_of
-from handsoff.formats.stated import stated_classes, stated_licence, write_image
+from handsoff.formats.samples import Entry, Sample, Samples, Writing, images_by_name, loaded
+from handsoff.formats.shapes import Palette, is_nothing, palette, rle_of
+from handsoff.formats.stated import stated_classes, write_image
 
 FOLDER = "panoptic"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -34,44 +34,89 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Samples:
-    sheets = [sheet_of(source, file) for file in sheets_in(source, panoptic=True)]
+    sheets = sheets_of(source, panoptic=True)
     names = list(dict.fromkeys(entry["name"] for sheet in sheets for entry in sheet.categories.values()))
     classes = palette(names, sheets[0].place, stated_classes(source) or names)
-    pictures = replace(source, sizes={file: size for file, size in source.sizes.items() if not is_drawing(file)})
-    photos = {name: photo for name, photo in photos_of(pictures, sheets).items() if photo.entries[0][0].annotations[photo.entries[0][1][1]["id"]]}
+    drawings = drawings_of(source, sheets)
+    drawn = set(drawings.values())
+    pictures = replace(source, sizes={file: size for file, size in source.sizes.items() if file not in drawn})
+    photos = {name: photo for name, photo in photos_of(pictures, sheets).items() if drawing_of(photo) is not None}
     if not photos:
         raise InputError(f"{sheets[0].place} has no annotations: give the file that has them.")
-    return Samples(tuple(sorted(photos)), {"segmentation": classes.task()}, lambda name: one(source, name, photos[name], classes), stated_licence(source))
+    return Samples(
+        tuple(sorted(photos)),
+        {"segmentation": classes.task()},
+        lambda name: one(source, name, photos[name], drawings, classes),
+        licence_of(source, sheets),
+    )
 
 
-def one(source: Source, name: str, photo: Photo, classes: Palette) -> Sample:
+def drawing_of(photo: Photo) -> Numbered | None:
+    """The one annotation of an image, None where it has none.
+
+    Raises:
+        InputError: there are several.
+    """
+    found = [annotation for sheet, (_, entry) in photo.entries for annotation in sheet.annotations[entry["id"]]]
+    if len(found) > 1:
+        raise InputError(f"{found[1][0]} belongs to the same image as {found[0][0]}: keep one of them.")
+    return found[0] if found else None
+
+
+def drawings_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, str]:
+    """Where an annotation stands → its PNG.
+
+    Raises:
+        InputError: there is none.
+    """
+    images = images_by_name(source)
+    return {where: segments_file(source, images, sheet, where, said) for sheet in sheets for found in sheet.annotations.values() for where, said in found}
+
+
+def segments_file(source: Source, images: Mapping[str, list[str]], sheet: Sheet, where: str, annotation: dict[str, Any]) -> str:
+    """The PNG of an annotation: in a folder called like the JSON, best beside it, or beside the JSON itself.
+
+    Raises:
+        InputError: there is none.
+    """
+    asked = annotation.get("file_name")
+    if not isinstance(asked, str) or not asked:
+        raise InputError(f"{where} has no file_name of its PNG: export it again.")
+    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(sheet.file)
+    anywhere = [file for file in images.get(path.name.lower(), ()) if f"/{file}".endswith(f"/{home.stem}/{path}")]
+    for file in (str(home.parent / home.stem / path), *anywhere, str(home.parent / path)):
+        if file in source.sizes:
+            return file
+    raise InputError(f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put it there.")
+
+
+def one(source: Source, name: str, photo: Photo, drawings: Mapping[str, str], classes: Palette) -> Sample:
     sample = loaded(source, photo.file, name)
-    sheet, (where, entry) = photo.entries[0]
-    refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
-    place, annotation = sheet.annotations[entry["id"]][0]
-    ids = segment_ids(source, place, annotation.get("file_name"))
+    for _, (where, entry) in photo.entries:
+        refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
+    sheet, (_, entry) = next((sheet, numbered) for sheet, numbered in photo.entries if sheet.annotations[numbered[1]["id"]])
+    ((place, annotation),) = sheet.annotations[entry["id"]]
+    ids = segment_ids(source, drawings[place])
     if ids.shape != sample.size:
         raise InputError(f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} (upright): export it again.")
     return replace(sample, labels={"segmentation": mask_of(ids, sheet, place, annotation, classes)})
 
 
-def is_drawing(file: str) -> bool:
-    """Whether a file lies where the PNGs of segment ids do: in a folder panoptic or panoptic_SPLIT."""
-    return any(part.startswith(FOLDER) for part in PurePosixPath(file).parts[:-1])
-
-
 def mask_of(ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation: dict[str, Any], classes: Palette) -> UInt8[np.ndarray, "h w"]:
-    """Segment ids → class ids.
+    """Segment ids → class ids; a segment without a category is ignored.
 
     Raises:
-        InputError: a segment is not in the JSON, or has no known category.
+        InputError: a segment is not in the JSON or there twice, or has an unknown category.
     """
     known = {0: IGNORE}
     for index, segment in enumerate(dictionaries(annotation.get("segments_info"), f"{where}: segments_info")):
-        category = sheet.categories.get(segment.get("category_id")) if isinstance(segment.get("category_id"), int | str) else None
-        if category is None or not isinstance(segment.get("id"), int):
-            raise InputError(f"{where}: segments_info[{index}] has no id or a category that is not among the categories: export it again.")
-        known[segment["id"]] = IGNORE if segment.get("iscrowd") else classes.id(category["name"], where)
+        place, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
+        if not isinstance(id_, int) or id_ in known:
+            raise InputError(f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again.")
+        if category is not None and (not hashable(category) or category not in sheet.categories):
+            raise InputError(f"{place} has the category {category!r}, which is not among the categories: export it again.")
+        ignored = category is None or segment.get("iscrowd")
+        known[id_] = IGNORE if ignored else classes.id(sheet.categories[category]["name"], place)
     found, places = np.unique(ids, return_inverse=True)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
@@ -79,16 +124,12 @@ def mask_of(ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation:
     return np.array([known[value] for value in found.tolist()], np.uint8)[places].reshape(ids.shape)
 
 
-def segment_ids(source: Source, where: str, asked: Any) -> Int64[np.ndarray, "h w"]:
+def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
     """The segment of every pixel.
 
     Raises:
-        InputError: the PNG is missing or not readable.
+        InputError: the PNG is not readable.
     """
-    if not isinstance(asked, str) or not asked:
-        raise InputError(f"{where} has no file_name of its PNG: export it again.")
-    drawings = replace(source, sizes={file: size for file, size in source.sizes.items() if is_drawing(file)})
-    file = find_image(drawings, images_by_name(drawings), asked, where)
     try:
         with Image.open(io.BytesIO(source.read(file))) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -118,12 +159,9 @@ def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """One `panoptic.json`: names carry their splits."""
-    licences = [{"id": 1, "name": writing.licence, "url": ""}] if writing.licence else []
-    images, annotations = [], []
-    for number, entry in enumerate(entries, start=1):
-        images.append({"id": number, "file_name": entry["file"], "height": entry["size"][0], "width": entry["size"][1]})
-        annotations.append({"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]})
+    annotations = [
+        {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]} for number, entry in enumerate(entries, start=1)
+    ]
     classes = writing.tasks["segmentation"].parts()
-    categories = [{"id": number, "name": name, "supercategory": name, "isthing": int(number > 1)} for number, name in enumerate(classes, start=1)]
-    content = {"info": {"description": "written by HandsOff"}, "licenses": licences, "images": images, "annotations": annotations, "categories": categories}
-    write_json(out / f"{FOLDER}.json", content)
+    categories = [{"id": number, "name": name, "supercategory": name, "isthing": int(not is_nothing(name))} for number, name in enumerate(classes, start=1)]
+    write_json(out / f"{FOLDER}.json", {**head(entries, writing), "annotations": annotations, "categories": categories})

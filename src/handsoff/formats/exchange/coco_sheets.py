@@ -1,0 +1,235 @@
+"""COCO's JSON files (cocodataset.org, "data format"), checked: which there are, what they label, and which images they name."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.formats.drawn import dictionaries, dictionary
+from handsoff.formats.photos import Source
+from handsoff.formats.samples import find_image, images_by_name
+from handsoff.formats.stated import stated_licence
+
+PREFIXES = ("instances", "person_keypoints", "keypoints", "panoptic", "annotations", "_annotations.coco", "coco")  # of a file's name, before its split
+PLACES = frozenset({"annotations"})  # a folder's name that says nothing about the split
+MANY = 30  # JSON files: with more of them, those of other tools are not looked into
+NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
+KEYS = ("images", "annotations", "categories")
+BLANK = b"\xef\xbb\xbf \t\r\n"  # what may stand before JSON: a byte order mark, too
+
+Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for sentences, and the entry
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One JSON file.
+
+    Attributes:
+        images: where each stands, and what it says.
+        annotations: image id → those of this image, in the file's order.
+        categories: id → what it says of a category.
+        licences: their names.
+    """
+
+    file: str
+    place: str
+    split: str
+    images: list[Numbered]
+    annotations: Mapping[Any, list[Numbered]]
+    categories: Mapping[Any, dict[str, Any]]
+    licences: tuple[str, ...]
+
+    def every(self) -> Iterator[dict[str, Any]]:
+        return (annotation for found in self.annotations.values() for _, annotation in found)
+
+    def has_points(self, annotation: dict[str, Any]) -> bool:
+        """Whether the category of an annotation has points."""
+        return bool(self.categories[annotation["category_id"]].get("keypoints"))
+
+    @cached_property
+    def annotated(self) -> bool:
+        return any(self.annotations.values())
+
+    @cached_property
+    def regions(self) -> bool:
+        """Whether any are drawn."""
+        return any(annotation.get("segmentation") for annotation in self.every())
+
+    @cached_property
+    def draws(self) -> bool:
+        """Whether what it does not cover is background: it has regions, or classes and no object of theirs."""
+        plain = not self.categories or any(not entry.get("keypoints") for entry in self.categories.values())
+        return self.regions or (plain and all(self.has_points(annotation) for annotation in self.every()))
+
+    @cached_property
+    def points(self) -> bool:
+        """Whether points that it does not have are not in the image."""
+        named = any(entry.get("keypoints") for entry in self.categories.values())
+        return any(annotation.get("keypoints") for annotation in self.every()) or (named and not self.annotated)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The names of the categories, without those that only have points."""
+        used = {annotation["category_id"] for annotation in self.every() if annotation.get("segmentation")}
+        return [entry["name"] for id_, entry in self.categories.items() if id_ in used or not entry.get("keypoints")]
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image and, per sheet that names it, its entry there."""
+
+    file: str
+    entries: list[tuple[Sheet, Numbered]]
+
+    def covers(self, *, regions: bool, points: bool) -> bool:
+        """Whether sheets with these kinds of labels name it."""
+        found = [sheet for sheet, _ in self.entries]
+        return (not regions or any(sheet.draws for sheet in found)) and (not points or any(sheet.points for sheet in found))
+
+
+def sheets_in(source: Source, *, panoptic: bool) -> list[str]:
+    """The JSON files that look like COCO's."""
+    files = [file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS]
+    if len(files) > MANY:
+        files = [file for file in files if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLACES]
+    found = []
+    for file in files:
+        try:
+            data = source.read(file)
+        except InputError:
+            continue
+        keys = all(f'"{key}"'.encode() in data for key in KEYS)
+        if data[:64].lstrip(BLANK)[:1] == b"{" and keys and (b'"segments_info"' in data) == panoptic:
+            found.append(file)
+    return found
+
+
+def sheets_of(source: Source, *, panoptic: bool) -> list[Sheet]:
+    """All of them, read and checked.
+
+    Raises:
+        InputError: there are none, or one is wrong.
+    """
+    files = sheets_in(source, panoptic=panoptic)
+    if not files:
+        kind = " with segments_info" if panoptic else " without segments_info"
+        raise InputError(f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another source.")
+    return [sheet_of(source, file, panoptic=panoptic) for file in files]
+
+
+def sheet_of(source: Source, file: str, *, panoptic: bool) -> Sheet:
+    """Read and check one JSON file.
+
+    Raises:
+        InputError: it lacks something, says it twice, or refers to what is not there.
+    """
+    place = str(source.path / file)
+    content = dictionary(source.json(file), place)
+    images, annotations, categories = (list(numbered(content.get(key), f"{place}: {key}")) for key in KEYS)
+    known = unique(categories, "id")
+    for where, entry in categories:
+        if not isinstance(entry.get("name"), str) or not entry["name"].strip():
+            raise InputError(f"{where} has no name: give every category a name.")
+    found: dict[Any, list[Numbered]] = {id_: [] for id_ in unique(images, "id")}
+    for where, annotation in annotations:
+        image, category = annotation.get("image_id"), annotation.get("category_id")
+        if not hashable(image) or image not in found:
+            raise InputError(f"{where} belongs to the image {image!r}, which is not among the images: correct or remove it.")
+        if not panoptic and (not hashable(category) or category not in known):
+            raise InputError(f"{where} has the category {category!r}, which is not among the categories: correct or remove it.")
+        found[image].append((where, annotation))
+    return Sheet(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
+
+
+def licences_in(value: Any) -> tuple[str, ...]:
+    """The names of licences; what is no name is not missed, as most tools fill in nothing."""
+    names = [entry.get("name") for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+    return tuple(name for name in names if isinstance(name, str) and name)
+
+
+def licence_of(source: Source, sheets: Sequence[Sheet]) -> str:
+    """The terms of the images: as a HandsOff writer noted them, or all that the files list."""
+    return stated_licence(source) or ", ".join(dict.fromkeys(name for sheet in sheets for name in sheet.licences))
+
+
+def numbered(value: Any, where: str) -> Iterator[Numbered]:
+    for index, entry in enumerate(dictionaries(value, where)):
+        yield f"{where}[{index}]", entry
+
+
+def hashable(value: Any) -> bool:
+    return isinstance(value, int | str)
+
+
+def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
+    """The entries by what they say under a key.
+
+    Raises:
+        InputError: nothing, or the same twice.
+    """
+    found: dict[Any, dict[str, Any]] = {}
+    for where, entry in entries:
+        value = entry.get(key)
+        if not hashable(value) or value in found:
+            wrong = "which another has too" if hashable(value) else "neither a whole number nor a text"
+            raise InputError(f"{where} has the {key} {value!r}, {wrong}: correct it.")
+        found[value] = entry
+    return found
+
+
+def split_of(file: str) -> str:
+    """What the name of a JSON file, or else its folder, says about the split."""
+    place = PurePosixPath(file)
+    stem = place.stem
+    for prefix in sorted(PREFIXES, key=len, reverse=True):
+        if stem == prefix:
+            return "" if place.parent.name in PLACES else place.parent.name
+        if stem.startswith(f"{prefix}_"):
+            return stem.removeprefix(f"{prefix}_")
+    return stem
+
+
+def photos_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, Photo]:
+    """Sample name → image; where there are several splits, names begin with theirs.
+
+    Raises:
+        InputError: an image is missing, or two have the same name.
+    """
+    images = images_by_name(source)
+    several = len({sheet.split for sheet in sheets}) > 1
+    photos: dict[str, Photo] = {}
+    for sheet in sheets:
+        seen: set[str] = set()
+        for where, entry in sheet.images:
+            asked = entry.get("file_name")
+            if not isinstance(asked, str) or not asked:
+                raise InputError(f"{where} has no file_name: give every image one.")
+            file = near(images, asked, sheet) or find_image(source, images, f"{sheet.split}/{asked}", where)
+            name = name_of(asked, file, sheet, several=several)
+            photo = photos.setdefault(name, Photo(file, []))
+            if name in seen or photo.file != file:
+                raise InputError(f"{where} has the file_name {asked!r}, which another image has too: rename one of them.")
+            seen.add(name)
+            photo.entries.append((sheet, (where, entry)))
+    return photos
+
+
+def near(images: Mapping[str, list[str]], asked: str, sheet: Sheet) -> str | None:
+    """The image at exactly this path from the JSON, its folder's folder, or `images` or the split in these; None if there is none."""
+    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(sheet.file).parent
+    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", sheet.split)]
+    named = images.get(path.name.lower(), ())
+    return next((file for file in exact if file in named), None)
+
+
+def name_of(asked: str, file: str, sheet: Sheet, *, several: bool) -> str:
+    """The name of a sample from its file_name, or from where it lies where that leads out of the pack."""
+    path = PurePosixPath(asked.replace("\\", "/"))
+    if not path.name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
+        path = PurePosixPath(file)
+    name = path.relative_to("images") if path.is_relative_to("images") and len(path.parts) > 1 else path
+    within = len(name.parts) > 1 and name.parts[0] in {sheet.split, PurePosixPath(sheet.file).stem}
+    prefixed = several and sheet.split and not within
+    return (sheet.split / name if prefixed else name).with_suffix("").as_posix()
