@@ -32,6 +32,7 @@ MIN_LABELLED = 4
 TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
 View = tuple[Tensor, dict[str, Labels]]  # photos, and their labels by task
 SHOWN = 12  # photos on the contact sheet
+PIXELS = 2**20  # of photos that are refined together at the most: gradients through the generator need room
 
 
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
@@ -60,11 +61,12 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     views = list(make_views(to_float(images).to(best_device()), labels, tasks, settings))
     total = settings.variants * len(images)
     parts = []
+    together = max(1, min(settings.batch, PIXELS // (net.resolution[0] * net.resolution[1])))
     for variant, (view, _) in enumerate(views):
-        for start in range(0, len(view), settings.batch):
-            part = chunk(net, view[start : start + settings.batch], perceptual, space, out, settings, f"{variant:02d}-{start:06d}")
+        for start in range(0, len(view), together):
+            part = chunk(net, view[start : start + together], perceptual, space, out, settings, f"{variant:02d}-{start:06d}")
             parts.append(part)
-            done = variant * len(images) + min(start + settings.batch, len(view))
+            done = variant * len(images) + min(start + together, len(view))
             yield Progress("refining", done, total, f"MSE {float(part['pixel'].mean()):.4f}, perceptual {float(part['perceptual'].mean()):.3f}")
     joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     write_results(out, data.names, tasks, views, joined)

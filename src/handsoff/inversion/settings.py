@@ -23,6 +23,6 @@ class InvertSettings(BaseModel):
     lr: float = Field(0.05, gt=0, description="refinement step size, in standard deviations of w")
     pixel: float = Field(2.0, ge=0, description="weight of the mean squared error in [-1, 1]")
     prior: float = Field(0.02, ge=0, description="weight of the squared Mahalanobis distance to the generator's own w")
-    batch: int = Field(50, ge=1, description="photos refined together")
+    batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
     variants: int = Field(1, ge=1, description="inversions per photo: the first as it is, the others mirrored and slightly moved")
     seed: int = 0

@@ -26,7 +26,13 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         known = report_facts(read_json(path / "report.json")) if done else []
         state = "finished" if done else "not finished: the same command again goes on"
         census = take(read_samples(open_source(path))) if done and job["verb"] in {"generate", "convert"} else Census()
-        return f"made by handsoff {job['verb']}, {state}", inputs + known + census.facts, census.parts, census.problems, census.sheet
+        return (
+            f"made by handsoff {job['verb']}, {state}",
+            inputs + known + [fact for fact in census.facts if fact not in known],
+            census.parts,
+            census.problems,
+            census.sheet,
+        )
     source = open_source(path)
     name = format_of(source)
     if name is not None:

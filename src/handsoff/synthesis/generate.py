@@ -29,7 +29,7 @@ from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks.base import Label, Task
 
 CHUNK = 64  # samples per ledger entry
-BATCH = 16  # always computed together, the last ones filled up: a sample must not depend on how many are drawn
+BATCH, PIXELS = 16, 2**20  # images, and pixels of them, at the most that are computed together
 SHOWN = 16
 MAP_AXES = 3  # of uncertainties per pixel: (N, H, W)
 Doubt = Float[np.ndarray, "..."]
@@ -127,9 +127,10 @@ def chunk(labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool
 def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[Sample]:
     """Labelled samples of `seeds`."""
     net = labelers[0].generator
-    for start in range(0, len(seeds), BATCH):
-        batch = list(seeds[start : start + BATCH])
-        z = latents([*batch, *[0] * (BATCH - len(batch))], net.z_dim).to(best_device())
+    together = max(1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1])))  # always, the last ones filled up: a sample hangs on its seed alone
+    for start in range(0, len(seeds), together):
+        batch = list(seeds[start : start + together])
+        z = latents([*batch, *[0] * (together - len(batch))], net.z_dim).to(best_device())
         with torch.no_grad():
             images, found = label_together(labelers, net.mapping(z, psi))
         named = {labeler.task: pair for labeler, pair in zip(labelers, found, strict=True)}

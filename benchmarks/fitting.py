@@ -1,0 +1,94 @@
+"""What fitting the label generator costs at 1024 px: `python benchmarks/fitting.py`.
+
+A generator with config-f channels and random weights, photos made by itself, masks by brightness, ten members of 256 and 32 units, 19
+classes; `handsoff fit` without the networks on photos, in a process of its own, so that its peak memory is its own. Beside it the memory
+that the published form needs on paper: every hypercolumn, in half precision. Writes benchmarks/results/fitting.json.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from handsoff.core.device import keep_freed_memory, mixed_precision
+from handsoff.core.files import write_json
+from handsoff.core.images import to_uint8
+from handsoff.core.seeds import latents
+from handsoff.formats.labelled import write_cards, write_sample
+from handsoff.generators.stored import load_generator, save_generator
+from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import finish
+from handsoff.labeling.fit import fit
+from handsoff.labeling.settings import FitSettings
+from handsoff.tasks.segmentation import Segmentation
+from links import machine
+
+BUDGETS, CLASSES, MEMBERS, HIDDEN = (16, 50), 19, 10, (256, 32)
+RESULT = Path(__file__).parent / "results" / "fitting.json"
+
+
+def prepare(folder: Path, size: int, count: int) -> None:
+    """A generator, labelled photos and their codes (the mean one: what a code is does not change what fitting costs)."""
+    torch.manual_seed(0)
+    net = StyleGAN2(StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512), "CC0").eval()
+    save_generator(net, folder / "generator")
+    tasks = {"segmentation": Segmentation({"classes": [f"class {index}" for index in range(CLASSES)]})}
+    with torch.no_grad(), mixed_precision():
+        for seed in range(count):
+            image = to_uint8(net.synthesize(net.mapping(latents([seed], net.z_dim)))[0])[0]
+            mask = (image.mean(-1) / 256 * CLASSES).astype(np.uint8)
+            write_sample(folder / "labelled", f"{seed:03d}", image, {"segmentation": mask}, tasks)
+    write_cards(folder / "labelled", tasks)
+    finish(invert(folder / "generator", folder / "labelled", folder / "codes", InvertSettings(encoder_steps=0, steps=0)))
+
+
+def case(folder: Path, first: int) -> dict[str, float]:
+    """Seconds and peak memory of one fit, and the seconds of the generator's passes alone."""
+    keep_freed_memory()
+    net = load_generator(folder / "generator")
+    ws = net.mapping(latents([0], net.z_dim))
+    with torch.no_grad(), mixed_precision():
+        net.synthesize(ws)
+        began = time.perf_counter()
+        net.synthesize(ws)
+        passes = first * (time.perf_counter() - began)
+    began = time.perf_counter()
+    finish(fit(folder / "generator", folder / "codes", folder / f"labeler-{first}", FitSettings(first=first, members=MEMBERS, hidden=HIDDEN, networks=0)))
+    return {"seconds": time.perf_counter() - began, "generator_seconds": passes, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        print(json.dumps(case(Path(options.case[0]), int(options.case[1]))))
+        return
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), options.size, max(BUDGETS))
+        channels = sum(load_generator(Path(folder) / "generator").feature_channels)
+        for first in BUDGETS:
+            command = [sys.executable, __file__, "--case", folder, str(first)]
+            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])  # noqa: S603  # this file
+            rows.append({"size": options.size, "images": first, **found, "naive_memory": 2.0 * channels * options.size**2 * first})
+            Console().print(rows[-1])
+    versions = {name: version(name) for name in ("handsoff-labels", "torch")}
+    write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()
