@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.images import fit_image
+from handsoff.core.views import fit_image
 from handsoff.downstream.augment import warp
 from handsoff.formats.labelled import open_labelled, open_like, write_cards, write_sample
 from handsoff.tasks.keypoints import RARITY, Keypoints, within
