@@ -87,8 +87,8 @@ def reference(name: str) -> tuple[dict[str, np.ndarray], State]:
     return arrays, {key.removeprefix("state/"): torch.from_numpy(value) for key, value in arrays.items() if key.startswith("state/")}
 
 
-def imported(path: Path, out: Path, **settings: Any) -> StyleGAN2:
-    finish(import_checkpoint(path, out, ImportSettings(**settings)))
+def imported(path: Path, out: Path, licence: str | None = "free") -> StyleGAN2:
+    finish(import_checkpoint(path, out, ImportSettings(licence=licence)))
     return load_generator(out)
 
 
@@ -171,7 +171,7 @@ def check_ada(net: StyleGAN2, arrays: dict[str, np.ndarray]) -> None:
 def test_nvidias_pickles_are_exact_and_their_source_is_never_run(tmp_path: Path) -> None:
     arrays, state = reference("stylegan2_ada")
     attributes = {"synthesis.b8": {"architecture": "skip"}, "synthesis.b4.conv1": {"conv_clamp": None, "activation": "lrelu", "use_noise": True}}
-    net = imported(nvidia_file(tmp_path / "a.pkl", state, attributes), tmp_path / "out")
+    net = imported(nvidia_file(tmp_path / "a.pkl", state, attributes), tmp_path / "out", licence=None)
     check_ada(net, arrays)
     assert "non-commercial" in net.licence
     assert read_json(tmp_path / "out" / "report.json")["found"] == "G_ema"
@@ -324,16 +324,18 @@ def test_a_cycle_ends(tmp_path: Path) -> None:
         finish(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
 
 
-def test_import_is_a_verb_and_the_licence_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_is_a_verb_and_asks_for_the_licence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["import", str(tmp_path / "none.pkl"), "-o", str(tmp_path / "out")]) == 2
     assert "does not exist: give a checkpoint file" in capsys.readouterr().err
     torch.manual_seed(0)
     net = StyleGAN2(StyleGAN2Config((16, 16), (4, 4), 8, 16, 2, 256, 16))
     save_file(nvidia_state(net), tmp_path / "a.safetensors")
-    assert cli.main(["import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "out")]) == 0
-    assert "unknown: the checkpoint does not say" in " ".join(capsys.readouterr().out.split())
-    assert cli.main(["import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "free"), "--licence", "CC0"]) == 0
-    assert load_generator(tmp_path / "free").licence == "CC0"
+    assert cli.main(["import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "out")]) == 2
+    assert "a.safetensors does not say under what terms it stands: add --licence TEXT" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
+    assert cli.main(["import", str(tmp_path / "a.safetensors"), "-o", str(tmp_path / "out"), "--licence", "CC0"]) == 0
+    assert load_generator(tmp_path / "out").licence == "CC0"
+    assert "CC0" in capsys.readouterr().out
 
 
 # --- fuzz ---------------------------------------------------------------------------------------------------------------------------------------

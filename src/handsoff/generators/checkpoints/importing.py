@@ -18,7 +18,6 @@ from handsoff.jobs.progress import Progress, Work
 
 MEAN_OF = 10_000  # latents whose mean w stands for w_avg where a file has none
 NVIDIA_LICENCE = "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, for the weights and for what they generate"
-UNKNOWN_LICENCE = "unknown: the checkpoint does not say; ask its makers before you use or publish anything generated from it"
 
 
 class ImportSettings(BaseModel):
@@ -33,7 +32,8 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     """Turn a .pkl, .pt, .pth or .safetensors file of a StyleGAN2 generator into the folder `out`.
 
     Raises:
-        InputError: the file cannot be read, asks for something that is not data, or holds no generator that is known.
+        InputError: the file cannot be read, asks for something that is not data, holds no generator that is known, or neither it
+            nor `settings` says under what terms it stands.
     """
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
@@ -45,7 +45,7 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
         yield Progress("reading", 0, 3)
         found = find_generator(content_of(checkpoint), str(checkpoint))
         yield Progress("converting", 1, 3, found.path)
-        generator = build(found, licence_of(found, settings), str(checkpoint))
+        generator = build(found, licence_of(found, settings, str(checkpoint)), str(checkpoint))
     yield Progress("writing", 2, 3)
     save_generator(generator, out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
@@ -58,9 +58,12 @@ def content_of(checkpoint: Path) -> Any:
     return read_tensors(checkpoint) if checkpoint.suffix == ".safetensors" else read_checkpoint(checkpoint)
 
 
-def licence_of(found: Found, settings: ImportSettings) -> str:
+def licence_of(found: Found, settings: ImportSettings, where: str) -> str:
     """What the user says; else what the file shows of where it comes from."""
-    return settings.licence or (NVIDIA_LICENCE if found.nvidia else UNKNOWN_LICENCE)
+    licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
+    if licence is None:
+        raise InputError(f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or --licence unknown).")
+    return licence
 
 
 @torch.no_grad()
