@@ -1,0 +1,115 @@
+"""What a written, labelled sample costs beside a computed one and a bare image: `python benchmarks/writing.py LABELER... [-n 512]`.
+
+LABELER are folders of `handsoff fit` on one generator. For the first alone and for all together: images a second of the generator
+alone, labelled (nothing written), labelled and written one after the other, and by `handsoff generate`. Then how often the classes of
+mixed precision are those of float32. Writes benchmarks/results/NAME.json.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
+from handsoff.core.files import write_json
+from handsoff.core.images import to_uint8
+from handsoff.core.seeds import latents
+from handsoff.jobs.progress import finish
+from handsoff.labeling import labeler as labeling
+from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.synthesis.generate import BATCH, PIXELS, generate, samples, tasks_of, write_one
+from handsoff.synthesis.settings import GenerateSettings
+from links import machine
+
+RESULTS = Path(__file__).parent / "results"
+COMPARED = 64  # samples labelled in both precisions
+
+
+def bare(labeler: Labeler, count: int) -> None:
+    """The images alone, in the batches of `handsoff generate`."""
+    net = labeler.generator
+    together = max(1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1])))
+    with torch.no_grad(), mixed_precision():
+        for start in range(0, count, together):
+            to_uint8(net.synthesize(net.mapping(latents(range(start, start + together), net.z_dim).to(best_device())))[0])
+
+
+def one_after_the_other(labelers: Sequence[Labeler], count: int) -> None:
+    tasks = tasks_of(labelers)
+    with tempfile.TemporaryDirectory() as folder:
+        for sample in samples(labelers, range(count), 1.0):
+            write_one(Path(folder), sample, tasks)
+
+
+def by_generate(folders: list[Path], count: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        finish(generate(folders, Path(folder) / "dataset", GenerateSettings(n=count, keep=1.0)))
+
+
+def rate(work: Callable[[], Any], count: int) -> float:
+    """Images a second, the better of two rounds."""
+    found = []
+    for _ in range(2):
+        began = time.perf_counter()
+        work()
+        found.append(count / (time.perf_counter() - began))
+    return max(found)
+
+
+def rates(folders: list[Path], count: int) -> dict[str, Any]:
+    """Images a second of every form."""
+    labelers = [load_labeler(folder) for folder in folders]
+    plain = [dataclasses.replace(labeler, networks=()) for labeler in labelers]
+    return {
+        "tasks": list(tasks_of(labelers)),
+        "size": list(labelers[0].size),
+        "bare": rate(lambda: bare(labelers[0], count), count),
+        "labelled_by_members_alone": rate(lambda: list(samples(plain, range(count), 1.0)), count),
+        "labelled": rate(lambda: list(samples(labelers, range(count), 1.0)), count),
+        "one_after_the_other": rate(lambda: one_after_the_other(labelers, count), count),
+        "generate": rate(lambda: by_generate(folders, count), count),
+    }
+
+
+def agreement(folder: Path) -> dict[str, float]:
+    """The share of pixels (or the mean distance of values) whose label is the same in float32."""
+
+    def full_precision() -> AbstractContextManager[Any]:
+        return torch.autocast("cpu", enabled=False)
+
+    def labels() -> Iterator[np.ndarray]:
+        labeler = load_labeler(folder)
+        return (sample.labels[labeler.task.name] for sample in samples([labeler], range(COMPARED), 1.0))
+
+    mixed = np.stack(list(labels()))
+    with mock.patch.object(labeling, "mixed_precision", full_precision):
+        full = np.stack(list(labels()))
+    return {"same_label": float((mixed == full).mean()), "samples": COMPARED}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("labelers", type=Path, nargs="+", metavar="LABELER")
+    parser.add_argument("-n", type=int, default=512)
+    parser.add_argument("--name", default="writing")
+    options = parser.parse_args()
+    keep_freed_memory()
+    cases = [options.labelers[:1]] + ([options.labelers] if len(options.labelers) > 1 else [])
+    rows = [rates(case, options.n) for case in cases]
+    Console().print(rows)
+    result = {"machine": machine(), "versions": {name: version(name) for name in ("handsoff-labels", "torch")}, "rows": rows}
+    write_json(RESULTS / f"{options.name}.json", {**result, "precision": agreement(options.labelers[0])})
+
+
+if __name__ == "__main__":
+    main()
