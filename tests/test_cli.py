@@ -54,7 +54,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),
         ("generate nowhere -o out", "Missing option '-n'"),
         ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
-        ("generate nowhere -o out -n 3 --format parquet", "format = parquet cannot be"),
         ("evaluate --real pack --synthetic pack --test pack -o out", "pack was not made by handsoff generate"),
         ("evaluate --real pack --test pack -o out", "Missing option '--synthetic'"),
         ("run nowhere.toml", "nowhere.toml does not exist"),
