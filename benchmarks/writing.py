@@ -1,8 +1,8 @@
-"""What a written, labelled sample costs beside a computed one and a bare image: `python benchmarks/writing.py LABELER... [-n 512]`.
+"""What a written, labelled sample costs beside a computed one and a bare image: `python benchmarks/writing.py LABELER... [-n 1024]`.
 
 LABELER are folders of `handsoff fit` on one generator. For the first alone and for all together: images a second of the generator
 alone, labelled (nothing written), labelled and written one after the other, and by `handsoff generate`. Then how often the classes of
-mixed precision are those of float32. Writes benchmarks/results/NAME.json.
+mixed precision are those of float32 (the first must label classes). Writes benchmarks/results/NAME.json.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def rates(folders: list[Path], count: int) -> dict[str, Any]:
 
 
 def agreement(folder: Path) -> dict[str, float]:
-    """The share of pixels (or the mean distance of values) whose label is the same in float32."""
+    """The share of pixels whose class is the same in float32."""
 
     def full_precision() -> AbstractContextManager[Any]:
         return torch.autocast("cpu", enabled=False)
@@ -100,7 +100,7 @@ def agreement(folder: Path) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("labelers", type=Path, nargs="+", metavar="LABELER")
-    parser.add_argument("-n", type=int, default=512)
+    parser.add_argument("-n", type=int, default=1024)
     parser.add_argument("--name", default="writing")
     options = parser.parse_args()
     keep_freed_memory()
