@@ -34,7 +34,7 @@ from links import machine
 
 SIZES = (256, 512, 1024)
 MEMBERS, HIDDEN, CLASSES = 10, (256, 32), 19
-BAND_BYTES = 6e9  # of a hypercolumn held at once by the naive form: more does not fit a machine of 24 GB
+BAND_BYTES = 3e9  # of a hypercolumn held at once by the naive form: more does not fit a machine of 24 GB
 ROUNDS = 3
 RESULT = Path(__file__).parent / "results" / "labeling.json"
 
@@ -50,20 +50,29 @@ def world(size: int) -> tuple[StyleGAN2, Ensemble]:
 def naive(features: Features, ensemble: Ensemble, size: int) -> torch.Tensor:
     """The published form, in bands of rows where the whole does not fit: [members, classes, H, W]."""
     channels = sum(feature.shape[1] for feature in features)
-    rows = max(1, min(size, int(BAND_BYTES / (channels * size * 4))))
+    rows = size
+    while channels * rows * size * 4 > BAND_BYTES:
+        rows //= 2
     bands = []
     for top in range(0, size, rows):
-        parts = [F.interpolate(feature.float(), size=(size, size), mode="bilinear")[0, :, top : top + rows] for feature in features]
-        columns = torch.cat(parts).flatten(1).T
-        del parts
+        columns = torch.cat([upsampled(feature, size, top, rows) for feature in features]).flatten(1).T
+        columns = (columns - ensemble.mean) / ensemble.scale
         outputs = []
         for member in range(MEMBERS):
-            x = (columns - ensemble.mean) / ensemble.scale
+            x = columns
             for layer, (weight, bias) in enumerate(zip(ensemble.weights, ensemble.biases, strict=True)):
                 x = (x.relu() if layer else x) @ weight[member] + bias[member]
             outputs.append(x.T.reshape(CLASSES, -1, size))
         bands.append(torch.stack(outputs))
     return torch.cat(bands, 2)
+
+
+def upsampled(feature: torch.Tensor, size: int, top: int, rows: int) -> torch.Tensor:
+    """Rows of a map upsampled to `size`, with one native row of context on each side: [C, rows, size]."""
+    scale = size // feature.shape[-1]
+    first, last = max(0, top // scale - 1), min(feature.shape[-1], -(-(top + rows) // scale) + 1)
+    part = F.interpolate(feature[:, :, first:last].float(), size=((last - first) * scale, size), mode="bilinear")
+    return part[0, :, top - first * scale : top - first * scale + rows]
 
 
 def peak() -> float:
