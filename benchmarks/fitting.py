@@ -55,7 +55,7 @@ def prepare(folder: Path, size: int, count: int) -> None:
 
 
 def case(folder: Path, first: int) -> dict[str, float]:
-    """Seconds and peak memory of one fit, and the seconds of the generator's passes alone."""
+    """Seconds and peak memory of one fit, the seconds of the generator's passes alone, and the bytes of all hypercolumns."""
     keep_freed_memory()
     net = load_generator(folder / "generator")
     ws = net.mapping(latents([0], net.z_dim))
@@ -66,25 +66,34 @@ def case(folder: Path, first: int) -> dict[str, float]:
         passes = first * (time.perf_counter() - began)
     began = time.perf_counter()
     finish(fit(folder / "generator", folder / "codes", folder / f"labeler-{first}", FitSettings(first=first, members=MEMBERS, hidden=HIDDEN, networks=0)))
-    return {"seconds": time.perf_counter() - began, "generator_seconds": passes, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0}
+    seconds, memory = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
+    published = 2.0 * sum(net.feature_channels) * net.resolution[0] * net.resolution[1] * first
+    return {"seconds": seconds, "generator_seconds": passes, "memory": memory, "naive_memory": published}
+
+
+def in_own_process(*arguments: object) -> str:
+    """What it prints; a process starts with the peak memory of its parent, so this one stays small."""
+    return subprocess.run([sys.executable, __file__, *map(str, arguments)], check=True, capture_output=True, text=True).stdout  # noqa: S603  # this file
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=1024)
+    parser.add_argument("--prepare", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--case", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.prepare:
+        prepare(options.prepare, options.size, max(BUDGETS))
+        return
     if options.case:
         print(json.dumps(case(Path(options.case[0]), int(options.case[1]))))
         return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), options.size, max(BUDGETS))
-        channels = sum(load_generator(Path(folder) / "generator").feature_channels)
+        in_own_process("--size", options.size, "--prepare", folder)
         for first in BUDGETS:
-            command = [sys.executable, __file__, "--case", folder, str(first)]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])  # noqa: S603  # this file
-            rows.append({"size": options.size, "images": first, **found, "naive_memory": 2.0 * channels * options.size**2 * first})
+            found = json.loads(in_own_process("--case", folder, first).splitlines()[-1])
+            rows.append({"size": options.size, "images": first, **found})
             Console().print(rows[-1])
     versions = {name: version(name) for name in ("handsoff-labels", "torch")}
     write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES, "rows": rows})

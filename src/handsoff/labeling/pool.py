@@ -20,6 +20,7 @@ from handsoff.labeling.reader import Reader
 from handsoff.tasks.base import Labels, Task
 
 HALF = float(np.finfo(np.float16).max)
+KEPT = {torch.float32: torch.float16}  # what features are computed in → what they are kept in, where that is not the same
 PIXELS = 4096  # kept of every photo
 TOGETHER = 2**16  # pixels of images read at once: the working set stays small
 
@@ -50,17 +51,18 @@ def gather(
     """Choose the pixels and read them; `balance` as in `task.chances`."""
     size = reader.generator.resolution
     places, weights = choose(task.chances(labels, size, balance), seed)
-    columns, targets = [], []
+    columns = torch.empty(*places.shape, reader.channels, dtype=KEPT.get(fast_dtype(), fast_dtype()), device=ws.device)
+    targets = []
     batch = max(1, TOGETHER // (size[0] * size[1]))
     for start in range(0, len(ws), batch):
         part = slice(start, start + batch)
         with torch.no_grad(), mixed_precision():
             blocks = reader.read(ws[part])[1]
-        columns.append(half(sample(blocks, at(places[part], size).to(ws.device))))
+        columns[part] = sample(blocks, at(places[part], size).to(ws.device)).clamp(-HALF, HALF)
         targets += [picked(task.encode(labels[index : index + 1], size), places[index : index + 1]) for index in range(len(ws))[part]]
         yield Progress("reading the codes' features", min(start + batch, len(ws)), len(ws))
     kept_trust = trust.flatten(1).gather(1, places.to(trust.device))
-    return Pool(torch.cat(columns), torch.cat(targets).to(ws.device), kept_trust, weights)
+    return Pool(columns, torch.cat(targets).to(ws.device), kept_trust, weights)
 
 
 def choose(chances: Float[Tensor, "n a"], seed: int) -> tuple[Int64[Tensor, "n p"], Float[Tensor, "n p"]]:
@@ -79,8 +81,3 @@ def at(places: Int64[Tensor, "n p"], size: Frame) -> Float[Tensor, "n p 2"]:
 
 def picked(maps: Shaped[Tensor, "n h w ..."], places: Int64[Tensor, "n p"]) -> Shaped[Tensor, "n p ..."]:
     return maps.flatten(1, 2)[torch.arange(len(maps))[:, None], places]
-
-
-def half(columns: Float[Tensor, "n p c"]) -> Float[Tensor, "n p c"]:
-    """The 16 bits the features were computed in, where they were."""
-    return columns.to(fast_dtype()) if fast_dtype() is not torch.float32 else columns.clamp(-HALF, HALF).half()
