@@ -36,9 +36,9 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The whole suite, on the wheel a user would install rather than on src/.
+# The whole suite, on the wheel a user would install rather than on src/; properties on the same examples every time (`make quick` tries new ones).
 test: $(WHEEL)/.built
-	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest --hypothesis-profile=ci $(PYTEST_ARGS)
 
 $(WHEEL)/.built: $(INSTALLED) $(SOURCES) README.md LICENSE
 	rm -rf build/lib build/bdist.* $(WHEEL)
