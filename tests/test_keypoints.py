@@ -1,6 +1,7 @@
 """Keypoints: stored, moved, learnt, decided and scored."""
 
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from torch.nn import functional as F
 
 from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.peaks import blurred
 from handsoff.core.views import fit_image
 from handsoff.downstream.augment import warp
 from handsoff.formats.labelled import open_labelled, open_like, write_cards, write_sample
@@ -59,6 +62,16 @@ def test_points_are_found_again_between_the_pixels(frame: tuple[int, int], share
     assert uncertainty.shape == (1, 3)
     assert float(uncertainty.max()) < 0.03
     assert within(found, frame).all()
+
+
+@settings(deadline=None)
+@given(FRAMES, st.floats(0.5, 2))
+def test_blurring_is_a_convolution_with_a_gaussian_cut_at_three_sigmas(frame: tuple[int, int], sigma: float) -> None:
+    heat = torch.rand(2, 3, *frame, generator=torch.Generator().manual_seed(0))
+    radius = math.ceil(3 * sigma)
+    taps = (-(torch.arange(-radius, radius + 1) ** 2) / (2 * sigma**2)).exp()
+    naive = F.conv2d(heat.flatten(0, 1)[:, None], taps.outer(taps)[None, None] / taps.sum() ** 2, padding=radius)[:, 0].unflatten(0, (2, 3))
+    torch.testing.assert_close(blurred(heat, sigma), naive)
 
 
 def test_half_a_pixel_of_sigma_is_too_fine_to_be_exact() -> None:

@@ -169,11 +169,12 @@ class Keypoints(Task):
         """
         votes = equal_votes(members, votes)
         maps = (members.float() - RARITY).sigmoid()
-        heat, sigma = torch.einsum("e,enkhw->nkhw", votes, maps), self.sigma((members.shape[3], members.shape[4]))
-        place = located(heat, sigma)
-        own_presence = 2 * blurred(maps.flatten(0, 1), sigma).flatten(2).amax(-1).unflatten(0, maps.shape[:2])
-        presence = torch.einsum("e,enk->nk", votes, own_presence)
-        distance = (located(maps.flatten(0, 1), sigma).view(len(maps), *place.shape) - place).square().sum(-1)
+        sigma = self.sigma((members.shape[3], members.shape[4]))
+        smooth = blurred(maps, sigma)
+        mean, mean_smooth = (torch.einsum("e,enkhw->nkhw", votes, found) for found in (maps, smooth))
+        place = located(mean, mean_smooth, sigma)
+        presence = torch.einsum("e,enk->nk", votes, 2 * smooth.amax((-2, -1)))
+        distance = (located(maps, smooth, sigma) - place).square().sum(-1)
         spread = torch.einsum("e,enk->nk", votes, distance).sqrt()
         there = presence >= THERE
         uncertainty = torch.where(there, 1 - (-spread / sigma).exp(), presence / THERE)
