@@ -1,8 +1,9 @@
 """`handsoff generate`: a labelled dataset from seeds."""
 
 import json
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +72,9 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
     with job.undone_if_refused():
         refuse_homeless(tuple(tasks_of(loaded)), writer_of(settings.format))
     records: list[Record] = []
-    with ThreadPoolExecutor() as pool:
-        for start in range(0, settings.n, CHUNK):
-            seeds = range(settings.seed + start, settings.seed + min(start + CHUNK, settings.n))
-            records += chunk(loaded, seeds, out, settings.psi, pool)
+    with ThreadPoolExecutor() as pool, ThreadPoolExecutor(1) as clerk:
+        for written in chunks(loaded, out, settings, pool, clerk):
+            records += written
             mean = np.mean([list(record["uncertainties"].values()) for record in records])
             yield Progress("generating", len(records), settings.n, f"mean uncertainty {mean:.3f}")
     yield from finish(job, loaded, records, labelers[0], settings)
@@ -111,14 +111,28 @@ def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
     return {labeler.task.name: labeler.task for labeler in labelers}
 
 
-def chunk(labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: ThreadPoolExecutor) -> list[Record]:
-    """Write the samples of `seeds` and, after them, their ledger entry; what has an entry is not made again."""
+def chunks(labelers: Sequence[Labeler], out: Path, settings: GenerateSettings, pool: Executor, clerk: Executor) -> Iterator[list[Record]]:
+    """What the ledger says of chunk after chunk; while one is computed, the one before it may still be written."""
+    begun: deque[Future[list[Record]]] = deque()
+    for start in range(0, settings.n, CHUNK):
+        seeds = range(settings.seed + start, settings.seed + min(start + CHUNK, settings.n))
+        begun.append(chunk(labelers, seeds, out, settings.psi, pool, clerk))
+        if len(begun) > 1:
+            yield begun.popleft().result()
+    yield begun.popleft().result()
+
+
+def chunk(labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: Executor, clerk: Executor) -> Future[list[Record]]:
+    """Make the samples of `seeds`: `pool` writes them and, after them, `clerk` their ledger entry. What has an entry is not made again."""
     ledger = out / "ledger" / f"{seeds.start:08d}-{len(seeds)}.json"
     if ledger.is_file():
-        entries: list[Record] = read_json(ledger)
-        return entries
+        return clerk.submit(read_json, ledger)
     tasks = tasks_of(labelers)
-    writes = [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)]
+    return clerk.submit(entered, ledger, [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)])
+
+
+def entered(ledger: Path, writes: Sequence[Future[Record]]) -> list[Record]:
+    """Wait for the files, then write their ledger entry."""
     records = [write.result() for write in writes]
     write_json(ledger, records)
     return records
