@@ -42,6 +42,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         raise
 
 
+def remove_halves(folder: Path) -> None:
+    """Remove what `write_bytes` had half written below `folder` when its process was killed."""
+    for temporary in folder.rglob(".*.part"):
+        temporary.unlink(missing_ok=True)
+
+
 def disk_error(path: Path, error: OSError) -> HandsOffError:
     """Say in one sentence what a failed write means for the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import read_json, write_bytes, write_json
+from handsoff.core.files import read_json, remove_halves, write_bytes, write_json
 
 
 @dataclass
@@ -30,7 +30,8 @@ class Job:
     started: float = field(default_factory=time.monotonic)
 
     def finish(self, **facts: object) -> None:
-        """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole."""
+        """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole; what killed processes left half written goes."""
+        remove_halves(self.out)
         seconds = round(time.monotonic() - self.started, 1)
         write_json(self.out / "report.json", {**self.plan, "version": version("handsoff-labels"), "seconds": seconds, **facts})
         write_bytes(self.out / "DONE", b"")
