@@ -160,3 +160,13 @@ def test_every_format_is_told_from_the_others(pack: Path, tmp_path: Path) -> Non
         assert read_samples(open_source(tmp_path / f"{name}.zip")).names == tuple("0123456789")
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         assert (manifest["format"], manifest["count"]) == (name, 10)
+
+
+def test_settings_about_masks_are_refused_where_there_are_none(pack: Path, tmp_path: Path) -> None:
+    (pack / "depth").mkdir()
+    for index in range(10):
+        np.savez(pack / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
+    for settings in (ConvertSettings(tasks=("depth",), classes={"eye": "eye"}), ConvertSettings(tasks=("depth",), ignore="ear")):
+        with pytest.raises(InputError, match="gives no masks here, which classes and ignore are about, only depth: leave those settings out"):
+            finish(convert(pack, tmp_path / "out", settings))
+        assert not (tmp_path / "out").exists()

@@ -129,7 +129,11 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
     if settings.reframes:  # before classes are merged: what to frame by has the names of the pack
         kept = replace(kept, read=lambda name: keep(framed(samples.read(name), samples.tasks, settings), tasks))
-    return relabelled(kept, settings, where) if "segmentation" in tasks else kept
+    if "segmentation" in tasks:
+        return relabelled(kept, settings, where)
+    if settings.classes is not None or settings.ignore is not None:
+        raise InputError(f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those settings out.")
+    return kept
 
 
 def below(samples: Samples, prefix: str) -> Samples:
