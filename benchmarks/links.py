@@ -87,21 +87,20 @@ def spread(features: torch.Tensor) -> float:
     return float((features - features.mean(0)).square().sum(1).mean())
 
 
-def dataset_links(dataset: Path, budget: int, real: torch.Tensor, labelled: Labelled) -> dict[str, Any]:
-    """Distance and diversity of what was kept, and how often each class or point occurs beside the labelled photos."""
+def dataset_links(dataset: Path, budget: int, real: torch.Tensor | None, labelled: Labelled) -> dict[str, Any]:
+    """How often each class or point occurs beside the labelled photos; and distance and diversity of what was kept, if there are `real` photos."""
     data = open_labelled(dataset)
     images, labels = data.part(0, IMAGES).load(tuple(read_json(dataset / "manifest.json")["resolution"]))
-    features = features_of(images)
     truths = labelled.part(0, budget).load((images.shape[1], images.shape[2]))[1]
 
     def shares(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
         return {name: {part: round(share, 5) for part, (_, share) in task.census(values[name]).items()} for name, task in data.tasks.items()}
 
-    return {
-        "distance_to_photos": distances(real, features),
-        "diversity": {"kept": spread(features), "photos": spread(real)},
-        "share": {"labelled": shares(truths), "generated": shares(labels)},
-    }
+    found: dict[str, Any] = {"share": {"labelled": shares(truths), "generated": shares(labels)}}
+    if real is not None:
+        features = features_of(images)
+        found |= {"distance_to_photos": distances(real, features), "diversity": {"kept": spread(features), "photos": spread(real)}}
+    return found
 
 
 def machine() -> dict[str, Any]:
@@ -109,8 +108,11 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
 
 
-def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Tensor:
-    """Features of photos that the generator was trained on."""
+def photo_features(run: Path, recipe: dict[str, Any], trained: dict[str, Any]) -> torch.Tensor | None:
+    """Features of photos that the generator was trained on, if it was trained here."""
+    if not trained:
+        return None
+    source = Path(trained["inputs"]["images"]["path"])
     cache, frame = run / "links" / "photos.u8", load_generator(generator_of(run, recipe)).resolution
     finish(load_photos(open_source(source), frame, cache))
     pool = map_photos(cache, frame)
@@ -121,10 +123,11 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
     report = read_json(run / "report.json")
     recipe = report["recipe"]
     plan = Recipe(**{**recipe, "output": run})
-    trained = read_json(generator_of(run, recipe) / "report.json")
+    told = generator_of(run, recipe) / "report.json"
+    trained = read_json(told) if told.is_file() else {}  # that of a pack came with HandsOff
     codes = held_out_codes(run, recipe, photos)
     labelled = open_labelled(run / "codes" / "labels")
-    real = photo_features(run, recipe, Path(trained["inputs"]["images"]["path"]))
+    real = photo_features(run, recipe, trained)
     links: dict[str, Any] = {
         "generator": {key: value for key, value in trained.items() if key not in ("verb", "inputs")},
         "reconstruction": {"labelled": reconstruction(run / "codes"), "held_out": reconstruction(codes)},
@@ -140,7 +143,7 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
                 "arms": read_json(plan.folder(budget, "report", task) / "metrics.json"),
             }
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
-    seconds = {**report["steps"], "generator": trained["training_seconds"]}  # it may have been trained before the run
+    seconds = {**report["steps"], "generator": trained.get("training_seconds")}  # it may have been trained before the run
     stated = {key: value for key, value in recipe.items() if key not in PATHS}
     return {"machine": machine(), "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
 
@@ -154,16 +157,16 @@ def show(result: dict[str, Any]) -> None:
     console.print(table)
     for budget, links in result["links"]["budgets"].items():
         for task, link in links["tasks"].items():
-            metric, parts = next(iter(link["arms"]["arms"]["real_only"])), list(link["labels_on_held_out_photos"]["per_class"])
-            table = Table("", metric, *parts, title=f"{task}, {budget} photos")
-            for name in ("labels_on_training_photos", "labels_on_held_out_photos"):
-                table.add_row(name, f"{link[name]['metrics'][metric]:.3f}", *(f"{link[name]['per_class'].get(part, float('nan')):.3f}" for part in parts))
-            for arm, scores in link["arms"]["arms"].items():
-                found = link["arms"]["per_class"][arm]
-                cells = (f"{found[part]['mean']:.3f}" if part in found else "-" for part in parts)
-                table.add_row(arm, f"{scores[metric]['mean']:.3f} ± {scores[metric]['std']:.3f}", *cells)
+            arms, quality = link["arms"]["arms"], [link["labels_on_training_photos"], link["labels_on_held_out_photos"]]
+            table = Table("", "labels on training photos", "on held-out photos", *arms, title=f"{task}, {budget} photos")
+            for metric in quality[0]["metrics"]:
+                scores = (f"{found[metric]['mean']:.3f} ± {found[metric]['std']:.3f}" for found in arms.values())
+                table.add_row(metric, *(f"{found['metrics'][metric]:.3f}" for found in quality), *scores)
+            for part in quality[1]["per_class"]:
+                known = [found["per_class"].get(part) for found in quality] + [found.get(part, {}).get("mean") for found in link["arms"]["per_class"].values()]
+                table.add_row(part, *("-" if value is None else f"{value:.3f}" for value in known))
             console.print(table)
-        console.print(f"kept images: {links['distance_to_photos']}, diversity {links['diversity']}")
+        console.print(f"kept images: {links.get('distance_to_photos')}, diversity {links.get('diversity')}")
 
 
 def main() -> None:

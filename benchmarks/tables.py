@@ -100,7 +100,20 @@ def writing(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def tasks(result: dict[str, Any]) -> str:
+    """Every score of every task: the three arms, and the label generator on images that nobody fitted to."""
+    lines = ["| task | labels | metric | " + " | ".join(ARMS.values()) + " | label generator on held-out images |", "|---|---|---|---|---|---|---|"]
+    for budget, found in result["links"]["budgets"].items():
+        for task, link in found["tasks"].items():
+            arms, held_out = link["arms"]["arms"], link["labels_on_held_out_photos"]["metrics"]
+            for metric in arms["real_only"]:
+                cells = [f"{arms[arm][metric]['mean']:.3f} ± {arms[arm][metric]['std']:.3f}" for arm in ARMS]
+                lines.append(f"| {task} | {budget} | {metric} | " + " | ".join([*cells, f"{held_out[metric]:.3f}"]) + " |")
+    return "\n".join(lines)
+
+
 TABLES = {
+    "heads-tasks": ("docs/tasks.md", tasks), "faces-keypoints": ("docs/tasks.md", tasks),
     "faces": ("README.md", faces), "heads": ("README.md", heads),
     "generator": ("docs/performance.md", generator), "labeling": ("docs/performance.md", labeling),
     "fitting": ("docs/performance.md", fitting), "writing": ("docs/performance.md", writing),
