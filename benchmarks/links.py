@@ -108,11 +108,8 @@ def machine() -> dict[str, Any]:
     return {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
 
 
-def photo_features(run: Path, recipe: dict[str, Any], trained: dict[str, Any]) -> torch.Tensor | None:
-    """Features of photos that the generator was trained on, if it was trained here."""
-    if not trained:
-        return None
-    source = Path(trained["inputs"]["images"]["path"])
+def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Tensor:
+    """Features of photos that the generator was trained on."""
     cache, frame = run / "links" / "photos.u8", load_generator(generator_of(run, recipe)).resolution
     finish(load_photos(open_source(source), frame, cache))
     pool = map_photos(cache, frame)
@@ -127,7 +124,7 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
     trained = read_json(told) if told.is_file() else {}  # that of a pack came with HandsOff
     codes = held_out_codes(run, recipe, photos)
     labelled = open_labelled(run / "codes" / "labels")
-    real = photo_features(run, recipe, trained)
+    real = photo_features(run, recipe, Path(trained["inputs"]["images"]["path"])) if trained else None
     links: dict[str, Any] = {
         "generator": {key: value for key, value in trained.items() if key not in ("verb", "inputs")},
         "reconstruction": {"labelled": reconstruction(run / "codes"), "held_out": reconstruction(codes)},
