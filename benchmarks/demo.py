@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from handsoff.core.files import read_json, write_json
-from handsoff.demo import PACK
-from handsoff.formats.labelled import Labelled, open_labelled
+from handsoff.datasets.labelled import Labelled, open_labelled
+from handsoff.demo import DATA
 from handsoff.report.page import heat_map
 from links import machine
 
@@ -49,9 +49,11 @@ def rows(pack: Labelled) -> list[np.ndarray]:
 def picture(demo: Path, budget: str) -> Image.Image:
     """Labelled images and their masks; generated ones, their masks and uncertainties."""
     dataset = open_labelled(demo / budget / "dataset")
-    doubts = np.stack([np.asarray(Image.open(dataset.source.path / "uncertainty" / f"{name}.png")) for name in dataset.names[:COUNT]])
+    doubts = np.stack(
+        [np.asarray(Image.open(dataset.source.path / "uncertainty" / f"{name}.png")) for name in dataset.names[:COUNT]]
+    )
     heat = heat_map(larger(doubts, Image.Resampling.NEAREST))
-    heads = open_labelled(PACK / "train.zip", tasks=["segmentation"])
+    heads = open_labelled(DATA / "train.zip", tasks=["segmentation"])
     parts = [
         caption(f"In: {budget} labelled images (and unlabelled ones, which taught the GAN)"), *rows(heads),
         caption("Out: as many labelled images as you want, and where their labels are uncertain"), *rows(dataset), row(heat),

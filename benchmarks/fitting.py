@@ -24,7 +24,7 @@ from handsoff.core.device import keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
 from handsoff.core.seeds import latents
-from handsoff.formats.labelled import write_cards, write_sample
+from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.inversion.invert import invert
@@ -42,7 +42,9 @@ RESULT = Path(__file__).parent / "results" / "fitting.json"
 def prepare(folder: Path, size: int, count: int) -> None:
     """A generator, labelled photos and their codes (the mean one: what a code is does not change what fitting costs)."""
     torch.manual_seed(0)
-    net = StyleGAN2(StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512), "CC0").eval()
+    net = StyleGAN2(
+        StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512), "CC0"
+    ).eval()
     save_generator(net, folder / "generator")
     tasks = {"segmentation": Segmentation({"classes": [f"class {index}" for index in range(CLASSES)]})}
     with torch.no_grad(), mixed_precision():
@@ -51,7 +53,9 @@ def prepare(folder: Path, size: int, count: int) -> None:
             mask = (image.mean(-1) / 256 * CLASSES).astype(np.uint8)
             write_sample(folder / "labelled", f"{seed:03d}", image, {"segmentation": mask}, tasks)
     write_cards(folder / "labelled", tasks)
-    finish(invert(folder / "generator", folder / "labelled", folder / "codes", InvertSettings(encoder_steps=0, steps=0)))
+    finish(
+        invert(folder / "generator", folder / "labelled", folder / "codes", InvertSettings(encoder_steps=0, steps=0))
+    )
 
 
 def case(folder: Path, first: int) -> dict[str, float]:
@@ -65,7 +69,14 @@ def case(folder: Path, first: int) -> dict[str, float]:
         net.synthesize(ws)
         passes = first * (time.perf_counter() - began)
     began = time.perf_counter()
-    finish(fit(folder / "generator", folder / "codes", folder / f"labeler-{first}", FitSettings(first=first, members=MEMBERS, hidden=HIDDEN, networks=0)))
+    finish(
+        fit(
+            folder / "generator",
+            folder / "codes",
+            folder / f"labeler-{first}",
+            FitSettings(first=first, members=MEMBERS, hidden=HIDDEN, networks=0),
+        )
+    )
     seconds, memory = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     published = 2.0 * sum(net.feature_channels) * net.resolution[0] * net.resolution[1] * first
     return {"seconds": seconds, "generator_seconds": passes, "memory": memory, "naive_memory": published}
@@ -73,7 +84,9 @@ def case(folder: Path, first: int) -> dict[str, float]:
 
 def in_own_process(*arguments: object) -> str:
     """What it prints; a process starts with the peak memory of its parent, so this one stays small."""
-    return subprocess.run([sys.executable, __file__, *map(str, arguments)], check=True, capture_output=True, text=True).stdout  # noqa: S603  # this file
+    return subprocess.run(
+        [sys.executable, __file__, *map(str, arguments)], check=True, capture_output=True, text=True
+    ).stdout  # this file
 
 
 def main() -> None:
@@ -96,7 +109,17 @@ def main() -> None:
             rows.append({"size": options.size, "images": first, **found})
             Console().print(rows[-1])
     versions = {name: version(name) for name in ("handsoff-labels", "torch")}
-    write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES, "rows": rows})
+    write_json(
+        RESULT,
+        {
+            "machine": machine(),
+            "versions": versions,
+            "members": MEMBERS,
+            "hidden": HIDDEN,
+            "classes": CLASSES,
+            "rows": rows,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -79,7 +79,12 @@ def compare(net: StyleGAN2, batch: int, rounds: int) -> dict[str, Any]:
         theirs = net.synthesize(ws)[0]
         slow = seconds(lambda: net.synthesize(ws), rounds)
     difference = float((net.synthesize(ws)[0] - theirs).norm() / theirs.norm())
-    found: dict[str, Any] = {"resolution": net.resolution[0], "batch": batch, "relative_difference": difference, "naive_float32": slow}
+    found: dict[str, Any] = {
+        "resolution": net.resolution[0],
+        "batch": batch,
+        "relative_difference": difference,
+        "naive_float32": slow,
+    }
     for name, precision in (("float32", nullcontext), ("mixed", mixed_precision)):
         with precision():
             found[f"ours_{name}"] = seconds(lambda: net.synthesize(ws), rounds)
@@ -91,7 +96,17 @@ def compare(net: StyleGAN2, batch: int, rounds: int) -> dict[str, Any]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    table = Table("px", "batch", "naive float32 s", "ours float32 s", "naive mixed s", "ours mixed s", "ratio float32", "ratio mixed", "difference")
+    table = Table(
+        "px",
+        "batch",
+        "naive float32 s",
+        "ours float32 s",
+        "naive mixed s",
+        "ours mixed s",
+        "ratio float32",
+        "ratio mixed",
+        "difference",
+    )
     for row in rows:
         times = [f"{row[name]:.3f}" for name in ("naive_float32", "ours_float32", "naive_mixed", "ours_mixed")]
         ratios = [f"{row[name]:.2f}" for name in ("ratio_float32", "ratio_mixed_to_mixed")]
@@ -111,7 +126,14 @@ def main() -> None:
         net = StyleGAN2(config).eval().requires_grad_(requires_grad=False).to(best_device())
         rows += [compare(net, batch, rounds) for batch in batches]
     show(rows)
-    write_json(RESULT, {"machine": machine(), "versions": {name: version(name) for name in ("handsoff-labels", "torch")}, "rows": rows})
+    write_json(
+        RESULT,
+        {
+            "machine": machine(),
+            "versions": {name: version(name) for name in ("handsoff-labels", "torch")},
+            "rows": rows,
+        },
+    )
 
 
 if __name__ == "__main__":

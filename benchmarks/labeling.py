@@ -42,7 +42,11 @@ RESULT = Path(__file__).parent / "results" / "labeling.json"
 def world(size: int) -> tuple[StyleGAN2, Ensemble]:
     """A generator and an ensemble with random weights, its standardisation fitted to a sample so that numbers are as in use."""
     torch.manual_seed(0)
-    net = StyleGAN2(StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512)).eval().requires_grad_(requires_grad=False)
+    net = (
+        StyleGAN2(StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512))
+        .eval()
+        .requires_grad_(requires_grad=False)
+    )
     ensemble = Ensemble(sum(net.feature_channels), CLASSES, MEMBERS, HIDDEN).eval().requires_grad_(requires_grad=False)
     return net.to(best_device()), ensemble.to(best_device())
 
@@ -116,11 +120,19 @@ def case(form: str, size: int, precision: str, rounds: int, logits: Path) -> dic
     ours = found[:, 0].float().cpu()
     same = float((ours.softmax(1).mean(0).argmax(0) == theirs.softmax(1).mean(0).argmax(0)).double().mean())
     difference = float((ours - theirs).norm() / theirs.norm())
-    return {"image": image_seconds, "label": seconds, "memory": memory, "relative_difference": difference, "same_argmax": same}
+    return {
+        "image": image_seconds,
+        "label": seconds,
+        "memory": memory,
+        "relative_difference": difference,
+        "same_argmax": same,
+    }
 
 
 def in_own_process(*arguments: object) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "--case", *map(str, arguments)], check=True, capture_output=True, text=True)  # noqa: S603  # this file
+    done = subprocess.run(
+        [sys.executable, __file__, "--case", *map(str, arguments)], check=True, capture_output=True, text=True
+    )  # this file
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -146,12 +158,31 @@ def operations(size: int) -> dict[str, float]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
-    table = Table("px", "form", "image s", "label s", "label / image", "memory MB", "times faster", "times smaller", "difference", "same argmax")
+    table = Table(
+        "px",
+        "form",
+        "image s",
+        "label s",
+        "label / image",
+        "memory MB",
+        "times faster",
+        "times smaller",
+        "difference",
+        "same argmax",
+    )
     for row in rows:
         whole = row["image"] + row["label"]
-        cells = [f"{row['image']:.2f}", f"{row['label']:.2f}", f"{whole / row['image']:.2f}", f"{row['memory'] / 1e6:.0f}"]
+        cells = [
+            f"{row['image']:.2f}",
+            f"{row['label']:.2f}",
+            f"{whole / row['image']:.2f}",
+            f"{row['memory'] / 1e6:.0f}",
+        ]
         cells += [f"{row[name]:.1f}" if name in row else "" for name in ("faster", "smaller")]
-        cells += [f"{row['relative_difference']:.1e}" if "relative_difference" in row else "", f"{row['same_argmax']:.5f}" if "same_argmax" in row else ""]
+        cells += [
+            f"{row['relative_difference']:.1e}" if "relative_difference" in row else "",
+            f"{row['same_argmax']:.5f}" if "same_argmax" in row else "",
+        ]
         table.add_row(str(row["size"]), row["form"], *cells)
     Console(width=140).print(table)
 
@@ -175,7 +206,15 @@ def main() -> None:
             for precision in ("float32", "mixed"):
                 found = in_own_process("ours", size, precision, options.rounds, logits)
                 smaller = max(reference["memory"], hypercolumn_bytes(size)) / max(found["memory"], 1)
-                rows.append({"size": size, "form": f"ours {precision}", **found, "faster": reference["label"] / found["label"], "smaller": smaller})
+                rows.append(
+                    {
+                        "size": size,
+                        "form": f"ours {precision}",
+                        **found,
+                        "faster": reference["label"] / found["label"],
+                        "smaller": smaller,
+                    }
+                )
             show(rows)
     versions = {name: version(name) for name in ("handsoff-labels", "torch")}
     write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES,

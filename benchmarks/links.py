@@ -20,19 +20,19 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from handsoff.backbones.distances import distances, pooled_features
+from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.core.device import keep_freed_memory
 from handsoff.core.files import read_json, read_tensors, write_json
 from handsoff.core.images import to_float
-from handsoff.formats.labelled import Labelled, open_labelled, open_like
-from handsoff.formats.photos import load_photos, map_photos, open_source
+from handsoff.datasets.labelled import Labelled, open_labelled, open_like
+from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import finish
 from handsoff.labeling.labeler import Labeler, load_labeler
-from handsoff.methods.plan import Recipe
-from handsoff.perception.distance import distances, pooled_features
-from handsoff.perception.lite0 import frozen_lite0
+from handsoff.recipes.schema import Recipe
 
 IMAGES = 2_000  # on each side of the distances
 BATCH = 16
@@ -71,7 +71,9 @@ def label_quality(labeler: Labeler, codes: Path, count: int | None = None) -> di
     pairs = []
     for start in range(0, len(rows), BATCH):
         batch = rows[start : start + BATCH]
-        pairs.append((labeler.label(ws[batch])[1], np.stack([labels.label(task.name, card["names"][row]) for row in batch])))
+        pairs.append(
+            (labeler.label(ws[batch])[1], np.stack([labels.label(task.name, card["names"][row]) for row in batch]))
+        )
     return task.score(pairs)
 
 
@@ -94,18 +96,29 @@ def dataset_links(dataset: Path, budget: int, real: torch.Tensor | None, labelle
     truths = labelled.part(0, budget).load((images.shape[1], images.shape[2]))[1]
 
     def shares(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        return {name: {part: round(share, 5) for part, (_, share) in task.census(values[name]).items()} for name, task in data.tasks.items()}
+        return {
+            name: {part: round(share, 5) for part, (_, share) in task.census(values[name]).items()}
+            for name, task in data.tasks.items()
+        }
 
     found: dict[str, Any] = {"share": {"labelled": shares(truths), "generated": shares(labels)}}
     if real is not None:
         features = features_of(images)
-        found |= {"distance_to_photos": distances(real, features), "diversity": {"kept": spread(features), "photos": spread(real)}}
+        found |= {
+            "distance_to_photos": distances(real, features),
+            "diversity": {"kept": spread(features), "photos": spread(real)},
+        }
     return found
 
 
 def machine() -> dict[str, Any]:
     """What the seconds were measured on."""
-    return {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available(), "python": platform.python_version()}
+    return {
+        "processor": platform.machine(),
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.is_available(),
+        "python": platform.python_version(),
+    }
 
 
 def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Tensor:
@@ -131,7 +144,10 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
         "budgets": {},
     }
     for budget in recipe["budgets"]:
-        links["budgets"][str(budget)] = {**dataset_links(run / str(budget) / "dataset", budget, real, labelled), "tasks": {}}
+        links["budgets"][str(budget)] = {
+            **dataset_links(run / str(budget) / "dataset", budget, real, labelled),
+            "tasks": {},
+        }
         for task in recipe["tasks"]:
             labeler = load_labeler(plan.folder(budget, "labeler", task))
             links["budgets"][str(budget)]["tasks"][task] = {
@@ -140,7 +156,10 @@ def measure(run: Path, photos: int) -> dict[str, Any]:
                 "arms": read_json(plan.folder(budget, "report", task) / "metrics.json"),
             }
     versions = {name: version(name) for name in ("handsoff-labels", "torch", "numpy")}
-    seconds = {**report["steps"], "generator": trained.get("training_seconds")}  # it may have been trained before the run
+    seconds = {
+        **report["steps"],
+        "generator": trained.get("training_seconds"),
+    }  # it may have been trained before the run
     stated = {key: value for key, value in recipe.items() if key not in PATHS}
     return {"machine": machine(), "versions": versions, "recipe": stated, "seconds": seconds, "links": links}
 
@@ -155,12 +174,16 @@ def show(result: dict[str, Any]) -> None:
     for budget, links in result["links"]["budgets"].items():
         for task, link in links["tasks"].items():
             arms, quality = link["arms"]["arms"], [link["labels_on_training_photos"], link["labels_on_held_out_photos"]]
-            table = Table("", "labels on training photos", "on held-out photos", *arms, title=f"{task}, {budget} photos")
+            table = Table(
+                "", "labels on training photos", "on held-out photos", *arms, title=f"{task}, {budget} photos"
+            )
             for metric in quality[0]["metrics"]:
                 scores = (f"{found[metric]['mean']:.3f} ± {found[metric]['std']:.3f}" for found in arms.values())
                 table.add_row(metric, *(f"{found['metrics'][metric]:.3f}" for found in quality), *scores)
             for part in quality[1]["per_class"]:
-                known = [found["per_class"].get(part) for found in quality] + [found.get(part, {}).get("mean") for found in link["arms"]["per_class"].values()]
+                known = [found["per_class"].get(part) for found in quality] + [
+                    found.get(part, {}).get("mean") for found in link["arms"]["per_class"].values()
+                ]
                 table.add_row(part, *("-" if value is None else f"{value:.3f}" for value in known))
             console.print(table)
         console.print(f"kept images: {links.get('distance_to_photos')}, diversity {links.get('diversity')}")

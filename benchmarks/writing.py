@@ -41,7 +41,9 @@ def bare(labeler: Labeler, count: int) -> None:
     together = max(1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1])))
     with torch.no_grad(), mixed_precision():
         for start in range(0, count, together):
-            to_uint8(net.synthesize(net.mapping(latents(range(start, start + together), net.z_dim).to(best_device())))[0])
+            to_uint8(
+                net.synthesize(net.mapping(latents(range(start, start + together), net.z_dim).to(best_device())))[0]
+            )
 
 
 def one_after_the_other(labelers: Sequence[Labeler], count: int) -> None:
@@ -109,7 +111,11 @@ def main() -> None:
     cases = [options.labelers[:1]] + ([options.labelers] if len(options.labelers) > 1 else [])
     rows = [rates(case, options.n // len(case)) for case in cases]  # several labelers take longer
     Console().print(rows)
-    result = {"machine": machine(), "versions": {name: version(name) for name in ("handsoff-labels", "torch")}, "rows": rows}
+    result = {
+        "machine": machine(),
+        "versions": {name: version(name) for name in ("handsoff-labels", "torch")},
+        "rows": rows,
+    }
     write_json(RESULTS / f"{options.name}.json", {**result, "precision": agreement(options.labelers[0])})
 
 

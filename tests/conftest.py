@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from beartype import BeartypeConf, beartype
 from jaxtyping import install_import_hook
 from PIL import Image
 
-typechecked = beartype(conf=BeartypeConf(is_pep484_tower=True))  # an int is a float, as for mypy
-install_import_hook("handsoff", "conftest.typechecked")
+install_import_hook("handsoff", "typechecking.typechecked")
 
 torch.set_num_threads(1)  # everything here is tiny, and sums come out the same on every machine
 

@@ -7,13 +7,14 @@ import torch
 
 from handsoff.core.images import to_uint8
 from handsoff.core.seeds import latents
-from handsoff.formats.labelled import write_cards, write_sample
+from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import Segmentation
 
+SHARED = Path(__file__).parents[2] / "shared"  # real data of development; tests skip without it
 CLASSES = ["dark", "middle", "bright"]
 POINTS = ["brightest", "darkest"]
 
@@ -22,7 +23,9 @@ def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16
     """An untrained generator of 16 px images, written to `folder`."""
     torch.manual_seed(seed)
     base = (4, 4) if resolution[0] == resolution[1] else (4, 3)
-    net = StyleGAN2(StyleGAN2Config(resolution, base, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16), "CC0")
+    net = StyleGAN2(
+        StyleGAN2Config(resolution, base, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16), "CC0"
+    )
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("torgb.weight"):
@@ -56,7 +59,11 @@ def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000)
     with torch.no_grad():
         images = to_uint8(net.synthesize(net.mapping(latents(range(first, first + count), 16)))[0])
     grey = images.mean(-1)
-    tasks = {"segmentation": Segmentation({"classes": CLASSES}), "keypoints": Keypoints({"names": POINTS}), "depth": Depth({"unit": "metres"})}
+    tasks = {
+        "segmentation": Segmentation({"classes": CLASSES}),
+        "keypoints": Keypoints({"names": POINTS}),
+        "depth": Depth({"unit": "metres"}),
+    }
     rests = {}
     for index, (image, shade) in enumerate(zip(images, grey, strict=True)):
         ends = (np.unravel_index(flat, shade.shape) for flat in (shade.argmax(), shade.argmin()))
@@ -67,8 +74,17 @@ def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000)
     write_cards(folder, tasks, rests)
 
 
-def affine(frame: tuple[int, int], angle: float = 0.0, zoom: float = 1.0, shift: tuple[float, float] = (0.0, 0.0), *, mirror: bool = False) -> torch.Tensor:
+def affine(
+    frame: tuple[int, int],
+    angle: float = 0.0,
+    zoom: float = 1.0,
+    shift: tuple[float, float] = (0.0, 0.0),
+    *,
+    mirror: bool = False,
+) -> torch.Tensor:
     """A map as `affine_grid` wants it that keeps pixels square: [1, 2, 3]; angle in radians, shift in half sides."""
     aspect, sign = frame[0] / frame[1], -1.0 if mirror else 1.0
     cos, sin = zoom * float(np.cos(angle)), zoom * float(np.sin(angle))
-    return torch.tensor([[[sign * cos, -sin * aspect, shift[0]], [sign * sin / aspect, cos, shift[1]]]], dtype=torch.float64)
+    return torch.tensor(
+        [[[sign * cos, -sin * aspect, shift[0]], [sign * sin / aspect, cos, shift[1]]]], dtype=torch.float64
+    )

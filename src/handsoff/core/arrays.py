@@ -23,7 +23,18 @@ from handsoff.core.images import class_ids
 NPY, PFM, EXR = npy.MAGIC_PREFIX, b"Pf", b"\x76\x2f\x31\x01"  # how the files begin
 PFM_HEADER = re.compile(rb"Pf\s+(\d{1,9})\s+(\d{1,9})\s+([-+]?[\d.]{1,20}(?:[eE][-+]?\d{1,3})?)(?:\r\n|\s)")
 EXR_DEPTH = ("z", "depth")  # the last part of a channel's name
-UNREADABLE = (ValueError, TypeError, SyntaxError, KeyError, IndexError, MemoryError, RecursionError, OverflowError, EOFError, tokenize.TokenError)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    KeyError,
+    IndexError,
+    MemoryError,
+    RecursionError,
+    OverflowError,
+    EOFError,
+    tokenize.TokenError,
+)
 
 
 def npy_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
@@ -38,7 +49,9 @@ def npy_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
         raise InputError(f"{name} is not a readable array ({error}): save it with numpy.save.") from None
     if values.dtype.kind not in "uib" or values.ndim != 2:  # noqa: PLR2004  # rows and columns
         held = f"an array of {values.dtype} with the shape {values.shape}"
-        raise InputError(f"{name} holds {held}: a mask must be a two-dimensional array of whole numbers, one class id per pixel.")
+        raise InputError(
+            f"{name} holds {held}: a mask must be a two-dimensional array of whole numbers, one class id per pixel."
+        )
     return class_ids(values, name)
 
 
@@ -72,7 +85,9 @@ def pfm_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
     width, height, scale = header.groups()
     size = int(height), int(width)
     if len(data) - header.end() != 4 * math.prod(size):
-        raise ValueError(f"{len(data) - header.end()} bytes instead of the {4 * math.prod(size)} of {size[1]}x{size[0]} pixels")
+        raise ValueError(
+            f"{len(data) - header.end()} bytes instead of the {4 * math.prod(size)} of {size[1]}x{size[0]} pixels"
+        )
     order = "<f4" if scale.startswith(b"-") else ">f4"
     return np.frombuffer(data, order, offset=header.end()).reshape(size)[::-1]
 
@@ -87,7 +102,9 @@ def exr_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
     try:
         openexr: Any = importlib.import_module("OpenEXR")
     except ImportError:
-        raise HandsOffError("OpenEXR images need the package OpenEXR: install it with pip install 'handsoff-labels[exr]'.") from None
+        raise HandsOffError(
+            "OpenEXR images need the package OpenEXR: install it with pip install 'handsoff-labels[exr]'."
+        ) from None
     with tempfile.TemporaryDirectory() as folder:  # OpenEXR reads files
         file = Path(folder, "map.exr")
         file.write_bytes(data)

@@ -51,7 +51,9 @@ def remove_halves(folder: Path) -> None:
 def disk_error(path: Path, error: OSError) -> HandsOffError:
     """Say in one sentence what a failed write means for the user."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HandsOffError(f"The disk is full: could not write {path}. Free some space and run the same command again; it continues.")
+        return HandsOffError(
+            f"The disk is full: could not write {path}. Free some space and run the same command again; it continues."
+        )
     return HandsOffError(f"Could not write {path} ({error.strerror}). Choose another output folder with -o.")
 
 

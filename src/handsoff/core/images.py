@@ -32,12 +32,22 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise BrokenImageError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
+                raise BrokenImageError(
+                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
+                )
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             return np.asarray(upright.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, TypeError, struct.error, Image.DecompressionBombError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        ValueError,
+        SyntaxError,
+        TypeError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
 
 
@@ -56,9 +66,13 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
+                raise InputError(
+                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
+                )
             if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
-                raise InputError(f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P).")
+                raise InputError(
+                    f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P)."
+                )
             return class_ids(np.asarray(image), name)  # the bits of mode 1 are the ids 0 and 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{name} is not a readable mask ({reason(error)}): remove or replace it.") from None
@@ -72,7 +86,9 @@ def class_ids(values: Shaped[np.ndarray, "h w"], name: str) -> UInt8[np.ndarray,
     """
     if values.dtype != np.uint8 and values.size and (values.max() > IGNORE or values.min() < 0):
         strange = int(values.max() if values.max() > IGNORE else values.min())
-        raise InputError(f"{name} holds the id {strange}: write class ids from 0 to {IGNORE - 1}, and {IGNORE} for what is ignored.")
+        raise InputError(
+            f"{name} holds the id {strange}: write class ids from 0 to {IGNORE - 1}, and {IGNORE} for what is ignored."
+        )
     return values.astype(np.uint8)
 
 
@@ -103,4 +119,8 @@ def tile(images: UInt8[np.ndarray, "n h w 3"], columns: int | None = None) -> UI
     rows = math.ceil(count / columns)
     sheet = np.full((rows * columns, height, width, 3), 255, np.uint8)
     sheet[:count] = images
-    return sheet.reshape(rows, columns, height, width, 3).transpose(0, 2, 1, 3, 4).reshape(rows * height, columns * width, 3)
+    return (
+        sheet.reshape(rows, columns, height, width, 3)
+        .transpose(0, 2, 1, 3, 4)
+        .reshape(rows * height, columns * width, 3)
+    )

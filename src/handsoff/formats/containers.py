@@ -8,7 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE, decode_image, shows_itself
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Sample
 from handsoff.formats.stated import beside
 from handsoff.tasks import task_type
@@ -16,7 +16,9 @@ from handsoff.tasks.base import Task
 
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # how images that may be copied begin
 CLASSES = "id2label.json"  # {"0": "background", …}, as datasets on the Hugging Face hub say it
-UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")  # control characters, what leads elsewhere on Windows, what is no Unicode
+UNFIT = re.compile(
+    "[\x00-\x1f\\\\\ud800-\udfff]"
+)  # control characters, what leads elsewhere on Windows, what is no Unicode
 NUMBER = re.compile(r"[-_.]?\d{4,}")  # of a shard, after its split
 
 
@@ -49,8 +51,12 @@ def full_name(name: str, file: str, otherwise: str) -> str:
         InputError: no file can be called so.
     """
     parts = name.split("/")
-    if not all(parts) or any(part.startswith((".", "__MACOSX")) for part in parts) or UNFIT.search(name):  # hidden files are not listed
-        raise InputError(f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001.")
+    if (
+        not all(parts) or any(part.startswith((".", "__MACOSX")) for part in parts) or UNFIT.search(name)
+    ):  # hidden files are not listed
+        raise InputError(
+            f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001."
+        )
     split = split_in(file, otherwise)
     return name if split_of(name, otherwise) == split else f"{split}/{name}"
 
@@ -83,7 +89,9 @@ def listed(table: Any, where: str) -> list[Any]:
     """
     ids = {key for key in table if key.isdecimal() and int(key) <= IGNORE} if isinstance(table, dict) else set()
     if not ids or ids != table.keys():
-        raise InputError(f'{where} is not a table of the ids 0 to {IGNORE} and their names: write {{"0": "background", …}}.')
+        raise InputError(
+            f'{where} is not a table of the ids 0 to {IGNORE} and their names: write {{"0": "background", …}}.'
+        )
     names = {int(key): name for key, name in table.items() if int(key) != IGNORE}
     return [names.get(index, f"class {index}") for index in range(max(names, default=-1) + 1)]
 

@@ -12,12 +12,12 @@ import numpy as np
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import IGNORE, tile
-from handsoff.core.views import fit_image
+from handsoff.datasets.sources import open_source
 from handsoff.formats.exchange import WRITERS, read_samples
-from handsoff.formats.framing import NothingThereError, framed
-from handsoff.formats.photos import open_source
+from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Entry, Sample, Samples, Writer, Writing
 from handsoff.formats.settings import ConvertSettings
+from handsoff.geometry.views import fit_image
 from handsoff.jobs.folder import open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.tasks.base import Task
@@ -65,17 +65,27 @@ def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Generat
             if not ledger.is_file():
                 absent: list[str] = []
                 read = present(pool.map(partial(unless_absent, samples), names), absent)
-                write_json(ledger, {"entries": writer.write(out, part, checked(read, writer), writing), "absent": absent})
+                write_json(
+                    ledger, {"entries": writer.write(out, part, checked(read, writer), writing), "absent": absent}
+                )
             found = read_json(ledger)
             entries, missing = entries + found["entries"], missing + found["absent"]
-            yield Progress("converting", start + len(names), len(samples.names), f"left out {len(missing)}, the last one: {missing[-1]}" if missing else "")
+            yield Progress(
+                "converting",
+                start + len(names),
+                len(samples.names),
+                f"left out {len(missing)}, the last one: {missing[-1]}" if missing else "",
+            )
         if not entries:
             raise InputError(f"Nothing is left of the pack: {missing[0]}")
         shown = list(present(pool.map(partial(unless_absent, samples), samples.names[:SHOWN]), []))
     writer.finish(out, entries, writing)
     write_bytes(out / "contact.png", contact_sheet(shown, samples.tasks))
     tasks = {name: task.schema for name, task in samples.tasks.items()}
-    write_json(out / "manifest.json", {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)})
+    write_json(
+        out / "manifest.json",
+        {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)},
+    )
     shutil.rmtree(out / "ledger")
     return missing
 
@@ -102,7 +112,10 @@ def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes
     pictures = []
     for sample in samples:
         drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
-        pictures += [fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, "letterbox", enlarge=True) for picture in (sample.image, *drawn)]
+        pictures += [
+            fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, "letterbox", enlarge=True)
+            for picture in (sample.image, *drawn)
+        ]
     return png(tile(np.stack(pictures), 4 * (1 + len(tasks))))
 
 
@@ -124,7 +137,9 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
     names = names[: settings.first]
     missing = [task for task in settings.tasks or () if task not in samples.tasks]
     if missing:
-        raise InputError(f"{where} has no labels for {missing[0]}, only for {', '.join(samples.tasks)}: choose among those.")
+        raise InputError(
+            f"{where} has no labels for {missing[0]}, only for {', '.join(samples.tasks)}: choose among those."
+        )
     tasks = {name: task for name, task in samples.tasks.items() if settings.tasks is None or name in settings.tasks}
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
     if settings.reframes:  # before classes are merged: what to frame by has the names of the pack
@@ -132,7 +147,9 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
     if "segmentation" in tasks:
         return relabelled(kept, settings, where)
     if settings.classes is not None or settings.ignore is not None:
-        raise InputError(f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those settings out.")
+        raise InputError(
+            f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those settings out."
+        )
     return kept
 
 
@@ -153,7 +170,9 @@ def relabelled(samples: Samples, settings: ConvertSettings, where: str) -> Sampl
     table = np.frombuffer(merged.table, np.uint8).copy()
     if settings.ignore is not None:
         if settings.ignore not in merged.classes:
-            raise InputError(f"ignore = {settings.ignore!r} is no class of {where}: choose one of {', '.join(merged.classes)}.")
+            raise InputError(
+                f"ignore = {settings.ignore!r} is no class of {where}: choose one of {', '.join(merged.classes)}."
+            )
         table[table == IGNORE] = merged.classes.index(settings.ignore)
     final = Segmentation({"classes": merged.classes})
 
@@ -172,9 +191,13 @@ def refuse_homeless(tasks: Sequence[str], writer: Writer) -> None:
     """
     homeless = [task for task in tasks if task not in writer.holds]
     if homeless:
-        raise InputError(f"{writer.title} holds {' and '.join(writer.holds)}, not {homeless[0]}: choose with --set 'tasks=[…]', or another --format.")
+        raise InputError(
+            f"{writer.title} holds {' and '.join(writer.holds)}, not {homeless[0]}: choose with --set 'tasks=[…]', or another --format."
+        )
     if writer.alone and len(tasks) > 1:
-        raise InputError(f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with --set 'tasks=[…]'.")
+        raise InputError(
+            f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with --set 'tasks=[…]'."
+        )
 
 
 def checked(samples: Iterator[Sample], writer: Writer) -> Iterator[Sample]:
@@ -185,5 +208,7 @@ def checked(samples: Iterator[Sample], writer: Writer) -> Iterator[Sample]:
     """
     for sample in samples:
         if not writer.ignores and "segmentation" in sample.labels and (sample.labels["segmentation"] == IGNORE).any():
-            raise InputError(f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with --set ignore=CLASS.")
+            raise InputError(
+                f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with --set ignore=CLASS."
+            )
         yield sample

@@ -75,7 +75,9 @@ def turned(offsets: Places, degrees: float) -> Places:
     return offsets @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def ellipse_mask(centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: Frame) -> Bool[np.ndarray, "h w"]:
+def ellipse_mask(
+    centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: Frame
+) -> Bool[np.ndarray, "h w"]:
     """The pixels whose centres lie in an ellipse that is turned clockwise."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     offsets = turned(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
@@ -91,7 +93,9 @@ def refuse_other_size(height: Any, width: Any, size: Frame, where: str) -> None:
     """
     if (size[0] if height is None else height, size[1] if width is None else width) != size:
         stated = f"height {str(height)[:20]} and width {str(width)[:20]}"
-        raise InputError(f"{where} states {stated}, its image has {size[0]} and {size[1]} (upright): correct one of them.")
+        raise InputError(
+            f"{where} states {stated}, its image has {size[0]} and {size[1]} (upright): correct one of them."
+        )
 
 
 def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | None = None) -> Palette:
@@ -99,7 +103,9 @@ def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | Non
     return palette([name for name in names if name.lower() not in IGNORED or name in (stated or ())], where, stated)
 
 
-def painted(regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str) -> UInt8[np.ndarray, "h w"]:
+def painted(
+    regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str
+) -> UInt8[np.ndarray, "h w"]:
     """Later regions over earlier ones.
 
     Raises:
@@ -137,7 +143,9 @@ def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[s
     return sorted({name for names in labels.values() for name in names})
 
 
-def point_label(task: Keypoints, found: Mapping[str, tuple[float, float, int]], where: str, size: Frame) -> Float[np.ndarray, "k 3"]:
+def point_label(
+    task: Keypoints, found: Mapping[str, tuple[float, float, int]], where: str, size: Frame
+) -> Float[np.ndarray, "k 3"]:
     """Name → (x, y, visibility), edges of pixels at whole numbers, as the label of an image; a name that is missing is not in the image.
 
     Raises:

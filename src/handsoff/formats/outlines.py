@@ -10,9 +10,13 @@ from jaxtyping import Bool, Int64
 
 Path = Int64[np.ndarray, "_n 2"]  # (x, y) one after the other; the last is followed by the first
 
-STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])  # right, down, left, up: from one to the next is a turn to the right
+STEPS = np.array(
+    [[1, 0], [0, 1], [-1, 0], [0, -1]]
+)  # right, down, left, up: from one to the next is a turn to the right
 RIGHT = 0
-TURNS = np.array([1, 0, 3])  # which way goes on where borders meet: around the own pixel, so that parts do not touch at corners
+TURNS = np.array(
+    [1, 0, 3]
+)  # which way goes on where borders meet: around the own pixel, so that parts do not touch at corners
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,9 @@ def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
     borders = borders_of(mask)
     joins: list[dict[int, Path]] = [{} for _ in borders.paths]  # place in a path → the hole to walk around from there
     whole = list(borders.paths)
-    for index in sorted(range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())):  # what joins a hole begins below it
+    for index in sorted(
+        range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())
+    ):  # what joins a hole begins below it
         whole[index] = joined(borders.paths[index], joins[index])
         if (above := borders.above[index]) is not None:
             joins[above[0]][above[1]] = whole[index]

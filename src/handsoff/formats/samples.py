@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, shows_itself
-from handsoff.core.views import Box
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
+from handsoff.geometry.views import Box
 from handsoff.tasks.base import Label, Task
 
 Entry = dict[str, Any]  # what a writer must remember of a sample to finish, as JSON
@@ -138,7 +138,9 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     wanted = [part for part in PurePosixPath(asked.replace("\\", "/")).parts if part not in ("/", ".", "..")]
     named = images.get(wanted[-1].lower(), []) if wanted else []
     if not named:
-        raise InputError(f"{where} refers to the image {asked!r}, which is not in {source.path}: put it beside the annotations.")
+        raise InputError(
+            f"{where} refers to the image {asked!r}, which is not in {source.path}: put it beside the annotations."
+        )
 
     def agreement(file: str) -> int:
         parts = PurePosixPath(file).parts
@@ -150,5 +152,7 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     best = max(map(agreement, named))
     fitting = [file for file in named if agreement(file) == best]
     if len(fitting) > 1:
-        raise InputError(f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): keep one or give longer paths.")
+        raise InputError(
+            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): keep one or give longer paths."
+        )
     return fitting[0]

@@ -15,14 +15,26 @@ class ConvertSettings(BaseModel):
     tasks: tuple[str, ...] | None = Field(None, description="kinds of labels to keep; all without")
     split: str | None = Field(None, description="only the samples of this split (train, val, …)")
     first: int | None = Field(None, ge=1, description="only the first so many samples in sorted order")
-    classes: dict[str, str] | None = Field(None, description="{'left_eye,right_eye' = 'eye'}: which classes make up yours; the others are ignored")
+    classes: dict[str, str] | None = Field(
+        None, description="{'left_eye,right_eye' = 'eye'}: which classes make up yours; the others are ignored"
+    )
     ignore: str | None = Field(None, description="the class that ignored pixels become, for formats that cannot ignore")
     frame: str | None = Field(None, description="HxW in pixels: the size of all images; as they come without")
-    framing: Framing = Field("crop", description="how a photo of another shape gets into the frame: crop, letterbox, pad or stretch")
-    around: str | None = Field(None, description="what to crop to: 'labels', 'box' (of the annotations), or names of classes and points")
-    margin: float = Field(0.1, ge=0, le=2, description="how much more to show on every side of it, in parts of its size")
-    aspect: float | None = Field(None, gt=0, description="width / height that the square photos had before they were squashed")
-    align: dict[str, tuple[float, float]] | None = Field(None, description="{'left_eye' = [0.35, 0.4], 'mouth' = [0.5, 0.7]}: where parts go in the frame")
+    framing: Framing = Field(
+        "crop", description="how a photo of another shape gets into the frame: crop, letterbox, pad or stretch"
+    )
+    around: str | None = Field(
+        None, description="what to crop to: 'labels', 'box' (of the annotations), or names of classes and points"
+    )
+    margin: float = Field(
+        0.1, ge=0, le=2, description="how much more to show on every side of it, in parts of its size"
+    )
+    aspect: float | None = Field(
+        None, gt=0, description="width / height that the square photos had before they were squashed"
+    )
+    align: dict[str, tuple[float, float]] | None = Field(
+        None, description="{'left_eye' = [0.35, 0.4], 'mouth' = [0.5, 0.7]}: where parts go in the frame"
+    )
     instances: bool = Field(default=False, description="every connected part of a class is an object of its own (COCO)")
 
     @field_validator("frame")

@@ -39,7 +39,9 @@ class Palette:
             InputError: there is no such class.
         """
         if name not in self.classes:
-            raise InputError(f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it or correct the name.")
+            raise InputError(
+                f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it or correct the name."
+            )
         return self.classes.index(name)
 
     def blank(self, size: Frame) -> UInt8[np.ndarray, "h w"]:
@@ -91,7 +93,9 @@ def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h 
         except (TypeError, ValueError, OverflowError):
             flat = np.zeros(1)
         if flat.size < 6 or flat.size % 2 or not np.isfinite(flat).all() or np.abs(flat).max() > FAR * max(size):  # noqa: PLR2004  # three corners
-            raise InputError(f"{where}: polygon {index} is not a list of at least three corners in pixels: correct or remove it.")
+            raise InputError(
+                f"{where}: polygon {index} is not a list of at least three corners in pixels: correct or remove it."
+            )
         found |= rle_mask(coco_mask.frPyObjects([flat.tolist()], *size)[0], size, where)
     return found
 
@@ -105,11 +109,15 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     counts = rle.get("counts") if isinstance(rle, dict) else None
     stated = rle.get("size") if isinstance(rle, dict) else None
     if stated != list(size):
-        raise InputError(f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): correct one of them.")
+        raise InputError(
+            f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): correct one of them."
+        )
     remedy = "export it again"
     if isinstance(counts, list):
         if not all(isinstance(count, int) and count >= 0 for count in counts) or sum(counts) != size[0] * size[1]:
-            raise InputError(f"{where} has run lengths that do not fill an image of {size[0]}x{size[1]} pixels: {remedy}.")
+            raise InputError(
+                f"{where} has run lengths that do not fill an image of {size[0]}x{size[1]} pixels: {remedy}."
+            )
         values = np.repeat(np.arange(len(counts)) % 2, counts)
         return values.reshape(size[1], size[0]).T.astype(bool)
     if isinstance(counts, str | bytes):

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from handsoff.core.files import png, write_bytes
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Sample
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import class_names
@@ -19,7 +19,11 @@ def beside(source: Source, name: str) -> tuple[Any, str]:
     Raises:
         InputError: it is not JSON.
     """
-    file = min((file for file in source.sizes if PurePosixPath(file).name == name), key=lambda file: file.count("/"), default=name)
+    file = min(
+        (file for file in source.sizes if PurePosixPath(file).name == name),
+        key=lambda file: file.count("/"),
+        default=name,
+    )
     return source.json(file), str(source.path / file)
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Shaped
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 
 
 def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
@@ -22,7 +22,9 @@ def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
         found = pattern.fullmatch(file)
         if found is None:
             continue
-        if not file.isascii() and any("\ud800" <= letter <= "\udfff" for letter in file):  # what Python makes of bytes that are no UTF-8
+        if not file.isascii() and any(
+            "\ud800" <= letter <= "\udfff" for letter in file
+        ):  # what Python makes of bytes that are no UTF-8
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if found["name"] in files:
             raise InputError(f"{source.path} holds both {files[found['name']]} and {file}: keep one of them.")
@@ -39,7 +41,9 @@ def paired(source: Source, images: Mapping[str, str], labels: Mapping[str, objec
     names = tuple(sorted(images.keys() & labels.keys()))
     if not names:
         image, label = next(iter(images), "none"), next(iter(labels), "none")
-        raise InputError(f"{source.path} has no image with a label (the first image is {image}, the first label {label}): give both.")
+        raise InputError(
+            f"{source.path} has no image with a label (the first image is {image}, the first label {label}): give both."
+        )
     return names
 
 
@@ -52,7 +56,9 @@ def text_lines(source: Source, file: str) -> list[str]:
     try:
         text = source.read(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{source.path / file} is not a text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8.") from None
+        raise InputError(
+            f"{source.path / file} is not a text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from None
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 

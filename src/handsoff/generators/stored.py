@@ -15,7 +15,9 @@ WEIGHTS, CARD = "generator.safetensors", "generator.json"
 
 def build_stylegan2(config: dict[str, object], licence: str) -> StyleGAN2:
     known = {field.name for field in fields(StyleGAN2Config)}
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name in known}
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name in known
+    }
     return StyleGAN2(StyleGAN2Config(**values), licence)  # type: ignore[arg-type]  # checked by the config itself
 
 
@@ -48,7 +50,9 @@ def load_generator(folder: Path | str) -> StyleGAN2:
     try:
         generator.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
-        raise MismatchError(f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): make the folder again.") from None
+        raise MismatchError(
+            f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): make the folder again."
+        ) from None
     return generator.eval().requires_grad_(requires_grad=False).to(best_device())
 
 

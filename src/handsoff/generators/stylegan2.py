@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from handsoff.core.frames import Frame
-from handsoff.generators.base import Noise
+from handsoff.generators.contract import Noise
 
 FIR = (1.0, 3.0, 3.0, 1.0)  # the resampling filter of the published models
 SLOPE, GAIN = 0.2, math.sqrt(2)  # leaky ReLU and the gain that keeps unit variance
@@ -47,7 +47,9 @@ class StyleGAN2Config:
     def __post_init__(self) -> None:
         height, width = self.resolution
         if (self.base[0] << self.doublings, self.base[1] << self.doublings) != (height, width) or self.doublings < 1:
-            raise ValueError(f"resolution {height}x{width} is not the base {self.base[0]}x{self.base[1]} times a power of two")
+            raise ValueError(
+                f"resolution {height}x{width} is not the base {self.base[0]}x{self.base[1]} times a power of two"
+            )
         if self.block_channels is not None and len(self.block_channels) != self.doublings + 1:
             raise ValueError(f"{len(self.block_channels)} block_channels do not make {self.doublings + 1} blocks")
 
@@ -66,7 +68,9 @@ class StyleGAN2Config:
 class Linear(nn.Module):
     """Fully connected layer with an equalised learning rate (Karras et al. 2018, section 4.1)."""
 
-    def __init__(self, inputs: int, outputs: int, *, bias: float = 0.0, lr_multiplier: float = 1.0, activate: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, *, bias: float = 0.0, lr_multiplier: float = 1.0, activate: bool = False
+    ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
         self.bias = nn.Parameter(torch.full((outputs,), bias))
@@ -87,7 +91,11 @@ class Mapping(nn.Module):
             self.embed = Linear(config.classes, config.w_dim)
         first = config.z_dim + (config.w_dim if config.classes else 0)
         for index in range(config.mapping_layers):
-            setattr(self, f"fc{index}", Linear(first if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True))
+            setattr(
+                self,
+                f"fc{index}",
+                Linear(first if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True),
+            )
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
@@ -95,7 +103,9 @@ class Mapping(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             w = normalised(z.float())
             if self.classes:
-                w = torch.cat([w, normalised(self.embed(F.one_hot(class_of(z, self.classes), self.classes).float()))], 1)
+                w = torch.cat(
+                    [w, normalised(self.embed(F.one_hot(class_of(z, self.classes), self.classes).float()))], 1
+                )
             for index in range(self.layers):
                 w = getattr(self, f"fc{index}")(w)
         return w
@@ -197,7 +207,7 @@ class Block(nn.Module):
 
 
 class StyleGAN2(nn.Module):
-    """The generator. See `handsoff.generators.base.Generator` for the protocol it follows."""
+    """The generator. See `handsoff.generators.contract.Generator` for the protocol it follows."""
 
     def __init__(self, config: StyleGAN2Config, licence: str = "unknown") -> None:
         super().__init__()
@@ -220,7 +230,9 @@ class StyleGAN2(nn.Module):
             w = torch.lerp(self.mapping_network.w_avg.to(w), w, psi)
         return w[:, None].expand(-1, self.num_ws, -1)
 
-    def synthesize(self, ws: Float[Tensor, "n l d"], noise: Noise = "const") -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
+    def synthesize(
+        self, ws: Float[Tensor, "n l d"], noise: Noise = "const"
+    ) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
         """ws → image about [-1, 1] and the output of every convolution, coarse to fine.
 
         Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its code with the next block.

@@ -9,16 +9,16 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from handsoff.backbones.lite0 import TAP_CHANNELS, Lite0
+from handsoff.backbones.perceptual import LOOK_SIZE, Perceptual
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
-from handsoff.generators.base import Generator, w_statistics
+from handsoff.generators.contract import Generator, w_statistics
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Progress, Work
-from handsoff.perception.lite0 import TAP_CHANNELS, Lite0
-from handsoff.perception.perceptual import LOOK_SIZE, Perceptual
 
 ENCODER, CHECKPOINT_STEPS = "encoder.safetensors", 100
 Photos = UInt8[np.ndarray, "n h w 3"]
@@ -81,7 +81,9 @@ def load_encoder(generator: Generator, folder: Path) -> Encoder:
     return encoder.eval().requires_grad_(requires_grad=False)
 
 
-def train_encoder(generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings) -> Work:
+def train_encoder(
+    generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings
+) -> Work:
     """Train and write `encoder.safetensors`; continues from `encoder.part.safetensors` when interrupted.
 
     Loss: standardised code error on samples; perceptual + pixel + prior on the reconstruction of samples and photos.
@@ -91,7 +93,9 @@ def train_encoder(generator: Generator, photos: Photos | None, perceptual: Perce
     torch.manual_seed(settings.seed)
     encoder, space = new_encoder(generator), code_space(generator)
     optimizer = torch.optim.Adam(encoder.parameters(), settings.encoder_lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1
+    )
     partial, start = out / "encoder.part.safetensors", 0
     if partial.is_file():
         start = restore(encoder, optimizer, schedule, partial)
@@ -112,7 +116,13 @@ def train_encoder(generator: Generator, photos: Photos | None, perceptual: Perce
 
 
 def encoder_loss(
-    encoder: Encoder, generator: Generator, photos: Photos | None, perceptual: Perceptual, space: CodeSpace, settings: InvertSettings, step: int
+    encoder: Encoder,
+    generator: Generator,
+    photos: Photos | None,
+    perceptual: Perceptual,
+    space: CodeSpace,
+    settings: InvertSettings,
+    step: int,
 ) -> dict[str, Tensor]:
     """The terms of one step: half of the batch are samples, half photos (all samples where there are no photos)."""
     stream = step_generator(settings.seed, step, 1)
@@ -148,13 +158,28 @@ def sample_codes(generator: Generator, count: int, stream: torch.Generator) -> F
 
 
 def keep(encoder: Encoder, optimizer: torch.optim.Adam, step: int, path: Path) -> None:
-    slots = {f"optimizer.{index}.{name}": value for index, slot in optimizer.state_dict()["state"].items() for name, value in slot.items()}
-    write_tensors(path, {"step": torch.tensor(step), **{f"encoder.{name}": value for name, value in encoder.state_dict().items()}, **slots})
+    slots = {
+        f"optimizer.{index}.{name}": value
+        for index, slot in optimizer.state_dict()["state"].items()
+        for name, value in slot.items()
+    }
+    write_tensors(
+        path,
+        {
+            "step": torch.tensor(step),
+            **{f"encoder.{name}": value for name, value in encoder.state_dict().items()},
+            **slots,
+        },
+    )
 
 
-def restore(encoder: Encoder, optimizer: torch.optim.Adam, schedule: torch.optim.lr_scheduler.OneCycleLR, path: Path) -> int:
+def restore(
+    encoder: Encoder, optimizer: torch.optim.Adam, schedule: torch.optim.lr_scheduler.OneCycleLR, path: Path
+) -> int:
     tensors = read_tensors(path)
-    encoder.load_state_dict({name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")})
+    encoder.load_state_dict(
+        {name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")}
+    )
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):

@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
-from handsoff.generators.base import Generator
+from handsoff.generators.contract import Generator
 from handsoff.inversion.encoder import CodeSpace
 from handsoff.inversion.settings import InvertSettings
-from handsoff.perception.perceptual import Perceptual
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,12 @@ class Inversion:
 
 
 def refine(
-    generator: Generator, images: Float[Tensor, "n 3 h w"], start: Float[Tensor, "n l d"], perceptual: Perceptual, space: CodeSpace, settings: InvertSettings
+    generator: Generator,
+    images: Float[Tensor, "n 3 h w"],
+    start: Float[Tensor, "n l d"],
+    perceptual: Perceptual,
+    space: CodeSpace,
+    settings: InvertSettings,
 ) -> Inversion:
     """Adam on the standardised codes from `start` (standardised), the step size falling to zero over the last 40 %.
 
@@ -48,7 +53,11 @@ def refine(
         with mixed_precision():
             rebuilt = generator.synthesize(space.to_w(y))[0]
             look = perceptual.distance(rebuilt, target)
-        loss = look + settings.pixel * (rebuilt - images).square().mean((1, 2, 3)) + settings.prior * y.square().mean((1, 2))
+        loss = (
+            look
+            + settings.pixel * (rebuilt - images).square().mean((1, 2, 3))
+            + settings.prior * y.square().mean((1, 2))
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.sum().backward()
         optimizer.step()
@@ -56,11 +65,19 @@ def refine(
 
 
 @torch.no_grad()
-def measure(generator: Generator, images: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n l d"], perceptual: Perceptual, space: CodeSpace) -> Inversion:
+def measure(
+    generator: Generator,
+    images: Float[Tensor, "n 3 h w"],
+    y: Float[Tensor, "n l d"],
+    perceptual: Perceptual,
+    space: CodeSpace,
+) -> Inversion:
     """Rebuild and compare."""
     with mixed_precision():
         ws = space.to_w(y)
         rebuilt = generator.synthesize(ws)[0].float().clamp(-1, 1)
         look = perceptual.distance(rebuilt, perceptual.features(images))
     difference = rebuilt - images
-    return Inversion(ws, rebuilt, difference.square().mean((1, 2, 3)), look, y.square().mean((1, 2)), difference.abs().mean(1))
+    return Inversion(
+        ws, rebuilt, difference.square().mean((1, 2, 3)), look, y.square().mean((1, 2)), difference.abs().mean(1)
+    )

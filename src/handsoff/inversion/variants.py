@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from handsoff.downstream.augment import moved_images
+from handsoff.learning.augment import moved_images
 from handsoff.tasks.base import Labels, Task
 
 
@@ -22,4 +22,6 @@ def moved(
     cos, sin, shift = zoom * angle.cos(), zoom * angle.sin(), uniform[2:] * 0.08
     rows = [torch.stack([flip * cos, -sin * aspect, shift[0]], 1), torch.stack([flip * sin / aspect, cos, shift[1]], 1)]
     theta = torch.stack(rows, 1)
-    return moved_images(images, theta), {name: tasks[name].move(label, theta, flipped, frame) for name, label in labels.items()}
+    return moved_images(images, theta), {
+        name: tasks[name].move(label, theta, flipped, frame) for name, label in labels.items()
+    }

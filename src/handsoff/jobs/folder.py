@@ -33,7 +33,9 @@ class Job:
         """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole; what killed processes left half written goes."""
         remove_halves(self.out)
         seconds = round(time.monotonic() - self.started, 1)
-        write_json(self.out / "report.json", {**self.plan, "version": version("handsoff-labels"), "seconds": seconds, **facts})
+        write_json(
+            self.out / "report.json", {**self.plan, "version": version("handsoff-labels"), "seconds": seconds, **facts}
+        )
         write_bytes(self.out / "DONE", b"")
 
     @contextmanager
@@ -52,7 +54,9 @@ class Job:
         self.done = False
 
 
-def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any], *, beside: str | None = None) -> Job:
+def open_job(
+    out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any], *, beside: str | None = None
+) -> Job:
     """Begin, or continue, the work of `verb` in `out`, which may hold a folder named `beside` already.
 
     Raises:
@@ -64,10 +68,14 @@ def open_job(out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: 
     if (out / "job.json").is_file():
         difference = first_difference(read_json(out / "job.json"), plan)
         if difference:
-            raise InputError(f"{out} was begun with {difference}: choose another output folder with -o, or delete that one.")
+            raise InputError(
+                f"{out} was begun with {difference}: choose another output folder with -o, or delete that one."
+            )
         return Job(out, plan, (out / "DONE").is_file())
     if out.is_dir() and any(entry.name != beside for entry in out.iterdir()):
-        raise InputError(f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o.")
+        raise InputError(
+            f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o."
+        )
     write_json(out / "job.json", plan)
     return Job(out, plan, done=False)
 

@@ -18,7 +18,9 @@ class Ensemble(nn.Module):
     Features are standardised by `mean` and `scale`, which at inference fold into the first layer.
     """
 
-    def __init__(self, channels: int, outputs: int, members: int, hidden: tuple[int, int], dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: int, outputs: int, members: int, hidden: tuple[int, int], dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.members, self.dropout = members, dropout
         self.mean: Tensor
@@ -26,7 +28,9 @@ class Ensemble(nn.Module):
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("scale", torch.ones(channels))
         sizes = (channels, *hidden, outputs)
-        self.weights = nn.ParameterList([nn.Parameter(torch.randn(members, i, o) * math.sqrt(2 / i)) for i, o in itertools.pairwise(sizes)])
+        self.weights = nn.ParameterList(
+            [nn.Parameter(torch.randn(members, i, o) * math.sqrt(2 / i)) for i, o in itertools.pairwise(sizes)]
+        )
         self.biases = nn.ParameterList([nn.Parameter(torch.zeros(members, 1, o)) for o in sizes[1:]])
 
     def first_matrix(self) -> tuple[Float[Tensor, "o c"], Float[Tensor, " o"]]:

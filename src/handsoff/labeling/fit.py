@@ -17,17 +17,17 @@ from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
 from handsoff.core.seeds import step_generator
-from handsoff.downstream.data import Samples
-from handsoff.formats.labelled import Labelled, open_like
+from handsoff.datasets.labelled import Labelled, open_like
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.labeling.ensemble import Ensemble
+from handsoff.labeling.features import make_reader
+from handsoff.labeling.image_networks import train_networks
 from handsoff.labeling.labeler import GENERATOR, save_labeler
-from handsoff.labeling.networks import train_networks
-from handsoff.labeling.pool import Pool, gather
-from handsoff.labeling.reader import make_reader
+from handsoff.labeling.pixel_samples import Pool, gather
 from handsoff.labeling.settings import FitSettings
+from handsoff.learning.data import Samples
 from handsoff.tasks import task_type
 from handsoff.tasks.base import Labels, Task
 
@@ -71,7 +71,9 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     report = require_done(codes, "invert")
     identity = generator_hash(generator)
     if report["inputs"]["generator"]["fingerprint"] != identity:
-        raise MismatchError(f"{codes} holds codes of another generator than {generator}: run handsoff invert with this one.")
+        raise MismatchError(
+            f"{codes} holds codes of another generator than {generator}: run handsoff invert with this one."
+        )
     paths = {"generator": (generator, identity), "codes": (codes, report["codes_hash"])}
     inputs = {name: {"path": str(path.resolve()), "fingerprint": mark} for name, (path, mark) in paths.items()}
     job = open_job(out, "fit", inputs, settings.model_dump())
@@ -83,16 +85,24 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     net = load_generator(generator)
     yield from train_networks(task, own_photos(pack, card, settings), out, settings)
     reader = make_reader(net, perception=settings.perception)
-    pool = yield from gather(reader, lesson.ws, lesson.labels, (-settings.trust * lesson.error).exp(), task, settings.balance, settings.seed)
+    pool = yield from gather(
+        reader, lesson.ws, lesson.labels, (-settings.trust * lesson.error).exp(), task, settings.balance, settings.seed
+    )
     torch.manual_seed(settings.seed)
-    ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(best_device())
+    ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(
+        best_device()
+    )
     standardise(ensemble, pool)
     curve: list[float] = []
     yield from learn(Course(ensemble, pool, lesson.held_out, task, settings), curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
     facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"})
-    save_labeler(out, ensemble, {**facts, "schema": task.schema, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)})
+    save_labeler(
+        out,
+        ensemble,
+        {**facts, "schema": task.schema, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)},
+    )
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
 
@@ -106,7 +116,9 @@ def taught(codes: Path, name: str) -> tuple[dict[str, Any], Labelled, Task]:
     card = read_json(codes / "codes.json")
     task_type(name)
     if name not in card["tasks"]:
-        raise InputError(f"{codes} carries labels for {', '.join(card['tasks'])}, not for {name}: choose one of them, or invert photos that have such labels.")
+        raise InputError(
+            f"{codes} carries labels for {', '.join(card['tasks'])}, not for {name}: choose one of them, or invert photos that have such labels."
+        )
     pack = open_like(codes / "labels", {name: card["tasks"][name]})
     return card, pack, pack.tasks[name]
 
@@ -117,13 +129,17 @@ def prepare(codes: Path, card: dict[str, Any], pack: Labelled, settings: FitSett
     chosen = photos[: settings.first]
     rows = [index for index, photo in enumerate(card["photo"]) if photo in set(chosen)]
     if settings.first is not None and len(chosen) < settings.first:
-        raise InputError(f"{codes} holds codes of {len(photos)} photos, not {settings.first}: lower --first or invert more.")
+        raise InputError(
+            f"{codes} holds codes of {len(photos)} photos, not {settings.first}: lower --first or invert more."
+        )
     tensors = read_tensors(codes / "codes.safetensors")
     labels = np.stack([pack.label(settings.task, card["names"][row]) for row in rows])
     position = torch.tensor([chosen.index(card["photo"][row]) for row in rows])
     held_out = position[None] % settings.members == torch.arange(settings.members)[:, None]
     device = best_device()
-    return Lesson(tensors["ws"][rows].to(device), labels, tensors["error"][rows].float().to(device), held_out.to(device))
+    return Lesson(
+        tensors["ws"][rows].to(device), labels, tensors["error"][rows].float().to(device), held_out.to(device)
+    )
 
 
 def own_photos(pack: Labelled, card: dict[str, Any], settings: FitSettings) -> Samples:
@@ -136,7 +152,9 @@ def own_photos(pack: Labelled, card: dict[str, Any], settings: FitSettings) -> S
 @torch.no_grad()
 def standardise(ensemble: Ensemble, pool: Pool) -> None:
     """Mean and deviation of every hypercolumn channel over pixels of all photos."""
-    some = torch.randperm(pool.columns.shape[1], generator=torch.Generator().manual_seed(0))[:SCALED_BY].to(pool.columns.device)
+    some = torch.randperm(pool.columns.shape[1], generator=torch.Generator().manual_seed(0))[:SCALED_BY].to(
+        pool.columns.device
+    )
     values = pool.columns[:, some].float().flatten(0, 1)
     ensemble.mean.copy_(values.mean(0))
     ensemble.scale.copy_(values.std(0) + 1e-3)

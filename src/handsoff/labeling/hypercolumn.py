@@ -96,10 +96,14 @@ class Level:
     def tile(self, row: int, column: int) -> tuple[Float[Tensor, "p k"], list[Float[Tensor, "_n o"]]]:
         """How the pixels of a tile of the entered line mix pixels of the map, and those, row by row."""
         start = self.grid.columns.starts[column]
-        return self.grid.mixture(row, column, self.line.dtype), [pixels[start : start + self.grid.columns.needed] for pixels in self.line]
+        return self.grid.mixture(row, column, self.line.dtype), [
+            pixels[start : start + self.grid.columns.needed] for pixels in self.line
+        ]
 
 
-def project_tiles(features: Sequence[Map], weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"], size: Frame) -> Iterator[tuple[Tile, Float[Tensor, "p o"]]]:
+def project_tiles(
+    features: Sequence[Map], weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"], size: Frame
+) -> Iterator[tuple[Tile, Float[Tensor, "p o"]]]:
     """`weight` and `bias` applied to the hypercolumn of one image's `features` at every pixel of `size` (H, W), exactly, in their precision.
 
     The pixels come in tiles, row by row within each. Maps of the output's size are projected there, all others mixed from their own pixels.
@@ -150,7 +154,10 @@ def sample(features: Features, places: Float[Tensor, "n p 2"]) -> Float[Tensor, 
     `places` are (x, y) in [-1, 1] with pixel centres inside (grid_sample's align_corners=False).
     """
     grid = places[:, :, None].float()  # in float32: grid_sample gives NaN in bfloat16 on CPUs
-    columns = [F.grid_sample(feature.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)[..., 0] for feature in features]
+    columns = [
+        F.grid_sample(feature.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)[..., 0]
+        for feature in features
+    ]
     return torch.cat(columns, 1).transpose(1, 2)
 
 
@@ -163,4 +170,6 @@ def pixel_places(rows: Tensor, columns: Tensor, size: Frame) -> Float[Tensor, "n
 
 def materialised(features: Features, size: Frame) -> Float[Tensor, "n c h w"]:
     """The published form, for tests and benchmarks only: every map at full size, concatenated."""
-    return torch.cat([F.interpolate(feature, size=size, mode="bilinear", align_corners=False) for feature in features], 1)
+    return torch.cat(
+        [F.interpolate(feature, size=size, mode="bilinear", align_corners=False) for feature in features], 1
+    )

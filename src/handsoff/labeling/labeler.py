@@ -15,12 +15,12 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_uint8
-from handsoff.downstream.pyramid import PyramidNet
-from handsoff.generators.base import Generator
+from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.networks import load_networks, with_networks
-from handsoff.labeling.reader import Reader, make_reader
+from handsoff.labeling.features import Reader, make_reader
+from handsoff.labeling.image_networks import load_networks, with_networks
+from handsoff.learning.pyramid import PyramidNet
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
@@ -56,7 +56,9 @@ class Labeler:
 
 
 @torch.no_grad()
-def label_together(labelers: Sequence[Labeler], ws: Float[Tensor, "n l d"]) -> tuple[Images, list[tuple[Labels, Doubts]]]:
+def label_together(
+    labelers: Sequence[Labeler], ws: Float[Tensor, "n l d"]
+) -> tuple[Images, list[tuple[Labels, Doubts]]]:
     """Images and, from each label generator of their generator, labels and uncertainty; the features are made once for all."""
     with mixed_precision():
         image, features = labelers[0].generator.synthesize(ws)
@@ -64,7 +66,9 @@ def label_together(labelers: Sequence[Labeler], ws: Float[Tensor, "n l d"]) -> t
         votes = [labeler.ensemble.dense(labeler.reader.blocks(features, taps), labeler.size) for labeler in labelers]
     found = []
     for labeler, members in zip(labelers, votes, strict=True):
-        labels, uncertainty = labeler.task.decode(*with_networks(members, labeler.networks, image.float(), labeler.card["network_share"]))
+        labels, uncertainty = labeler.task.decode(
+            *with_networks(members, labeler.networks, image.float(), labeler.card["network_share"])
+        )
         found.append((labels, uncertainty.float().cpu().numpy()))
     return to_uint8(image), found
 
@@ -88,7 +92,9 @@ def load_labeler(folder: Path | str) -> Labeler:
     card = read_json(folder / CARD)
     found = generator_hash(folder / GENERATOR)
     if found != card["generator"]:
-        raise MismatchError(f"{folder} was fitted to generator {card['generator'][:12]}, but {folder / GENERATOR} is {found[:12]}: run handsoff fit again.")
+        raise MismatchError(
+            f"{folder} was fitted to generator {card['generator'][:12]}, but {folder / GENERATOR} is {found[:12]}: run handsoff fit again."
+        )
     generator = load_generator(folder / GENERATOR)
     task = make_task(card["task"], card["schema"])
     reader = make_reader(generator, perception=card["perception"])
@@ -96,7 +102,9 @@ def load_labeler(folder: Path | str) -> Labeler:
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
-        raise MismatchError(f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again.") from None
+        raise MismatchError(
+            f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again."
+        ) from None
     device = next(iter(generator.parameters())).device
     networks = load_networks(folder, task, card["networks"])
     return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), networks, task, card)

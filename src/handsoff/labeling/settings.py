@@ -13,7 +13,9 @@ class FitSettings(BaseModel):
     members: int = Field(10, ge=1, description="MLPs in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
     dropout: float = Field(0.1, ge=0, lt=1)
-    perception: bool = Field(default=True, description="add pretrained image features of the generated image to the hypercolumn")
+    perception: bool = Field(
+        default=True, description="add pretrained image features of the generated image to the hypercolumn"
+    )
     steps: int = Field(300, ge=1)
     images: int = Field(10, ge=1, description="codes per step")
     pixels: int = Field(400, ge=1, description="pixels sampled from each of them")

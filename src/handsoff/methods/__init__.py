@@ -3,6 +3,6 @@
 from collections.abc import Callable, Iterator
 
 from handsoff.methods import handsoff, paper
-from handsoff.methods.plan import Recipe, Step
+from handsoff.recipes.schema import Recipe, Step
 
 METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {"handsoff": handsoff.steps, "handsoff-paper": paper.steps}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from handsoff.methods import handsoff
-from handsoff.methods.plan import Recipe, Step
+from handsoff.recipes.schema import Recipe, Step
 
 SETTINGS = {
     "invert": {"encoder_steps": 0, "prior": 0.0},

@@ -19,8 +19,21 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import read_json, write_bytes
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, decode_mask
-from handsoff.formats.labelled import Labelled, open_like
-from handsoff.report.reading import ARMS, Difference, Score, caution, comparison, difference, main_metric, meaning, per_class, scores, title, verdict
+from handsoff.datasets.labelled import Labelled, open_like
+from handsoff.report.verdict import (
+    ARMS,
+    Difference,
+    Score,
+    caution,
+    comparison,
+    difference,
+    main_metric,
+    meaning,
+    per_class,
+    scores,
+    title,
+    verdict,
+)
 from handsoff.synthesis.generate import doubt_folder
 from handsoff.tasks import TASKS, make_task
 from handsoff.tasks.base import Label, Task
@@ -48,21 +61,31 @@ class Gallery:
     def label(self, name: str) -> Label | None:
         """One label, None where it is not there or damaged."""
         try:
-            return self.pack.label(self.task.name, name) if self.pack and self.task and name in self.pack.images else None
+            return (
+                self.pack.label(self.task.name, name) if self.pack and self.task and name in self.pack.images else None
+            )
         except HandsOffError:
             return None
 
     def pictures(self, sample: dict[str, Any]) -> dict[str, Any] | None:
         """Image, label over image and uncertainty map of one sample as data URIs; None without the image."""
         name = sample["name"]
-        found = [path for suffix in sorted(IMAGE_SUFFIXES) if (path := self.dataset / "images" / f"{name}{suffix}").is_file()]
+        found = [
+            path for suffix in sorted(IMAGE_SUFFIXES) if (path := self.dataset / "images" / f"{name}{suffix}").is_file()
+        ]
         if not found:
             return None
         image, label = decode_image(found[0].read_bytes(), found[0].name), self.label(name)
         drawn = self.task.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
         doubt = self.doubts / f"{name}.png"
         heat = heat_map(decode_mask(doubt.read_bytes(), doubt.name)) if doubt.is_file() else None
-        return {**sample, "image": embed(image), "label": embed(drawn), "doubt": embed(heat), "ratio": f"{image.shape[1]} / {image.shape[0]}"}
+        return {
+            **sample,
+            "image": embed(image),
+            "label": embed(drawn),
+            "doubt": embed(heat),
+            "ratio": f"{image.shape[1]} / {image.shape[0]}",
+        }
 
 
 def write_page(report: Path, dataset: Path) -> None:
@@ -78,7 +101,9 @@ def write_page(report: Path, dataset: Path) -> None:
     task = task_of(metrics, manifest)
     gallery = Gallery(dataset, task, labels_of(dataset, task), doubt_maps(dataset, manifest, task))
     samples = read_samples(dataset)
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(files("handsoff.report").joinpath("page.html").read_text("utf-8"))
+    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
+        files("handsoff.report").joinpath("page.html").read_text("utf-8")
+    )
     shares = part_shares(gallery, samples)
     missing = [name for name, share in shares.items() if share == 0]
     html = page.render(
@@ -122,7 +147,11 @@ def read_samples(dataset: Path) -> list[dict[str, Any]]:
     if ledger.is_file():
         return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines() if line.strip()]
     folder = dataset / "images"
-    return [{"name": file.stem} for file in sorted(folder.iterdir()) if file.suffix in IMAGE_SUFFIXES] if folder.is_dir() else []
+    return (
+        [{"name": file.stem} for file in sorted(folder.iterdir()) if file.suffix in IMAGE_SUFFIXES]
+        if folder.is_dir()
+        else []
+    )
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +168,13 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
         return value, difference(value, real[name], name) if arm != "real_only" and name in real else None
 
     rows = [(arm, ARMS[arm], [cell(arm, name) for name in names]) for arm in found]
-    return {"verdict": sentence, "tone": tone, "metrics": [title(name) for name in names], "rows": rows, "dots": dots(found)}
+    return {
+        "verdict": sentence,
+        "tone": tone,
+        "metrics": [title(name) for name in names],
+        "rows": rows,
+        "dots": dots(found),
+    }
 
 
 def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
@@ -156,7 +191,10 @@ def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
     def place(value: float) -> float:
         return round(100 * (value - low) / span, 2)
 
-    lines = [(arm, ARMS[arm], entry.shown, place(entry.mean), [place(run) for run in entry.runs]) for arm, entry in arms.items()]
+    lines = [
+        (arm, ARMS[arm], entry.shown, place(entry.mean), [place(run) for run in entry.runs])
+        for arm, entry in arms.items()
+    ]
     real = place(arms["real_only"].mean) if "real_only" in arms else None
     return {"metric": title(metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
 
@@ -169,10 +207,21 @@ def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[st
 
     def bar(arm: str, entry: Score) -> dict[str, Any]:
         left, right = percent(entry.mean - entry.std), percent(entry.mean + entry.std)
-        return {"arm": arm, "label": ARMS[arm], "shown": entry.shown, "width": percent(entry.mean), "left": left, "spread": round(right - left, 2)}
+        return {
+            "arm": arm,
+            "label": ARMS[arm],
+            "shown": entry.shown,
+            "width": percent(entry.mean),
+            "left": left,
+            "spread": round(right - left, 2),
+        }
 
     return [
-        {"name": name, "share": shares.get(name), "bars": [bar(arm, entry) for arm, entry in arms.items() if np.isfinite(entry.mean)]}
+        {
+            "name": name,
+            "share": shares.get(name),
+            "bars": [bar(arm, entry) for arm, entry in arms.items() if np.isfinite(entry.mean)],
+        }
         for name, arms in per_class(metrics).items()
     ]
 
@@ -192,7 +241,10 @@ def part_shares(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, fl
 def sample_pictures(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, Any]:
     """The first samples kept, not picked by hand, and the most uncertain ones of all that were kept."""
     chosen = kept(samples)
-    ranked = sorted((sample for sample in chosen if sample.get("uncertainty") is not None), key=lambda sample: -float(sample["uncertainty"]))
+    ranked = sorted(
+        (sample for sample in chosen if sample.get("uncertainty") is not None),
+        key=lambda sample: -float(sample["uncertainty"]),
+    )
     first = [triple for sample in chosen[:SHOWN] if (triple := gallery.pictures(sample))]
     doubtful = [triple for sample in ranked[:UNCERTAIN] if (triple := gallery.pictures(sample))]
     return {"first": first, "doubtful": doubtful if len(ranked) > UNCERTAIN else []}
@@ -232,7 +284,13 @@ def histogram(samples: list[dict[str, Any]]) -> dict[str, Any] | None:
     stay, drop = np.histogram(values[is_kept], edges)[0], np.histogram(values[~is_kept], edges)[0]
     top = (stay + drop).max()
     bars = [(round(100 * int(a) / top, 2), round(100 * int(b) / top, 2)) for a, b in zip(stay, drop, strict=True)]
-    return {"bars": bars, "low": f"{edges[0]:.3f}", "high": f"{edges[-1]:.3f}", "kept": int(is_kept.sum()), "dropped": int((~is_kept).sum())}
+    return {
+        "bars": bars,
+        "low": f"{edges[0]:.3f}",
+        "high": f"{edges[-1]:.3f}",
+        "kept": int(is_kept.sum()),
+        "dropped": int((~is_kept).sum()),
+    }
 
 
 def reasons(samples: list[dict[str, Any]]) -> list[tuple[str, int]]:
@@ -250,7 +308,11 @@ def facts(metrics: dict[str, Any], manifest: dict[str, Any], samples: list[dict[
         "resolution": " x ".join(str(side) for side in size) if isinstance(size, list | tuple) else size,
         "samples drawn": len(samples) or None, "samples kept": len(kept(samples)) or None,
     }  # fmt: skip
-    return [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in entries.items() if value is not None]
+    return [
+        (name, f"{value:,}" if isinstance(value, int) else str(value))
+        for name, value in entries.items()
+        if value is not None
+    ]
 
 
 def settings(report: Path, dataset: Path) -> list[tuple[str, str, list[tuple[str, str]]]]:

@@ -17,10 +17,10 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.core.seeds import latents
+from handsoff.datasets.labelled import remove_sample, write_cards, write_sample
+from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import refuse_homeless, write_all, writer_of
 from handsoff.formats.exchange import FOLDER, read_samples
-from handsoff.formats.labelled import remove_sample, write_cards, write_sample
-from handsoff.formats.photos import open_source
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.folder import Job, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
@@ -63,7 +63,10 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
     inputs = {}
     for index, folder in enumerate(labelers):
         require_done(folder, "fit")
-        inputs["labeler" if index == 0 else f"labeler {index + 1}"] = {"path": str(folder.resolve()), "fingerprint": sha256(folder / WEIGHTS)}
+        inputs["labeler" if index == 0 else f"labeler {index + 1}"] = {
+            "path": str(folder.resolve()),
+            "fingerprint": sha256(folder / WEIGHTS),
+        }
     refuse_strangers(labelers)
     job = open_job(out, "generate", inputs, settings.model_dump())
     if job.done:
@@ -90,7 +93,9 @@ def refuse_strangers(labelers: Sequence[Path]) -> None:
     cards = [read_json(folder / CARD) for folder in labelers]
     for folder, card in zip(labelers[1:], cards[1:], strict=True):
         if card["generator"] != cards[0]["generator"]:
-            raise MismatchError(f"{folder} was fitted to another generator than {labelers[0]}: give label generators of the same one.")
+            raise MismatchError(
+                f"{folder} was fitted to another generator than {labelers[0]}: give label generators of the same one."
+            )
     names = [card["task"] for card in cards]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -111,7 +116,9 @@ def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
     return {labeler.task.name: labeler.task for labeler in labelers}
 
 
-def chunks(labelers: Sequence[Labeler], out: Path, settings: GenerateSettings, pool: Executor, clerk: Executor) -> Iterator[list[Record]]:
+def chunks(
+    labelers: Sequence[Labeler], out: Path, settings: GenerateSettings, pool: Executor, clerk: Executor
+) -> Iterator[list[Record]]:
     """What the ledger says of chunk after chunk; while one is computed, the one before it may still be written."""
     begun: deque[Future[list[Record]]] = deque()
     for start in range(0, settings.n, CHUNK):
@@ -122,13 +129,17 @@ def chunks(labelers: Sequence[Labeler], out: Path, settings: GenerateSettings, p
     yield begun.popleft().result()
 
 
-def chunk(labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: Executor, clerk: Executor) -> Future[list[Record]]:
+def chunk(
+    labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: Executor, clerk: Executor
+) -> Future[list[Record]]:
     """Make the samples of `seeds`: `pool` writes them and, after them, `clerk` their ledger entry. What has an entry is not made again."""
     ledger = out / "ledger" / f"{seeds.start:08d}-{len(seeds)}.json"
     if ledger.is_file():
         return clerk.submit(read_json, ledger)
     tasks = tasks_of(labelers)
-    return clerk.submit(entered, ledger, [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)])
+    return clerk.submit(
+        entered, ledger, [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)]
+    )
 
 
 def entered(ledger: Path, writes: Sequence[Future[Record]]) -> list[Record]:
@@ -141,7 +152,9 @@ def entered(ledger: Path, writes: Sequence[Future[Record]]) -> list[Record]:
 def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[Sample]:
     """Labelled samples of `seeds`."""
     net = labelers[0].generator
-    together = max(1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1])))  # always, the last ones filled up: a sample hangs on its seed alone
+    together = max(
+        1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1]))
+    )  # always, the last ones filled up: a sample hangs on its seed alone
     for start in range(0, len(seeds), together):
         batch = list(seeds[start : start + together])
         z = latents([*batch, *[0] * (together - len(batch))], net.z_dim).to(best_device())
@@ -151,16 +164,28 @@ def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> It
         doubts = {task.name: task.doubt(uncertainty) for task, (_, uncertainty) in named.items()}
         for index, seed in enumerate(batch):
             labels, uncertainty = ({task.name: pair[part][index] for task, pair in named.items()} for part in (0, 1))
-            yield Sample(seed, images[index], labels, uncertainty, {name: float(values[index]) for name, values in doubts.items()})
+            yield Sample(
+                seed,
+                images[index],
+                labels,
+                uncertainty,
+                {name: float(values[index]) for name, values in doubts.items()},
+            )
 
 
 def write_one(out: Path, sample: Sample, tasks: dict[str, Task]) -> Record:
     """Write one sample's files; what is none comes back for the ledger."""
     rest = write_sample(out, sample.name, sample.image, sample.labels, tasks)
-    record: Record = {"name": sample.name, "seed": sample.seed, "uncertainties": {name: round(value, 6) for name, value in sample.doubts.items()}}
+    record: Record = {
+        "name": sample.name,
+        "seed": sample.seed,
+        "uncertainties": {name: round(value, 6) for name, value in sample.doubts.items()},
+    }
     for name, values in sample.uncertainty.items():
         if values.ndim + 1 == MAP_AXES:
-            write_bytes(out / doubt_folder(tasks, name) / f"{sample.name}.png", png(np.rint(values * 255).astype(np.uint8)))
+            write_bytes(
+                out / doubt_folder(tasks, name) / f"{sample.name}.png", png(np.rint(values * 255).astype(np.uint8))
+            )
         else:
             record.setdefault("per_point", {})[name] = [round(float(value), 4) for value in values]
     return {**record, "rest": rest}
@@ -171,7 +196,9 @@ def doubt_folder(tasks: dict[str, Any], name: str) -> str:
     return "uncertainty" if len(tasks) == 1 else f"uncertainty-{name}"
 
 
-def finish(job: Job, labelers: Sequence[Labeler], records: list[Record], source: Path, settings: GenerateSettings) -> Work:
+def finish(
+    job: Job, labelers: Sequence[Labeler], records: list[Record], source: Path, settings: GenerateSettings
+) -> Work:
     """Select, remove what was dropped, and write the dataset's own account of itself."""
     out, tasks = job.out, tasks_of(labelers)
     select(records, settings.keep, settings.drop)
@@ -188,13 +215,20 @@ def finish(job: Job, labelers: Sequence[Labeler], records: list[Record], source:
     write_bytes(out / "inversions.png", (source / "inversions.png").read_bytes())
     preview(out, labelers, [record["seed"] for record in kept[:SHOWN]], settings.psi)
     net = labelers[0].generator
-    manifest: Record = {"tasks": {name: task.schema for name, task in tasks.items()}, "resolution": list(net.resolution)}
+    manifest: Record = {
+        "tasks": {name: task.schema for name, task in tasks.items()},
+        "resolution": list(net.resolution),
+    }
     manifest |= {"licence": net.licence, "generator": labelers[0].card["generator"]}
     manifest |= {"drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
-    manifest["uncertainty"] = "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
+    manifest["uncertainty"] = (
+        "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
+    )
     write_json(out / "manifest.json", manifest)
     if settings.format != FOLDER:
-        yield from write_all(out / settings.format, read_samples(open_source(out)), ConvertSettings(format=settings.format))
+        yield from write_all(
+            out / settings.format, read_samples(open_source(out)), ConvertSettings(format=settings.format)
+        )
     job.finish(seed=settings.seed, licence=net.licence, drawn=len(records), kept=len(kept))
 
 

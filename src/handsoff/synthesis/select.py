@@ -22,7 +22,9 @@ def select(records: list[Record], keep: float, drop: Literal["any", "all"] = "an
     order = sorted(records, key=lambda record: (record["uncertainty"], record["seed"]))
     for rank, record in enumerate(order):
         record["kept"] = rank < count
-        record["reason"] = None if rank < count else f"uncertainty {record['uncertainty']:.4f} is among the highest {1 - keep:.0%}"
+        record["reason"] = (
+            None if rank < count else f"uncertainty {record['uncertainty']:.4f} is among the highest {1 - keep:.0%}"
+        )
 
 
 def combined(uncertainties: Iterable[dict[str, float]], drop: Literal["any", "all"]) -> Float[np.ndarray, " n"]:

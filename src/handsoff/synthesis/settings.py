@@ -13,6 +13,12 @@ class GenerateSettings(BaseModel):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0)
     keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
-    drop: Literal["any", "all"] = Field("any", description="with several label generators: drop what any of them, or only what all of them find uncertain")
+    drop: Literal["any", "all"] = Field(
+        "any",
+        description="with several label generators: drop what any of them, or only what all of them find uncertain",
+    )
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    format: str = Field("folder", description="a format to write the samples in as well, into a folder of that name: see docs/formats.md")
+    format: str = Field(
+        "folder",
+        description="a format to write the samples in as well, into a folder of that name: see docs/formats.md",
+    )

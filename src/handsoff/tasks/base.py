@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 
-from handsoff.core.affine import Matrix, box_matrix, moved_maps, theta_of
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import crop_box
+from handsoff.geometry.affine import Matrix, box_matrix, moved_maps, theta_of
 
 Label = Shaped[np.ndarray, "..."]
 Labels = Shaped[np.ndarray, "n ..."]
@@ -107,7 +107,14 @@ class Task(ABC):
     # --- on images
 
     @abstractmethod
-    def move(self, labels: Labels, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None) -> Labels:
+    def move(
+        self,
+        labels: Labels,
+        theta: Float[Tensor, "n 2 3"],
+        flipped: Shaped[Tensor, " n"],
+        frame: Frame,
+        size: Frame | None = None,
+    ) -> Labels:
         """The labels after `theta` (`affine_grid`: output → input place) has moved the images; in the mirror where `flipped`.
 
         `frame` is the size of the images after it, `size` before, where that is another.
@@ -169,7 +176,9 @@ class Task(ABC):
         """Loss per pixel, 0 where the label says nothing. Pixels may be a map (H, W) or a list (P) of one image's."""
 
     @abstractmethod
-    def decode(self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Labels, Float[Tensor, "n ..."]]:
+    def decode(
+        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[Labels, Float[Tensor, "n ..."]]:
         """Outputs of every ensemble member → labels and their uncertainty in [0, 1] per pixel (N, H, W) or per point (N, K).
 
         `votes` are the members' parts of 1, equal without.
@@ -220,8 +229,12 @@ class MapTask(Task):
     def balanced(self, pools: Sequence[PoolLabels], power: float) -> Task:  # noqa: ARG002  # values have no classes
         return self
 
-    def hidden(self, label: Shaped[np.ndarray, "h w *c"], where: Bool[np.ndarray, "h w"]) -> Shaped[np.ndarray, "h w *c"]:
-        return np.where(where.reshape(*where.shape, *[1] * (label.ndim - 2)), np.array(self.outside, label.dtype), label)
+    def hidden(
+        self, label: Shaped[np.ndarray, "h w *c"], where: Bool[np.ndarray, "h w"]
+    ) -> Shaped[np.ndarray, "h w *c"]:
+        return np.where(
+            where.reshape(*where.shape, *[1] * (label.ndim - 2)), np.array(self.outside, label.dtype), label
+        )
 
     def known(self, labels: Labels) -> Shaped[np.ndarray, "n h w"]:
         """Where the label says something."""
@@ -272,7 +285,9 @@ def refuse_unknown(options: dict[str, Any], known: Sequence[str], task: str) -> 
     """
     strange = sorted(options.keys() - set(known))
     if strange:
-        raise InputError(f"The labels of the task {task} have no setting {strange[0]!r}: choose one of {', '.join(known)}.")
+        raise InputError(
+            f"The labels of the task {task} have no setting {strange[0]!r}: choose one of {', '.join(known)}."
+        )
 
 
 def same(one: object, other: object) -> bool:

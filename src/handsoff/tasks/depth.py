@@ -26,7 +26,12 @@ from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refu
 
 Depths = Float[np.ndarray, "n h w"]
 OPTIONS = ("unit", "range", "scale")
-PARTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)  # what zipfile raises about broken parts, EOFError and RuntimeError too
+PARTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)  # what zipfile raises about broken parts, EOFError and RuntimeError too
 UNREADABLE = (*arrays.UNREADABLE, OSError, RuntimeError, Image.DecompressionBombError, *PARTS)
 MARGIN = 0.05  # of a range taken from labels, in logarithms
 
@@ -54,29 +59,41 @@ class Depth(MapTask):
 
     def __init__(self, schema: dict[str, Any]) -> None:
         self.place = self.places[0]
-        self.schema: dict[str, Any] = {"unit": schema.get("unit", "relative"), "range": schema.get("range"), "scale": schema.get("scale", 1.0)}
+        self.schema: dict[str, Any] = {
+            "unit": schema.get("unit", "relative"),
+            "range": schema.get("range"),
+            "scale": schema.get("scale", 1.0),
+        }
         near, far = (math.log(value) for value in self.schema["range"] or (1.0, math.e))
         self.centre, self.half = (near + far) / 2, (far - near) / 2
 
     @classmethod
     def described(cls, card: object, where: str, options: dict[str, Any], example: object) -> "Depth":  # noqa: ARG003  # depths are files
         if not isinstance(card, dict | None):
-            raise InputError(f'{where} is not a JSON object: write {{"unit": "metres", "range": [0.5, 10]}} or leave it out.')
+            raise InputError(
+                f'{where} is not a JSON object: write {{"unit": "metres", "range": [0.5, 10]}} or leave it out.'
+            )
         schema = {**(card or {}), **options}
         refuse_unknown(schema, OPTIONS, cls.name)
         limits, scale = schema.get("range"), schema.get("scale", 1.0)
-        if limits is not None and not (isinstance(limits, list) and len(limits) == 2 and all(map(positive, limits)) and limits[0] < limits[1]):  # noqa: PLR2004
+        if limits is not None and not (
+            isinstance(limits, list) and len(limits) == 2 and all(map(positive, limits)) and limits[0] < limits[1]
+        ):
             raise InputError(f"{where}: range = {limits} must be [nearest, farthest], positive and rising.")
         if not isinstance(schema.get("unit", ""), str):
             raise InputError(f"{where}: unit = {schema['unit']} must be a text such as metres.")
         if not positive(scale):
-            raise InputError(f"{where}: scale = {scale} must be a positive number, the depth of one step of a 16-bit PNG.")
+            raise InputError(
+                f"{where}: scale = {scale} must be a positive number, the depth of one step of a 16-bit PNG."
+            )
         return cls(schema)
 
     def reading(self, card: object, where: str) -> "Depth":
         stated = {} if card is None else {name: self.described(card, where, {}, None).schema[name] for name in card}  # type: ignore[attr-defined]  # a dict
         if stated.get("unit", self.schema["unit"]) != self.schema["unit"]:
-            raise MismatchError(f"{where} states depth in {stated['unit']}, the dataset in {self.schema['unit']}: convert one of them.")
+            raise MismatchError(
+                f"{where} states depth in {stated['unit']}, the dataset in {self.schema['unit']}: convert one of them."
+            )
         return type(self)({**self.schema, "scale": stated.get("scale", self.schema["scale"])})
 
     def parse(self, data: bytes, where: str, size: Frame) -> Float[np.ndarray, "h w"]:
@@ -115,7 +132,9 @@ class Depth(MapTask):
         return error.abs() + ((error - mean.view(-1, *[1] * (error.ndim - 1))) * known).abs()
 
     @torch.no_grad()
-    def decode(self, members: Float[Tensor, "e n 1 h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Depths, Float[Tensor, "n h w"]]:
+    def decode(
+        self, members: Float[Tensor, "e n 1 h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[Depths, Float[Tensor, "n h w"]]:
         """The members' geometric mean within the range, and the spread of their logarithms over half of it."""
         votes, values = equal_votes(members, votes), members[:, :, 0].float().clamp(-1, 1)
         mean = torch.einsum("e,enhw->nhw", votes, values)
@@ -133,10 +152,25 @@ class Depth(MapTask):
             p = np.clip(predicted[truth > 0].astype(np.float64), *(self.schema["range"] or (1e-12, np.inf)))
             error = p - g
             logs = np.log(p) - np.log(g)
-            sums += len(g), (error**2).sum(), (g**2).sum(), (logs**2).sum(), (np.abs(error) / g).sum(), (error**2 / g).sum()
-        count, squares, energy, logs, relative, square_relative = (float(value) if sums[0] else math.nan for value in sums)
+            sums += (
+                len(g),
+                (error**2).sum(),
+                (g**2).sum(),
+                (logs**2).sum(),
+                (np.abs(error) / g).sum(),
+                (error**2 / g).sum(),
+            )
+        count, squares, energy, logs, relative, square_relative = (
+            float(value) if sums[0] else math.nan for value in sums
+        )
         rmse, rmse_log = math.sqrt(squares / count), math.sqrt(logs / count)
-        metrics = {"nmse": squares / energy, "rmse": rmse, "rmse_log": rmse_log, "abs_rel": relative / count, "sq_rel": square_relative / count}
+        metrics = {
+            "nmse": squares / energy,
+            "rmse": rmse,
+            "rmse_log": rmse_log,
+            "abs_rel": relative / count,
+            "sq_rel": square_relative / count,
+        }
         return {"metrics": metrics, "per_class": {}}
 
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Depths) -> UInt8[np.ndarray, "n h w 3"]:  # noqa: ARG002  # not over the image: depth fills it
@@ -161,12 +195,16 @@ def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.n
         depth = values.astype(np.float32) * np.float32(scale if values.dtype.kind in "ui" else 1.0)
     if depth.shape != size:
         shape = "x".join(map(str, depth.shape)) or "a single number"
-        raise InputError(f"{where} is {shape}, its image {size[0]}x{size[1]} pixels (upright): make the depth map as large as the image.")
+        raise InputError(
+            f"{where} is {shape}, its image {size[0]}x{size[1]} pixels (upright): make the depth map as large as the image."
+        )
     depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=-1.0).astype(np.float32)
     if (depth < 0).any():
         raise InputError(f"{where} holds negative depths: write positive distances, and 0 where there is none.")
     if not (depth > 0).any():
-        raise InputError(f"{where} holds no depth at all, every pixel is 0 or not finite: correct it or remove the sample.")
+        raise InputError(
+            f"{where} holds no depth at all, every pixel is 0 or not finite: correct it or remove the sample."
+        )
     return depth
 
 
@@ -182,7 +220,9 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
     except NamelessError:
         raise InputError(f"{where} has no array named depth: write one with numpy.savez(file, depth=array).") from None
     except UNREADABLE as error:
-        raise InputError(f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an array named depth.") from None
+        raise InputError(
+            f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an array named depth."
+        ) from None
     if values.dtype.kind not in "fui":
         raise InputError(f"{where} holds {values.dtype} instead of numbers: write floats.")
     return values

@@ -16,11 +16,22 @@ from jaxtyping import Bool, Float, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.core.affine import moved_points
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame
-from handsoff.core.peaks import blurred, located
-from handsoff.tasks.base import Metric, Pairs, Place, PoolLabels, Task, equal_votes, mirrored_names, refuse_unknown, same, worst_tenth
+from handsoff.geometry.affine import moved_points
+from handsoff.geometry.peaks import blurred, located
+from handsoff.tasks.base import (
+    Metric,
+    Pairs,
+    Place,
+    PoolLabels,
+    Task,
+    equal_votes,
+    mirrored_names,
+    refuse_unknown,
+    same,
+    worst_tenth,
+)
 
 Points = Float[np.ndarray, "n k 3"]
 OPTIONS = ("names", "mirror", "scale", "sigma")
@@ -42,7 +53,11 @@ class Keypoints(Task):
     name: ClassVar[str] = "keypoints"
     places: ClassVar[tuple[Place, ...]] = (Place("keypoints"),)
     card: ClassVar[str] = "points.json"
-    metrics: ClassVar[dict[str, Metric]] = {"pck@0.1": Metric("PCK@0.1"), "pck@0.05": Metric("PCK@0.05"), "nme": Metric("NME", lower_is_better=True)}
+    metrics: ClassVar[dict[str, Metric]] = {
+        "pck@0.1": Metric("PCK@0.1"),
+        "pck@0.05": Metric("PCK@0.05"),
+        "nme": Metric("NME", lower_is_better=True),
+    }
     part_metric: ClassVar[str] = "PCK@0.1"
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -57,11 +72,15 @@ class Keypoints(Task):
     @classmethod
     def described(cls, card: object, where: str, options: dict[str, Any], example: object) -> "Keypoints":
         if card is not None and not isinstance(card, dict):
-            raise InputError(f'{where} is not a JSON object: write {{"names": […], "mirror": [[0, 1], …]}} or leave it out.')
+            raise InputError(
+                f'{where} is not a JSON object: write {{"names": […], "mirror": [[0, 1], …]}} or leave it out.'
+            )
         refuse_unknown({**(card or {}), **options}, OPTIONS, cls.name)
         schema: dict[str, Any] = {**(card or {}), **options}
         if not isinstance(example, list) or not example:
-            raise InputError(f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, visibility]: correct it.")
+            raise InputError(
+                f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, visibility]: correct it."
+            )
         count = len(example)
         if schema.get("names") is None:
             schema["names"] = [str(index) for index in range(count)]
@@ -69,7 +88,9 @@ class Keypoints(Task):
         if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
             raise InputError(f"{where}: names must be a list of texts, one per point.")
         if len(named) != count or len(set(named)) != count:
-            raise InputError(f"{where} names {len(named)} points, keypoints.json has {count} per image: name every point once.")
+            raise InputError(
+                f"{where} names {len(named)} points, keypoints.json has {count} per image: name every point once."
+            )
         refuse_indices(schema, count, where)
         if schema.get("mirror") is None:
             partners = mirrored_names(named)
@@ -79,7 +100,9 @@ class Keypoints(Task):
 
     def reading(self, card: object, where: str) -> "Keypoints":
         if isinstance(card, dict) and card.get("names") is not None and not same(card["names"], self.schema["names"]):
-            raise MismatchError(f"{where} names other points than the dataset has: give labelled data with the same points.")
+            raise MismatchError(
+                f"{where} names other points than the dataset has: give labelled data with the same points."
+            )
         return self
 
     def parse(self, data: Any, where: str, size: Frame) -> Float[np.ndarray, "k 3"]:
@@ -88,13 +111,17 @@ class Keypoints(Task):
         if points.ndim != 2 or points.shape[1] not in (2, 3):  # noqa: PLR2004  # x, y and perhaps visibility
             raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
         if len(points) != self.channels:
-            raise InputError(f"{where} has {len(points)} points, the others have {self.channels}: give all of them, with visibility 0 for what is not there.")
+            raise InputError(
+                f"{where} has {len(points)} points, the others have {self.channels}: give all of them, with visibility 0 for what is not there."
+            )
         stated = points.shape[1] == 3  # noqa: PLR2004  # as above
         points = points if stated else np.column_stack([points, np.full(len(points), 2.0)])
         seen = points[:, 2] > 0
         broken = ~np.isfinite(points).all(1) | ~np.isin(points[:, 2], (0, 1, 2))
         if broken.any():
-            raise InputError(f"{where}: point {int(broken.argmax())} is {data[int(broken.argmax())]}: write finite pixels, and visibility 0, 1 or 2.")
+            raise InputError(
+                f"{where}: point {int(broken.argmax())} is {data[int(broken.argmax())]}: write finite pixels, and visibility 0, 1 or 2."
+            )
         far = seen & ~within(points, size, 0.0 if stated else 0.5)
         if far.any():
             index = int(far.argmax())
@@ -112,7 +139,14 @@ class Keypoints(Task):
     def cards(self) -> dict[str, object]:
         return {self.card: {name: value for name, value in self.schema.items() if value is not None}}
 
-    def move(self, labels: Points, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None) -> Points:
+    def move(
+        self,
+        labels: Points,
+        theta: Float[Tensor, "n 2 3"],
+        flipped: Shaped[Tensor, " n"],
+        frame: Frame,
+        size: Frame | None = None,
+    ) -> Points:
         moved = np.concatenate([moved_points(labels[..., :2], theta, frame, size), labels[..., 2:]], -1)
         moved[~within(moved, frame), 2] = 0
         return np.where(flipped.cpu().numpy()[:, None, None], moved[:, self.partner], moved)
@@ -133,7 +167,9 @@ class Keypoints(Task):
 
     def settled(self, labels: Points, where: str) -> "Keypoints":
         if (labels[..., 2] == 0).all():
-            raise InputError(f"The keypoints of {where} are all outside of their images or have visibility 0: give points that can be seen.")
+            raise InputError(
+                f"The keypoints of {where} are all outside of their images or have visibility 0: give points that can be seen."
+            )
         return self
 
     def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Keypoints":  # noqa: ARG002  # every point is one point per image
@@ -158,10 +194,14 @@ class Keypoints(Task):
 
     def loss(self, outputs: Float[Tensor, "n k ..."], target: Float[Tensor, "n ... k"]) -> Float[Tensor, "n ..."]:
         """Binary cross-entropy with the heat maps, mean over the points."""
-        return F.binary_cross_entropy_with_logits(outputs.float() - RARITY, target.movedim(-1, 1), reduction="none").mean(1)
+        return F.binary_cross_entropy_with_logits(
+            outputs.float() - RARITY, target.movedim(-1, 1), reduction="none"
+        ).mean(1)
 
     @torch.no_grad()
-    def decode(self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Points, Float[Tensor, "n k"]]:
+    def decode(
+        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[Points, Float[Tensor, "n k"]]:
         """The peak of the members' mean heat map; how far the members' own peaks lie from it is the uncertainty.
 
         For a point that is there: 1 - exp(-d / sigma), d being the root mean square distance in pixels. For one that is
@@ -202,7 +242,14 @@ class Keypoints(Task):
         counts = known.sum(0)
         hits = ((joined <= NEAR) & known).sum(0)
         parts = {str(name): float(hits[k] / counts[k]) for k, name in enumerate(self.schema["names"]) if counts[k]}
-        return {"metrics": {"pck@0.1": share(NEAR), "pck@0.05": share(NEAR / 2), "nme": float(flat.mean()) if len(flat) else math.nan}, "per_class": parts}
+        return {
+            "metrics": {
+                "pck@0.1": share(NEAR),
+                "pck@0.05": share(NEAR / 2),
+                "nme": float(flat.mean()) if len(flat) else math.nan,
+            },
+            "per_class": parts,
+        }
 
     def unit(self, labels: Points) -> Float[np.ndarray, " n"]:
         """Pixels per unit of the scores in each image, NaN where the points that say it are not there."""
@@ -220,7 +267,9 @@ class Keypoints(Task):
     def census(self, labels: Points) -> dict[str, tuple[int, float]]:
         """Point → images that show it, as a number and as a share."""
         present = (labels[..., 2] > 0).sum(0)
-        return {str(name): (int(present[k]), float(present[k] / len(labels))) for k, name in enumerate(self.schema["names"])}
+        return {
+            str(name): (int(present[k]), float(present[k] / len(labels))) for k, name in enumerate(self.schema["names"])
+        }
 
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Points) -> UInt8[np.ndarray, "n h w 3"]:
         """A dot per point that is there, in the colours of the rainbow."""
@@ -231,7 +280,9 @@ class Keypoints(Task):
             for (x, y, seen), colour in zip(points, colours, strict=True):
                 if seen:
                     row, column = min(max(round(float(y)), 0), height - 1), min(max(round(float(x)), 0), width - 1)
-                    image[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1] = colour
+                    image[max(row - radius, 0) : row + radius + 1, max(column - radius, 0) : column + radius + 1] = (
+                        colour
+                    )
         return drawn
 
     def legend(self) -> list[tuple[str, str]]:
@@ -270,7 +321,11 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
         listed = [index for group in groups for index in group] if pairs else []
         twice = name == "mirror" and len(set(map(str, listed))) < len(listed)
         if not pairs or twice or not all(isinstance(index, int) and 0 <= index < count for index in listed):
-            form = "[[0, 1], …]: pairs of points that change places" if name == "mirror" else "[[0, …], [1, …]]: two groups of points"
+            form = (
+                "[[0, 1], …]: pairs of points that change places"
+                if name == "mirror"
+                else "[[0, …], [1, …]]: two groups of points"
+            )
             raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
     sigma = schema.get("sigma")
     if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= LEAST_SIGMA):

@@ -29,7 +29,10 @@ class Normals(MapTask):
     name: ClassVar[str] = "normals"
     places: ClassVar[tuple[Place, ...]] = (Place("normals", (".png",)), *Depth.places)
     card: ClassVar[str] = "normals.json"
-    metrics: ClassVar[dict[str, Metric]] = {"angle": Metric("mean angle °", lower_is_better=True), "within_11.25": Metric("within 11.25°")}
+    metrics: ClassVar[dict[str, Metric]] = {
+        "angle": Metric("mean angle °", lower_is_better=True),
+        "within_11.25": Metric("within 11.25°"),
+    }
     part_metric: ClassVar[str] = ""
     outside: ClassVar[float] = 0
     channels = 3
@@ -55,7 +58,9 @@ class Normals(MapTask):
         if self.place == self.places[0]:
             codes = decode_image(data, where)
             if codes.shape[:2] != size:
-                raise InputError(f"{where} is {codes.shape[0]}x{codes.shape[1]} pixels, its image {size[0]}x{size[1]}: make it as large as the image.")
+                raise InputError(
+                    f"{where} is {codes.shape[0]}x{codes.shape[1]} pixels, its image {size[0]}x{size[1]}: make it as large as the image."
+                )
             return codes
         depth = read_depth(data, where, size, scale=1.0)
         return coded(from_depth(depth, self.schema["focal"]))
@@ -64,7 +69,12 @@ class Normals(MapTask):
         return png(label)
 
     def move(
-        self, labels: Codes, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None
+        self,
+        labels: Codes,
+        theta: Float[Tensor, "n 2 3"],
+        flipped: Shaped[Tensor, " n"],
+        frame: Frame,
+        size: Frame | None = None,
     ) -> UInt8[np.ndarray, "n fh fw 3"]:
         """The vectors turn with the image."""
         moved = super().move(labels, theta, flipped, frame, size)
@@ -77,7 +87,9 @@ class Normals(MapTask):
 
     def settled(self, labels: Codes, where: str) -> "Normals":
         if not self.known(labels).any():
-            raise InputError(f"The normals of {where} are black everywhere, which means not known: there is nothing to learn.")
+            raise InputError(
+                f"The normals of {where} are black everywhere, which means not known: there is nothing to learn."
+            )
         return self
 
     def encode(self, labels: Codes, frame: Frame) -> Float[Tensor, "n h w 3"]:  # noqa: ARG002  # maps know their size
@@ -89,7 +101,9 @@ class Normals(MapTask):
         return (1 - F.cosine_similarity(outputs.float(), truth, 1)) * (truth != 0).any(1)
 
     @torch.no_grad()
-    def decode(self, members: Float[Tensor, "e n 3 h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Codes, Float[Tensor, "n h w"]]:
+    def decode(
+        self, members: Float[Tensor, "e n 3 h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[Codes, Float[Tensor, "n h w"]]:
         """The direction of the members' mean, and how much shorter than 1 that mean is."""
         mean = torch.einsum("e,enkhw->nkhw", equal_votes(members, votes), F.normalize(members.float(), dim=2))
         return coded(F.normalize(mean, dim=1).movedim(1, -1).cpu().numpy()), (1 - mean.norm(dim=1)).clamp(0, 1)
@@ -128,7 +142,9 @@ def from_depth(depth: Float[np.ndarray, "h w"], focal: float) -> Float[np.ndarra
     z = np.where(depth > 0, depth, np.nan).astype(np.float64)
     y, x = np.mgrid[:height, :width]
     points = np.stack([(x - (width - 1) / 2) * z / f, -(y - (height - 1) / 2) * z / f, -z], -1)
-    across, down = (np.gradient(points, axis=axis) if points.shape[axis] > 1 else np.full_like(points, np.nan) for axis in (1, 0))
+    across, down = (
+        np.gradient(points, axis=axis) if points.shape[axis] > 1 else np.full_like(points, np.nan) for axis in (1, 0)
+    )
     normal = np.cross(down, across)
     length = np.linalg.norm(normal, axis=-1, keepdims=True)
     found = np.isfinite(length) & (length > 0) & (depth > 0)[..., None]

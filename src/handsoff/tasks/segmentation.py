@@ -18,7 +18,17 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
-from handsoff.tasks.base import MapTask, Metric, Pairs, Place, PoolLabels, drawable, equal_votes, mirrored_names, refuse_unknown
+from handsoff.tasks.base import (
+    MapTask,
+    Metric,
+    Pairs,
+    Place,
+    PoolLabels,
+    drawable,
+    equal_votes,
+    mirrored_names,
+    refuse_unknown,
+)
 
 MAX_LISTED = 20  # class names in a sentence
 Masks = UInt8[np.ndarray, "n h w"]
@@ -101,7 +111,9 @@ class Segmentation(MapTask):
         strange = sorted(set(np.unique(mask).tolist()) - {*range(len(self.originals)), IGNORE})
         if strange:
             known = f"{self.card} names only 0 to {len(self.originals) - 1} (and {IGNORE} is ignored)"
-            raise InputError(f"{where} holds the id {strange[0]}, but {known}: correct the mask or add the class to {self.card}.")
+            raise InputError(
+                f"{where} holds the id {strange[0]}, but {known}: correct the mask or add the class to {self.card}."
+            )
         return np.frombuffer(self.table, np.uint8)[mask]
 
     def serialise(self, label: UInt8[np.ndarray, "h w"]) -> bytes:
@@ -121,7 +133,12 @@ class Segmentation(MapTask):
         return labels != IGNORE
 
     def move(
-        self, labels: Masks, theta: Float[Tensor, "n 2 3"], flipped: Shaped[Tensor, " n"], frame: Frame, size: Frame | None = None
+        self,
+        labels: Masks,
+        theta: Float[Tensor, "n 2 3"],
+        flipped: Shaped[Tensor, " n"],
+        frame: Frame,
+        size: Frame | None = None,
     ) -> UInt8[np.ndarray, "n fh fw"]:
         """In the mirror, classes whose names differ in left and right change places."""
         named = np.where(flipped.cpu().numpy()[:, None, None], mirrored_ids(self.classes)[labels], labels)
@@ -132,7 +149,9 @@ class Segmentation(MapTask):
         found = sorted(set(np.unique(labels).tolist()) - {IGNORE})
         if len(found) < 2:  # noqa: PLR2004  # two classes are the least that can be told apart
             held = f"only the class {self.classes[found[0]]}" if found else "no class at all"
-            raise InputError(f"The masks of {where} hold {held} ({IGNORE} is ignored): write the ids of {self.card}, such as 1 instead of {IGNORE}.")
+            raise InputError(
+                f"The masks of {where} hold {held} ({IGNORE} is ignored): write the ids of {self.card}, such as 1 instead of {IGNORE}."
+            )
         return self
 
     def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Segmentation":
@@ -165,7 +184,9 @@ class Segmentation(MapTask):
         weights = None if self.weights is None else self.weights.to(outputs.device)
         return F.cross_entropy(outputs.float(), target, weights, ignore_index=IGNORE, reduction="none")
 
-    def decode(self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None) -> tuple[Masks, Float[Tensor, "n h w"]]:
+    def decode(
+        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+    ) -> tuple[Masks, Float[Tensor, "n h w"]]:
         """The class of the highest mean probability, and the members' Jensen–Shannon divergence.
 
         JS = H(mean p) - mean H(p) (DatasetGAN, section 3.3), means weighted by `votes`, divided by its upper bound, the
@@ -192,7 +213,10 @@ class Segmentation(MapTask):
         union = counts.sum(0) + counts.sum(1) - both
         iou = {name: float(both[k] / union[k]) for k, name in enumerate(self.classes) if union[k] > 0}
         foreground = [value for name, value in iou.items() if name != self.classes[0]]
-        metrics = {"miou": float(np.mean(list(iou.values()))), "miou_foreground": float(np.mean(foreground)) if foreground else float("nan")}
+        metrics = {
+            "miou": float(np.mean(list(iou.values()))),
+            "miou_foreground": float(np.mean(foreground)) if foreground else float("nan"),
+        }
         return {"metrics": metrics, "per_class": iou}
 
     def census(self, labels: Masks) -> dict[str, tuple[int, float]]:
@@ -209,7 +233,10 @@ class Segmentation(MapTask):
         return np.where((labels == IGNORE)[..., None], images, mixed.astype(np.uint8))
 
     def legend(self) -> list[tuple[str, str]]:
-        return [(name, "#{:02x}{:02x}{:02x}".format(*colour)) for name, colour in zip(self.classes, palette(self.channels), strict=True)]
+        return [
+            (name, "#{:02x}{:02x}{:02x}".format(*colour))
+            for name, colour in zip(self.classes, palette(self.channels), strict=True)
+        ]
 
 
 def class_names(card: object, where: str) -> tuple[str, ...]:
@@ -239,15 +266,21 @@ def merge_table(merge: Merge, originals: Sequence[str], where: str) -> bytes:
     """
     targets = list(dict.fromkeys(merge.values()))
     if not targets or not all(target.strip() for target in targets):
-        raise InputError(f'The merge table for {where} names no target class: write lines such as "left_eye,right_eye" = "eye".')
+        raise InputError(
+            f'The merge table for {where} names no target class: write lines such as "left_eye,right_eye" = "eye".'
+        )
     key_of: dict[str, str] = {}
     table = bytearray([IGNORE]) * 256
     for key, target in merge.items():
         for name in (part.strip() for part in key.split(",")):
             if name not in originals:
-                raise InputError(f"The merge table names the class {name!r}, which {where} does not have: choose among {', '.join(originals)}.")
+                raise InputError(
+                    f"The merge table names the class {name!r}, which {where} does not have: choose among {', '.join(originals)}."
+                )
             if name in key_of:
-                raise InputError(f"The merge table names the class {name!r} twice, in {key_of[name]!r} and in {key!r}: keep it in one place.")
+                raise InputError(
+                    f"The merge table names the class {name!r} twice, in {key_of[name]!r} and in {key!r}: keep it in one place."
+                )
             key_of[name] = key
             table[originals.index(name)] = targets.index(target)
     return bytes(table)

@@ -12,19 +12,27 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    resolution: str = Field("64", description="H or HxW, a power of two times the base (4x4, or as small as the shape allows)")
+    resolution: str = Field(
+        "64", description="H or HxW, a power of two times the base (4x4, or as small as the shape allows)"
+    )
     discriminator: Literal["projected", "stylegan2"] = "projected"
     kimg: float | None = Field(None, gt=0, description="thousands of images shown to the discriminator")
     minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
-    framing: Framing = Field("crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch")
+    framing: Framing = Field(
+        "crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch"
+    )
     seed: int = 0
     batch: int = Field(32, ge=2, description="images per step over all processes")
-    channel_base: int | None = Field(None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block")
+    channel_base: int | None = Field(
+        None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block"
+    )
     channel_max: int = Field(192, ge=8)
     w_dim: int = Field(192, ge=8)
     g_lr: float = Field(2e-3, gt=0)
     d_lr: float = Field(2e-4, gt=0)
-    r1: float = Field(5.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features")
+    r1: float = Field(
+        5.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features"
+    )
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
     feature_size: int = Field(128, ge=32, description="longer side at which the projected discriminator looks, pixels")

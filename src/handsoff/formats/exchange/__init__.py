@@ -1,6 +1,7 @@
 """The formats of other tools, a file each: `recognises` and `read` bring samples in, `write` and `finish` take them out."""
 
 from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.datasets.sources import Source
 from handsoff.formats.exchange import (
     celebamask,
     cityscapes,
@@ -17,7 +18,6 @@ from handsoff.formats.exchange import (
     webdataset,
     yolo,
 )
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Reader, Samples, Writer
 from handsoff.tasks import TASKS
 
@@ -43,7 +43,9 @@ WRITERS: dict[str, Writer] = {
     "coco-panoptic": Writer("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
     "huggingface": Writer("Parquet for Hugging Face datasets", huggingface.write, huggingface.finish, tuple(TASKS)),
     "webdataset": Writer("WebDataset", webdataset.write, webdataset.finish, tuple(TASKS)),
-    "labelstudio": Writer("Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")),
+    "labelstudio": Writer(
+        "Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")
+    ),
     "yolo": Writer("YOLO", yolo.write, yolo.finish, ("segmentation", "keypoints"), alone=True, ignores=False),
 }
 

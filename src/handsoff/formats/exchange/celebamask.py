@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Sample, Samples, loaded
 from handsoff.formats.shapes import BACKGROUND
 from handsoff.formats.trees import files_like, paired, refuse_size
@@ -45,16 +45,22 @@ def read(source: Source) -> Samples:
     images: dict[str, str] = {}
     for number, file in files_like(source, IMAGE).items():
         if (name := f"{int(number):0{DIGITS}d}") in images:
-            raise InputError(f"{source.path} holds both {images[name]} and {file}, which have one number: keep one of them.")
+            raise InputError(
+                f"{source.path} holds both {images[name]} and {file}, which have one number: keep one of them."
+            )
         images[name] = file
     masks: dict[str, Parts] = {}
     for key, file in files_like(source, MASK).items():
         number, _, part = key.partition("_")
         if part not in PARTS:
-            raise InputError(f"{source.path / file} is the mask of {part!r}, which is no part of CelebAMask-HQ ({', '.join(PARTS)}): rename or remove it.")
+            raise InputError(
+                f"{source.path / file} is the mask of {part!r}, which is no part of CelebAMask-HQ ({', '.join(PARTS)}): rename or remove it."
+            )
         parts = masks.setdefault(f"{int(number):0{DIGITS}d}", {})
         if part in parts:
-            raise InputError(f"{source.path} holds both {parts[part]} and {file}, which are the same part: keep one of them.")
+            raise InputError(
+                f"{source.path} holds both {parts[part]} and {file}, which are the same part: keep one of them."
+            )
         parts[part] = file
     names = paired(source, images, masks)
     task = make_task("segmentation", {"classes": list(CLASSES)})
@@ -63,7 +69,9 @@ def read(source: Source) -> Samples:
 
 def one(source: Source, image: str, parts: Parts, name: str) -> Sample:
     sample = loaded(source, image, name)
-    sample.labels["segmentation"] = enlarged(painted(source, parts), sample.size, str(source.path / next(iter(parts.values()))))
+    sample.labels["segmentation"] = enlarged(
+        painted(source, parts), sample.size, str(source.path / next(iter(parts.values())))
+    )
     return sample
 
 
@@ -80,7 +88,9 @@ def painted(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"
             there = decode_image(source.read(parts[part]), where).any(-1)
             mask = np.zeros(there.shape, np.uint8) if mask is None else mask
             if there.shape != mask.shape:
-                raise InputError(f"{where} is {there.shape[0]}x{there.shape[1]} pixels, masks of the same image {mask.shape[0]}x{mask.shape[1]}: restore it.")
+                raise InputError(
+                    f"{where} is {there.shape[0]}x{there.shape[1]} pixels, masks of the same image {mask.shape[0]}x{mask.shape[1]}: restore it."
+                )
             mask[there] = index
     assert mask is not None  # noqa: S101  # for mypy: only images with parts are read
     return mask

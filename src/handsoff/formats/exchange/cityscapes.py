@@ -15,7 +15,7 @@ from jaxtyping import Float32, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Sample, Samples, loaded
 from handsoff.formats.trees import files_like, paired, refuse_size
 from handsoff.tasks import make_task
@@ -32,7 +32,9 @@ ENDINGS = ("labelTrainIds", "labelIds")  # the better one last
 BASELINE, FOCAL = 0.209313, 2262.52  # metres and pixels, of the cameras where no file says so
 LEAST, MOST = 1e-6, 1e6  # of both that can be believed
 STEPS = 256  # of disparity per pixel
-PNG16 = re.compile(rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL)  # the signature, length, type and sides of its header, 16 bits
+PNG16 = re.compile(
+    rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL
+)  # the signature, length, type and sides of its header, 16 bits
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,9 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
     count = len(CLASSES) if trained else LABELS
     strange = mask[(mask >= count) & (mask != IGNORE)]
     if strange.size:
-        raise InputError(f"{where} has the id {strange[0]}, which is not among Cityscapes' 0 to {count - 1} (and {IGNORE}): restore the published file.")
+        raise InputError(
+            f"{where} has the id {strange[0]}, which is not among Cityscapes' 0 to {count - 1} (and {IGNORE}): restore the published file."
+        )
     table = np.full(256, IGNORE, np.uint8)
     table[list(range(count) if trained else CLASSES.values())] = np.arange(len(CLASSES))
     return table[mask]
@@ -120,7 +124,9 @@ def depth_in(source: Source, file: str, size: Frame, scale: float) -> Float32[np
     where = str(source.path / file)
     data = source.read(file)
     if PNG16.match(data) is None:
-        raise InputError(f"{where} is not a PNG of 16 bits, as Cityscapes' disparities are: restore the published file.")
+        raise InputError(
+            f"{where} is not a PNG of 16 bits, as Cityscapes' disparities are: restore the published file."
+        )
     values = read_values(data, where)
     refuse_size(values, size, where)
     known = values > 1  # 1 is a disparity of nothing, infinitely far
@@ -138,12 +144,18 @@ def camera(source: Source, file: str) -> float:
         InputError: the file does not say so.
     """
     content = source.json(file)
-    return float(math.prod(stated(content, key, f"{source.path / file}") for key in (("extrinsic", "baseline"), ("intrinsic", "fx"))))
+    return float(
+        math.prod(
+            stated(content, key, f"{source.path / file}") for key in (("extrinsic", "baseline"), ("intrinsic", "fx"))
+        )
+    )
 
 
 def stated(content: object, key: tuple[str, str], where: str) -> float:
     group = content.get(key[0]) if isinstance(content, dict) else None
     value = group.get(key[1]) if isinstance(group, dict) else None
     if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST < value < MOST:
-        raise InputError(f"{where}: {'.'.join(key)} is {value!r:.40}, not a positive number of pixels or metres: restore the published file.")
+        raise InputError(
+            f"{where}: {'.'.join(key)} is {value!r:.40}, not a positive number of pixels or metres: restore the published file."
+        )
     return float(value)

@@ -15,13 +15,13 @@ from jaxtyping import Bool, Float, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
-from handsoff.core.views import Box
+from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import drawn_tasks, numbers, refuse_other_size
 from handsoff.formats.exchange.coco_sheets import Numbered, Photo, Sheet, licence_of, photos_of, sheets_in, sheets_of
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Sample, Samples, loaded
 from handsoff.formats.shapes import Palette, palette, polygon_mask, rle_mask
 from handsoff.formats.stated import points_task, stated_classes, stated_points
+from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 
 
@@ -44,8 +44,15 @@ def read(source: Source) -> Samples:
     whole = sorted(name for name, photo in photos.items() if photo.covers(regions=regions, points=points))
     if not whole:
         wanted = " and ".join(["masks"] * regions + ["keypoints"] * points)
-        raise InputError(f"{where} and the files beside it have no image with {wanted}: give the files that label the same images.")
-    return Samples(tuple(whole), drawn_tasks(classes, task), lambda name: one(source, name, photos[name], classes, task), licence_of(source, sheets))
+        raise InputError(
+            f"{where} and the files beside it have no image with {wanted}: give the files that label the same images."
+        )
+    return Samples(
+        tuple(whole),
+        drawn_tasks(classes, task),
+        lambda name: one(source, name, photos[name], classes, task),
+        licence_of(source, sheets),
+    )
 
 
 def points_of(source: Source, sheets: Sequence[Sheet]) -> Keypoints:
@@ -54,9 +61,16 @@ def points_of(source: Source, sheets: Sequence[Sheet]) -> Keypoints:
     Raises:
         InputError: they name none, or not the same.
     """
-    named = [(sheet.place, entry["keypoints"]) for sheet in sheets for entry in sheet.categories.values() if entry.get("keypoints")]
+    named = [
+        (sheet.place, entry["keypoints"])
+        for sheet in sheets
+        for entry in sheet.categories.values()
+        if entry.get("keypoints")
+    ]
     if not named:
-        raise InputError(f"{sheets[0].place} has keypoints, but no category says which: add keypoints: [name, …] to it.")
+        raise InputError(
+            f"{sheets[0].place} has keypoints, but no category says which: add keypoints: [name, …] to it."
+        )
     place, names = named[0]
     if any(other != names for _, other in named):
         raise InputError(f"{place} has categories with different keypoints: keep one of them.")
@@ -85,7 +99,12 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
     """
     drawing = [(sheet, entry) for sheet, (_, entry) in photo.entries if sheet.draws]
     counting = [(sheet, entry) for sheet, entry in drawing if not sheet.points] or drawing
-    regions = [(sheet, where, said) for sheet, entry in counting for where, said in sheet.annotations[entry["id"]] if said.get("segmentation")]
+    regions = [
+        (sheet, where, said)
+        for sheet, entry in counting
+        for where, said in sheet.annotations[entry["id"]]
+        if said.get("segmentation")
+    ]
     mask = classes.blank(size)
     for sheet, where, said in sorted(regions, key=lambda found: bool(found[2].get("iscrowd"))):  # stable: crowds last
         value = IGNORE if said.get("iscrowd") else classes.id(sheet.categories[said["category_id"]]["name"], where)
@@ -94,12 +113,18 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
 
 
 def region(segmentation: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
-    return polygon_mask(segmentation, size, where) if isinstance(segmentation, list) else rle_mask(segmentation, size, where)
+    return (
+        polygon_mask(segmentation, size, where)
+        if isinstance(segmentation, list)
+        else rle_mask(segmentation, size, where)
+    )
 
 
 def points_in(annotations: Sequence[Numbered], task: Keypoints, size: Frame) -> Float[np.ndarray, "k 3"]:
     """Those of the largest object that has any; all unseen where there is none."""
-    found = [(where, triples(where, said), area_of(where, said)) for where, said in annotations if said.get("keypoints")]
+    found = [
+        (where, triples(where, said), area_of(where, said)) for where, said in annotations if said.get("keypoints")
+    ]
     if not found:
         return np.zeros((task.channels, 3), np.float32)
     where, points, _ = max(found, key=lambda entry: (any(point[2] for point in entry[1]), entry[2]))
@@ -140,7 +165,9 @@ def box_in(where: str, annotation: dict[str, Any]) -> list[float]:
 
 def box_of(annotations: Sequence[Numbered]) -> Box | None:
     """The box around all boxes."""
-    boxes = np.array([box_in(where, annotation) for where, annotation in annotations if annotation.get("bbox")]).reshape(-1, 4)
+    boxes = np.array(
+        [box_in(where, annotation) for where, annotation in annotations if annotation.get("bbox")]
+    ).reshape(-1, 4)
     if not len(boxes):
         return None
     (left, top), (right, bottom) = boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)

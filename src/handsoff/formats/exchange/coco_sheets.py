@@ -7,12 +7,20 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from handsoff.core.errors import InputError
+from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import dictionaries, dictionary
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import find_image, images_by_name
 from handsoff.formats.stated import stated_licence
 
-PREFIXES = ("instances", "person_keypoints", "keypoints", "panoptic", "annotations", "_annotations.coco", "coco")  # of a file's name, before its split
+PREFIXES = (
+    "instances",
+    "person_keypoints",
+    "keypoints",
+    "panoptic",
+    "annotations",
+    "_annotations.coco",
+    "coco",
+)  # of a file's name, before its split
 PLACES = frozenset({"annotations"})  # a folder's name that says nothing about the split
 MANY = 30  # JSON files: with more of them, those of other tools are not looked into
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
@@ -86,14 +94,22 @@ class Photo:
     def covers(self, *, regions: bool, points: bool) -> bool:
         """Whether sheets with these kinds of labels name it."""
         found = [sheet for sheet, _ in self.entries]
-        return (not regions or any(sheet.draws for sheet in found)) and (not points or any(sheet.points for sheet in found))
+        return (not regions or any(sheet.draws for sheet in found)) and (
+            not points or any(sheet.points for sheet in found)
+        )
 
 
 def sheets_in(source: Source, *, panoptic: bool) -> list[str]:
     """The JSON files that look like COCO's."""
-    files = [file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS]
+    files = [
+        file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
+    ]
     if len(files) > MANY:
-        files = [file for file in files if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLACES]
+        files = [
+            file
+            for file in files
+            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLACES
+        ]
     found = []
     for file in files:
         try:
@@ -115,7 +131,9 @@ def sheets_of(source: Source, *, panoptic: bool) -> list[Sheet]:
     files = sheets_in(source, panoptic=panoptic)
     if not files:
         kind = " with segments_info" if panoptic else " without segments_info"
-        raise InputError(f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another source.")
+        raise InputError(
+            f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another source."
+        )
     return [sheet_of(source, file, panoptic=panoptic) for file in files]
 
 
@@ -136,9 +154,13 @@ def sheet_of(source: Source, file: str, *, panoptic: bool) -> Sheet:
     for where, annotation in annotations:
         image, category = annotation.get("image_id"), annotation.get("category_id")
         if not hashable(image) or image not in found:
-            raise InputError(f"{where} belongs to the image {image!r}, which is not among the images: correct or remove it.")
+            raise InputError(
+                f"{where} belongs to the image {image!r}, which is not among the images: correct or remove it."
+            )
         if not panoptic and (not hashable(category) or category not in known):
-            raise InputError(f"{where} has the category {category!r}, which is not among the categories: correct or remove it.")
+            raise InputError(
+                f"{where} has the category {category!r}, which is not among the categories: correct or remove it."
+            )
         found[image].append((where, annotation))
     return Sheet(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
 
@@ -210,7 +232,9 @@ def photos_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, Photo]:
             name = name_of(asked, file, sheet, several=several)
             photo = photos.setdefault(name, Photo(file, []))
             if name in seen or photo.file != file:
-                raise InputError(f"{where} has the file_name {asked!r}, which another image has too: rename one of them.")
+                raise InputError(
+                    f"{where} has the file_name {asked!r}, which another image has too: rename one of them."
+                )
             seen.add(name)
             photo.entries.append((sheet, (where, entry)))
     return photos

@@ -28,11 +28,19 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
 
 def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
-        entry: Entry = {"name": sample.name, "file": write_image(out, sample).removeprefix("images/"), "size": list(sample.size)}
+        entry: Entry = {
+            "name": sample.name,
+            "file": write_image(out, sample).removeprefix("images/"),
+            "size": list(sample.size),
+        }
         if "segmentation" in sample.labels:
             mask, classes = sample.labels["segmentation"], writing.tasks["segmentation"].parts()
             drawn = [index for index in np.unique(mask).tolist() if index != IGNORE and not is_nothing(classes[index])]
-            entry["regions"] = [[classes[index], rle_of(part)] for index in drawn for part in objects(mask == index, instances=writing.instances)]
+            entry["regions"] = [
+                [classes[index], rle_of(part)]
+                for index in drawn
+                for part in objects(mask == index, instances=writing.instances)
+            ]
             entry["crowd"] = rle_of(mask == IGNORE) if (mask == IGNORE).any() else None
         if "keypoints" in sample.labels:
             entry["points"] = writing.tasks["keypoints"].serialise(sample.labels["keypoints"])
@@ -61,7 +69,11 @@ def sheet(entries: list[Entry], writing: Writing) -> dict[str, Any]:
     categories = categories_of(writing)
     ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}
     points = categories[-1]["id"] if "keypoints" in writing.tasks else 0
-    found = [annotation for number, entry in enumerate(entries, start=1) for annotation in annotations(entry, number, ids, points)]
+    found = [
+        annotation
+        for number, entry in enumerate(entries, start=1)
+        for annotation in annotations(entry, number, ids, points)
+    ]
     numbered = [{"id": number, **annotation} for number, annotation in enumerate(found, start=1)]
     return {**head(entries, writing), "categories": categories, "annotations": numbered}
 
@@ -81,10 +93,14 @@ def categories_of(writing: Writing) -> list[dict[str, Any]]:
     """All classes but the background (unless there are no others), numbered from 1, and after them the one of the points."""
     named = writing.tasks["segmentation"].parts() if "segmentation" in writing.tasks else []
     classes = [name for name in named if not is_nothing(name)] or named
-    found: list[dict[str, Any]] = [{"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)]
+    found: list[dict[str, Any]] = [
+        {"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)
+    ]
     if "keypoints" in writing.tasks:
         names = writing.tasks["keypoints"].parts()
-        found.append({"id": len(found) + 1, "name": POINTS, "supercategory": POINTS, "keypoints": names, "skeleton": []})
+        found.append(
+            {"id": len(found) + 1, "name": POINTS, "supercategory": POINTS, "keypoints": names, "skeleton": []}
+        )
     return found
 
 
@@ -92,7 +108,13 @@ def annotations(entry: Entry, image: int, ids: Mapping[str, int], points: int) -
     for name, rle in entry.get("regions", ()):
         yield {"image_id": image, "category_id": ids[name], "segmentation": rle, **measured(rle), "iscrowd": 0}
     if entry.get("crowd"):
-        yield {"image_id": image, "category_id": min(ids.values()), "segmentation": entry["crowd"], **measured(entry["crowd"]), "iscrowd": 1}
+        yield {
+            "image_id": image,
+            "category_id": min(ids.values()),
+            "segmentation": entry["crowd"],
+            **measured(entry["crowd"]),
+            "iscrowd": 1,
+        }
     if entry.get("points"):
         flat = [number for point in entry["points"] for number in point]
         seen = np.array([point[:2] for point in entry["points"] if point[2]]).reshape(-1, 2)

@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Sample, Samples, loaded
 from handsoff.formats.trees import files_like, paired, refuse_size, text_lines
 from handsoff.tasks import make_task
@@ -72,7 +72,9 @@ def read(source: Source) -> Samples:
     """
     images, masks = files_like(source, IMAGE), files_like(source, MASK)
     if packed(source) and not images:
-        raise InputError(f"{source.path} holds images.zip and others: unpack them there, so that there is images/ and segm/ or keypoints/.")
+        raise InputError(
+            f"{source.path} holds images.zip and others: unpack them there, so that there is images/ and segm/ or keypoints/."
+        )
     points = points_of(source)
     segmented = images.keys() & masks.keys()
     names = paired(source, images, masks if segmented or points is None or not points.lines else points.lines)
@@ -101,7 +103,9 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
     refuse_size(mask, size, where)
     strange = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if strange.size:
-        raise InputError(f"{where} has the id {strange[0]}, which is not among DeepFashion-MultiModal's 0 to {len(CLASSES) - 1}: restore the published file.")
+        raise InputError(
+            f"{where} has the id {strange[0]}, which is not among DeepFashion-MultiModal's 0 to {len(CLASSES) - 1}: restore the published file."
+        )
     return mask
 
 
@@ -128,10 +132,14 @@ def lines_of(source: Source, file: str, count: int) -> dict[str, Line]:
         if not words:
             continue
         if len(words) != count + 1:
-            raise InputError(f"{source.path / file}, line {number} has {len(words)} words instead of a name and {count} numbers: restore the published file.")
+            raise InputError(
+                f"{source.path / file}, line {number} has {len(words)} words instead of a name and {count} numbers: restore the published file."
+            )
         name = PurePosixPath(words[0]).stem
         if name in lines:
-            raise InputError(f"{source.path / file}, lines {lines[name][0]} and {number} are both about {words[0]}: keep one of them.")
+            raise InputError(
+                f"{source.path / file}, lines {lines[name][0]} and {number} are both about {words[0]}: keep one of them."
+            )
         lines[name] = number, words[1:]
     return lines
 
@@ -146,7 +154,9 @@ def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21
     places = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
     strange = next((code for code in codes if code not in VISIBILITY), None)
     if strange is not None:
-        raise InputError(f"{points.vis}, line {vis} has the visibility {strange[:40]!r} instead of 0, 1 or 2: restore the published file.")
+        raise InputError(
+            f"{points.vis}, line {vis} has the visibility {strange[:40]!r} instead of 0, 1 or 2: restore the published file."
+        )
     seen = np.array([VISIBILITY[code] for code in codes])
     seen[((places < -0.5) | (places > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
     return np.column_stack([places, seen]).astype(np.float32)

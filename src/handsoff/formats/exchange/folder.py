@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
-from handsoff.formats.labelled import Labelled, open_labelled, write_cards, write_sample
-from handsoff.formats.layout import layout_of
-from handsoff.formats.photos import Source
+from handsoff.datasets.labelled import Labelled, open_labelled, write_cards, write_sample
+from handsoff.datasets.layout import layout_of
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
@@ -25,14 +25,20 @@ def recognises(source: Source) -> bool:
         return False
     places = [place for task in TASKS.values() for place in task.places]
     roots = [f"{layout.top}{split}" for split in layout.splits]
-    held = {file.removeprefix(root).partition("/")[0] for root in roots for file in source.sizes if file.startswith(root)}
-    return "images" in held and any((place.folder if place.suffixes else f"{place.folder}.json") in held for place in places)
+    held = {
+        file.removeprefix(root).partition("/")[0] for root in roots for file in source.sizes if file.startswith(root)
+    }
+    return "images" in held and any(
+        (place.folder if place.suffixes else f"{place.folder}.json") in held for place in places
+    )
 
 
 def read(source: Source) -> Samples:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
     pack = open_labelled(source.path)
-    pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]})
+    pack = replace(
+        pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]}
+    )
     return Samples(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
 
 

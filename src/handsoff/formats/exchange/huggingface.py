@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, tiff, write_bytes
+from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import described, full_name, pictured, points, split_in, split_of, write_cards
-from handsoff.formats.photos import MAX_BYTES, Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
@@ -33,8 +33,20 @@ COLUMNS = {  # the first is the one that is written
     "keypoints": ("keypoints",), "depth": ("depth", "depth_map"), "normals": ("normals",),
 }  # fmt: skip
 IMAGE_FEATURE = {"_type": "Image"}
-POINTS_FEATURE = {"feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"}, "_type": "Sequence"}  # a name that all versions know
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, NotImplementedError, MemoryError, OverflowError, RuntimeError)
+POINTS_FEATURE = {
+    "feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
+    "_type": "Sequence",
+}  # a name that all versions know
+UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    NotImplementedError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +84,9 @@ def arrow() -> Any:
             importlib.import_module(f"pyarrow.{module}")
         return importlib.import_module("pyarrow")
     except ImportError:
-        raise HandsOffError("Parquet files need the package pyarrow: install it with pip install 'handsoff-labels[parquet]'.") from None
+        raise HandsOffError(
+            "Parquet files need the package pyarrow: install it with pip install 'handsoff-labels[parquet]'."
+        ) from None
 
 
 def recognises(source: Source) -> bool:
@@ -101,9 +115,15 @@ def read(source: Source) -> Samples:
     examples = {}
     for task in kinds:
         column, where = rows[first].shard.columns[task], f"{source.path / rows[first].shard.file}: {first}"
-        examples[task] = None if TASKS[task].places[0].suffixes else points(values(rows[first], column), f"{where}, column {column},")
+        examples[task] = (
+            None
+            if TASKS[task].places[0].suffixes
+            else points(values(rows[first], column), f"{where}, column {column},")
+        )
     tasks = described(source, examples)
-    return Samples(tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), stated_licence(source))
+    return Samples(
+        tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), stated_licence(source)
+    )
 
 
 def listed(source: Source, file: str) -> Iterator[Shard]:
@@ -122,7 +142,10 @@ def listed(source: Source, file: str) -> Iterator[Shard]:
         counts = tuple(group.num_rows for group in groups)
         if min(counts, default=0) < 0 or sum(counts) > source.sizes[file]:
             raise ValueError(f"{sum(counts):,} rows in {source.sizes[file]:,} bytes")
-        text = "name" in parquet.schema_arrow.names and str(parquet.schema_arrow.field("name").type) in {"string", "large_string"}
+        text = "name" in parquet.schema_arrow.names and str(parquet.schema_arrow.field("name").type) in {
+            "string",
+            "large_string",
+        }
         names = tuple(parquet.read(columns=["name"]).column("name").to_pylist()) if text else (None,) * sum(counts)
         if len(names) != sum(counts):
             raise ValueError(f"{len(names)} names for {sum(counts)} rows")
@@ -156,7 +179,12 @@ def named(shards: Iterable[Shard]) -> dict[str, Row]:
     Raises:
         InputError: a name cannot be one.
     """
-    rows = [Row(shard, group, number) for shard in shards for group, count in enumerate(shard.groups) for number in range(count)]
+    rows = [
+        Row(shard, group, number)
+        for shard in shards
+        for group, count in enumerate(shard.groups)
+        for number in range(count)
+    ]
     stated = [name for shard in shards for name in shard.names]
     if all(stated) and len(set(stated)) == len(stated):
         names = [full_name(str(name), row.shard.file, SPLIT) for name, row in zip(stated, rows, strict=True)]
@@ -184,7 +212,9 @@ def opened(source: Source, file: str) -> Iterator[Any]:
             yield parquet
     except (*UNREADABLE, pa.ArrowException) as error:
         said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
-        raise InputError(f"{source.path / file} is not a readable Parquet file ({said}): copy or write it again.") from None
+        raise InputError(
+            f"{source.path / file} is not a readable Parquet file ({said}): copy or write it again."
+        ) from None
 
 
 def reader_of(source: Source) -> Callable[[Row, str], Any]:
@@ -196,7 +226,10 @@ def reader_of(source: Source) -> Callable[[Row, str], Any]:
         with opened(source, file) as parquet:
             table = parquet.read_row_group(index, columns=list(columns))
             found = {column: table.column(column) for column in columns}
-            return {name: pa.compute.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column for name, column in found.items()}
+            return {
+                name: pa.compute.struct_field(column, "bytes") if pa.types.is_struct(column.type) else column
+                for name, column in found.items()
+            }
 
     def value(row: Row, column: str) -> Any:
         with lock:
@@ -214,7 +247,9 @@ def one(source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task
     labels = {}
     for kind, task in tasks.items():
         value = values(row, columns[kind])
-        labels[kind] = task.parse(held(value, places[kind]) if task.places[0].suffixes else value, places[kind], photo.size)
+        labels[kind] = task.parse(
+            held(value, places[kind]) if task.places[0].suffixes else value, places[kind], photo.size
+        )
     return Sample(name, photo.image, labels, photo.file, photo.data)
 
 
@@ -225,7 +260,9 @@ def held(data: Any, where: str) -> bytes:
         InputError: it has only a path, or nothing.
     """
     if not isinstance(data, bytes) or not data:
-        raise InputError(f"{where} holds no bytes, at most the path of a file elsewhere: write the Parquet file again with the images in it.")
+        raise InputError(
+            f"{where} holds no bytes, at most the path of a file elsewhere: write the Parquet file again with the images in it."
+        )
     return data
 
 
@@ -272,7 +309,10 @@ def schema_of(pa: Any, tasks: Iterable[str]) -> Any:
 def row_of(sample: Sample, tasks: Mapping[str, Task]) -> dict[str, Any]:
     base = PurePosixPath(sample.name).name
     suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
-    row: dict[str, Any] = {"name": sample.name, "image": {"bytes": sample.data or png(sample.image), "path": f"{base}{suffix}"}}
+    row: dict[str, Any] = {
+        "name": sample.name,
+        "image": {"bytes": sample.data or png(sample.image), "path": f"{base}{suffix}"},
+    }
     for kind, label in sample.labels.items():
         row[COLUMNS[kind][0]] = cell(tasks[kind], label, base)
     return row
@@ -281,7 +321,11 @@ def row_of(sample: Sample, tasks: Mapping[str, Task]) -> dict[str, Any]:
 def cell(task: Task, label: Label, base: str) -> Any:
     if not task.places[0].suffixes:
         return label.tolist()
-    return {"bytes": tiff(label), "path": f"{base}.tiff"} if task.name == "depth" else {"bytes": task.serialise(label), "path": f"{base}.png"}
+    return (
+        {"bytes": tiff(label), "path": f"{base}.tiff"}
+        if task.name == "depth"
+        else {"bytes": task.serialise(label), "path": f"{base}.png"}
+    )
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
@@ -294,5 +338,10 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     lines = [f"{len(entries)} images with labels ({', '.join(writing.tasks)}), written by HandsOff."]
     if "segmentation" in writing.tasks:
         classes = writing.tasks["segmentation"].schema["classes"]
-        lines += ["", "`mask`: class ids, 255 = ignored.", "", *(f"- {index}: {name}" for index, name in enumerate(classes))]
+        lines += [
+            "",
+            "`mask`: class ids, 255 = ignored.",
+            "",
+            *(f"- {index}: {name}" for index, name in enumerate(classes)),
+        ]
     write_bytes(out / "README.md", "\n".join([*head, *lines, ""]).encode())

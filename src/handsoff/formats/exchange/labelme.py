@@ -15,6 +15,7 @@ from jaxtyping import Bool
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image, decode_mask
+from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import (
     dictionaries,
     dictionary,
@@ -27,7 +28,6 @@ from handsoff.formats.drawn import (
     refuse_other_size,
     region_palette,
 )
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
 from handsoff.formats.shapes import Palette, polygon_mask
 from handsoff.formats.stated import points_task
@@ -83,7 +83,9 @@ def read(source: Source) -> Samples:
             else:
                 regions.add(shape["label"])
     if not files:
-        raise InputError(f"{source.path} has no JSON file of LabelMe, with shapes and imagePath: give the folder that LabelMe saves to.")
+        raise InputError(
+            f"{source.path} has no JSON file of LabelMe, with shapes and imagePath: give the folder that LabelMe saves to."
+        )
     named = point_names(points, regions=bool(regions))
     classes = region_palette(sorted(regions), str(source.path)) if regions or not named else None
     task = points_task(named, None, str(source.path)) if named else None
@@ -101,10 +103,18 @@ def one(pack: Pack, name: str) -> Sample:
     refuse_other_size(entry.get("imageHeight"), entry.get("imageWidth"), photo.size, where)
     shapes = list(shapes_of(entry, where))
     if pack.classes is not None:
-        regions = ((shape["label"], region(shape, photo.size, place)) for shape, place in shapes if kind_of(shape, place) != "point")
+        regions = (
+            (shape["label"], region(shape, photo.size, place))
+            for shape, place in shapes
+            if kind_of(shape, place) != "point"
+        )
         photo = replace(photo, labels={"segmentation": painted(regions, pack.classes, photo.size, where)})
     if pack.points is not None:
-        spots = {shape["label"]: places(shape.get("points"), f"{place}.points", 1)[0] for shape, place in shapes if kind_of(shape, place) == "point"}
+        spots = {
+            shape["label"]: places(shape.get("points"), f"{place}.points", 1)[0]
+            for shape, place in shapes
+            if kind_of(shape, place) == "point"
+        }
         found = {label: (float(spot[0]), float(spot[1]), 2) for label, spot in spots.items()}
         photo = replace(photo, labels={**photo.labels, "keypoints": point_label(pack.points, found, where, photo.size)})
     return photo
@@ -124,7 +134,11 @@ def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> Samp
         return loaded(pack.source, beside, name)
     if isinstance(inside, str) and inside:
         return Sample(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
-    return loaded(pack.source, find_image(pack.source, pack.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"), name)
+    return loaded(
+        pack.source,
+        find_image(pack.source, pack.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"),
+        name,
+    )
 
 
 def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:
@@ -148,7 +162,9 @@ def kind_of(shape: Mapping[str, Any], where: str) -> str:
     """
     kind = shape.get("shape_type") or "polygon"
     if kind not in (*REGIONS, "point"):
-        raise InputError(f"{where} is of the type {kind!r}, which neither covers pixels nor is a point: draw a polygon instead, or remove it.")
+        raise InputError(
+            f"{where} is of the type {kind!r}, which neither covers pixels nor is a point: draw a polygon instead, or remove it."
+        )
     return str(kind)
 
 
@@ -183,9 +199,13 @@ def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np
     left, top = (int(side) for side in np.floor(spots.min(0)))
     height, width = mask.shape
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
-        raise InputError(f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of {size[1]}x{size[0]}: draw it again.")
+        raise InputError(
+            f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of {size[1]}x{size[0]}: draw it again."
+        )
     if np.abs(np.floor(spots.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
-        raise InputError(f"{where} has a mask of {width}x{height} pixels that does not fit its two points: draw it again.")
+        raise InputError(
+            f"{where} has a mask of {width}x{height} pixels that does not fit its two points: draw it again."
+        )
     found = np.zeros(size, bool)
     found[top : top + height, left : left + width] = mask
     return found

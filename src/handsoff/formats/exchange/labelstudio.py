@@ -18,6 +18,7 @@ from jaxtyping import Bool
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IMAGE_SUFFIXES
+from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import (
     dictionaries,
     dictionary,
@@ -33,7 +34,6 @@ from handsoff.formats.drawn import (
     turned,
 )
 from handsoff.formats.exchange.brush import brush_mask
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
 from handsoff.formats.shapes import Palette, polygon_mask
 from handsoff.formats.stated import points_task, stated_classes, stated_licence, stated_points
@@ -88,7 +88,9 @@ def read(source: Source) -> Samples:
     """Tasks that nobody has annotated are left out."""
     files = [file for file in json_files(source) if looks_like_tasks(source.read(file))]
     if not files:
-        raise InputError(f"{source.path} has no JSON list of tasks with data and annotations: export as JSON (not JSON-MIN).")
+        raise InputError(
+            f"{source.path} has no JSON list of tasks with data and annotations: export as JSON (not JSON-MIN)."
+        )
     folder = files[0].rpartition("/")[0]
     root = f"{folder}/" if folder else ""
     answers = answers_of(source, files, root)
@@ -101,10 +103,20 @@ def read(source: Source) -> Samples:
     regions = labels is not None or bool(used)
     named = point_names(placed, regions=regions)
     if not regions and not named:
-        raise InputError(f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, ellipses or key points.")
+        raise InputError(
+            f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, ellipses or key points."
+        )
     where = str(source.path)
-    classes = region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source)) if regions else None
-    task = points_task([*points, *(name for name in named if name not in points)], stated_points(source), where) if named else None
+    classes = (
+        region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source))
+        if regions
+        else None
+    )
+    task = (
+        points_task([*points, *(name for name in named if name not in points)], stated_points(source), where)
+        if named
+        else None
+    )
     tasks, licence = drawn_tasks(classes, task), stated_licence(source)
     return Samples(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
 
@@ -127,10 +139,14 @@ def answers_of(source: Source, files: Sequence[str], root: str) -> dict[str, Ans
             image = image_of(source, images, data, where)
             name = PurePosixPath(image.removeprefix(root).removeprefix("images/")).with_suffix("").as_posix()
             if name in answers:
-                raise InputError(f"{where} and {answers[name].where} would be the same sample {name}: remove one of them.")
+                raise InputError(
+                    f"{where} and {answers[name].where} would be the same sample {name}: remove one of them."
+                )
             answers[name] = Answer(where, image, results, dictionary(data.get(ABSENT, {}), f"{where}.data.{ABSENT}"))
     if not answers:
-        raise InputError(f"{source.path / files[0]} has no annotations (predictions alone do not count): submit some in Label Studio and export again.")
+        raise InputError(
+            f"{source.path / files[0]} has no annotations (predictions alone do not count): submit some in Label Studio and export again."
+        )
     return answers
 
 
@@ -162,7 +178,11 @@ def image_of(source: Source, images: Mapping[str, list[str]], data: Mapping[str,
     Raises:
         InputError: there is none.
     """
-    named = [value for key, value in data.items() if isinstance(value, str) and (key == "image" or PurePosixPath(value).suffix.lower() in IMAGE_SUFFIXES)]
+    named = [
+        value
+        for key, value in data.items()
+        if isinstance(value, str) and (key == "image" or PurePosixPath(value).suffix.lower() in IMAGE_SUFFIXES)
+    ]
     asked = data["image"] if isinstance(data.get("image"), str) else next(iter(named), "")
     path = asked
     if "://" in asked or asked.startswith("/data/"):
@@ -186,15 +206,25 @@ def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str
         return None, []
     data = source.read(file)
     if b"<!" in data.replace(b"<!--", b""):
-        raise InputError(f"{source.path / file} declares types or entities, which no labelling configuration needs: remove them.")
+        raise InputError(
+            f"{source.path / file} declares types or entities, which no labelling configuration needs: remove them."
+        )
     try:
         tree = ET.fromstring(data)  # noqa: S314  # without entities nothing can grow
     except (ET.ParseError, ValueError, LookupError) as error:
-        raise InputError(f"{source.path / file} is not readable as XML ({error}): copy the project's labelling configuration again.") from None
-    tags = [(element.tag.lower(), [label.get("value", "") for label in element.iter("Label")]) for element in tree.iter() if isinstance(element.tag, str)]
+        raise InputError(
+            f"{source.path / file} is not readable as XML ({error}): copy the project's labelling configuration again."
+        ) from None
+    tags = [
+        (element.tag.lower(), [label.get("value", "") for label in element.iter("Label")])
+        for element in tree.iter()
+        if isinstance(element.tag, str)
+    ]
     regions = [labels for tag, labels in tags if tag in REGIONS]
     listed = list(dict.fromkeys(label for labels in regions for label in labels if label))
-    return listed if regions else None, list(dict.fromkeys(label for tag, labels in tags if tag == POINTS for label in labels if label))
+    return listed if regions else None, list(
+        dict.fromkeys(label for tag, labels in tags if tag == POINTS for label in labels if label)
+    )
 
 
 def one(source: Source, answer: Answer, name: str, classes: Palette | None, points: Keypoints | None) -> Sample:
@@ -250,7 +280,10 @@ def region(result: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarra
 def spots(answer: Answer, size: Frame) -> dict[str, tuple[float, float, int]]:
     """Name → x, y in pixels, their edges at whole numbers, and visibility."""
     side = size[1] / PERCENT, size[0] / PERCENT
-    absent = {name: places([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist() for name, place in answer.absent.items()}
+    absent = {
+        name: places([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
+        for name, place in answer.absent.items()
+    }
     found = {name: (x * side[0], y * side[1], 0) for name, (x, y) in absent.items()}
     for result, name, where in answer.of(POINTS):
         x, y = numbers(result["value"], ("x", "y"), where)

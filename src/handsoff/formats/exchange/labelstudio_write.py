@@ -48,12 +48,24 @@ def task_of(sample: Sample, file: str, tasks: Mapping[str, Task]) -> dict[str, A
         found, absent = point_results(sample.labels["keypoints"], tasks["keypoints"].parts(), sample.size)
         results += found
         data |= {ABSENT: absent} if absent else {}
-    common = {"to_name": "image", "original_width": sample.size[1], "original_height": sample.size[0], "image_rotation": 0}
-    return {"data": data, "annotations": [{"result": [{**result, **common} for result in results], "was_cancelled": False, "ground_truth": False}]}
+    common = {
+        "to_name": "image",
+        "original_width": sample.size[1],
+        "original_height": sample.size[0],
+        "image_rotation": 0,
+    }
+    return {
+        "data": data,
+        "annotations": [
+            {"result": [{**result, **common} for result in results], "was_cancelled": False, "ground_truth": False}
+        ],
+    }
 
 
 def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    labels = {index: name for index, name in enumerate(classes) if not is_nothing(name)} | {IGNORE: ignore_label(classes)}
+    labels = {index: name for index, name in enumerate(classes) if not is_nothing(name)} | {
+        IGNORE: ignore_label(classes)
+    }
     for index, label in labels.items():
         marked = mask == index
         if marked.any():
@@ -61,7 +73,9 @@ def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Ite
             yield {"id": f"mask-{index}", "type": "brushlabels", "from_name": "mask", "value": value}
 
 
-def point_results(label: Float[np.ndarray, "k 3"], names: Sequence[str], size: Frame) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+def point_results(
+    label: Float[np.ndarray, "k 3"], names: Sequence[str], size: Frame
+) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
     """The points that are there, and where the others would be."""
     places = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
     found, absent = [], {}
@@ -86,7 +100,9 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: 
     controls: list[tuple[str, str, list[str]]] = []
     if "segmentation" in writing.tasks:
         classes = writing.tasks["segmentation"].parts()
-        controls.append(("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)]))
+        controls.append(
+            ("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)])
+        )
     if "keypoints" in writing.tasks:
         controls.append(("KeyPointLabels", "points", writing.tasks["keypoints"].parts()))
     for tag, name, labels in controls:

@@ -17,10 +17,19 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import MAX_PIXELS
 from handsoff.core.images import IGNORE, reason
+from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import dictionaries, refuse_other_size
-from handsoff.formats.exchange.coco_sheets import Numbered, Photo, Sheet, hashable, licence_of, photos_of, sheets_in, sheets_of
+from handsoff.formats.exchange.coco_sheets import (
+    Numbered,
+    Photo,
+    Sheet,
+    hashable,
+    licence_of,
+    photos_of,
+    sheets_in,
+    sheets_of,
+)
 from handsoff.formats.exchange.coco_write import head, measured, objects
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, images_by_name, loaded
 from handsoff.formats.shapes import Palette, is_nothing, palette, rle_of
 from handsoff.formats.stated import stated_classes, write_image
@@ -70,10 +79,17 @@ def drawings_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, str]:
         InputError: there is none.
     """
     images = images_by_name(source)
-    return {where: segments_file(source, images, sheet, where, said) for sheet in sheets for found in sheet.annotations.values() for where, said in found}
+    return {
+        where: segments_file(source, images, sheet, where, said)
+        for sheet in sheets
+        for found in sheet.annotations.values()
+        for where, said in found
+    }
 
 
-def segments_file(source: Source, images: Mapping[str, list[str]], sheet: Sheet, where: str, annotation: dict[str, Any]) -> str:
+def segments_file(
+    source: Source, images: Mapping[str, list[str]], sheet: Sheet, where: str, annotation: dict[str, Any]
+) -> str:
     """The PNG of an annotation: in a folder called like the JSON, best beside it, or beside the JSON itself.
 
     Raises:
@@ -87,22 +103,30 @@ def segments_file(source: Source, images: Mapping[str, list[str]], sheet: Sheet,
     for file in (str(home.parent / home.stem / path), *anywhere, str(home.parent / path)):
         if file in source.sizes:
             return file
-    raise InputError(f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put it there.")
+    raise InputError(
+        f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put it there."
+    )
 
 
 def one(source: Source, name: str, photo: Photo, drawings: Mapping[str, str], classes: Palette) -> Sample:
     sample = loaded(source, photo.file, name)
     for _, (where, entry) in photo.entries:
         refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
-    sheet, (_, entry) = next((sheet, numbered) for sheet, numbered in photo.entries if sheet.annotations[numbered[1]["id"]])
+    sheet, (_, entry) = next(
+        (sheet, numbered) for sheet, numbered in photo.entries if sheet.annotations[numbered[1]["id"]]
+    )
     ((place, annotation),) = sheet.annotations[entry["id"]]
     ids = segment_ids(source, drawings[place])
     if ids.shape != sample.size:
-        raise InputError(f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} (upright): export it again.")
+        raise InputError(
+            f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} (upright): export it again."
+        )
     return replace(sample, labels={"segmentation": mask_of(ids, sheet, place, annotation, classes)})
 
 
-def mask_of(ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation: dict[str, Any], classes: Palette) -> UInt8[np.ndarray, "h w"]:
+def mask_of(
+    ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation: dict[str, Any], classes: Palette
+) -> UInt8[np.ndarray, "h w"]:
     """Segment ids → class ids; a segment without a category is ignored.
 
     Raises:
@@ -112,9 +136,13 @@ def mask_of(ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation:
     for index, segment in enumerate(dictionaries(annotation.get("segments_info"), f"{where}: segments_info")):
         place, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
         if not isinstance(id_, int) or id_ in known:
-            raise InputError(f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again.")
+            raise InputError(
+                f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
+            )
         if category is not None and (not hashable(category) or category not in sheet.categories):
-            raise InputError(f"{place} has the category {category!r}, which is not among the categories: export it again.")
+            raise InputError(
+                f"{place} has the category {category!r}, which is not among the categories: export it again."
+            )
         ignored = category is None or segment.get("iscrowd")
         known[id_] = IGNORE if ignored else classes.id(sheet.categories[category]["name"], place)
     found, places = np.unique(ids, return_inverse=True)
@@ -133,7 +161,9 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
     try:
         with Image.open(io.BytesIO(source.read(file))) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first.")
+                raise InputError(
+                    f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
+                )
             return np.asarray(image.convert("RGB")).astype(np.int64) @ [1, 256, 256**2]
     except UNREADABLE as error:
         raise InputError(f"{source.path / file} is not a readable image ({reason(error)}): export it again.") from None
@@ -152,16 +182,25 @@ def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[
         for index in np.unique(mask[mask != IGNORE]).tolist():
             for part in objects(mask == index, instances=writing.instances):
                 ids[part] = len(segments) + 1
-                segments.append({"id": len(segments) + 1, "category_id": index + 1, **measured(rle_of(part)), "iscrowd": 0})
-        write_bytes(out / FOLDER / f"{sample.name}.png", png(np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)))
+                segments.append(
+                    {"id": len(segments) + 1, "category_id": index + 1, **measured(rle_of(part)), "iscrowd": 0}
+                )
+        write_bytes(
+            out / FOLDER / f"{sample.name}.png",
+            png(np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)),
+        )
         yield {"name": sample.name, "file": file, "size": list(sample.size), "segments": segments}
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """One `panoptic.json`: names carry their splits."""
     annotations = [
-        {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]} for number, entry in enumerate(entries, start=1)
+        {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]}
+        for number, entry in enumerate(entries, start=1)
     ]
     classes = writing.tasks["segmentation"].parts()
-    categories = [{"id": number, "name": name, "supercategory": name, "isthing": int(not is_nothing(name))} for number, name in enumerate(classes, start=1)]
+    categories = [
+        {"id": number, "name": name, "supercategory": name, "isthing": int(not is_nothing(name))}
+        for number, name in enumerate(classes, start=1)
+    ]
     write_json(out / f"{FOLDER}.json", {**head(entries, writing), "annotations": annotations, "categories": categories})

@@ -16,8 +16,8 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
-from handsoff.formats.layout import by_name
-from handsoff.formats.photos import Source
+from handsoff.datasets.layout import by_name
+from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
 from handsoff.formats.shapes import is_nothing, palette
 from handsoff.formats.stated import stated_classes, stated_licence
@@ -89,23 +89,37 @@ def read(source: Source) -> Samples:
     """
     found = roots(source)
     if len(found) != 1:
-        held = f"several {CLASSES} folders (in {found[0] or '.'} and {found[1]})" if found else f"no {CLASSES} folder with PNG masks"
+        held = (
+            f"several {CLASSES} folders (in {found[0] or '.'} and {found[1]})"
+            if found
+            else f"no {CLASSES} folder with PNG masks"
+        )
         raise InputError(f"{source.path} has {held}: give a folder or zip with one.")
     masks, images = by_name(source, found[0], CLASSES, (".png",)), by_name(source, found[0], IMAGES, IMAGE_SUFFIXES)
     ids = listed(source, found[0], masks, images)
     bare = next((masks[name] for name in ids.values() if name not in images), None)
     if bare is not None:
         wanted = PurePosixPath(bare.replace(CLASSES, IMAGES, 1)).with_suffix(".jpg")
-        raise InputError(f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put them there.")
+        raise InputError(
+            f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put them there."
+        )
     colours = label_colours(source, f"{found[0]}{LABELMAP}")
     stated = stated_classes(source) or ()
-    ignored = {label for label, colour in colours.items() if label not in stated and (colour == BORDER or label.lower() in IGNORED)}
+    ignored = {
+        label
+        for label, colour in colours.items()
+        if label not in stated and (colour == BORDER or label.lower() in IGNORED)
+    }
     legend = str(source.path / found[0] / LABELMAP)
     classes = palette([label for label in colours if label not in ignored], legend, stated or None)
     table = {code(BLACK): classes.rest, code(BORDER): IGNORE}
-    table |= {code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()}
+    table |= {
+        code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()
+    }
     tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
-    return Samples(tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name), stated_licence(source))
+    return Samples(
+        tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name), stated_licence(source)
+    )
 
 
 def one(tree: Tree, name: str) -> Sample:
@@ -131,7 +145,9 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
     if len(strange):
         y, x = strange[0].tolist()
         colour = ",".join(map(str, painted[y, x].tolist()))
-        raise InputError(f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add LABEL:{colour}:: or correct the mask.")
+        raise InputError(
+            f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add LABEL:{colour}:: or correct the mask."
+        )
     return np.array(list(tree.table.values()), np.uint8)[places]
 
 
@@ -160,7 +176,9 @@ def label_colours(source: Source, file: str) -> dict[str, Colour]:
         if label in labels.values():
             raise InputError(f"{where} names the label {label!r} again: keep one of its lines.")
         if (red, green, blue) in labels:
-            raise InputError(f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, paint one anew.")
+            raise InputError(
+                f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, paint one anew."
+            )
         labels[red, green, blue] = label
     return {label: colour for colour, label in labels.items()}
 
@@ -182,7 +200,9 @@ def listed(source: Source, root: str, masks: Mapping[str, str], images: Mapping[
             told = len(splits) == 1 or split == WHOLE or name.startswith(f"{split}/")
             found[name if told else f"{split}/{name}"] = name
     if len(found) < sum(map(len, splits.values())):
-        raise InputError(f"{where} lists SPLIT/NAME and NAME in a list called SPLIT, which are the same sample: rename one.")
+        raise InputError(
+            f"{where} lists SPLIT/NAME and NAME in a list called SPLIT, which are the same sample: rename one."
+        )
     if not found:
         raise InputError(f"{where} lists no image that has a mask in {CLASSES}: add names to its lists or remove them.")
     return found
@@ -200,7 +220,9 @@ def members(source: Source, file: str, masks: Mapping[str, str], images: Mapping
         if name in masks:
             names.append(name)
         elif name and not name.startswith("#") and name not in images:
-            raise InputError(f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: correct or remove the line.")
+            raise InputError(
+                f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: correct or remove the line."
+            )
     return list(dict.fromkeys(names))
 
 
@@ -215,7 +237,9 @@ def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]
     for split in sorted(lists, key=lambda split: (len(lists[split]), split)):
         repeated = [name for name in lists[split] if name in owner]
         if repeated and len(repeated) < len(lists[split]):
-            raise InputError(f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share no image.")
+            raise InputError(
+                f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share no image."
+            )
         if not repeated and lists[split]:
             kept[split] = lists[split]
             owner |= dict.fromkeys(lists[split], split)
@@ -230,7 +254,9 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
     strange = next((name for name in classes if not WRITABLE.fullmatch(name)), None)
     if strange is not None:
         remedy = "rename it with --set classes=…"
-        raise InputError(f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces around): {remedy}.")
+        raise InputError(
+            f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces around): {remedy}."
+        )
     return list(entries(out, samples, colours_of(classes)))
 
 
@@ -238,7 +264,9 @@ def entries(out: Path, samples: Iterable[Sample], colours: UInt8[np.ndarray, "25
     """All pixels of a class are one object, in the colour of the class."""
     for sample in samples:
         if "\n" in sample.name or "\r" in sample.name:
-            raise InputError(f"The name {sample.name!r} has a line break, which a list of names cannot hold: rename the image.")
+            raise InputError(
+                f"The name {sample.name!r} has a line break, which a list of names cannot hold: rename the image."
+            )
         mask = png(colours[sample.labels["segmentation"]])
         write_bytes(out / CLASSES / f"{sample.name}.png", mask)
         write_bytes(out / OBJECTS / f"{sample.name}.png", mask)

@@ -17,8 +17,8 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
+from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import described, full_name, pictured, points, split_of, write_cards
-from handsoff.formats.photos import MAX_BYTES, Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
@@ -26,7 +26,12 @@ from handsoff.tasks.base import Task
 
 SHARD = "shard"  # what shards are called where there are no splits
 IMAGES = ("jpg", "jpeg", "webp", "png")  # in this order: where there is also a jpg, the png is the mask
-WORDS = {"segmentation": ("mask", "seg", "segmentation", "label"), "keypoints": ("keypoints",), "depth": ("depth",), "normals": ("normals",)}
+WORDS = {
+    "segmentation": ("mask", "seg", "segmentation", "label"),
+    "keypoints": ("keypoints",),
+    "depth": ("depth",),
+    "normals": ("normals",),
+}
 BLOCK = 512
 UNREADABLE = (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, MemoryError, LookupError)
 
@@ -64,11 +69,18 @@ def read(source: Source) -> Samples:
         missing = [task for task in kinds if task not in files]
         if missing:
             where = f"{source.path / files['image'].shard}: {name}"
-            raise InputError(f"{where} has no label for {missing[0]}, as others have: add {extensions(missing[0])[0]} or remove the sample.")
+            raise InputError(
+                f"{where} has no label for {missing[0]}, as others have: add {extensions(missing[0])[0]} or remove the sample."
+            )
     first = next(iter(found))
-    example = {task: None if TASKS[task].places[0].suffixes else points(*entry(source, reading, found[first][task], first)) for task in kinds}
+    example = {
+        task: None if TASKS[task].places[0].suffixes else points(*entry(source, reading, found[first][task], first))
+        for task in kinds
+    }
     tasks = described(source, example)
-    return Samples(tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), stated_licence(source))
+    return Samples(
+        tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), stated_licence(source)
+    )
 
 
 def readings(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:
@@ -174,7 +186,10 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
             split = split_of(sample.name, SHARD)
             if split not in shards:
                 buffer = io.BytesIO()
-                shards[split] = buffer, stack.enter_context(tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT))
+                shards[split] = (
+                    buffer,
+                    stack.enter_context(tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)),
+                )
             for file, data in stored(sample, writing.tasks):
                 member = tarfile.TarInfo(file)  # no owner, no time: the same bytes every time
                 member.size = len(data)
@@ -188,7 +203,10 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
 def stored(sample: Sample, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
     """The files of a sample: name and content."""
     key = sample.name.replace("%", "%25").replace(".", "%2E")
-    yield f"{key}{PurePosixPath(sample.file).suffix.lower() if sample.data else '.png'}", sample.data or png(sample.image)
+    yield (
+        f"{key}{PurePosixPath(sample.file).suffix.lower() if sample.data else '.png'}",
+        sample.data or png(sample.image),
+    )
     for kind, label in sample.labels.items():
         data = tasks[kind].serialise(label)
         yield f"{key}.{extensions(kind)[0]}", data if tasks[kind].places[0].suffixes else json.dumps(data).encode()

@@ -17,13 +17,23 @@ from jaxtyping import Float, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
-from handsoff.core.views import Box
-from handsoff.formats.exchange.yolo_card import CARD, card_file, class_names, image_files, label_file, places_of, points_of, read_card, root_of
+from handsoff.datasets.sources import Source
+from handsoff.formats.exchange.yolo_card import (
+    CARD,
+    card_file,
+    class_names,
+    image_files,
+    label_file,
+    places_of,
+    points_of,
+    read_card,
+    root_of,
+)
 from handsoff.formats.outlines import polygons
-from handsoff.formats.photos import Source
 from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
 from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
 from handsoff.formats.stated import stated_classes, stated_licence, stated_points, write_image
+from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 
 BOX = 4  # numbers: middle x, middle y, width, height
@@ -47,7 +57,9 @@ class Row:
         """
         if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
             strange = float(values.min() if values.min() < -BEYOND else values.max())
-            raise InputError(f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, from 0 to 1.")
+            raise InputError(
+                f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, from 0 to 1."
+            )
         return values.clip(0, 1)
 
     def box(self, *, pose: bool) -> Float[np.ndarray, "4"]:
@@ -65,7 +77,9 @@ class Row:
             InputError: they are not at least three pairs.
         """
         if len(self.values) % 2 or len(self.values) <= BOX:
-            raise InputError(f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three corners: correct or remove it.")
+            raise InputError(
+                f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three corners: correct or remove it."
+            )
         return self.unit(self.values).reshape(-1, 2)
 
 
@@ -75,7 +89,9 @@ class Row:
 def recognises(source: Source) -> bool:
     """A yaml file with `names` above folders `images` and `labels`."""
     file = card_file(source)
-    if file is None or not any("labels" in PurePosixPath(name).parts and name.endswith(".txt") for name in source.sizes):
+    if file is None or not any(
+        "labels" in PurePosixPath(name).parts and name.endswith(".txt") for name in source.sizes
+    ):
         return False
     try:
         return "names" in read_card(source, file) and bool(image_files(source, root_of(file)))
@@ -91,15 +107,27 @@ def read(source: Source) -> Samples:
     where, card, root = str(source.path / file), read_card(source, file), root_of(file)
     images = image_files(source, root)
     if not any(label_file(image) in source.sizes for image in images.values()):
-        raise InputError(f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside images/NAME.png.")
+        raise InputError(
+            f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside images/NAME.png."
+        )
     names = class_names(card, where)
     licence = card.get("license")
     licence = licence if isinstance(licence, str) else stated_licence(source)
     if "kpt_shape" not in card:
         classes = palette(names, where, stated_classes(source))
-        return Samples(tuple(sorted(images)), {"segmentation": classes.task()}, partial(read_mask, source, images, names, classes), licence)
+        return Samples(
+            tuple(sorted(images)),
+            {"segmentation": classes.task()},
+            partial(read_mask, source, images, names, classes),
+            licence,
+        )
     columns, points = points_of(card, stated_points(source), where)
-    return Samples(tuple(sorted(images)), {"keypoints": points}, partial(read_pose, source, images, names, columns, points), licence)
+    return Samples(
+        tuple(sorted(images)),
+        {"keypoints": points},
+        partial(read_pose, source, images, names, columns, points),
+        licence,
+    )
 
 
 def read_mask(source: Source, images: dict[str, str], names: Sequence[str], classes: Palette, name: str) -> Sample:
@@ -107,7 +135,9 @@ def read_mask(source: Source, images: dict[str, str], names: Sequence[str], clas
     rows = rows_of(source, label_file(images[name]), names)
     outlines = [row for row in rows if len(row.values) != BOX]
     if rows and not outlines:
-        raise InputError(f"{rows[0].where} is only a box: export the data for segmentation, with polygons, or as poses, with points.")
+        raise InputError(
+            f"{rows[0].where} is only a box: export the data for segmentation, with polygons, or as poses, with points."
+        )
     side = [photo.size[1], photo.size[0]]
     mask = classes.blank(photo.size)
     for row in sorted(outlines, key=area, reverse=True):  # as Ultralytics trains: the smaller one lies on top
@@ -115,7 +145,9 @@ def read_mask(source: Source, images: dict[str, str], names: Sequence[str], clas
     return replace(photo, labels={"segmentation": mask}, box=united(rows, photo.size, pose=False))
 
 
-def read_pose(source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str) -> Sample:
+def read_pose(
+    source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str
+) -> Sample:
     """The object with the largest box is the sample's."""
     photo = loaded(source, images[name], name)
     rows = rows_of(source, label_file(images[name]), names)
@@ -125,7 +157,9 @@ def read_pose(source: Source, images: dict[str, str], names: Sequence[str], colu
     for row in posed:
         if len(row.values) != BOX + columns * points.channels:
             wanted = f"{BOX + columns * points.channels} (a box and {points.channels} points of {columns})"
-            raise InputError(f"{row.where} has {len(row.values)} numbers after the class, kpt_shape asks for {wanted}: correct one of them.")
+            raise InputError(
+                f"{row.where} has {len(row.values)} numbers after the class, kpt_shape asks for {wanted}: correct one of them."
+            )
     label = np.zeros((points.channels, 3), np.float32)
     if posed:
         row = max(posed, key=lambda row: float(np.prod(row.values[2:BOX])))
@@ -145,7 +179,9 @@ def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
     rows: list[Row] = []
     if file not in source.sizes:
         return rows
-    for number, line in enumerate(source.read(file).decode(errors="replace").removeprefix("\ufeff").split("\n"), start=1):
+    for number, line in enumerate(
+        source.read(file).decode(errors="replace").removeprefix("\ufeff").split("\n"), start=1
+    ):
         where = f"{source.path / file}, line {number},"
         try:
             values = np.array([float(text) for text in line.split()])
@@ -156,7 +192,9 @@ def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
         if len(values) <= BOX or not np.isfinite(values).all():
             raise InputError(f"{where} is not a class followed by at least four finite numbers: correct or remove it.")
         if values[0] not in range(len(names)):
-            raise InputError(f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line or add the class.")
+            raise InputError(
+                f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line or add the class."
+            )
         rows.append(Row(where, int(values[0]), values[1:]))
     return rows
 
@@ -195,7 +233,9 @@ def written(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[
         yield {"name": sample.name}
 
 
-def mask_rows(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
+def mask_rows(
+    mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]
+) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
     """A polygon per connected part of every class but the background, whose id does not count."""
     drawn = [index for index, name in enumerate(classes) if not is_nothing(name)]
     for kind, index in enumerate(drawn):
@@ -208,7 +248,9 @@ def pose_row(label: Float[np.ndarray, "k 3"], size: Frame) -> tuple[int, Float[n
     side = np.array([size[1], size[0]])
     places = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
     there = places[label[:, 2] > 0]
-    low, high = ((there.min(0) - 0.5).clip(0), (there.max(0) + 0.5).clip(None, side)) if len(there) else (np.zeros(2), side)
+    low, high = (
+        ((there.min(0) - 0.5).clip(0), (there.max(0) + 0.5).clip(None, side)) if len(there) else (np.zeros(2), side)
+    )
     points = np.column_stack([places / side, label[:, 2]])
     return 0, np.concatenate([(low + high) / 2 / side, (high - low) / side, points.ravel()])
 
@@ -226,6 +268,12 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)
         flip = {"flip_idx": points.partner.tolist()} if points.mirrors else {}
-        card |= {"nc": 1, "names": ["object"], "kpt_shape": [points.channels, 3], **flip, "kpt_names": {0: points.parts()}}
+        card |= {
+            "nc": 1,
+            "names": ["object"],
+            "kpt_shape": [points.channels, 3],
+            **flip,
+            "kpt_names": {0: points.parts()},
+        }
     card |= {"license": writing.licence} if writing.licence else {}
     write_bytes(out / CARD, yaml.safe_dump(card, sort_keys=False, allow_unicode=True).encode())

@@ -8,13 +8,21 @@ import yaml
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES
-from handsoff.formats.photos import Source
+from handsoff.datasets.sources import Source
 from handsoff.formats.stated import points_task
 from handsoff.tasks.keypoints import Keypoints
 
 CARD = "data.yaml"
 MAX_CARD = 2**20  # bytes
-UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, RecursionError, OverflowError)  # what damaged yaml raises
+UNREADABLE = (
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    OverflowError,
+)  # what damaged yaml raises
 SPLITS = ("train", "val", "test")
 
 
@@ -27,7 +35,11 @@ def image_files(source: Source, root: str) -> dict[str, str]:
     images: dict[str, str] = {}
     for file in source.sizes:
         inside = PurePosixPath(file.removeprefix(root))
-        if not file.startswith(root) or inside.suffix.lower() not in IMAGE_SUFFIXES or "images" not in inside.parts[:-1]:
+        if (
+            not file.startswith(root)
+            or inside.suffix.lower() not in IMAGE_SUFFIXES
+            or "images" not in inside.parts[:-1]
+        ):
             continue
         parts = list(inside.with_suffix("").parts)
         del parts[0 if parts[0] == "images" else last_images(parts)]
@@ -35,7 +47,9 @@ def image_files(source: Source, root: str) -> dict[str, str]:
         if any("\ud800" <= letter <= "\udfff" for letter in name):
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if name in images:
-            raise InputError(f"{source.path / file} and {source.path / images[name]} would be the same sample {name}: rename or remove one of them.")
+            raise InputError(
+                f"{source.path / file} and {source.path / images[name]} would be the same sample {name}: rename or remove one of them."
+            )
         images[name] = file
     if not images:
         raise InputError(f"{source.path} has no images in a folder called images beside {root}{CARD}: put them there.")
@@ -88,8 +102,12 @@ def class_names(card: dict[Any, Any], where: str) -> list[str]:
     if isinstance(named, dict):
         table = {str(key): name for key, name in named.items()}
         named = [table.get(str(index)) for index in range(len(table))]
-    if not isinstance(named, list) or not all(isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip() for name in named):
-        raise InputError(f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes where YAML needs them.")
+    if not isinstance(named, list) or not all(
+        isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip() for name in named
+    ):
+        raise InputError(
+            f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes where YAML needs them."
+        )
     if card.get("nc", len(named)) != len(named):
         raise InputError(f"{where}: names lists {len(named)} classes, nc says {card['nc']}: correct one of them.")
     return [str(name) for name in named]
@@ -102,22 +120,35 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
         InputError: `kpt_shape`, `kpt_names` or `flip_idx` cannot be.
     """
     shape, named, flip = card["kpt_shape"], card.get("kpt_names"), card.get("flip_idx")
-    if not isinstance(shape, list) or len(shape) != 2 or not all(type(side) is int for side in shape) or shape[0] < 1 or shape[1] not in (2, 3):  # noqa: PLR2004
+    if (
+        not isinstance(shape, list)
+        or len(shape) != 2
+        or not all(type(side) is int for side in shape)
+        or shape[0] < 1
+        or shape[1] not in (2, 3)
+    ):
         raise InputError(f"{where}: kpt_shape must be [number of points, 2 or 3], not {shape}: correct it.")
     count = shape[0]
     if isinstance(named, dict):  # per class: that of the first
         named = next(iter(named.values()), None)
     if named is None:
-        named = stated.parts() if stated is not None and stated.channels == count else [str(index) for index in range(count)]
+        named = (
+            stated.parts()
+            if stated is not None and stated.channels == count
+            else [str(index) for index in range(count)]
+        )
     if not isinstance(named, list) or len(named) != count or not all(isinstance(name, str) for name in named):
         raise InputError(f"{where}: kpt_names must name {count} points, as kpt_shape says: correct one of them.")
     points = points_task(named, stated, where)
     if flip is None:
         return shape[1], points
     if not isinstance(flip, list) or not all(
-        type(index) is int and 0 <= index < len(flip) == count and flip[index] == place for place, index in enumerate(flip)
+        type(index) is int and 0 <= index < len(flip) == count and flip[index] == place
+        for place, index in enumerate(flip)
     ):
-        raise InputError(f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same back: correct it.")
+        raise InputError(
+            f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same back: correct it."
+        )
     pairs = [[a, b] for a, b in enumerate(flip) if a < b]
     fits = points.mirrors and points.partner.tolist() == flip
     return shape[1], points if fits else Keypoints({**points.schema, "mirror": pairs})

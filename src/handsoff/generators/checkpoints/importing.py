@@ -25,7 +25,9 @@ class ImportSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    licence: str | None = Field(None, description="the terms of the weights, as their makers state them; goes into every dataset")
+    licence: str | None = Field(
+        None, description="the terms of the weights, as their makers state them; goes into every dataset"
+    )
 
 
 def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> Work:
@@ -50,7 +52,12 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     save_generator(generator, out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
     height, width = generator.resolution
-    job.finish(licence=generator.licence, resolution=f"{height}x{width}", parameters=parameters, found=found.path or "the whole file")
+    job.finish(
+        licence=generator.licence,
+        resolution=f"{height}x{width}",
+        parameters=parameters,
+        found=found.path or "the whole file",
+    )
     yield Progress("writing", 3, 3)
 
 
@@ -62,7 +69,9 @@ def licence_of(found: Found, settings: ImportSettings, where: str) -> str:
     """What the user says; else what the file shows of where it comes from."""
     licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
     if licence is None:
-        raise InputError(f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or --licence unknown).")
+        raise InputError(
+            f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or --licence unknown)."
+        )
     return licence
 
 

@@ -14,7 +14,12 @@ from handsoff.generators.checkpoints.tensors import Record, tensor_of
 from handsoff.generators.stylegan2 import StyleGAN2Config
 
 State = dict[str, Tensor]
-PREFERRED = ("g_ema", "G_ema", "ema", "generator_ema")  # which of several generators in a file is the one to sample from
+PREFERRED = (
+    "g_ema",
+    "G_ema",
+    "ema",
+    "generator_ema",
+)  # which of several generators in a file is the one to sample from
 NVIDIA_MARK, COMMUNITY_MARK = "synthesis.b4.const", "input.input"
 SKIP = "skip"  # the architecture that is read
 TRANSPOSED = 2  # convolutions after which the low-pass filter follows have gain 2 × 2
@@ -45,8 +50,15 @@ def find_generator(content: Any, where: str) -> Found:
     found = list(candidates(content, "", {}, set()))
     if not found:
         held = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else type(content).__name__
-        raise InputError(f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): give another checkpoint.")
-    return min(found, key=lambda one: next((rank for rank, name in enumerate(PREFERRED) if name in one.path.split(".")), len(PREFERRED)))
+        raise InputError(
+            f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): give another checkpoint."
+        )
+    return min(
+        found,
+        key=lambda one: next(
+            (rank for rank, name in enumerate(PREFERRED) if name in one.path.split(".")), len(PREFERRED)
+        ),
+    )
 
 
 def candidates(content: Any, path: str, beside: dict[str, Any], seen: set[int]) -> Iterator[Found]:
@@ -72,13 +84,19 @@ def candidates(content: Any, path: str, beside: dict[str, Any], seen: set[int]) 
             yield from candidates(value, f"{path}.{key}".lstrip("."), content, seen)
 
 
-def flatten(record: Record, prefix: str, values: dict[str, Any], attributes: dict[str, dict[str, Any]], seen: set[int]) -> None:
+def flatten(
+    record: Record, prefix: str, values: dict[str, Any], attributes: dict[str, dict[str, Any]], seen: set[int]
+) -> None:
     """Parameters, buffers and attributes of a module object and those inside it, by dotted name."""
     if id(record) in seen:
-        raise InputError("A module of the checkpoint lies within itself or in two places: this is no generator that can be read.")
+        raise InputError(
+            "A module of the checkpoint lies within itself or in two places: this is no generator that can be read."
+        )
     seen.add(id(record))
     own = record.attributes
-    attributes[prefix.rstrip(".")] = {name: value for name, value in own.items() if isinstance(value, bool | int | float | str | list | type(None))}
+    attributes[prefix.rstrip(".")] = {
+        name: value for name, value in own.items() if isinstance(value, bool | int | float | str | list | type(None))
+    }
     for kind in ("_parameters", "_buffers"):
         for name, value in (own.get(kind) or {}).items():
             if value is not None:
@@ -107,7 +125,9 @@ def convert(found: Found, where: str) -> Converted:
     try:
         return read(found, where)
     except KeyError as error:
-        raise InputError(f"{where}: the generator lacks {error.args[0]}: the file is not whole, or of a form that is not read.") from None
+        raise InputError(
+            f"{where}: the generator lacks {error.args[0]}: the file is not whole, or of a form that is not read."
+        ) from None
 
 
 class Values:
@@ -133,25 +153,35 @@ def config_of(const: Tensor, channels: list[int], z_dim: int, w_dim: int, where:
     base = (const.shape[-2], const.shape[-1])
     resolution = (base[0] << (len(channels) - 1), base[1] << (len(channels) - 1))
     if max(resolution) > 4096 or min(base) < 1:  # noqa: PLR2004  # no published generator is larger
-        raise InputError(f"{where}: the generator would draw {resolution[0]}x{resolution[1]} pixels: this is no StyleGAN2 generator.")
-    return StyleGAN2Config(resolution=resolution, base=base, z_dim=z_dim, w_dim=w_dim, block_channels=tuple(channels), **rest)
+        raise InputError(
+            f"{where}: the generator would draw {resolution[0]}x{resolution[1]} pixels: this is no StyleGAN2 generator."
+        )
+    return StyleGAN2Config(
+        resolution=resolution, base=base, z_dim=z_dim, w_dim=w_dim, block_channels=tuple(channels), **rest
+    )
 
 
 def nvidia(found: Found, where: str) -> Converted:
     """NVIDIA's names: `synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …; ours are the same, blocks being numbered."""
     get = Values(found, where)
     refuse_other_kinds(found, where)
-    sizes = sorted({int(match.group(1)) for name in found.values if (match := re.match(r"synthesis\.b(\d+)\.", str(name)))})
+    sizes = sorted(
+        {int(match.group(1)) for name in found.values if (match := re.match(r"synthesis\.b(\d+)\.", str(name)))}
+    )
     channels = [get(f"synthesis.b{size}.conv1.weight").shape[0] for size in sizes]
     layers = get.count(r"mapping\.fc(\d+)\.weight")
     widths = [tuple(get(f"mapping.fc{index}.weight").shape) for index in range(layers)]
     w_dim = widths[-1][0]
     classes = get("mapping.embed.weight").shape[1] if "mapping.embed.weight" in get else 0
     z_dim = widths[0][1] - (w_dim if classes else 0)
-    if any(shape != (w_dim, w_dim) for shape in widths[1:]) or (classes and get("mapping.embed.weight").shape[0] != w_dim):
+    if any(shape != (w_dim, w_dim) for shape in widths[1:]) or (
+        classes and get("mapping.embed.weight").shape[0] != w_dim
+    ):
         raise InputError(f"{where}: the mapping network has layers of different widths, which is not read.")
     clamp = found.attributes.get("synthesis.b4.conv1", {}).get("conv_clamp")
-    config = config_of(get(NVIDIA_MARK), channels, z_dim, w_dim, where, mapping_layers=layers, classes=classes, clamp=clamp)
+    config = config_of(
+        get(NVIDIA_MARK), channels, z_dim, w_dim, where, mapping_layers=layers, classes=classes, clamp=clamp
+    )
     state: State = {}
     for name in found.values:
         if name.startswith("synthesis.b"):
@@ -165,10 +195,17 @@ def nvidia(found: Found, where: str) -> Converted:
 def refuse_other_kinds(found: Found, where: str) -> None:
     """What the objects say about themselves must be what is read."""
     for module, attributes in found.attributes.items():
-        for name, fine in (("architecture", {SKIP}), ("activation", {"lrelu"}), ("use_noise", {True}), ("channels_last", {True, False})):
+        for name, fine in (
+            ("architecture", {SKIP}),
+            ("activation", {"lrelu"}),
+            ("use_noise", {True}),
+            ("channels_last", {True, False}),
+        ):
             value = attributes.get(name)
             if value is not None and value not in fine:
-                raise InputError(f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: only {', '.join(map(repr, fine))} is.")
+                raise InputError(
+                    f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: only {', '.join(map(repr, fine))} is."
+                )
 
 
 def community(found: Found, where: str) -> Converted:
@@ -176,7 +213,9 @@ def community(found: Found, where: str) -> Converted:
     get = Values(found, where)
     doublings = get.count(r"to_rgbs\.(\d+)\.bias")
     layers = get.count(r"style\.(\d+)\.weight")
-    names = {0: "conv1"} | {2 * level + part - 1: f"convs.{2 * (level - 1) + part}" for level in range(1, doublings + 1) for part in (0, 1)}
+    names = {0: "conv1"} | {
+        2 * level + part - 1: f"convs.{2 * (level - 1) + part}" for level in range(1, doublings + 1) for part in (0, 1)
+    }
     channels = [get(f"{names[2 * level]}.conv.weight").shape[1] for level in range(doublings + 1)]
     const = get(COMMUNITY_MARK)
     z_dim, w_dim = get("style.1.weight").shape[1], get(f"style.{layers}.weight").shape[0]
@@ -217,7 +256,12 @@ def styled(get: Values, theirs: str, ours: str, index: int) -> State:
 
 
 def to_rgb(get: Values, theirs: str, ours: str) -> State:
-    names = {"weight": "conv.weight", "bias": "bias", "affine.weight": "conv.modulation.weight", "affine.bias": "conv.modulation.bias"}
+    names = {
+        "weight": "conv.weight",
+        "bias": "bias",
+        "affine.weight": "conv.modulation.weight",
+        "affine.bias": "conv.modulation.bias",
+    }
     state = {f"{ours}.{mine}": get(f"{theirs}.{name}") for mine, name in names.items()}
     return state | {f"{ours}.weight": state[f"{ours}.weight"][0], f"{ours}.bias": state[f"{ours}.bias"].flatten()}
 
@@ -234,10 +278,14 @@ def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
         if value is None and name.endswith(("resample_filter", "noise_const", "w_avg")):
             value = tensor
         if value is None:
-            raise InputError(f"{where}: the generator lacks {name} (in our names): the file is not whole, or of a form that is not read.")
+            raise InputError(
+                f"{where}: the generator lacks {name} (in our names): the file is not whole, or of a form that is not read."
+            )
         if value.shape != tensor.shape:
             shapes = "x".join(map(str, value.shape)), "x".join(map(str, tensor.shape))
-            raise InputError(f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: this StyleGAN2 is of a form that is not read.")
+            raise InputError(
+                f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: this StyleGAN2 is of a form that is not read."
+            )
         if not torch.isfinite(value).all():
             raise InputError(f"{where}: {name} holds values that are not finite: the file is damaged, get it again.")
         full[name] = value.contiguous()

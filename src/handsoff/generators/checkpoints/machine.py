@@ -86,12 +86,25 @@ class Machine:
                     self.push_literal(opcode.name, argument)
                 else:
                     step(self, argument)
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, UnicodeError, EOFError) as error:
-            raise RefusedError(f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again.") from None
+        except (
+            ValueError,
+            IndexError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            UnicodeError,
+            EOFError,
+        ) as error:
+            raise RefusedError(
+                f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again."
+            ) from None
         return self.refuse("ends too early")
 
     def refuse(self, reason: str) -> NoReturn:
-        raise RefusedError(f"{self.where} {reason}: only files with tensors and plain values are read, nothing in them is ever run.")
+        raise RefusedError(
+            f"{self.where} {reason}: only files with tensors and plain values are read, nothing in them is ever run."
+        )
 
     # --- the stack
 

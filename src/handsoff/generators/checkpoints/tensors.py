@@ -86,7 +86,11 @@ def tensor_of(value: Any, where: str) -> Tensor:
     total = math.prod(value.size)
     if min((value.offset, *value.size, *value.stride)) < 0 or (total and last >= len(flat)) or total > len(flat):
         raise RefusedError(f"{where} reaches beyond its data: the file is damaged, get it again.")
-    return flat.as_strided(value.size, value.stride, value.offset).clone() if total else torch.empty(value.size, dtype=flat.dtype)
+    return (
+        flat.as_strided(value.size, value.stride, value.offset).clone()
+        if total
+        else torch.empty(value.size, dtype=flat.dtype)
+    )
 
 
 def array_of(call: Call, where: str) -> Shaped[np.ndarray, "..."]:
@@ -97,7 +101,11 @@ def array_of(call: Call, where: str) -> Shaped[np.ndarray, "..."]:
     _, shape, kind, fortran, data = state
     dtype = dtype_of(kind, where)
     data = data.encode("latin-1") if isinstance(data, str) else data
-    if not isinstance(data, bytes | bytearray) or not isinstance(shape, tuple) or math.prod(shape) * dtype.itemsize != len(data):
+    if (
+        not isinstance(data, bytes | bytearray)
+        or not isinstance(shape, tuple)
+        or math.prod(shape) * dtype.itemsize != len(data)
+    ):
         raise RefusedError(f"{where} has a shape that does not fit its data: the file is damaged, get it again.")
     array = np.frombuffer(bytes(data), dtype).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("=")).copy()
@@ -123,7 +131,11 @@ def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ..
 
 def persistent_object(meta: Any) -> Record:
     """NVIDIA's persistent objects: {"type", "version", "module_src", "class_name", "state"}; the source is dropped unread."""
-    if not isinstance(meta, dict) or not isinstance(meta.get("class_name"), str) or not isinstance(meta.get("state"), dict):
+    if (
+        not isinstance(meta, dict)
+        or not isinstance(meta.get("class_name"), str)
+        or not isinstance(meta.get("state"), dict)
+    ):
         raise TypeError("a persistent object of an unknown form")
     return Record(meta["class_name"], meta["state"], nvidia=True)
 
@@ -196,7 +208,11 @@ def read_checkpoint(path: Path) -> Any:
         if zipfile.is_zipfile(path):
             return read_zip(path)
         with path.open("rb") as file:
-            return read_stream(file, on_disk(path), where) if is_stream(file) else Machine(rules(where), None, where).run(file)
+            return (
+                read_stream(file, on_disk(path), where)
+                if is_stream(file)
+                else Machine(rules(where), None, where).run(file)
+            )
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}): give a checkpoint file.") from None
 
@@ -216,12 +232,16 @@ def read_zip(path: Path) -> Any:
                 kind, symbol, key, _, count = identity
                 storage = Storage(storage_type(symbol, where), count, in_zip(path, f"{root}data/{key}"))
                 if kind != "storage" or sizes[f"{root}data/{key}"] != storage.length:
-                    raise RefusedError(f"{where} has a storage {key} whose size does not fit: the file is damaged, get it again.")
+                    raise RefusedError(
+                        f"{where} has a storage {key} whose size does not fit: the file is damaged, get it again."
+                    )
                 return storage
 
             return Machine(rules(where), persistent, where).run(io.BytesIO(archive.read(main)))
     except (zipfile.BadZipFile, ValueError, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
-        raise RefusedError(f"{where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again.") from None
+        raise RefusedError(
+            f"{where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again."
+        ) from None
 
 
 def in_zip(path: Path, name: str) -> Callable[[], bytes]:

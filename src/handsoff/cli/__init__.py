@@ -1,0 +1,1 @@
+"""The command line: thin verbs that parse, call, draw progress and print one table."""

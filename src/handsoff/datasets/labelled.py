@@ -1,0 +1,266 @@
+"""Labelled data as a folder or zip: `images/NAME.ext` and labels of one kind or several, each where its task says.
+
+The layout may lie one folder deep (a zip made by zipping a folder). Whatever else lies there is left alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import png, write_bytes, write_json
+from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
+from handsoff.datasets.layout import GapError, Layout, layout_of, refuse_gaps
+from handsoff.datasets.sources import Source, open_source
+from handsoff.geometry.views import fit_image
+from handsoff.tasks import TASKS, make_task, task_type
+from handsoff.tasks.base import Label, Labels, Task
+
+Options = Mapping[
+    str, Mapping[str, Any]
+]  # task → what the user says about its labels, such as {"segmentation": {"merge": …}}
+Schemas = Mapping[str, dict[str, Any]]  # task → schema, as in a dataset's manifest
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of label of a pack.
+
+    Attributes:
+        task: reads this pack's labels.
+        files: sample name → the file that holds its label.
+        entries: sample name → its label in that file, where one JSON file holds all of them.
+    """
+
+    task: Task
+    files: dict[str, str]
+    entries: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images with their labels.
+
+    Attributes:
+        source: the folder or zip.
+        names: sample names (NAME), sorted.
+        images: name → file in the source.
+        kinds: task → its labels.
+    """
+
+    source: Source
+    names: tuple[str, ...]
+    images: dict[str, str]
+    kinds: dict[str, Kind]
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        return {name: kind.task for name, kind in self.kinds.items()}
+
+    def image(self, name: str) -> UInt8[np.ndarray, "h w 3"]:
+        """The image of one sample, upright.
+
+        Raises:
+            InputError: it is not a whole image.
+        """
+        file = self.images[name]
+        return decode_image(self.source.read(file), str(self.source.path / file))
+
+    def sample(self, name: str) -> tuple[UInt8[np.ndarray, "h w 3"], dict[str, Label]]:
+        """Image and labels of one sample, by task.
+
+        Raises:
+            InputError: one of them is not whole, or they do not go together.
+        """
+        image = self.image(name)
+        size: Frame = (image.shape[0], image.shape[1])
+        return image, {task: self.parsed(kind, name, size) for task, kind in self.kinds.items()}
+
+    def parsed(self, kind: Kind, name: str, size: Frame) -> Label:
+        place = str(self.source.path / kind.files[name])
+        if kind.entries:
+            return kind.task.parse(kind.entries[name], f"{place}: {name}", size)
+        return kind.task.parse(self.source.read(kind.files[name]), place, size)
+
+    def label(self, task: str, name: str) -> Label:
+        """One label of one sample.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        return replace(self, kinds={task: self.kinds[task]}).sample(name)[1][task]
+
+    def part(self, start: int, stop: int | None) -> "Labelled":
+        """The samples `names[start:stop]`.
+
+        Raises:
+            InputError: there are none.
+        """
+        names = self.names[start:stop]
+        if not names:
+            wanted = f"from number {start} on" if stop is None else f"from number {start} to before {stop}"
+            raise InputError(
+                f"{self.source.path} has {len(self.names)} labelled samples and none {wanted}: choose others or add samples."
+            )
+        return replace(self, names=names)
+
+    def load(self, frame: Frame, *, enlarge: bool = False) -> tuple[UInt8[np.ndarray, "n h w 3"], dict[str, Labels]]:
+        """All samples, cropped and resized to the frame: images, and labels by task.
+
+        Raises:
+            InputError: as `sample`, or an image is smaller than the frame and `enlarge` is not set.
+        """
+
+        def read(name: str) -> tuple[UInt8[np.ndarray, "h w 3"], dict[str, Label]]:
+            image, labels = self.sample(name)
+            size: Frame = (image.shape[0], image.shape[1])
+            fitted = fit_image(image, frame, str(self.source.path / self.images[name]), enlarge=enlarge)
+            return fitted, {task: self.kinds[task].task.fit(label, size, frame) for task, label in labels.items()}
+
+        with ThreadPoolExecutor() as pool:
+            found = list(pool.map(read, self.names))
+        return np.stack([image for image, _ in found]), {
+            task: np.stack([labels[task] for _, labels in found]) for task in self.kinds
+        }
+
+    def describe(self) -> dict[str, str]:
+        """Path and fingerprint, for a report; the fingerprint is of the chosen samples and what their labels mean, wherever they lie."""
+        digest = hashlib.sha256()
+        for task, kind in self.kinds.items():
+            digest.update(json.dumps([task, kind.task.schema, kind.task.cards()]).encode())
+        for name in self.names:
+            digest.update(json.dumps(name).encode() + hashlib.sha256(self.source.read(self.images[name])).digest())
+            for kind in self.kinds.values():
+                data = json.dumps(kind.entries[name]).encode() if kind.entries else self.source.read(kind.files[name])
+                digest.update(hashlib.sha256(data).digest())
+        return {"path": str(self.source.path.resolve()), "fingerprint": digest.hexdigest()}
+
+
+def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> Labelled:
+    """List the samples of a folder or zip, without reading a single image.
+
+    Args:
+        path: the folder or zip.
+        options: what the user says about the labels, by task.
+        tasks: the kinds of label that are needed; None: every kind that all images have.
+
+    Raises:
+        InputError: it lacks images or labels, an image and a label are without the other, or a file about them is wrong.
+        UnknownNameError: there is no such task.
+    """
+    for task in {**(options or {}), **dict.fromkeys(tasks or ())}:
+        task_type(task)
+    source = open_source(path)
+    layout = layout_of(source)
+    images = layout.images()
+    kinds: dict[str, Kind] = {}
+    gaps: list[InputError] = []
+    for task in tasks or TASKS:
+        try:
+            found = find_kind(layout, images, task, (options or {}).get(task, {}))
+        except GapError as error:
+            gaps.append(error)
+            continue
+        if found:
+            kinds[task] = found
+        elif tasks:
+            raise InputError(f"{path} has no labels for {task}: {wanted(task)}.")
+    if gaps and (tasks or not kinds):
+        raise gaps[0]
+    if not kinds:
+        raise InputError(
+            f"{path} has images but no labels: {wanted('segmentation')}, or {wanted('keypoints')}, or {wanted('depth')}."
+        )
+    return Labelled(source, tuple(sorted(images)), images, kinds)
+
+
+def open_like(path: Path, schemas: Schemas) -> Labelled:
+    """As `open_labelled`, the labels read as these schemas say: the samples become comparable with a dataset's.
+
+    Raises:
+        InputError: as `open_labelled`.
+        MismatchError: the labels cannot be read so.
+    """
+    pack = open_labelled(path, tasks=list(schemas))
+    layout, kinds = layout_of(pack.source), {}
+    for name, kind in pack.kinds.items():
+        task = make_task(name, schemas[name]).reading(*layout.card(kind.task.card))
+        task.place = kind.task.place
+        kinds[name] = replace(kind, task=task)
+    return replace(pack, kinds=kinds)
+
+
+def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> Kind | None:
+    """The labels of a task in the first of its places where there are any."""
+    for place in task_type(task).places:
+        files, entries = layout.labels(place)
+        if not files:
+            continue
+        example = next(iter(entries.values()), None)
+        made = task_type(task).described(*layout.card(task_type(task).card), dict(options), example)
+        made.place = place
+        refuse_gaps(layout, images, files, place)
+        return Kind(made, files, entries)
+    return None
+
+
+def wanted(task: str) -> str:
+    """What a pack must hold for a task, for a sentence."""
+    places = (
+        f"{place.folder}/NAME{place.suffixes[0]}" if place.suffixes else f"{place.folder}.json"
+        for place in task_type(task).places
+    )
+    return f"add {' or '.join(places)}"
+
+
+def write_sample(
+    folder: Path,
+    name: str,
+    image: UInt8[np.ndarray, "h w 3"],
+    labels: Mapping[str, Label],
+    tasks: Mapping[str, Task],
+    copied: tuple[bytes, str] | None = None,
+) -> dict[str, Any]:
+    """Write `images/NAME.png` and the labels that are files, each atomically; the others are returned, for `write_cards`.
+
+    `copied` is a file that shows `image` already, and its suffix: it is taken as it is.
+    """
+    data, suffix = copied or (png(image), ".png")
+    write_bytes(folder / "images" / f"{name}{suffix}", data)
+    rest = {}
+    for task, label in labels.items():
+        place, stored = tasks[task].places[0], tasks[task].serialise(label)
+        if place.suffixes:
+            write_bytes(folder / place.folder / f"{name}{place.suffixes[0]}", stored)
+        else:
+            rest[task] = stored
+    return rest
+
+
+def remove_sample(folder: Path, name: str, tasks: Mapping[str, Task]) -> None:
+    """Take away what `write_sample` wrote."""
+    (folder / "images" / f"{name}.png").unlink(missing_ok=True)
+    for task in tasks.values():
+        for suffix in task.places[0].suffixes[:1]:
+            (folder / task.places[0].folder / f"{name}{suffix}").unlink(missing_ok=True)
+
+
+def write_cards(folder: Path, tasks: Mapping[str, Task], rests: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    """Write what the labels mean (`classes.json`, …) and the labels that share a file; `rests`: sample name → what `write_sample` returned."""
+    for name, task in tasks.items():
+        for file, content in task.cards().items():
+            write_json(folder / file, content)
+        if not task.places[0].suffixes:
+            lines = (
+                f" {json.dumps(sample, ensure_ascii=False)}: {json.dumps(rest[name])}"
+                for sample, rest in (rests or {}).items()
+            )
+            write_bytes(folder / f"{task.places[0].folder}.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())

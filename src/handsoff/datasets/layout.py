@@ -1,0 +1,175 @@
+"""Where the parts of a labelled pack lie: `images/NAME.ext` and, per kind of label, a folder like it or one JSON file."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import IMAGE_SUFFIXES
+from handsoff.datasets.sources import LABEL_FOLDERS, Source
+from handsoff.tasks.base import Place
+
+FOLDERS = {"images", *LABEL_FOLDERS}
+LAYOUT = "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or depth/NAME.npz"
+
+
+class GapError(InputError):
+    """An image without a label of a kind that others have, or the reverse."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in a source `images/` lies, and what lies beside it.
+
+    Attributes:
+        source: the folder or zip.
+        top: "" or "FOLDER/": below it is everything.
+        splits: "" alone, or "SPLIT/" each: the names of their samples begin with it.
+    """
+
+    source: Source
+    top: str
+    splits: tuple[str, ...]
+
+    def at(self, name: str, folder: str) -> str:
+        """Where in the source something in `folder` belongs that a sample is to have."""
+        split = next((split for split in self.splits if name.startswith(split)), "")
+        return f"{self.top}{split}{folder}/{name.removeprefix(split)}"
+
+    def images(self) -> dict[str, str]:
+        """Sample name → image.
+
+        Raises:
+            InputError: there are none, or as `by_name`.
+        """
+        images: dict[str, str] = {}
+        for split in self.splits:
+            found = by_name(self.source, f"{self.top}{split}", "images", IMAGE_SUFFIXES)
+            if not found:
+                raise InputError(
+                    f"{self.source.path} has no {self.top}{split}images/ folder with png, jpg or webp files: {LAYOUT}."
+                )
+            images |= prefixed(split, found)
+        return images
+
+    def labels(self, place: Place) -> tuple[dict[str, str], dict[str, Any]]:
+        """Sample name → file with its label, and → its entry where one JSON file holds all of them (else empty).
+
+        Raises:
+            InputError: that file is not a JSON object, or as `by_name`.
+        """
+        files: dict[str, str] = {}
+        entries: dict[str, Any] = {}
+        for split in self.splits:
+            if place.suffixes:
+                files |= prefixed(split, by_name(self.source, f"{self.top}{split}", place.folder, place.suffixes))
+                continue
+            file = f"{self.top}{split}{place.folder}.json"
+            found = self.source.json(file)
+            if found is not None and not isinstance(found, dict):
+                raise InputError(
+                    f"{self.source.path / file} is not a JSON object: write one entry per image, {{NAME: …}}."
+                )
+            entries |= prefixed(split, found or {})
+            files |= prefixed(split, dict.fromkeys(found or {}, file))
+        return files, entries
+
+    def card(self, file: str) -> tuple[Any, str]:
+        """The content of a JSON file about the labels, None if there is none, and its path; splits may share one beside them.
+
+        Raises:
+            InputError: it is not JSON, or two splits have different ones.
+        """
+        possible = dict.fromkeys(f"{self.top}{split}{file}" for split in (*self.splits, ""))
+        places = [place for place in possible if place in self.source.sizes] or list(possible)[:1]
+        found = [self.source.json(place) for place in places]
+        for place, content in zip(places, found, strict=True):
+            if content != found[0]:
+                raise InputError(
+                    f"{self.source.path / places[0]} and {self.source.path / place} say different things: make them the same, or use one split."
+                )
+        return found[0], str(self.source.path / places[0])
+
+
+def layout_of(source: Source) -> Layout:
+    """Where `images/` lies: at the top, in the only folder, or in several folders side by side that are splits.
+
+    Raises:
+        InputError: nowhere, or in folders that do not lie side by side.
+    """
+    above = [
+        parts[:index]
+        for name in source.sizes
+        for parts in [PurePosixPath(name).parts]
+        for index in range(min(len(parts) - 1, 3))
+        if parts[index] in FOLDERS
+    ]
+    if not above:
+        raise InputError(f"{source.path} has no images/ folder: {LAYOUT}.")
+    depth = min(map(len, above))
+    roots = sorted({root for root in above if len(root) == depth})
+    if len(roots) == 1:
+        return Layout(source, "".join(f"{part}/" for part in roots[0]), ("",))
+    if len({root[:-1] for root in roots}) > 1:
+        raise InputError(
+            f"{source.path} holds labelled folders that are no splits of one pack ({', '.join(map('/'.join, roots))}): give one of them."
+        )
+    return Layout(source, "".join(f"{part}/" for part in roots[0][:-1]), tuple(f"{root[-1]}/" for root in roots))
+
+
+def prefixed(split: str, found: dict[str, Any]) -> dict[str, Any]:
+    """By name in the pack what is given by name in a split."""
+    return {f"{split}{name}": value for name, value in found.items()}
+
+
+def by_name(source: Source, root: str, folder: str, suffixes: Iterable[str]) -> dict[str, str]:
+    """Sample name → file, for the files below `folder` that have one of the suffixes.
+
+    Raises:
+        InputError: there are two of one name, or a name is not Unicode.
+    """
+    files: dict[str, str] = {}
+    for file in source.sizes:
+        place = PurePosixPath(file)
+        if not file.startswith(f"{root}{folder}/") or place.suffix.lower() not in suffixes:
+            continue
+        name = place.relative_to(f"{root}{folder}").with_suffix("").as_posix()
+        if any("\ud800" <= letter <= "\udfff" for letter in file):  # what Python makes of bytes that are no UTF-8
+            raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
+        if name in files:
+            raise InputError(
+                f"{source.path / file} and {source.path / files[name]} have the same name up to the suffix: rename or remove one of them."
+            )
+        files[name] = file
+    return files
+
+
+def refuse_gaps(layout: Layout, images: dict[str, str], labels: dict[str, str], place: Place) -> None:
+    """Every image needs a label and every label an image.
+
+    Raises:
+        GapError: one is without the other.
+    """
+    path = layout.source.path
+    unlabelled, orphans = sorted(images.keys() - labels.keys()), sorted(labels.keys() - images.keys())
+    if unlabelled:
+        name = unlabelled[0]
+        wanted = (
+            f"add {layout.at(name, place.folder)}{place.suffixes[0]}"
+            if place.suffixes
+            else f"add an entry {name!r} to {place.folder}.json"
+        )
+        raise GapError(
+            f"{path / images[name]} has no label in {place.folder}{and_more(unlabelled)}: {wanted} or remove the image."
+        )
+    if orphans:
+        name = orphans[0]
+        held = path / labels[name] if place.suffixes else f"{path / labels[name]}: {name!r}"
+        remedy = f"add {layout.at(name, 'images')}.png (or .jpg, .webp) or remove the label"
+        raise GapError(f"{held} has no image{and_more(orphans)}: {remedy}.")
+
+
+def and_more(names: Sequence[str]) -> str:
+    """How many beside the first, in words for a sentence."""
+    return f" (like {len(names) - 1} more)" if len(names) > 1 else ""

@@ -1,0 +1,151 @@
+"""Photos of any shape in the generator's frame: cropped, letterboxed, cut around objects, or aligned; and the way back.
+
+What was done to a sample is one matrix (`core.views`), kept in `samples.jsonl`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.formats.samples import Sample
+from handsoff.formats.settings import ConvertSettings
+from handsoff.geometry.affine import Matrix
+from handsoff.geometry.views import STRAIGHT, Box, after, beyond, fitting, warped
+from handsoff.tasks.base import Label, Task
+
+Points = Float[np.ndarray, "n 2"]
+
+
+class NothingThereError(InputError):
+    """A sample without what it is to be framed by: it is left out."""
+
+
+def framed(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings) -> Sample:
+    """The sample as the settings want it in their frame (without one: as large as what is shown of it), with `account["to_frame"]`, its matrix.
+
+    Raises:
+        NothingThereError: it lacks what it is to be cropped around or aligned by.
+    """
+    frame, matrix, limit = view(sample, tasks, settings)
+    image = warped(sample.image, matrix, frame, limit)
+    labels = {name: tasks[name].placed(label, matrix, sample.size, frame) for name, label in sample.labels.items()}
+    if limit is not None:
+        bars = beyond(matrix, limit, frame)
+        labels = {name: tasks[name].hidden(label, bars) for name, label in labels.items()}
+    account = {"file": sample.file, "size": list(sample.size), "to_frame": matrix.tolist()}
+    return replace(sample, image=image, labels=labels, data=b"", box=None, account={**sample.account, **account})
+
+
+def view(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings) -> tuple[Frame, Matrix, Box | None]:
+    """The frame, the photo's matrix into it, and the part of the photo beyond which nothing is to be seen (None: all of it)."""
+    stretch = settings.aspect if settings.aspect and sample.size[0] == sample.size[1] else 1.0
+    true = np.array([[stretch, 0, 0], [0, 1, 0.0]])  # photo as stored → photo with square pixels
+    if settings.align:
+        if settings.size is None:
+            raise InputError("align needs the size of the frame: give frame = 'HxW'.")
+        return settings.size, alignment(sample, tasks, settings.align, true, settings.size), None
+    left, top, right, bottom = region = shown(sample, tasks, settings, stretch)
+    frame = settings.size or (max(1, round(bottom - top)), max(1, round(right - left)))
+    limit = (left / stretch, top, right / stretch, bottom) if settings.framing == "letterbox" else None
+    return frame, after(fitting(region, frame, settings.framing), true), limit
+
+
+def restored(task: Task, label: Label, account: Mapping[str, Any], frame: Frame) -> Label:
+    """A label in the frame, back in the photo it was cut from; what the frame did not show is not known.
+
+    Args:
+        task: what the label is.
+        label: of the size of `frame`.
+        account: the sample's line in `samples.jsonl`.
+        frame: (H, W) of the converted images.
+    """
+    matrix = np.array(account["to_frame"])
+    turned = np.linalg.inv(matrix[:, :2])
+    back = np.column_stack([turned, -turned @ matrix[:, 2]])
+    size: Frame = (account["size"][0], account["size"][1])
+    return task.placed(label, back, frame, size)
+
+
+def shown(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings, stretch: float) -> Box:
+    """The part of the photo (with square pixels) that the frame is about."""
+    height, width = sample.size
+    if settings.around is None:
+        return 0.0, 0.0, width * stretch, float(height)
+    box = sample.box if settings.around == "box" else extent(sample, tasks, settings.around)
+    if box is None:
+        raise NothingThereError(f"{sample.name} has no {settings.around} to crop around.")
+    left, top, right, bottom = box[0] * stretch, box[1], box[2] * stretch, box[3]
+    across, down = settings.margin * (right - left), settings.margin * (bottom - top)
+    inside = (
+        max(left - across, 0.0),
+        max(top - down, 0.0),
+        min(right + across, width * stretch),
+        min(bottom + down, float(height)),
+    )
+    if inside[2] - inside[0] < 1 or inside[3] - inside[1] < 1:
+        raise NothingThereError(f"{sample.name} has no {settings.around} inside the photo.")
+    return inside
+
+
+def extent(sample: Sample, tasks: Mapping[str, Task], around: str) -> Box | None:
+    """The box around pixels of the named classes and points of the named names ("labels": of all that are not background)."""
+    names = [name.strip() for name in around.split(",")]
+    places = [spots(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
+    found = np.concatenate([np.zeros((0, 2)), *places])
+    if not len(found):
+        return None
+    (left, top), (right, bottom) = found.min(0), found.max(0)
+    return float(left - 0.5), float(top - 0.5), float(right + 0.5), float(bottom + 0.5)
+
+
+def everything(tasks: Mapping[str, Task]) -> list[str]:
+    """All parts but what lies behind the others."""
+    return [part for task in tasks.values() for part in task.parts() if part != task.behind]
+
+
+def spots(sample: Sample, tasks: Mapping[str, Task], part: str) -> Points:
+    """Where a part (class, point) is, in the photo: the centres of its pixels, or the point if it can be seen.
+
+    Raises:
+        InputError: nothing is called so.
+    """
+    found = [task.spots(sample.labels[name], part) + 0.5 for name, task in tasks.items() if part in task.parts()]
+    if not found:
+        raise InputError(
+            f"No class and no point of the pack is called {part!r}: correct around or align, or use 'labels' or 'box'."
+        )
+    return np.concatenate(found)
+
+
+def alignment(
+    sample: Sample, tasks: Mapping[str, Task], align: Mapping[str, tuple[float, float]], true: Matrix, frame: Frame
+) -> Matrix:
+    """The similarity (turn, scale, shift) that brings the anchors nearest to their places (Umeyama 1991, without reflection).
+
+    An anchor is the mean of its classes' middles and points; its place is (across, down) in parts of the frame. Two must be there.
+    """
+    here, there = [], []
+    for names, place in align.items():
+        found = [spots(sample, tasks, name.strip()) for name in names.split(",")]
+        middles = [points.mean(0) for points in found if len(points)]
+        if middles:
+            here.append(true[:, :2] @ np.mean(middles, 0) + true[:, 2])
+            there.append(np.array(place) * [frame[1], frame[0]])
+    source, target = np.array(here).reshape(-1, 2), np.array(there).reshape(-1, 2)
+    spread = source - source.mean(0) if len(source) > 1 else np.zeros((1, 2))
+    if not (spread**2).sum() > STRAIGHT:
+        raise NothingThereError(f"{sample.name} shows fewer than two of the anchors it is to be aligned by.")
+    a, b = (
+        spread @ [1, 1j],
+        (target - target.mean(0)) @ [1, 1j],
+    )  # as complex numbers, turning and scaling is one factor
+    factor = (a.conj() * b).sum() / (np.abs(a) ** 2).sum()
+    turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    if not abs(factor) > STRAIGHT:
+        raise NothingThereError(f"{sample.name} has anchors that no turn brings near their places.")
+    return after(np.column_stack([turn, target.mean(0) - turn @ source.mean(0)]), true)

@@ -1,0 +1,120 @@
+"""Views of a photo: matrices (2, 3) from places in it to places in a frame, in pixels whose edges are at whole numbers."""
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.images import crop_box
+from handsoff.geometry.affine import TIE, Matrix, box_matrix
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+STRAIGHT = 1e-9  # a matrix that turns less does not turn
+MAX_BORDER = 4  # times a photo's longer side: no frame reaches farther beyond it
+
+
+def fit_image(
+    image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str, framing: Framing = "crop", *, enlarge: bool = False
+) -> UInt8[np.ndarray, "fh fw 3"]:
+    """A photo in the frame: its middle, all of it, or squashed, as `fitting` says.
+
+    Raises:
+        InputError: it would have to be enlarged, and `enlarge` is not set.
+    """
+    height, width = image.shape[:2]
+    scales = frame[0] / height, frame[1] / width
+    if not enlarge and (max if framing in {"crop", "stretch"} else min)(scales) > 1:
+        raise InputError(
+            f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution."
+        )
+    whole = (0.0, 0.0, float(width), float(height))
+    return (
+        image
+        if (height, width) == frame
+        else warped(image, fitting(whole, frame, framing), frame, whole if framing == "letterbox" else None)
+    )
+
+
+def after(second: Matrix, first: Matrix) -> Matrix:
+    """The matrix of doing `first`, then `second`."""
+    return np.column_stack([second[:, :2] @ first[:, :2], second[:, :2] @ first[:, 2] + second[:, 2]])
+
+
+def fitting(region: Box, frame: Frame, framing: Framing) -> Matrix:
+    """The matrix that brings a region of a photo into the frame.
+
+    crop cuts the region to the frame's shape, stretch squashes it, pad and letterbox show all of it and something beyond.
+    """
+    left, top, right, bottom = region
+    if framing == "stretch":
+        return box_matrix(region, frame)
+    across, down = (right - left) / frame[1], (bottom - top) / frame[0]
+    if framing == "crop" and all(value == int(value) for value in region):
+        cut = crop_box((int(bottom - top), int(right - left)), frame)
+        return box_matrix((left + cut[0], top + cut[1], left + cut[2], top + cut[3]), frame)
+    size = min(across, down) if framing == "crop" else max(across, down)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    half = size * frame[1] / 2, size * frame[0] / 2
+    return box_matrix((x - half[0], y - half[1], x + half[0], y + half[1]), frame)
+
+
+def warped(
+    image: UInt8[np.ndarray, "h w 3"], matrix: Matrix, frame: Frame, limit: Box | None
+) -> UInt8[np.ndarray, "fh fw 3"]:
+    """The photo in the frame, smoothly resized; beyond `limit` black, beyond the photo its edge goes on."""
+    if np.abs(matrix[[0, 1], [1, 0]]).max() > STRAIGHT or matrix[0, 0] < 0:
+        image, matrix = upright(image, matrix)
+    across, down = matrix[0, 0], matrix[1, 1]
+    corners = (
+        -matrix[0, 2] / across,
+        -matrix[1, 2] / down,
+        (frame[1] - matrix[0, 2]) / across,
+        (frame[0] - matrix[1, 2]) / down,
+    )
+    box = [round(float(value), 9) for value in corners]  # whole numbers come out whole
+    height, width = image.shape[:2]
+    border = [max(0, math.ceil(value)) for value in (-box[1], box[3] - height, -box[0], box[2] - width)]
+    if max(border) > MAX_BORDER * max(height, width):
+        raise InputError("A photo is framed by places far outside of it: correct align, around or margin.")
+    if max(border):
+        image = np.pad(image, ((border[0], border[1]), (border[2], border[3]), (0, 0)), mode="edge")
+    inner = (box[0] + border[2], box[1] + border[0], box[2] + border[2], box[3] + border[0])
+    found = np.asarray(
+        Image.fromarray(image).resize(
+            (frame[1], frame[0]), Image.Resampling.LANCZOS, box=clipped(inner, image.shape[1], image.shape[0])
+        )
+    )
+    return found if limit is None else np.where(beyond(matrix, limit, frame)[..., None], np.uint8(0), found)
+
+
+def clipped(box: Box, width: int, height: int) -> Box:
+    """The same box without what rounding put outside."""
+    return max(box[0], 0.0), max(box[1], 0.0), min(box[2], float(width)), min(box[3], float(height))
+
+
+def upright(image: UInt8[np.ndarray, "h w 3"], matrix: Matrix) -> tuple[UInt8[np.ndarray, "nh nw 3"], Matrix]:
+    """The photo turned as the matrix turns it, at its own scale, and the matrix that is left to do."""
+    scale = np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    turn = matrix[:, :2] / scale
+    height, width = image.shape[:2]
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn.T
+    low, high = np.floor(corners.min(0)), np.ceil(corners.max(0))
+    back = np.linalg.inv(turn)
+    rest = back @ low
+    border = max(height, width)  # the edge goes on beyond the photo here too
+    padded = np.pad(image, ((border, border), (border, border), (0, 0)), mode="edge")
+    values = (back[0, 0], back[0, 1], rest[0] + border, back[1, 0], back[1, 1], rest[1] + border)
+    size = (int(high[0] - low[0]), int(high[1] - low[1]))
+    turned = Image.fromarray(padded).transform(size, Image.Transform.AFFINE, values, Image.Resampling.BICUBIC)
+    return np.asarray(turned), np.column_stack([np.eye(2) * scale, matrix[:, 2] + scale * low])
+
+
+def beyond(matrix: Matrix, limit: Box, frame: Frame) -> Bool[np.ndarray, "h w"]:
+    """Which pixels of the frame show what lies beyond the limit."""
+    back = np.linalg.inv(matrix[:, :2])
+    y, x = np.mgrid[: frame[0], : frame[1]] + 0.5
+    across, down = np.einsum("ij,jhw->ihw", back, np.stack([x - matrix[0, 2], y - matrix[1, 2]])) + TIE
+    return (across < limit[0]) | (across >= limit[2]) | (down < limit[1]) | (down >= limit[3])

@@ -1,0 +1,1 @@
+"""What a folder or zip holds and what is wrong with it."""

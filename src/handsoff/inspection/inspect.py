@@ -1,0 +1,66 @@
+"""What a folder or zip is and what it holds, in short facts: for `handsoff inspect` and for the end of every verb."""
+
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_json
+from handsoff.datasets.sources import image_names, open_source
+from handsoff.formats.exchange import READERS, format_of, read_samples
+from handsoff.formats.samples import Samples, loaded
+from handsoff.inspection.statistics import Census, Facts, take
+
+NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
+
+
+def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
+    """What lies at `path`: (one line, facts, classes with how often they occur, what is wrong, a contact sheet as PNG or b"").
+
+    Raises:
+        InputError: nothing that HandsOff knows.
+    """
+    if path.is_dir() and (path / "job.json").is_file():
+        job = read_json(path / "job.json")
+        done = (path / "DONE").is_file()
+        inputs = [(name, str(source.get("path"))) for name, source in job["inputs"].items()]
+        known = report_facts(read_json(path / "report.json")) if done else []
+        state = "finished" if done else "not finished: the same command again goes on"
+        census = take(read_samples(open_source(path))) if done and job["verb"] in {"generate", "convert"} else Census()
+        return (
+            f"made by handsoff {job['verb']}, {state}",
+            inputs + known + [fact for fact in census.facts if fact not in known],
+            census.parts,
+            census.problems,
+            census.sheet,
+        )
+    source = open_source(path)
+    name = format_of(source)
+    if name is not None:
+        census = take(read_samples(source, name))
+        return f"a labelled pack, {READERS[name].title}", census.facts, census.parts, census.problems, census.sheet
+    try:
+        images = image_names(source)
+    except InputError:
+        raise InputError(
+            f"{path} is no folder of HandsOff, no labelled pack of a known format (docs/formats.md) and holds no png, jpg or webp images."
+        ) from None
+    census = take(Samples(tuple(images), {}, lambda file: loaded(source, file, file)))
+    return "unlabelled images", census.facts, [], census.problems, census.sheet
+
+
+def report_facts(report: dict[str, Any], prefix: str = "") -> Facts:
+    """The numbers and short texts of a `report.json`, without what was asked for."""
+    found: Facts = []
+    for name, value in report.items():
+        if isinstance(value, dict) and name not in NOT_FACTS and not prefix:
+            found += report_facts(value, f"{name} ")
+        elif isinstance(value, str | int | float) and name not in NOT_FACTS:
+            found.append((prefix + name.replace("_", " "), shown(value)))
+    return found
+
+
+def shown(value: str | float) -> str:
+    """A value for people: thousands separated, four digits of a fraction."""
+    if isinstance(value, bool | str):
+        return str(value)
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,}"  # noqa: PLR2004  # whole numbers in sight

@@ -1,0 +1,64 @@
+"""The model a user would train on the data: a pretrained trunk and a light feature pyramid (Lin et al. 2017)."""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from handsoff.backbones.lite0 import TAP_CHANNELS, Lite0
+from handsoff.core.device import mixed_precision
+
+MIN_SIDE = 128  # longer side, pixels: the trunk loses too much of smaller images
+WIDTH = 64
+
+
+class Pyramid(nn.Module):
+    """From the coarsest tap to the finest: upsample, add the tap's projection, 3×3 convolution."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in TAP_CHANNELS)
+        self.smooths = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            )
+            for _ in TAP_CHANNELS
+        )
+        self.head = nn.Conv2d(width, channels, 1)
+
+    def forward(self, taps: list[Tensor]) -> Float[Tensor, "n k _h _w"]:
+        """Taps, finest first → outputs at the size of the finest."""
+        y: Tensor | None = None
+        for tap, lateral, smooth in zip(reversed(taps), reversed(self.laterals), reversed(self.smooths), strict=True):
+            side = lateral(tap)
+            y = smooth(
+                side
+                if y is None
+                else side + F.interpolate(y, size=side.shape[-2:], mode="bilinear", align_corners=False)
+            )
+        outputs: Tensor = self.head(y)
+        return outputs
+
+
+class PyramidNet(nn.Module):
+    """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too."""
+
+    def __init__(self, channels: int, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.trunk = Lite0(pretrained=pretrained)
+        del self.trunk.head  # the classifier's last convolution
+        self.pyramid = Pyramid(channels, WIDTH)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
+        """Images in [-1, 1] → outputs at their size."""
+        height, width = images.shape[-2:]
+        scale = MIN_SIDE / max(height, width)
+        x = images
+        if scale > 1:
+            x = F.interpolate(
+                x, size=(round(height * scale), round(width * scale)), mode="bilinear", align_corners=False
+            )
+        with mixed_precision():
+            outputs: Tensor = self.pyramid(self.trunk(x))
+        if outputs.shape[-2:] != images.shape[-2:]:
+            outputs = F.interpolate(outputs, size=(height, width), mode="bilinear", align_corners=False)
+        return outputs

@@ -1,0 +1,1 @@
+"""What a recipe may say, and one readable sentence where it says something else."""

@@ -1,0 +1,311 @@
+"""The command line: one sentence and exit code 2 for what the user can mend, 130 when stopped, a traceback for a bug."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsoff.cli import main as cli
+from handsoff.cli.terminal import until_stopped
+from handsoff.core.errors import InputError
+from handsoff.jobs.folder import open_job
+from handsoff.jobs.progress import Progress, Work
+from handsoff.training.settings import TrainSettings
+from toy import write_classes, write_mask
+
+VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("train nowhere -o out", "nowhere does not exist"),
+        ("train empty -o out", "empty holds no images"),
+        ("train text -o out", "text is neither a folder nor a readable zip"),
+        ("train empty", "Missing option '-o'"),
+        ("train empty -o out --resolution 50", "cannot be reached by doubling"),
+        ("train empty -o out --kimg -1", "train: kimg = -1.0 cannot be: input should be greater than 0"),
+        ("train empty -o out --set kimg=lots", "train: kimg = lots cannot be"),
+        ("train empty -o out --set color=red", "train has no setting 'color': choose one of batch"),
+        ("train empty -o out --set kimg", "--set kimg lacks a value"),
+        ("train empty -o out --seed one", "--seed"),
+        ("invert nowhere pack -o out", "nowhere holds no generator"),
+        ("invert nowhere empty -o out", "empty has no images/ folder"),
+        ("invert nowhere nothing -o out", "nothing does not exist"),
+        ("invert nowhere pack -o out --first 2", "at least 4"),
+        ("invert nowhere pack -o out --first 0", "first = 0 cannot be"),
+        ("invert nowhere pack -o out --set labels={eye=", "is not valid TOML"),
+        ('invert nowhere pack -o out --set labels={segmentation={merge={nose="eye"}}}', "the class 'nose'"),
+        ("fit nowhere empty -o out", "empty was not made by handsoff invert"),
+        ("generate nowhere -o out -n 3", "nowhere was not made by handsoff fit"),
+        ("generate nowhere -o out -n 0", "n = 0 cannot be"),
+        ("generate nowhere -o out", "Missing option '-n'"),
+        ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
+        ("evaluate --real pack --synthetic pack --test pack -o out", "pack was not made by handsoff generate"),
+        ("evaluate --real pack --test pack -o out", "Missing option '--synthetic'"),
+        ("run nowhere.toml", "nowhere.toml does not exist"),
+        ("run text", "not a readable TOML recipe"),
+        ("run empty", "not a readable TOML recipe"),
+        ("inspect nowhere", "nowhere does not exist"),
+        ("convert nowhere -o out", "nowhere does not exist"),
+        ("convert empty -o out", "empty is in no format that HandsOff knows"),
+        ("convert empty -o out --format word", "Unknown format 'word': choose one of"),
+        ("convert empty -o out --set source=word", "Unknown format 'word': choose one of"),
+        ("convert empty -o out --set frame=big", "frame = big cannot be: write height x width in pixels"),
+        ("inspect empty", "empty is no folder of HandsOff"),
+        ("inspect text", "text is neither"),
+        ("paint pack", "No such command 'paint'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    command: str, sentence: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "empty").mkdir()
+    (here / "text").write_text("= not what it should be")
+    for index in range(5):
+        write_mask(here / "pack", str(index), np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
+    write_classes(here / "pack", ["background", "eye"])
+    assert cli.main(command.split()) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith("handsoff: ")
+    assert sentence in said.err
+    assert said.err.count("\n") == 1
+    assert not (here / "out").exists()
+
+
+def test_a_process_of_its_own_says_the_same(here: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "handsoff", "train", "nowhere", "-o", "out"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert result.stderr == "handsoff: nowhere does not exist: give a folder or a zip of images.\n"
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([verb, "--help"]) == 0
+    assert f"handsoff {verb}" in capsys.readouterr().out
+
+
+def test_help_lists_every_verb_and_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    shown = capsys.readouterr().out
+    assert all(f"  {verb} " in shown for verb in VERBS)
+    cli.main(["train", "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"  {name}" in shown for name in TrainSettings.model_fields)
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys, handsoff.cli.main as cli; cli.main(['train', '--help']); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_any_setting_can_be_set() -> None:
+    settings = cli.settings_of(
+        TrainSettings, ["mixing=0.5", "mirror=false", "resolution=32x16", "seed = 7"], seed=3, kimg=None
+    )
+    assert (settings.mixing, settings.mirror, settings.resolution, settings.seed, settings.kimg) == (
+        0.5,
+        False,
+        "32x16",
+        7,
+        None,
+    )
+    with pytest.raises(InputError, match="choose one of"):
+        cli.settings_of(TrainSettings, ["nothing=1"])
+
+
+Replace = Callable[[Callable[..., Work]], None]
+
+
+@pytest.fixture
+def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
+    def put(work: Callable[..., Work]) -> None:
+        import handsoff.training.gan.train  # noqa: PLC0415  # brings torch along
+
+        monkeypatch.setattr(handsoff.training.gan.train, "train", work)
+
+    return put
+
+
+def three_stages(_images: Path, out: Path, settings: TrainSettings) -> Work:
+    job = open_job(out, "train", {}, {})
+    if job.done:
+        return
+    for stage in ("one", "two"):
+        for unit in range(3):
+            yield Progress(stage, unit + 1, 3, f"note {unit}")
+    job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
+
+
+def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_train(three_stages)
+    assert cli.main(["train", "photos", "-o", "out", "--seed", "5"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == [["one", "100", "%", "note", "2"], ["two", "100", "%", "note", "2"]]
+    assert ["seed", "5"] in lines
+    assert ["deep", "er", "1,234.5"] in lines
+
+
+def test_what_is_done_is_said_to_be_done(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_train(three_stages)
+    cli.main(["train", "photos", "-o", "out"])
+    capsys.readouterr()
+    assert cli.main(["train", "photos", "-o", "out"]) == 0
+    assert (
+        capsys.readouterr().out
+        == "out is finished already: nothing to do. For another result choose another output folder with -o.\n"
+    )
+
+
+def failing(error: BaseException) -> Callable[..., Work]:
+    def work(*_inputs: object) -> Work:
+        yield Progress("working", 1, 3)
+        raise error
+
+    return work
+
+
+def test_an_interrupt_says_how_to_go_on(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_train(failing(KeyboardInterrupt()))
+    assert cli.main(["train", "photos", "-o", "out"]) == 130
+    assert capsys.readouterr().err == "stopped; run the same command again to continue\n"
+
+
+def test_a_full_disk_is_a_sentence(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+    replace_train(failing(OSError(errno.ENOSPC, "No space left on device", "out/log.jsonl")))
+    assert cli.main(["train", "photos", "-o", "out"]) == 2
+    assert capsys.readouterr().err.startswith("handsoff: The disk is full: could not write out/log.jsonl.")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(errno.EIO, "Input/output error")])
+def test_a_bug_shows_itself(replace_train: Replace, error: Exception) -> None:
+    replace_train(failing(error))
+    with pytest.raises(type(error)):
+        cli.main(["train", "photos", "-o", "out"])
+
+
+def test_ctrl_c_ends_the_work_between_two_steps() -> None:
+    log = []
+
+    def work() -> Work:
+        try:
+            for unit in range(5):
+                if unit == 2:
+                    os.kill(os.getpid(), signal.SIGINT)
+                log.append(unit)
+                yield Progress("working", unit, 5)
+        finally:
+            log.append("tidy")
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    inner = work()
+    with pytest.raises(KeyboardInterrupt):
+        list(until_stopped(inner))
+    inner.close()  # type: ignore[attr-defined]  # a generator
+    assert log == [0, 1, 2, "tidy"]
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+def test_several_processes_are_for_training_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert cli.main(["generate", "nowhere", "-o", "out", "-n", "3"]) == 2
+    assert "without torchrun" in capsys.readouterr().err
+
+
+def test_inspect_tells_what_it_sees(
+    here: Path, capsys: pytest.CaptureFixture[str], photos: Callable[..., Path]
+) -> None:
+    write_mask(
+        here / "pack", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
+    )
+    write_classes(here / "pack", ["background", "eye"])
+    job = open_job(here / "begun", "fit", {"codes": {"path": "codes", "fingerprint": ""}}, {})
+    assert cli.main(["inspect", "pack"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
+    job.finish(held_out=0.25)
+    assert cli.main(["inspect", "begun"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in (
+        "pack: a labelled pack",
+        "4 x 8 pixels",
+        "eye in 1 of 1, 12.5 %",
+        "ignored in 1 of 1",
+        "unlabelled images images 12",
+        "made by handsoff fit, not finished",
+    ):
+        assert text in shown
+    assert cli.main(["inspect", "begun", "-o", "sheet.png"]) == 2
+    assert "made by handsoff fit, finished codes codes" in shown
+    assert "held out 0.25" in shown
+
+
+def test_inspect_tells_what_is_wrong_and_draws_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in "abcd":
+        write_mask(
+            here / "pack",
+            name,
+            np.full((4, 8, 3), name == "d", np.uint8),
+            np.full((4, 8), 255 if name == "c" else 0, np.uint8),
+        )
+    write_classes(here / "pack", ["background", "eye"])
+    (here / "pack" / "images" / "b.png").write_bytes(b"no image")
+    assert cli.main(["inspect", "pack", "-o", "sheet.png"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!")]
+    assert "b.png is not a readable image" in told[0]
+    assert told[1:] == [
+        "! c: its label for segmentation says nothing about any place",
+        "! a, c are the same image",
+        "! eye occurs in no sample",
+    ]
+    with Image.open(here / "sheet.png") as sheet:
+        assert sheet.width > 256
+
+
+def test_convert_writes_what_inspect_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("train/a", "val/b"):
+        write_mask(here / "pack", name, np.full((9, 12, 3), len(name), np.uint8), np.eye(9, 12, dtype=np.uint8) * 2)
+    write_classes(here / "pack", ["background", "eye", "ear"])
+    words = [
+        "convert",
+        "pack",
+        "-o",
+        "out",
+        "--set",
+        "split=val",
+        "--set",
+        "frame=6x6",
+        "--set",
+        "classes={'background,eye' = 'rest', 'ear' = 'ear'}",
+    ]
+    assert cli.main(words) == 0
+    assert sorted(file.relative_to(here / "out").as_posix() for file in (here / "out").rglob("b.*")) == [
+        "images/b.png",
+        "masks/b.png",
+    ]
+    assert cli.main(words) == 0
+    assert "finished already" in capsys.readouterr().out
+    assert cli.main(["inspect", "out"]) == 0
+    assert "6 x 6 pixels" in capsys.readouterr().out
+    assert cli.main([*words[:-2], "--set", "frame=7x7"]) == 2
+    assert "was begun with" in capsys.readouterr().err
+    assert cli.main(["convert", "pack", "-o", "other", "--set", "split=test"]) == 2
+    assert "has no split 'test': choose one of train, val" in capsys.readouterr().err
+    assert cli.main(["convert", "pack", "-o", "other", "--set", "tasks=['depth']"]) == 2
+    assert not (here / "other").exists()

@@ -1,0 +1,588 @@
+"""COCO's JSON: what others write is read as they mean it, what is wrong is named, and what we write is COCO to COCO's own library."""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pycocotools import mask as coco_mask
+from pycocotools.coco import COCO
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import IGNORE
+from handsoff.datasets.sources import open_source
+from handsoff.formats.convert import convert
+from handsoff.formats.exchange import WRITERS, format_of, read_samples
+from handsoff.formats.exchange.coco_write import objects
+from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.settings import ConvertSettings
+from handsoff.formats.shapes import rle_mask, rle_of
+from handsoff.jobs.progress import finish
+from handsoff.tasks import make_task
+from toy import SHARED
+
+CARS = SHARED / "data" / "cars" / "car_parts_train.zip"
+SQUARE = [1, 1, 4, 1, 4, 3, 1, 3]  # 3 wide, 2 high, in an image of 6 x 8
+
+DECODES = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning"
+)  # pycocotools' own, in decode
+
+
+def picture(path: Path, height: int = 6, width: int = 8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(path)
+
+
+def base() -> dict[str, Any]:
+    return {
+        "images": [{"id": 7, "file_name": "a.jpg", "height": 6, "width": 8}],
+        "categories": [{"id": 3, "name": "cat"}, {"id": 90, "name": "dog"}],
+        "annotations": [
+            {
+                "id": 1,
+                "image_id": 7,
+                "category_id": 90,
+                "segmentation": [SQUARE],
+                "bbox": [1, 1, 3, 2],
+                "area": 6,
+                "iscrowd": 0,
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Callable[..., Samples]:
+    def make(content: Any, file: str = "annotations.json", image: str = "a.jpg") -> Samples:
+        picture(tmp_path / image)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(content if isinstance(content, str) else json.dumps(content))
+        return read_samples(open_source(tmp_path), "coco")
+
+    return make
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    """The base with these things in its one annotation."""
+    content = base()
+    content["annotations"][0].update(values)
+    return content
+
+
+def test_polygons_become_classes_after_the_background(pack: Callable[..., Samples]) -> None:
+    samples = pack(base())
+    assert samples.tasks["segmentation"].schema["classes"] == ["background", "cat", "dog"]
+    found = samples.read("a")
+    expected = np.zeros((6, 8), np.uint8)
+    expected[1:3, 1:4] = 2
+    np.testing.assert_array_equal(found.labels["segmentation"], expected)
+    assert found.box == (1, 1, 4, 3)
+
+
+def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Samples]) -> None:
+    content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
+    cat = np.zeros((6, 8), bool)
+    cat[2:6, 3:6] = True
+    content["annotations"] += [
+        {
+            "id": 2,
+            "image_id": 7,
+            "category_id": 3,
+            "segmentation": {"size": [6, 8], "counts": [2, 3, 43]},
+            "iscrowd": 1,
+        },
+        {"id": 3, "image_id": 7, "category_id": 3, "segmentation": rle_of(cat), "bbox": [3, 2, 3, 4]},
+    ]
+    expected = np.zeros((6, 8), np.uint8)
+    expected[1:3, 1:4] = expected[0:2, 5:8] = 2
+    expected[cat] = 1
+    expected[2:5, 0] = IGNORE  # run lengths go down the columns
+    found = pack(content).read("a")
+    np.testing.assert_array_equal(found.labels["segmentation"], expected)
+    assert found.box == (1, 1, 6, 6)
+
+
+def test_splits_by_file_and_by_folder(tmp_path: Path) -> None:
+    for split, id_ in (("train2017", 1), ("val2017", 1)):
+        picture(tmp_path / split / "a.jpg")
+        content = changed(image_id=id_)
+        content["images"][0]["id"] = id_
+        (tmp_path / "annotations").mkdir(exist_ok=True)
+        (tmp_path / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
+    assert read_samples(open_source(tmp_path)).names == ("train2017/a", "val2017/a")
+    for split in ("train", "valid"):
+        picture(tmp_path / "robo" / split / "b.jpg")
+        content = base()
+        content["images"][0]["file_name"] = "b.jpg"
+        (tmp_path / "robo" / split / "_annotations.coco.json").write_text(json.dumps(content))
+    samples = read_samples(open_source(tmp_path / "robo"))
+    assert samples.names == ("train/b", "valid/b")
+    assert samples.read("valid/b").file == "valid/b.jpg"
+
+
+def test_points_of_the_largest_person_and_masks_from_another_file(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    people = base()
+    people["categories"] = [{"id": 1, "name": "person", "keypoints": ["left_eye", "right_eye"]}]
+    small, large = [1, 1, 2, 0, 0, 0], [2, 3, 2, 5.5, 4, 1]
+    people["annotations"] = [
+        {"id": 1, "image_id": 7, "category_id": 1, "keypoints": small, "area": 4},
+        {"id": 2, "image_id": 7, "category_id": 1, "keypoints": large, "area": 9},
+    ]
+    (tmp_path / "person_keypoints_train.json").write_text(json.dumps(people))
+    (tmp_path / "instances_train.json").write_text(json.dumps(base()))
+    samples = read_samples(open_source(tmp_path))
+    assert samples.names == ("a",)
+    assert samples.tasks["keypoints"].schema["mirror"] == [[0, 1]]
+    labels = samples.read("a").labels
+    assert labels["keypoints"].tolist() == [[2, 3, 2], [5.5, 4, 1]]
+    assert labels["segmentation"].max() == 2
+
+
+def people(*annotations: dict[str, Any]) -> dict[str, Any]:
+    """A file of keypoints with these annotations."""
+    category = {"id": 1, "name": "person", "keypoints": ["nose"]}
+    return {
+        **base(),
+        "categories": [category],
+        "annotations": [{"image_id": 7, "category_id": 1, **said} for said in annotations],
+    }
+
+
+def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None:
+    """As in the published COCO: both files draw people, and only one of them everything else."""
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "instances_train.json").write_text(json.dumps(base()))
+    (tmp_path / "person_keypoints_train.json").write_text(
+        json.dumps(people({"segmentation": [SQUARE], "keypoints": [2, 3, 2], "area": 6}))
+    )
+    samples = read_samples(open_source(tmp_path))
+    mask = samples.read("a").labels["segmentation"]
+    assert samples.tasks["segmentation"].schema["classes"][mask.max()] == "dog"
+    (tmp_path / "instances_train.json").unlink()
+    assert read_samples(open_source(tmp_path)).read("a").labels["segmentation"].sum() == 6
+
+
+def test_a_crowd_without_points_does_not_hide_those_of_a_person(pack: Callable[..., Samples]) -> None:
+    found = pack(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
+        "a"
+    )
+    assert found.labels["keypoints"].tolist() == [[2, 3, 2]]
+
+
+@pytest.mark.parametrize(
+    "asked", ["../images/a.jpg", "/data/images/a.jpg", "C:\\images\\a.jpg", "./images/a.jpg", "images\\a.jpg"]
+)
+def test_no_file_name_leads_out_of_what_is_written(tmp_path: Path, asked: str) -> None:
+    picture(tmp_path / "in" / "images" / "a.jpg")
+    content = base()
+    content["images"][0]["file_name"] = asked
+    (tmp_path / "in" / "annotations.json").write_text(json.dumps(content))
+    assert read_samples(open_source(tmp_path / "in")).names == ("a",)
+    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco")))
+    assert (tmp_path / "out" / "images" / "a.jpg").is_file()
+
+
+def test_a_file_without_a_split_beside_one_with(tmp_path: Path) -> None:
+    for file, image in (("annotations.json", "a.jpg"), ("instances_val.json", "val/a.jpg")):
+        picture(tmp_path / image)
+        content = base()
+        content["images"][0]["file_name"] = image
+        (tmp_path / file).write_text(json.dumps(content))
+    assert read_samples(open_source(tmp_path)).names == ("a", "val/a")
+
+
+@pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
+def test_a_pack_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
+    picture(tmp_path / "a.jpg")
+    with pytest.raises(InputError, match="has no JSON file of images, annotations, categories"):
+        read_samples(open_source(tmp_path), name)
+
+
+def test_a_byte_order_mark_and_the_licences(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    licences = [{"id": 1, "name": "CC BY 4.0"}, {"id": 2, "name": ""}, 3, {"id": 4, "name": "CC0"}]
+    (tmp_path / "a.json").write_text(json.dumps({**base(), "licenses": licences}), encoding="utf-8-sig")
+    assert format_of(open_source(tmp_path)) == "coco"
+    assert read_samples(open_source(tmp_path)).licence == "CC BY 4.0, CC0"
+
+
+def without(key: str) -> dict[str, Any]:
+    content = base()
+    del content["images"][0][key]
+    return content
+
+
+WRONG: dict[str, tuple[Any, str]] = {
+    "images twice": (
+        {**base(), "images": base()["images"] * 2},
+        r"images\[1\] has the id 7, which another has too: correct it",
+    ),
+    "no id": (without("id"), r"images\[0\] has the id None, neither a whole number nor a text"),
+    "no file": (without("file_name"), r"images\[0\] has no file_name"),
+    "not there": (
+        {**base(), "images": [{"id": 7, "file_name": "b.jpg"}]},
+        r"images\[0\] refers to the image '.*b.jpg', which is not in",
+    ),
+    "size": (
+        {**base(), "images": [{"id": 7, "file_name": "a.jpg", "height": 8, "width": 6}]},
+        r"images\[0\] states height 8 and width 6, its image has 6 and 8",
+    ),
+    "image": (changed(image_id=8), r"annotations\[0\] belongs to the image 8, which is not among the images"),
+    "category": (
+        changed(category_id=[1]),
+        r"annotations\[0\] has the category \[1\], which is not among the categories",
+    ),
+    "boxes": (changed(segmentation=[]), r"annotations.json draws boxes only"),
+    "polygon": (
+        changed(segmentation=[[1, 2, 3, 4]]),
+        r"annotations\[0\]: polygon 0 is not a list of at least three corners",
+    ),
+    "nan": (changed(segmentation=[[1, 2, 3, float("nan"), 1, 1]]), r"annotations\[0\]: polygon 0 is not"),
+    "text": (changed(segmentation="x"), r"annotations\[0\] has run lengths for the size None"),
+    "runs": (
+        changed(segmentation={"size": [6, 8], "counts": [2, 3]}),
+        r"annotations\[0\] has run lengths that do not fill an image of 6x8",
+    ),
+    "damaged": (changed(segmentation={"size": [6, 8], "counts": "oooo"}), r"annotations\[0\] has damaged run lengths"),
+    "box": (changed(bbox=[1, 2]), r"annotations\[0\]: bbox is not \[left, top, width, height\]"),
+    "list": ({**base(), "annotations": {}}, r"annotations is not a list"),
+    "name": ({**base(), "categories": [{"id": 90}]}, r"categories\[0\] has no name"),
+    "blank name": ({**base(), "categories": [{"id": 90, "name": " "}]}, r"categories\[0\] has no name"),
+    "float id": (
+        {**base(), "images": [{"id": 7.5, "file_name": "a.jpg"}]},
+        r"images\[0\] has the id 7.5, neither a whole number nor a text",
+    ),
+    "no points": (changed(keypoints=[1, 2, 2]), r"no category says which"),
+    "broken": ('{"images": [], "annotations": [], "categories": [', r"annotations.json is not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_named(pack: Callable[..., Samples], case: str) -> None:
+    content, sentence = WRONG[case]
+    with pytest.raises(InputError, match=sentence) as caught:
+        pack(content).read("a")
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=30))
+@settings(max_examples=150, deadline=None)
+def test_any_run_lengths_are_a_mask_or_refused(text: bytes) -> None:
+    try:
+        mask = rle_mask({"size": [5, 7], "counts": text.decode("latin-1")}, (5, 7), "it")
+    except InputError:
+        return
+    np.testing.assert_array_equal(rle_mask(rle_of(mask), (5, 7), "it"), mask)
+
+
+def written(tmp_path: Path, *, instances: bool) -> tuple[Samples, Path]:
+    content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
+    picture(tmp_path / "in" / "a.jpg")
+    (tmp_path / "in" / "annotations.json").write_text(json.dumps(content))
+    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco", instances=instances)))
+    return read_samples(open_source(tmp_path / "in")), tmp_path / "out"
+
+
+@DECODES
+@pytest.mark.parametrize(("instances", "count"), [(False, 1), (True, 2)])
+def test_cocos_own_library_reads_what_we_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], instances: bool, count: int
+) -> None:  # a parameter
+    samples, out = written(tmp_path, instances=instances)
+    coco = COCO(str(out / "annotations.json"))
+    capsys.readouterr()
+    (image,) = coco.loadImgs(coco.getImgIds())
+    annotations = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
+    assert len(annotations) == count
+    mask = sum(coco.annToMask(annotation) for annotation in annotations)
+    np.testing.assert_array_equal(mask > 0, samples.read("a").labels["segmentation"] > 0)
+    assert sum(annotation["area"] for annotation in annotations) == 12
+    assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == ["cat", "dog"]
+    assert (out / "images" / image["file_name"]).is_file()
+
+
+def test_panoptic_segments(tmp_path: Path) -> None:
+    picture(tmp_path / "val" / "a.jpg")
+    ids = np.zeros((6, 8), np.int64)
+    ids[:3], ids[3:, :4] = 70_000, 258
+    (tmp_path / "panoptic_val").mkdir()
+    Image.fromarray(np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)).save(
+        tmp_path / "panoptic_val" / "a.png"
+    )
+    content = base()
+    segments = [{"id": 70_000, "category_id": 90}, {"id": 258, "category_id": 3, "iscrowd": 0}]
+    content["annotations"] = [{"image_id": 7, "file_name": "a.png", "segments_info": segments}]
+    (tmp_path / "panoptic_val.json").write_text(json.dumps(content))
+    samples = read_samples(open_source(tmp_path))
+    assert format_of(open_source(tmp_path)) == "coco-panoptic"
+    assert samples.tasks["segmentation"].schema["classes"] == ["cat", "dog"]
+    expected = np.full((6, 8), IGNORE, np.uint8)
+    expected[:3], expected[3:, :4] = 1, 0
+    np.testing.assert_array_equal(samples.read("a").labels["segmentation"], expected)
+    content["annotations"][0]["segments_info"] = segments[:1]
+    (tmp_path / "panoptic_val.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"annotations\[0\]: its PNG has the segment 258, which segments_info lacks"):
+        read_samples(open_source(tmp_path)).read("a")
+
+
+JUNK = [None, True, -1, 1e308, float("nan"), 10**30, "", "x", "../..", [], [[]], {}, {"a": 1}, [None], ["1"]]
+
+
+def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to everything in a JSON value."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield (*path, key)
+        yield from spots(value[key], (*path, key))
+
+
+def spoilt(content: Any, spot: tuple[Any, ...], junk: Any) -> Any:
+    """A copy with junk in one place, or with nothing there."""
+    content = copy.deepcopy(content)
+    holder = content
+    for key in spot[:-1]:
+        holder = holder[key]
+    if junk is ...:
+        del holder[spot[-1]]
+    else:
+        holder[spot[-1]] = junk
+    return content
+
+
+def rich() -> dict[str, Any]:
+    content = changed(keypoints=[1, 2, 2])
+    content["categories"][0]["keypoints"] = ["nose"]
+    content["licenses"] = [{"id": 1, "name": "CC0"}]
+    content["annotations"].append(
+        {"image_id": 7, "category_id": 3, "segmentation": {"size": [6, 8], "counts": [2, 3, 43]}, "iscrowd": 1}
+    )
+    return content
+
+
+def segments() -> dict[str, Any]:
+    segment = {"id": 1, "category_id": 3, "iscrowd": 0}
+    return {**base(), "annotations": [{"image_id": 7, "file_name": "a.png", "segments_info": [segment]}]}
+
+
+@pytest.mark.parametrize(("name", "content"), [("coco", rich()), ("coco-panoptic", segments())])
+def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: dict[str, Any]) -> None:
+    picture(tmp_path / "a.jpg")
+    (tmp_path / "segments").mkdir()
+    Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / "segments" / "a.png")
+    (tmp_path / "segments.json").write_text(json.dumps(content))
+    assert read_samples(open_source(tmp_path), name).names == ("a",)
+    refused = 0
+    for spot in spots(content):
+        for junk in (*JUNK, ...):
+            (tmp_path / "segments.json").write_text(json.dumps(spoilt(content, spot, junk)))
+            refused += refuses(tmp_path, name)
+    assert refused > 100
+
+
+def refuses(path: Path, name: str) -> bool:
+    """Whether a pack is refused rather than read."""
+    try:
+        samples = read_samples(open_source(path), name)
+        for one in samples.names:
+            samples.read(one)
+    except InputError:
+        return True
+    return False
+
+
+def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
+    """The parts of a mask, found one neighbour after the other."""
+    left, parts = {(int(y), int(x)) for y, x in np.argwhere(mask)}, []
+    while left:
+        part, waiting = set(), [left.pop()]
+        while waiting:
+            y, x = waiting.pop()
+            part.add((y, x))
+            near = {(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)} & left
+            left -= near
+            waiting += near
+        parts.append(part)
+    return parts
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1), st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_objects_are_the_parts_of_a_class(height: int, width: int, seed: int, share: float, ringed: bool) -> None:  # noqa: FBT001  # drawn
+    """Noise, or rings in rings with noise: what lies in the hole of an object is another."""
+    y, x = np.mgrid[:height, :width]
+    rings = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)) % 2 == 0
+    mask = (np.random.default_rng(seed).random((height, width)) < share) ^ (rings & ringed)
+    found = [{(int(y), int(x)) for y, x in np.argwhere(part)} for part in objects(mask, instances=True)]
+    assert sorted(map(sorted, found)) == sorted(map(sorted, flooded(mask)))
+
+
+def labelled(masks: dict[str, Any], classes: list[str], points: dict[str, Any] | None = None) -> Samples:
+    """Samples with these masks and points."""
+    tasks = {"segmentation": make_task("segmentation", {"classes": classes})}
+    if points is not None:
+        tasks["keypoints"] = make_task("keypoints", {"names": ["nose"]})
+
+    def read(name: str) -> Sample:
+        labels = {"segmentation": np.array(masks[name], np.uint8)}
+        if points is not None:
+            labels["keypoints"] = np.array(points[name], np.float32)
+        return Sample(name, np.zeros((*labels["segmentation"].shape, 3), np.uint8), labels)
+
+    return Samples(tuple(sorted(masks)), tasks, read, "CC0")
+
+
+def written_by(out: Path, name: str, samples: Samples, *, instances: bool = False) -> Samples:
+    """Written without a manifest, and read again: the format alone has to be enough."""
+    writing = Writing(samples.tasks, samples.names, instances, samples.licence)
+    WRITERS[name].finish(out, WRITERS[name].write(out, 0, map(samples.read, samples.names), writing), writing)
+    return read_samples(open_source(out))
+
+
+@pytest.mark.parametrize("splits", [("train", "val"), ("coco_train", "train"), ("instances", "val"), ("instances",)])
+@pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
+def test_splits_of_any_name_and_the_licence_come_back_without_a_manifest(
+    tmp_path: Path, name: str, splits: tuple[str, ...]
+) -> None:
+    samples = labelled(
+        {f"{split}/a": [[0, index % 2 + 1, IGNORE]] for index, split in enumerate(splits)}, ["background", "cat", "dog"]
+    )
+    again = written_by(tmp_path, name, samples)
+    assert (again.names, again.licence) == (samples.names, "CC0")
+    assert again.tasks["segmentation"].schema["classes"] == ["background", "cat", "dog"]
+    for one in samples.names:
+        np.testing.assert_array_equal(again.read(one).labels["segmentation"], samples.read(one).labels["segmentation"])
+
+
+def test_a_split_of_nothing_but_background_is_not_lost(tmp_path: Path) -> None:
+    points = {"train/a": [[1, 0, 2]], "val/a": [[1, 0, 0]]}
+    samples = labelled({"train/a": [[0, 1]], "val/a": [[0, 0]]}, ["background", "cat"], points)
+    again = written_by(tmp_path, "coco", samples)
+    assert again.names == samples.names
+    for one in samples.names:
+        for task, label in samples.read(one).labels.items():
+            np.testing.assert_array_equal(again.read(one).labels[task], label)
+
+
+@pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
+@pytest.mark.parametrize("names", [("a", "x/a"), ("train/a", "train/x/train/a"), ("a/a", "b/a/a")])
+def test_images_of_the_same_name_are_told_apart(tmp_path: Path, name: str, names: tuple[str, str]) -> None:
+    samples = labelled({names[0]: [[0, 1, 1]], names[1]: [[2, 2]]}, ["background", "cat", "dog"])
+    again = written_by(tmp_path, name, samples)
+    assert again.names == tuple(sorted(names))
+    for one in names:
+        np.testing.assert_array_equal(again.read(one).labels["segmentation"], samples.read(one).labels["segmentation"])
+
+
+def test_nothing_but_background_and_ignored(tmp_path: Path) -> None:
+    again = written_by(tmp_path, "coco", labelled({"a": [[0, IGNORE]]}, ["background"]))
+    assert again.read("a").labels["segmentation"].tolist() == [[0, IGNORE]]
+
+
+@DECODES
+def test_cocos_own_library_sees_splits_crowds_and_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = [[1, 0, 1, IGNORE], [1, 2, 0, IGNORE]]
+    written_by(
+        tmp_path,
+        "coco",
+        labelled({"val/a": mask}, ["background", "cat", "dog"], {"val/a": [[1.25, 0.5, 2]]}),
+        instances=True,
+    )
+    coco = COCO(str(tmp_path / "annotations" / "val.json"))
+    capsys.readouterr()
+    drawn = np.zeros((2, 4), np.uint8)
+    for annotation in coco.loadAnns(coco.getAnnIds(iscrowd=False)):
+        if "segmentation" in annotation:
+            drawn[coco.annToMask(annotation) > 0] = annotation["category_id"]
+    (crowd,) = coco.loadAnns(coco.getAnnIds(iscrowd=True))
+    drawn[coco.annToMask(crowd) > 0] = IGNORE
+    np.testing.assert_array_equal(drawn, mask)
+    assert sorted(
+        annotation["area"] for annotation in coco.dataset["annotations"] if annotation.get("category_id") != 3
+    ) == [1, 1, 2, 2]
+    (person,) = coco.loadAnns(coco.getAnnIds(catIds=[3]))
+    assert (person["keypoints"], person["num_keypoints"]) == ([1.25, 0.5, 2], 1)
+    assert coco.dataset["licenses"][0]["name"] == "CC0"
+
+
+def test_panoptic_objects_do_not_overlap(tmp_path: Path) -> None:
+    mask = np.ones((5, 5), np.uint8)
+    mask[1:4, 1:4], mask[2, 2] = 0, 1
+    again = written_by(tmp_path, "coco-panoptic", labelled({"a": mask}, ["background", "ring"]), instances=True)
+    np.testing.assert_array_equal(again.read("a").labels["segmentation"], mask)
+    content = json.loads((tmp_path / "panoptic.json").read_text())
+    assert sorted(segment["area"] for segment in content["annotations"][0]["segments_info"]) == [1, 8, 16]
+    assert [category["isthing"] for category in content["categories"]] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("home", "folder"),
+    [
+        ("", "segments"),
+        ("annotations/", "segments"),
+        ("annotations/", "annotations/segments"),
+        ("panoptic_toy/", "panoptic_toy"),
+    ],
+)
+def test_panoptic_pngs_in_a_folder_called_like_the_json_or_beside_it(tmp_path: Path, home: str, folder: str) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    (tmp_path / home).mkdir(exist_ok=True)
+    Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / folder / "a.png")
+    (tmp_path / home / "segments.json").write_text(json.dumps(segments()))
+    samples = read_samples(open_source(tmp_path))
+    assert (samples.names, samples.read("a").labels["segmentation"].max()) == (("a",), 0)
+    shutil.rmtree(tmp_path / folder) if folder not in home else (tmp_path / folder / "a.png").unlink()
+    (tmp_path / home).mkdir(parents=True, exist_ok=True)
+    (tmp_path / home / "segments.json").write_text(json.dumps(segments()))
+    with pytest.raises(
+        InputError, match=r"refers to the PNG 'a.png', which is neither in a folder segments nor beside segments.json"
+    ):
+        read_samples(open_source(tmp_path))
+
+
+def test_panoptic_segments_without_a_category_and_twice(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / "s.png")
+    content = segments()
+    content["annotations"][0]["file_name"] = "s.png"
+    content["annotations"][0]["segments_info"] = [{"id": 1}]
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    assert (read_samples(open_source(tmp_path)).read("a").labels["segmentation"] == IGNORE).all()
+    content["annotations"][0]["segments_info"] *= 2
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with pytest.raises(
+        InputError, match=r"segments_info\[1\] has the id 1, which is no number from 1 on, or another segment's"
+    ):
+        read_samples(open_source(tmp_path)).read("a")
+    content["annotations"] *= 2
+    (tmp_path / "p.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"annotations\[1\] belongs to the same image as .*annotations\[0\]: keep one"):
+        read_samples(open_source(tmp_path))
+
+
+@DECODES
+@pytest.mark.skipif(not CARS.is_file(), reason="needs the published Car-Parts set")
+def test_the_published_car_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = open_source(CARS)
+    samples = read_samples(source)
+    assert len(samples.names) == 400
+    classes = samples.tasks["segmentation"].schema["classes"]
+    assert (len(classes), classes[0]) == (19, "_background_")
+    (tmp_path / "cars.json").write_bytes(source.read("annotations.json"))
+    coco = COCO(str(tmp_path / "cars.json"))
+    capsys.readouterr()
+    for id_, image in list(coco.imgs.items())[:4]:
+        expected = np.zeros((512, 512), np.uint8)
+        for annotation in coco.loadAnns(coco.getAnnIds(imgIds=id_)):
+            rle = coco_mask.merge(coco_mask.frPyObjects(annotation["segmentation"], 512, 512))
+            expected[coco_mask.decode(rle) > 0] = classes.index(coco.cats[annotation["category_id"]]["name"])
+        np.testing.assert_array_equal(samples.read(Path(image["file_name"]).stem).labels["segmentation"], expected)

@@ -1,0 +1,459 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from handsoff.backbones.distances import distances
+from handsoff.core.device import best_device
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_tensors
+from handsoff.generators.stored import load_generator
+from handsoff.generators.stylegan2 import StyleGAN2
+from handsoff.jobs.folder import require_done
+from handsoff.jobs.progress import finish
+from handsoff.training.gan import train as training
+from handsoff.training.gan.augment import adaptive_augment, diff_augment
+from handsoff.training.gan.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
+from handsoff.training.gan.state import CHECKPOINT
+from handsoff.training.gan.train import parse_resolution, shown_kimg, train, trim_log
+from handsoff.training.settings import TrainSettings
+
+Photos = Callable[..., Path]
+BATCH = 4
+
+
+def tiny(steps: int, **changes: Any) -> TrainSettings:
+    chosen = {
+        "resolution": "16",
+        "batch": BATCH,
+        "channel_base": 64,
+        "channel_max": 8,
+        "w_dim": 8,
+        "feature_size": 32,
+        "kimg": steps * BATCH / 1000,
+    }
+    return TrainSettings(**{**chosen, **changes})
+
+
+def cheap_distances(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
+    return {"fd_lite0": float((real.mean(0) - fake.mean(0)).square().sum()), "kd_lite0": 0.0}
+
+
+def measure_cheaply(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(training, "MEASURED_IMAGES", 8)
+    patch.setattr(training, "distances", cheap_distances)
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_cheaply(monkeypatch)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The whole run on disk but for the clock."""
+    tensors = read_tensors(folder / CHECKPOINT)
+    tensors["numbers"] = tensors["numbers"][[0, 1]]
+    return tensors
+
+
+def differing(one: Path, other: Path) -> list[str]:
+    ours, theirs = weights(one), weights(other)
+    assert ours.keys() == theirs.keys()
+    return [name for name in ours if not torch.equal(ours[name], theirs[name])]
+
+
+def log(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+# sizes
+
+
+@pytest.mark.parametrize(
+    ("text", "frame", "base"),
+    [
+        ("64", (64, 64), (4, 4)),
+        ("16", (16, 16), (4, 4)),
+        ("256x192", (256, 192), (4, 3)),
+        ("192X256", (192, 256), (3, 4)),
+        ("128x176", None, None),
+        ("8", (8, 8), (4, 4)),
+        ("24", (24, 24), (3, 3)),
+        ("64x32", (64, 32), (8, 4)),
+        ("72x40", (72, 40), (9, 5)),
+    ],
+)
+def test_parse_resolution(text: str, frame: tuple[int, int] | None, base: tuple[int, int] | None) -> None:
+    if frame is None:
+        with pytest.raises(InputError, match="cannot be reached by doubling"):
+            parse_resolution(text)
+    else:
+        assert parse_resolution(text) == (frame, base)
+
+
+@pytest.mark.parametrize("text", ["", "big", "64x", "x64", "64x64x64", "64.5", "64 by 64"])
+def test_a_resolution_that_is_no_size_is_said(text: str) -> None:
+    with pytest.raises(InputError, match="is not a size: write 64 or"):
+        parse_resolution(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-64", "4", "7", "63", "9x7", "100", "64x0"])
+def test_a_resolution_that_cannot_be_reached_is_said(text: str) -> None:
+    with pytest.raises(InputError, match=r"cannot be reached by doubling a small base|is not a size"):
+        parse_resolution(text)
+
+
+# whole runs
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"discriminator": "stylegan2"},
+        {"resolution": "32x24", "discriminator": "stylegan2"},
+        {"resolution": "64x48", "feature_size": 64},
+    ],
+)
+def test_a_few_steps_leave_a_generator_a_log_and_a_grid(
+    tmp_path: Path, photos: Photos, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not changes:
+        monkeypatch.setattr(training, "distances", distances)
+    settings = tiny(3, licence="CC0-1.0", **changes)
+    frame = parse_resolution(settings.resolution)[0]
+    work = list(train(photos(12, 66, 66), tmp_path / "gen", settings))
+    assert work[-1].done == work[-1].total == settings.kimg
+    assert all(bool(torch.isfinite(tensor).all()) for name, tensor in weights(tmp_path / "gen").items())
+    report = require_done(tmp_path / "gen", "train")
+    assert (report["images_used"], report["licence"], report["seed"]) == (12, "CC0-1.0", 0)
+    assert np.isfinite(list(report["last"].values())).all()
+    net = load_generator(tmp_path / "gen")
+    assert net.resolution == frame
+    assert net.mapping_network.w_avg.abs().sum() > 0
+    with Image.open(next((tmp_path / "gen" / "grids").iterdir())) as grid:
+        assert grid.size == (8 * frame[1], 8 * frame[0])
+    assert len(log(tmp_path / "gen")) == 1
+
+
+def test_a_finished_run_stops_and_goes_on_when_asked_for_more(tmp_path: Path, photos: Photos) -> None:
+    images, out = photos(), tmp_path / "gen"
+    finish(train(images, out, tiny(2)))
+    before = {file: file.stat().st_mtime_ns for file in out.rglob("*")}
+    assert list(train(images, out, tiny(2))) == []
+    assert {file: file.stat().st_mtime_ns for file in out.rglob("*")} == before
+    finish(train(images, out, tiny(5)))
+    finish(train(images, tmp_path / "at once", tiny(5)))
+    assert not differing(out, tmp_path / "at once")
+    assert [line["kimg"] for line in log(out)] == [shown_kimg(8), shown_kimg(20)]
+    with pytest.raises(InputError, match="begun with seed = 0 instead of 1"):
+        finish(train(images, out, tiny(5, seed=1)))
+
+
+def test_minutes_end_a_run(tmp_path: Path, photos: Photos) -> None:
+    work = list(train(photos(), tmp_path, tiny(0, kimg=None, minutes=0.5 / 60)))
+    assert require_done(tmp_path, "train")["training_seconds"] >= 0
+    assert work[-1].total == 0.5 / 60
+
+
+def test_seeds_differ_and_repeat(tmp_path: Path, photos: Photos) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        finish(train(photos(), tmp_path / name, tiny(2, seed=seed)))
+    assert not differing(tmp_path / "a", tmp_path / "b")
+    assert differing(tmp_path / "a", tmp_path / "c")
+
+
+# interruptions
+
+
+@pytest.fixture(scope="module", params=["projected", "stylegan2"])
+def uninterrupted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, photos: Photos
+) -> tuple[Path, TrainSettings]:
+    settings = tiny(7, discriminator=request.param, snapshot_kimg=3 * BATCH / 1000)
+    out = tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        measure_cheaply(patch)
+        finish(train(photos(), out, settings))
+    return out, settings
+
+
+def check_resumed(out: Path, photos: Path, uninterrupted: tuple[Path, TrainSettings]) -> None:
+    expected, settings = uninterrupted
+    assert not (out / "DONE").exists()
+    finish(train(photos, out, settings))
+    assert not differing(out, expected)
+    assert {line["kimg"]: line["fd_lite0"] for line in log(out)} == {
+        line["kimg"]: line["fd_lite0"] for line in log(expected)
+    }
+    assert (out / "generator.safetensors").read_bytes() == (expected / "generator.safetensors").read_bytes()
+    assert not [file for file in out.rglob("*") if file.name.endswith(".part")]
+
+
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_a_run_that_is_stopped_between_steps_goes_on(
+    tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], steps: int
+) -> None:
+    work = train(photos(), tmp_path, uninterrupted[1])
+    while next(work).stage != "training":
+        pass
+    for _ in range(steps - 1):
+        next(work)
+    work.close()  # type: ignore[attr-defined]  # a generator
+    assert weights(tmp_path)["numbers"].tolist() == [steps, steps * BATCH]
+    check_resumed(tmp_path, photos(), uninterrupted)
+
+
+@pytest.mark.parametrize("player", [0, 1])
+def test_a_run_that_is_interrupted_within_a_step_goes_on(
+    tmp_path: Path,
+    photos: Photos,
+    uninterrupted: tuple[Path, TrainSettings],
+    monkeypatch: pytest.MonkeyPatch,
+    player: int,
+) -> None:
+    calls, update = iter(range(100)), training.update
+
+    def interrupted(*arguments: Any) -> None:
+        if next(calls) == 2 * 4 + player:
+            raise KeyboardInterrupt
+        update(*arguments)
+
+    monkeypatch.setattr(training, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        finish(train(photos(), tmp_path, uninterrupted[1]))
+    monkeypatch.undo()
+    measure_cheaply(monkeypatch)
+    assert weights(tmp_path)["numbers"].tolist() == [3, 3 * BATCH]  # the snapshot's checkpoint, not half a step
+    check_resumed(tmp_path, photos(), uninterrupted)
+
+
+def test_a_full_disk_says_so_and_the_run_goes_on(
+    tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    work = train(photos(), tmp_path, uninterrupted[1])
+    while next(work).done < 4 * BATCH / 1000:
+        pass
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HandsOffError, match="The disk is full"):
+        finish(work)
+    monkeypatch.undo()
+    measure_cheaply(monkeypatch)
+    check_resumed(tmp_path, photos(), uninterrupted)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+from handsoff.training.gan import train as training
+from handsoff.training.settings import TrainSettings
+
+torch.set_num_threads(1)
+training.MEASURED_IMAGES = 8
+training.distances = lambda real, fake: {"fd_lite0": float((real.mean(0) - fake.mean(0)).square().sum()), "kd_lite0": 0.0}
+calls, update = iter(range(100)), training.update
+
+
+def killed(*arguments):
+    if next(calls) == 2 * 5 + 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    update(*arguments)
+
+
+training.update = killed
+for _ in training.train(Path(sys.argv[1]), Path(sys.argv[2]), TrainSettings.model_validate_json(sys.argv[3])):
+    pass
+"""
+
+
+def test_a_killed_run_goes_on(tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings]) -> None:
+    arguments = [sys.executable, "-c", KILLED, str(photos()), str(tmp_path), uninterrupted[1].model_dump_json()]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL
+    check_resumed(tmp_path, photos(), uninterrupted)
+
+
+def test_a_run_that_diverges_says_so_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(train(photos(), tmp_path, tiny(2)))
+    before = weights(tmp_path)
+    synthesize = StyleGAN2.synthesize
+    monkeypatch.setattr(
+        StyleGAN2, "synthesize", lambda self, ws, noise="const": (synthesize(self, ws, noise)[0] * torch.nan, [])
+    )
+    with pytest.raises(HandsOffError, match=r"diverged after 0\.0 kimg: the loss is not a number"):
+        finish(train(photos(), tmp_path, tiny(4)))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(tmp_path).items())
+
+
+def test_a_lowered_budget_ends_a_run_measured(tmp_path: Path, photos: Photos) -> None:
+    work = train(photos(), tmp_path, tiny(9))
+    while next(work).done < 3 * BATCH / 1000:
+        pass
+    work.close()  # type: ignore[attr-defined]  # a generator
+    finish(train(photos(), tmp_path, tiny(2)))
+    assert require_done(tmp_path, "train")["kimg"] == 0.0
+    assert [line["kimg"] for line in log(tmp_path)] == [shown_kimg(12)]
+    load_generator(tmp_path)
+
+
+def test_the_log_is_cut_at_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert trim_log(path, 5) is None
+    path.write_text('{"kimg": 5.01}\n{"kimg": 10.02}\n{"kimg": 20.0}\n{"kimg": 30.')
+    assert trim_log(path, 20_000) == 20.0
+    assert trim_log(path, 10_016) == 10.02  # rounded up when it was written
+    assert path.read_text() == '{"kimg": 5.01}\n{"kimg": 10.02}\n'
+    assert trim_log(path, 0) is None
+    assert path.read_text() == ""
+
+
+def test_bad_input_leaves_no_folder(tmp_path: Path, photos: Photos) -> None:
+    with pytest.raises(InputError, match="smaller than the resolution 32x32"):
+        finish(train(photos(), tmp_path / "gen", tiny(2, resolution="32")))
+    with pytest.raises(InputError, match="does not exist"):
+        finish(train(tmp_path / "nowhere", tmp_path / "gen", tiny(2)))
+    with pytest.raises(InputError, match="is not a size"):
+        finish(train(photos(), tmp_path / "gen", tiny(2, resolution="small")))
+    assert list(tmp_path.iterdir()) == []
+
+
+# what the discriminators see
+
+
+@pytest.mark.parametrize(
+    "augment", [diff_augment, lambda x: adaptive_augment(x, 1.0), lambda x: adaptive_augment(x, 0.0)]
+)
+@pytest.mark.parametrize("size", [(16, 16), (20, 12)])
+def test_augmentations_keep_the_shape_and_let_gradients_through(
+    augment: Callable[[torch.Tensor], torch.Tensor], size: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    x = (torch.rand(8, 3, *size) * 2 - 1).requires_grad_()
+    y = augment(x)
+    assert y.shape == x.shape
+    y.square().mean().backward()
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())
+    assert (x.grad.abs().sum((1, 2, 3)) > 0).all()
+
+
+def test_augmentations_change_images_each_in_its_own_way() -> None:
+    torch.manual_seed(0)
+    x = (torch.rand(1, 3, 16, 16) * 2 - 1).expand(6, -1, -1, -1)
+    for augment in (diff_augment, lambda images: adaptive_augment(images, 1.0)):
+        y = augment(x)
+        assert all(not torch.allclose(y[i], y[j], atol=1e-2) for i in range(6) for j in range(i))
+    assert torch.allclose(adaptive_augment(x, 0.0), x, atol=1e-4)
+
+
+def judge() -> StyleGAN2Discriminator:
+    torch.manual_seed(0)
+    return StyleGAN2Discriminator((8, 8, 8), (4, 3)).to(best_device())
+
+
+def test_images_that_are_alike_are_seen_as_a_group() -> None:
+    different = torch.randn(8, 3, 5, 4)
+    alike = different[:1].repeat(8, 1, 1, 1)
+    planes = WithDeviation()(torch.cat([different[:4], alike[:4]]))[:, 3]
+    assert torch.allclose(planes[:4], different[:4].std(0, unbiased=False).mean().expand(4, 5, 4), atol=1e-4)
+    assert planes[4:].abs().max() < 1e-3
+    assert torch.equal(WithDeviation()(different)[:, :3], different)
+    assert WithDeviation()(different[:3]).shape == (3, 4, 5, 4)
+
+
+def test_steepness_is_that_of_a_known_slope() -> None:
+    features = torch.randn(6, 7, 3, 2, requires_grad=True)
+    slope = torch.randn(7)
+    logits = torch.einsum("nchw,c->nhw", features, slope)[:, None]
+    expected = slope.square().sum() * features.detach().var()
+    assert torch.allclose(steepness([logits], [features]), expected, rtol=1e-4)
+
+
+def test_ada_rises_while_the_discriminator_is_sure_and_falls_else() -> None:
+    net = judge()
+    sure = torch.ones(50, 1, device=best_device())
+    net.adapt(sure)
+    assert float(net.p) == pytest.approx(50 / 100_000)
+    net.adapt(-sure)
+    assert float(net.p) == 0
+    for _ in range(2000):
+        net.adapt(sure)
+    assert float(net.p) == pytest.approx(0.8)
+    net.adapt(torch.cat([sure, -sure]))
+    assert float(net.p) < 0.8
+
+
+def test_the_gradient_penalty_comes_every_sixteenth_step() -> None:
+    net = judge()
+    real, fake = [torch.rand(4, 3, 16, 12, device=best_device())], [torch.rand(4, 3, 16, 12, device=best_device())]
+    plain, penalised = (float(net.loss(real, fake, step).detach()) for step in (1, 16))
+    assert penalised > plain
+    net.loss(real, fake, 0).backward()
+    assert all(parameter.grad is not None for parameter in net.parameters())
+
+
+# several processes
+
+TOGETHER = """
+import sys
+from pathlib import Path
+import torch
+from handsoff.training.gan import train as training
+from handsoff.training.settings import TrainSettings
+
+torch.set_num_threads(1)
+training.MEASURED_IMAGES = 8
+for settings in map(TrainSettings.model_validate_json, sys.argv[3:]):
+    for _ in training.train(Path(sys.argv[1]), Path(sys.argv[2]) / settings.discriminator, settings):
+        pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    torch.cuda.is_available() and torch.cuda.device_count() < 2, reason="two processes need two GPUs or none"
+)
+def test_two_processes_train_together(tmp_path: Path, photos: Photos) -> None:
+    (tmp_path / "script.py").write_text(TOGETHER)
+    players = ("projected", "stylegan2")
+    settings = [tiny(2, discriminator=player).model_dump_json() for player in players]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        "--master-addr=127.0.0.1",
+        f"--master-port={port}",
+    ]
+    arguments = [*launch, str(tmp_path / "script.py"), str(photos()), str(tmp_path), *settings]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as processes:
+        try:
+            said, _ = processes.communicate(timeout=900)
+        finally:
+            processes.terminate()  # it ends its children
+    assert processes.returncode == 0, said
+    for player in players:
+        out = tmp_path / player
+        assert require_done(out, "train")["images_used"] == 12
+        assert weights(out)["numbers"].tolist() == [2, 8]
+        finish(train(photos(), out, tiny(3, discriminator=player)))  # and one process goes on
+        assert weights(out)["numbers"].tolist() == [3, 12]
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(out).values())

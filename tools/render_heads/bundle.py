@@ -1,0 +1,55 @@
+"""Put the demo's pack together: `python tools/render_heads/pack.py GENERATOR TRAIN TEST src/handsoff/demo`.
+
+GENERATOR is a folder of `handsoff train`, whose weights are halved to 16 bits; TRAIN and TEST are folders of `render.py --labels`.
+The same folders always give the same bytes.
+"""
+
+import argparse
+import shutil
+import zipfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save
+
+MOMENT = (1980, 1, 1, 0, 0, 0)  # of every file in a zip
+
+
+def pack_zip(folder: Path, target: Path) -> None:
+    """All files of a folder, in sorted order; hidden ones, which a resumed run needs, stay outside."""
+    files = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in files:
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), MOMENT)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, file.read_bytes(), compresslevel=9)
+
+
+def pack_generator(folder: Path, target: Path) -> None:
+    """Card and weights, the floating-point ones as 16 bits."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(folder / "generator.json", target / "generator.json")
+    weights = load_file(folder / "generator.safetensors")
+    halves = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    if not all(torch.isfinite(tensor).all() for tensor in halves.values()):
+        raise SystemExit("a weight does not fit 16 bits")
+    (target / "generator.safetensors").write_bytes(save(halves))
+
+
+def main() -> None:
+    """Parse the command line and write the pack."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("generator", "train", "test", "out"):
+        parser.add_argument(name, type=Path)
+    options = parser.parse_args()
+    pack_generator(options.generator, options.out / "generator")
+    for part in ("train", "test"):
+        pack_zip(getattr(options, part), options.out / f"{part}.zip")
+
+
+if __name__ == "__main__":
+    main()
