@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from handsoff.core.files import read_json, write_json
-from handsoff.datasets.labelled import Labelled, open_labelled
+from handsoff.datasets.labelled import LabelledDataset, open_labelled
 from handsoff.demo import DATA
 from handsoff.report.page import heat_map
 from links import machine
@@ -37,7 +37,7 @@ def caption(text: str) -> np.ndarray:
     return np.asarray(strip)
 
 
-def rows(pack: Labelled) -> list[np.ndarray]:
+def rows(pack: LabelledDataset) -> list[np.ndarray]:
     """The first images of a labelled pack, and below them their masks."""
     task = pack.tasks["segmentation"]
     pairs = [pack.sample(name) for name in pack.names[:COUNT]]

@@ -29,7 +29,7 @@ from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
@@ -53,7 +53,7 @@ def prepare(folder: Path, size: int, count: int) -> None:
             mask = (image.mean(-1) / 256 * CLASSES).astype(np.uint8)
             write_sample(folder / "labelled", f"{seed:03d}", image, {"segmentation": mask}, tasks)
     write_cards(folder / "labelled", tasks)
-    finish(
+    run_to_end(
         invert(folder / "generator", folder / "labelled", folder / "codes", InvertSettings(encoder_steps=0, steps=0))
     )
 
@@ -69,7 +69,7 @@ def case(folder: Path, first: int) -> dict[str, float]:
         net.synthesize(ws)
         passes = first * (time.perf_counter() - began)
     began = time.perf_counter()
-    finish(
+    run_to_end(
         fit(
             folder / "generator",
             folder / "codes",

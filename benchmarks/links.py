@@ -25,12 +25,12 @@ from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.core.device import keep_freed_memory
 from handsoff.core.files import read_json, read_tensors, write_json
 from handsoff.core.images import to_float
-from handsoff.datasets.labelled import Labelled, open_labelled, open_like
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.recipes.schema import Recipe
 
@@ -51,7 +51,7 @@ def held_out_codes(run: Path, recipe: dict[str, Any], photos: int) -> Path:
     encoder = str(run / "codes") if settings.encoder_steps else None
     skip = 0 if recipe["test"] else max(recipe["budgets"])
     settings = settings.model_copy(update={"skip": skip, "first": photos, "variants": 1, "encoder": encoder})
-    finish(invert(generator_of(run, recipe), Path(recipe["test"] or recipe["labelled"]), out, settings))
+    run_to_end(invert(generator_of(run, recipe), Path(recipe["test"] or recipe["labelled"]), out, settings))
     return out
 
 
@@ -89,7 +89,7 @@ def spread(features: torch.Tensor) -> float:
     return float((features - features.mean(0)).square().sum(1).mean())
 
 
-def dataset_links(dataset: Path, budget: int, real: torch.Tensor | None, labelled: Labelled) -> dict[str, Any]:
+def dataset_links(dataset: Path, budget: int, real: torch.Tensor | None, labelled: LabelledDataset) -> dict[str, Any]:
     """How often each class or point occurs beside the labelled photos; and distance and diversity of what was kept, if there are `real` photos."""
     data = open_labelled(dataset)
     images, labels = data.part(0, IMAGES).load(tuple(read_json(dataset / "manifest.json")["resolution"]))
@@ -124,7 +124,7 @@ def machine() -> dict[str, Any]:
 def photo_features(run: Path, recipe: dict[str, Any], source: Path) -> torch.Tensor:
     """Features of photos that the generator was trained on."""
     cache, frame = run / "links" / "photos.u8", load_generator(generator_of(run, recipe)).resolution
-    finish(load_photos(open_source(source), frame, cache))
+    run_to_end(load_photos(open_source(source), frame, cache))
     pool = map_photos(cache, frame)
     return features_of(np.asarray(pool[np.sort(np.random.default_rng(1).permutation(len(pool))[:IMAGES])]))
 

@@ -24,7 +24,7 @@ from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
 from handsoff.core.seeds import latents
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import labeler as labeling
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.synthesis.generate import BATCH, CHUNK, PIXELS, generate, samples, tasks_of, write_one
@@ -55,7 +55,7 @@ def one_after_the_other(labelers: Sequence[Labeler], count: int) -> None:
 
 def by_generate(folders: list[Path], count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        finish(generate(folders, Path(folder) / "dataset", GenerateSettings(n=count, keep=1.0)))
+        run_to_end(generate(folders, Path(folder) / "dataset", GenerateSettings(n=count, keep=1.0)))
 
 
 def rate(work: Callable[[int], Any], count: int) -> float:

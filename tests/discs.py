@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from handsoff.core.files import write_json
-from handsoff.learning.data import Samples
+from handsoff.learning.data import LabelledArrays
 from handsoff.tasks import make_task
 
 CLASSES = ["background", "blob", "core"]
@@ -15,7 +15,7 @@ COLOURS = np.array([[60, 90, 60], [200, 60, 60], [60, 60, 220]], np.uint8)
 SEGMENTATION = make_task("segmentation", {"classes": CLASSES})
 
 
-def blobs(count: int, seed: int, size: int = 32) -> Samples:
+def blobs(count: int, seed: int, size: int = 32) -> LabelledArrays:
     """Discs with a core, noisy, in the colours of their classes."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:size, :size]
@@ -26,10 +26,10 @@ def blobs(count: int, seed: int, size: int = 32) -> Samples:
     distance = np.hypot(y - centre[:, 0], x - centre[:, 1]) / radius
     labels = (distance < 1).astype(np.uint8) + (distance < 0.5).astype(np.uint8)
     noise = rng.integers(-20, 21, (count, size, size, 3))
-    return Samples((COLOURS[labels].astype(int) + noise).clip(0, 255).astype(np.uint8), labels)
+    return LabelledArrays((COLOURS[labels].astype(int) + noise).clip(0, 255).astype(np.uint8), labels)
 
 
-def write_pack(folder: Path, samples: Samples) -> Path:
+def write_pack(folder: Path, samples: LabelledArrays) -> Path:
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for index, (image, mask) in enumerate(zip(samples.images, samples.labels, strict=True)):
@@ -39,7 +39,7 @@ def write_pack(folder: Path, samples: Samples) -> Path:
     return folder
 
 
-def write_dataset(folder: Path, samples: Samples) -> Path:
+def write_dataset(folder: Path, samples: LabelledArrays) -> Path:
     write_pack(folder, samples)
     write_json(
         folder / "manifest.json",

@@ -15,7 +15,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.convert import chosen, convert
-from handsoff.formats.exchange import FOLDER, format_of, read_samples
+from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.generators.stored import generator_hash, resolution_of
 from handsoff.inversion.invert import MIN_LABELLED
 from handsoff.jobs.folder import open_job
@@ -192,7 +192,7 @@ def packs(recipe: Recipe) -> dict[Pack, Path]:
 def listed(recipe: Recipe, pack: Pack) -> tuple[str, ...]:
     """The names of the samples of a pack that is to be converted."""
     path, settings = packs(recipe)[pack], recipe.for_convert(pack, frame_text(recipe))
-    return chosen(read_samples(open_source(path), settings.source), settings, str(path)).names
+    return chosen(open_dataset(open_source(path), settings.source), settings, str(path)).names
 
 
 def frame_text(recipe: Recipe) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.images import crop_box
-from handsoff.datasets.labelled import Labelled, open_labelled, open_like
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.datasets.sources import image_names, open_source
 from toy import SHARED, write_classes, write_mask
 
@@ -43,12 +43,12 @@ def sample(seed: int, size: tuple[int, int] = (6, 5), classes: int = 3) -> Sampl
     return rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.integers(0, classes, size, dtype=np.uint8)
 
 
-def classes_of(labelled: Labelled) -> list[str]:
+def classes_of(labelled: LabelledDataset) -> list[str]:
     classes: list[str] = labelled.tasks["segmentation"].schema["classes"]
     return classes
 
 
-def open_merged(path: Path, merge: dict[str, str]) -> Labelled:
+def open_merged(path: Path, merge: dict[str, str]) -> LabelledDataset:
     return open_labelled(path, {"segmentation": {"merge": merge}})
 
 
@@ -96,7 +96,7 @@ def labelled_sets(draw: st.DrawFn) -> tuple[dict[str, Sample], list[str]]:
     return samples, classes
 
 
-def check_same(labelled: Labelled, samples: dict[str, Sample], classes: list[str]) -> None:
+def check_same(labelled: LabelledDataset, samples: dict[str, Sample], classes: list[str]) -> None:
     assert labelled.names == tuple(sorted(samples))
     assert classes_of(labelled) == classes
     for name, (image, mask) in samples.items():
@@ -439,7 +439,7 @@ SOURCES = ["ground", "left", "right", "up", "down", "in front"]
 
 
 @pytest.fixture(scope="module")
-def six(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
+def six(tmp_path_factory: pytest.TempPathFactory) -> LabelledDataset:
     mask = np.array([[*range(6), 255]], np.uint8)
     return open_labelled(make(tmp_path_factory.mktemp("six"), {"a": (np.zeros((1, 7, 3), np.uint8), mask)}, SOURCES))
 
@@ -451,7 +451,7 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> Labelled:
     joined=st.booleans(),
 )
 def test_merging_sends_every_class_where_the_table_says(
-    six: Labelled, groups: list[str | None], order: list[int], joined: bool
+    six: LabelledDataset, groups: list[str | None], order: list[int], joined: bool
 ) -> None:  # hypothesis passes it by name
     merge: dict[str, str] = {}
     if joined:
@@ -465,7 +465,7 @@ def test_merging_sends_every_class_where_the_table_says(
     assert result.label("segmentation", "a").tolist() == [[*expected, 255]]
 
 
-def test_a_table_that_merges_nothing_changes_nothing(six: Labelled) -> None:
+def test_a_table_that_merges_nothing_changes_nothing(six: LabelledDataset) -> None:
     same = open_merged(six.source.path, {name: name for name in SOURCES})
     assert classes_of(same) == classes_of(six)
     assert np.array_equal(same.label("segmentation", "a"), six.label("segmentation", "a"))
@@ -487,12 +487,12 @@ def test_a_table_that_merges_nothing_changes_nothing(six: Labelled) -> None:
         ({}, r"names no target class"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(six: Labelled, merge: dict[str, str], sentence: str) -> None:
+def test_a_table_that_does_not_fit_is_refused(six: LabelledDataset, merge: dict[str, str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         open_merged(six.source.path, merge)
 
 
-def test_labelled_data_takes_the_classes_of_a_dataset(six: Labelled) -> None:
+def test_labelled_data_takes_the_classes_of_a_dataset(six: LabelledDataset) -> None:
     merge = {"ground,up,down,in front": "ground", "left,right": "side"}
 
     def read_as(classes: list[str], table: dict[str, str] | None) -> list[list[int]]:

@@ -19,9 +19,9 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.formats import convert as module
 from handsoff.formats.convert import convert
-from handsoff.formats.exchange import WRITERS, format_of, read_samples
+from handsoff.formats.exchange import WRITERS, format_of, open_dataset
 from handsoff.formats.settings import ConvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from toy import write_classes, write_mask
 
 CLASSES = ["background", "eye", "ear"]
@@ -66,7 +66,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(module, "PART", 3)
     settings = ConvertSettings(format=name)
-    finish(convert(pack, tmp_path / "whole", settings))
+    run_to_end(convert(pack, tmp_path / "whole", settings))
     calls: list[int] = []
     writer = WRITERS[name]
 
@@ -81,8 +81,8 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(
         WRITERS, name, type(writer)(writer.title, failing, writer.finish, writer.holds, writer.alone, writer.ignores)
     )
     with pytest.raises(StopError):
-        finish(convert(pack, tmp_path / "parts", settings))
-    finish(convert(pack, tmp_path / "parts", settings))
+        run_to_end(convert(pack, tmp_path / "parts", settings))
+    run_to_end(convert(pack, tmp_path / "parts", settings))
     assert calls == [0, 1, 2, 2, 3]
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
@@ -101,7 +101,7 @@ def test_images_are_copied_only_where_everybody_sees_the_same(tmp_path: Path) ->
         (tmp_path / "pack" / "images" / f"{file[0]}.png").unlink()
         (tmp_path / "pack" / "images" / file).write_bytes(content)
     write_classes(tmp_path / "pack", CLASSES)
-    finish(convert(tmp_path / "pack", tmp_path / "out", ConvertSettings()))
+    run_to_end(convert(tmp_path / "pack", tmp_path / "out", ConvertSettings()))
     assert sorted(file.name for file in (tmp_path / "out" / "images").iterdir()) == [
         "a.jpg",
         "b.png",
@@ -121,7 +121,7 @@ def test_a_bad_sample_found_late_leaves_nothing(pack: Path, tmp_path: Path, monk
     monkeypatch.setattr(module, "PART", 3)
     (pack / "images" / "8.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"8.png is not a readable image"):
-        finish(convert(pack, tmp_path / "out", ConvertSettings()))
+        run_to_end(convert(pack, tmp_path / "out", ConvertSettings()))
     assert not (tmp_path / "out").exists()
 
 
@@ -133,19 +133,19 @@ def test_what_a_format_cannot_say_is_said_before_or_becomes_a_class(pack: Path, 
         InputError,
         match="3 has ignored pixels, which YOLO cannot say: name the class they become with --set ignore=CLASS",
     ):
-        finish(convert(pack, tmp_path / "out", ConvertSettings(format="yolo")))
-    finish(convert(pack, tmp_path / "out", ConvertSettings(format="yolo", ignore="ear")))
-    found = read_samples(open_source(tmp_path / "out")).read("3").labels["segmentation"]
+        run_to_end(convert(pack, tmp_path / "out", ConvertSettings(format="yolo")))
+    run_to_end(convert(pack, tmp_path / "out", ConvertSettings(format="yolo", ignore="ear")))
+    found = open_dataset(open_source(tmp_path / "out")).read("3").labels["segmentation"]
     np.testing.assert_array_equal(found, np.where(mask == 255, 2, mask))
     with pytest.raises(InputError, match=r"ignore = 'nose' is no class of .*: choose one of background, eye, ear"):
-        finish(convert(pack, tmp_path / "other", ConvertSettings(format="yolo", ignore="nose")))
+        run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="yolo", ignore="nose")))
     np.savez(pack / "x.npz", a=0)
     (pack / "depth").mkdir()
     for index in range(10):
         np.savez(pack / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
     with pytest.raises(InputError, match=r"COCO holds segmentation and keypoints, not depth: choose with --set"):
-        finish(convert(pack, tmp_path / "other", ConvertSettings(format="coco")))
-    finish(convert(pack, tmp_path / "other", ConvertSettings(format="coco", tasks=("segmentation",), first=4)))
+        run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="coco")))
+    run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="coco", tasks=("segmentation",), first=4)))
     assert read_json(tmp_path / "other" / "report.json")["count"] == 4
 
 
@@ -175,14 +175,14 @@ def test_absurd_declared_sizes_of_masks_and_files_are_refused(tmp_path: Path) ->
 
 def test_every_format_is_told_from_the_others(pack: Path, tmp_path: Path) -> None:
     for name in WRITERS:
-        finish(convert(pack, tmp_path / name, ConvertSettings(format=name)))
+        run_to_end(convert(pack, tmp_path / name, ConvertSettings(format=name)))
         source = open_source(tmp_path / name)
         assert format_of(source) == name
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
             for file in source.sizes:
                 archive.write(tmp_path / name / file, f"deep/{file}")
         assert format_of(open_source(tmp_path / f"{name}.zip")) == name
-        assert read_samples(open_source(tmp_path / f"{name}.zip")).names == tuple("0123456789")
+        assert open_dataset(open_source(tmp_path / f"{name}.zip")).names == tuple("0123456789")
         manifest = json.loads((tmp_path / name / "manifest.json").read_text())
         assert (manifest["format"], manifest["count"]) == (name, 10)
 
@@ -199,5 +199,5 @@ def test_settings_about_masks_are_refused_where_there_are_none(pack: Path, tmp_p
             InputError,
             match="gives no masks here, which classes and ignore are about, only depth: leave those settings out",
         ):
-            finish(convert(pack, tmp_path / "out", settings))
+            run_to_end(convert(pack, tmp_path / "out", settings))
         assert not (tmp_path / "out").exists()

@@ -14,10 +14,10 @@ from handsoff.core.images import IGNORE
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.reframing import NothingThereError, framed, restored
-from handsoff.formats.samples import Sample
+from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.views import fit_image, warped
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -32,7 +32,7 @@ FRAMINGS = st.sampled_from(["crop", "letterbox", "pad", "stretch"])
 
 def scene(
     size: tuple[int, int], box: tuple[int, int, int, int], points: Any = ((1.0, 1.0, 2), (3.0, 2.0, 2))
-) -> Sample:
+) -> LabelledImage:
     """A bright car (class 1) in a box (left, top, right, bottom) on black."""
     mask = np.zeros(size, np.uint8)
     mask[box[1] : box[3], box[0] : box[2]] = 1
@@ -42,7 +42,7 @@ def scene(
         "keypoints": np.array(points, np.float32),
         "depth": np.where(mask > 0, 2.0, 1.0).astype(np.float32),
     }
-    return Sample(
+    return LabelledImage(
         "photo", image, labels, "photo.png", b"x", (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
     )
 
@@ -163,7 +163,7 @@ def test_a_turned_image_and_its_mask_agree(angle: float) -> None:
 def test_anchors_may_be_classes() -> None:
     mask = np.zeros((40, 40), np.uint8)
     mask[10:14, 8:12], mask[10:14, 28:32] = 2, 3
-    photo = Sample("a", np.repeat((mask * 80)[..., None], 3, -1), {"segmentation": mask}, "a.png")
+    photo = LabelledImage("a", np.repeat((mask * 80)[..., None], 3, -1), {"segmentation": mask}, "a.png")
     tasks = {"segmentation": TASKS["segmentation"]}
     there = framed(photo, tasks, settings_of(frame="20x40", align={"left": (0.25, 0.5), "right": (0.75, 0.5)}))
     middle = [np.argwhere(there.labels["segmentation"] == part).mean(0) for part in (2, 3)]
@@ -176,14 +176,14 @@ def test_a_sample_without_what_it_is_framed_by_is_left_out(tmp_path: Path) -> No
         photo = scene((12, 12), box)
         write_sample(tmp_path / "pack", name, photo.image, {"segmentation": photo.labels["segmentation"]}, tasks)
     write_cards(tmp_path / "pack", tasks)
-    finish(convert(tmp_path / "pack", tmp_path / "out", settings_of(frame="8x8", around="labels")))
+    run_to_end(convert(tmp_path / "pack", tmp_path / "out", settings_of(frame="8x8", around="labels")))
     assert open_labelled(tmp_path / "out").names == ("a",)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["left_out"] == ["b has no labels to crop around."]
     with pytest.raises(InputError, match=r"No class and no point of the pack is called 'boat'"):
-        finish(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="boat")))
+        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="boat")))
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="Nothing is left of the pack: a has no right"):
-        finish(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="right")))
+        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="right")))
     assert not (tmp_path / "other").exists()
 
 

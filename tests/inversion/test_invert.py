@@ -14,11 +14,11 @@ from handsoff.core.images import decode_mask
 from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.stored import load_generator
 from handsoff.inversion import invert as module
-from handsoff.inversion.encoder import code_space
+from handsoff.inversion.encoder import latent_space
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from toy import CLASSES, toy_generator, toy_labels
 
@@ -29,13 +29,13 @@ QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     toy_labels(toy_generator(root / "generator"), root / "labelled")
-    finish(invert(root / "generator", root / "labelled", root / "codes", QUICK))
+    run_to_end(invert(root / "generator", root / "labelled", root / "codes", QUICK))
     return root
 
 
 def test_standardised_codes_are_standard(world: Path) -> None:
     net = load_generator(world / "generator")
-    space = code_space(net)
+    space = latent_space(net)
     ws = net.mapping(torch.randn(4000, 16, generator=torch.Generator().manual_seed(5)))[:, 0]
     y = space.to_y(ws)
     assert y.mean(0).abs().max() < 0.1
@@ -71,7 +71,7 @@ def test_a_killed_inversion_goes_on_and_finds_the_same(world: Path, tmp_path: Pa
     work.close()
     first = next((tmp_path / "codes" / "chunks").iterdir())
     before = first.stat().st_mtime_ns
-    finish(invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK))
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK))
     assert first.stat().st_mtime_ns == before, "a finished chunk is not made again"
     ours, again = (read_tensors(folder / "codes.safetensors")["ws"] for folder in (world / "codes", tmp_path / "codes"))
     assert torch.equal(ours, again)
@@ -79,12 +79,12 @@ def test_a_killed_inversion_goes_on_and_finds_the_same(world: Path, tmp_path: Pa
 
 def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> None:
     quick = InvertSettings(encoder_steps=3, encoder_batch=4, steps=2, photos=str(world / "labelled" / "images"))
-    finish(invert(world / "generator", world / "labelled", tmp_path / "codes", quick))
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "codes", quick))
     assert (tmp_path / "codes" / "encoder.safetensors").is_file()
     assert not (tmp_path / "codes" / "photos.u8").exists()
     shutil.move(tmp_path / "codes", tmp_path / "moved")
     lent = quick.model_copy(update={"encoder": str(tmp_path / "moved")})
-    finish(invert(world / "generator", world / "labelled", tmp_path / "second", lent))
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "second", lent))
     ours, again = (read_tensors(tmp_path / folder / "codes.safetensors")["ws"] for folder in ("moved", "second"))
     assert torch.equal(ours, again)
 
@@ -101,7 +101,7 @@ def test_variants_move_photo_and_mask_alike(world: Path, tmp_path: Path) -> None
     dark_side = np.where(mirrored.numpy()[:, None, None], images[:, 0].numpy() < 0, images[:, 0].numpy() > 0)
     assert (dark_side == shifted)[inside].mean() > 0.95, "left and right keep their sides of the picture"
     assert inside.mean() > 0.8
-    finish(
+    run_to_end(
         invert(
             world / "generator",
             world / "labelled",
@@ -116,7 +116,7 @@ def test_variants_move_photo_and_mask_alike(world: Path, tmp_path: Path) -> None
 
 def test_too_few_labels_are_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 4"):
-        finish(
+        run_to_end(
             invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK.model_copy(update={"first": 3}))
         )
     assert not (tmp_path / "codes").exists()
@@ -125,7 +125,7 @@ def test_too_few_labels_are_refused(world: Path, tmp_path: Path) -> None:
 def test_photos_smaller_than_the_generator_are_refused_and_leave_nothing(world: Path, tmp_path: Path) -> None:
     toy_generator(tmp_path / "large", resolution=(32, 32))
     with pytest.raises(InputError, match="smaller than the resolution"):
-        finish(invert(tmp_path / "large", world / "labelled", tmp_path / "codes", QUICK))
+        run_to_end(invert(tmp_path / "large", world / "labelled", tmp_path / "codes", QUICK))
     assert not (tmp_path / "codes").exists()
 
 
@@ -136,7 +136,7 @@ def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
         mask = decode_mask(path.read_bytes(), path.name)
         path.write_bytes(png(np.where(mask == 0, 0, 255).astype(np.uint8)))
     with pytest.raises(InputError, match=r"only the class dark \(255 is ignored\): write the ids of classes.json"):
-        finish(invert(world / "generator", tmp_path / "binary", tmp_path / "out", QUICK))
+        run_to_end(invert(world / "generator", tmp_path / "binary", tmp_path / "out", QUICK))
     assert not (tmp_path / "out").exists()
 
 
@@ -154,5 +154,5 @@ def test_the_encoder_sees_the_photos_framed_as_in_training(
         module, "train_encoder", lambda generator, pictures, *rest: iter(seen.append(np.array(pictures)) or ())
     )  # what it would train on
     with pytest.raises(HandsOffError):
-        finish(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "codes", InvertSettings(steps=1)))
+        run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "codes", InvertSettings(steps=1)))
     assert (seen[0][:, 0] == 0).all()

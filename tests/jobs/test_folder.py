@@ -6,7 +6,7 @@ import pytest
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.jobs.folder import first_difference, open_job, require_done
-from handsoff.jobs.progress import Progress, Work, finish
+from handsoff.jobs.progress import Progress, Work, run_to_end
 
 INPUTS = {"images": {"path": "/here/photos", "fingerprint": "abc"}}
 SETTINGS: dict[str, Any] = {"seed": 0, "sizes": (3, 4)}
@@ -119,5 +119,5 @@ def test_finish_drains_the_work() -> None:
             done.append(index)
             yield Progress("counting", index, 3)
 
-    finish(work())
+    run_to_end(work())
     assert done == [0, 1, 2]

@@ -16,7 +16,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import hypercolumn, pixel_samples
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import make_reader
@@ -174,12 +174,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     net = toy_generator(root / "generator")
     toy_labels(net, root / "labelled")
-    finish(
+    run_to_end(
         invert(
             root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=60, batch=4)
         )
     )
-    finish(fit(root / "generator", root / "codes", root / "labeler", FIT))
+    run_to_end(fit(root / "generator", root / "codes", root / "labeler", FIT))
     return root
 
 
@@ -201,7 +201,7 @@ def test_a_fitted_labeler_labels_what_its_generator_makes(world: Path, tmp_path:
 
 
 def test_the_same_seed_fits_the_same_labeler(world: Path, tmp_path: Path) -> None:
-    finish(fit(world / "generator", world / "codes", tmp_path / "again", FIT))
+    run_to_end(fit(world / "generator", world / "codes", tmp_path / "again", FIT))
     ours, again = (load_labeler(folder).ensemble.state_dict() for folder in (world / "labeler", tmp_path / "again"))
     assert all(torch.equal(ours[name], again[name]) for name in ours)
 
@@ -226,7 +226,7 @@ def test_networks_that_saw_the_photos_vote_too(world: Path, tmp_path: Path) -> N
     work.close()  # type: ignore[attr-defined]  # a generator
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "labeler").glob("network-*")}
     assert len(before) == 2
-    finish(fit(world / "generator", world / "codes", tmp_path / "labeler", plan))
+    run_to_end(fit(world / "generator", world / "codes", tmp_path / "labeler", plan))
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     labeler = load_labeler(tmp_path / "labeler")
     ws = labeler.generator.mapping(latents(range(4), 16))
@@ -237,21 +237,23 @@ def test_networks_that_saw_the_photos_vote_too(world: Path, tmp_path: Path) -> N
 
 
 def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:
-    finish(fit(world / "generator", world / "codes", tmp_path / "few", FIT.model_copy(update={"first": 4, "steps": 4})))
+    run_to_end(
+        fit(world / "generator", world / "codes", tmp_path / "few", FIT.model_copy(update={"first": 4, "steps": 4}))
+    )
     assert read_json(tmp_path / "few" / "report.json")["codes_used"] == 4
     with pytest.raises(InputError, match="8 photos, not 20"):
-        finish(fit(world / "generator", world / "codes", tmp_path / "many", FIT.model_copy(update={"first": 20})))
+        run_to_end(fit(world / "generator", world / "codes", tmp_path / "many", FIT.model_copy(update={"first": 20})))
 
 
 def test_codes_of_another_generator_are_refused(world: Path, tmp_path: Path) -> None:
     toy_generator(tmp_path / "other", seed=1)
     with pytest.raises(MismatchError, match="another generator"):
-        finish(fit(tmp_path / "other", world / "codes", tmp_path / "out", FIT))
+        run_to_end(fit(tmp_path / "other", world / "codes", tmp_path / "out", FIT))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_labeler_whose_generator_was_exchanged_is_refused(world: Path, tmp_path: Path) -> None:
-    finish(fit(world / "generator", world / "codes", tmp_path / "labeler", FIT.model_copy(update={"steps": 2})))
+    run_to_end(fit(world / "generator", world / "codes", tmp_path / "labeler", FIT.model_copy(update={"steps": 2})))
     toy_generator(tmp_path / "labeler" / "generator", seed=1)
     with pytest.raises(MismatchError, match="run handsoff fit again"):
         load_labeler(tmp_path / "labeler")

@@ -17,11 +17,11 @@ from discs import blobs, write_dataset, write_pack
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.evaluation.evaluate import evaluate
 from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.jobs.progress import finish
-from handsoff.learning.data import Samples
+from handsoff.jobs.progress import run_to_end
+from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import build_model, deeplabv3_resnet101
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, learn, new_model, require_usable
+from handsoff.learning.supervised import Choice, new_model, require_usable, train_predictor
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -82,19 +82,19 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make
 
 
-def samples(task: Task) -> Samples:
+def samples(task: Task) -> LabelledArrays:
     rng = np.random.default_rng(0)
     labels = (
         rng.integers(0, 3, (4, 32, 32)).astype(np.uint8)
         if task.name == "segmentation"
         else rng.uniform(1, 9, (4, 32, 32)).astype(np.float32)
     )
-    return Samples(rng.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8), labels)
+    return LabelledArrays(rng.integers(0, 256, (4, 32, 32, 3)).astype(np.uint8), labels)
 
 
 def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
     """The weights after one step."""
-    work = learn(
+    work = train_predictor(
         task, lambda _: [(samples(task), 2)], seed, LearnSettings(model=name, steps=1, batch=2), "", Choice(None)
     )
     while True:
@@ -294,5 +294,5 @@ def test_evaluate_refuses_a_model_before_it_reads_and_leaves_nothing(
     pack, dataset = write_pack(tmp_path / "real", blobs(4, 1)), write_dataset(tmp_path / "synthetic", blobs(4, 2))
     monkeypatch.setattr(sys.modules[evaluate.__module__], "read_packs", lambda *_: pytest.fail("data was read"))
     with pytest.raises(UnknownNameError, match="Unknown downstream model 'lite9'"):
-        finish(evaluate(pack, dataset, pack, tmp_path / "out", EvaluateSettings(model="lite9")))
+        run_to_end(evaluate(pack, dataset, pack, tmp_path / "out", EvaluateSettings(model="lite9")))
     assert not (tmp_path / "out").exists()

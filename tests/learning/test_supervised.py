@@ -16,12 +16,12 @@ from handsoff.core.images import decode_image, to_float
 from handsoff.evaluation import arms
 from handsoff.evaluation.evaluate import evaluate
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.learning.augment import augment, warp
-from handsoff.learning.data import Data, Samples, without
+from handsoff.learning.data import EvaluationData, LabelledArrays, without
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, evaluated, learn
+from handsoff.learning.supervised import Choice, evaluated, train_predictor
 from handsoff.tasks.segmentation import mirrored_ids
 
 TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
@@ -50,7 +50,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def report(pack: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole evaluation whose real, validation and test data are one pack, the first four samples in all three of them."""
     out = tmp_path_factory.mktemp("report") / "whole"
-    finish(evaluate(pack, dataset, pack, out, TINY.model_copy(update={"validation_part": "2:8"})))
+    run_to_end(evaluate(pack, dataset, pack, out, TINY.model_copy(update={"validation_part": "2:8"})))
     return out
 
 
@@ -85,7 +85,9 @@ def test_what_was_trained_or_chosen_on_is_no_test(report: Path) -> None:
 def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
     samples = blobs(5, seed=0)
     left, count = without(
-        samples, Samples(samples.images[3:], samples.labels[3:]), Samples(samples.images[:1], samples.labels[:1])
+        samples,
+        LabelledArrays(samples.images[3:], samples.labels[3:]),
+        LabelledArrays(samples.images[:1], samples.labels[:1]),
     )
     assert count == 3
     assert np.array_equal(left.images, samples.images[1:3])
@@ -93,7 +95,7 @@ def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
 
 def test_no_test_left_is_refused_and_leaves_nothing(pack: Path, dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No test samples are left"):
-        finish(evaluate(pack, dataset, pack, tmp_path / "out", EvaluateSettings(steps=1)))
+        run_to_end(evaluate(pack, dataset, pack, tmp_path / "out", EvaluateSettings(steps=1)))
     assert not (tmp_path / "out").exists()
 
 
@@ -115,24 +117,24 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(
 
     def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, choice: Choice) -> Any:
         trained.append(stage)
-        return learn(task, mixture, seed, settings, stage, choice)
+        return train_predictor(task, mixture, seed, settings, stage, choice)
 
     monkeypatch.setattr(arms, "learn", counted)
-    finish(evaluate(moved, dataset, moved, tmp_path / "out", settings))
+    run_to_end(evaluate(moved, dataset, moved, tmp_path / "out", settings))
     assert trained == [
         "real plus synthetic, run 1 of 2",
         *(f"{arm.replace('_', ' ')}, run 2 of 2" for arm in arms.ARMS),
     ]
     assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
     assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
-    finish(evaluate(moved, dataset, moved, tmp_path / "out", settings))
+    run_to_end(evaluate(moved, dataset, moved, tmp_path / "out", settings))
     assert len(trained) == 4  # done: nothing more
 
 
 def test_weights_are_chosen_without_the_test() -> None:
     """Training ends with the weights of the step that the validation part likes best; the test samples are not even passed."""
     task, choice, real = SEGMENTATION, Choice(blobs(4, 3)), blobs(4, 1)
-    model = result(learn(task, lambda _: [(real, 4)], 0, LearnSettings(steps=8, batch=4), "", choice))
+    model = result(train_predictor(task, lambda _: [(real, 4)], 0, LearnSettings(steps=8, batch=4), "", choice))
     assert set(choice.scores) == {"5", "6", "7", "8"}
     assert choice.scores[str(choice.step)] == max(choice.scores.values())
     assert evaluated(model, task, blobs(4, 3))["metrics"]["miou"] == choice.scores[str(choice.step)]
@@ -203,7 +205,7 @@ def test_parts_are_python_slices() -> None:
 def test_the_share_of_real_images_moves_linearly() -> None:
     settings, data = (
         EvaluateSettings(steps=5, batch=8, real_share_start=0, real_share_end=1),
-        Data(blobs(1, 1), blobs(1, 2), blobs(1, 3), None, {}),
+        EvaluationData(blobs(1, 1), blobs(1, 2), blobs(1, 3), None, {}),
     )
     both = [arms.mixture("real_plus_synthetic", step, data, settings) for step in range(5)]
     assert [[count for _, count in pools] for pools in both] == [[0, 8], [2, 6], [4, 4], [6, 2], [8, 0]]

@@ -15,7 +15,7 @@ from handsoff.evaluation.evaluate import evaluate
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
@@ -36,16 +36,16 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight photos with three kinds of label, inverted once; a label generator for each of the four tasks."""
     root = tmp_path_factory.mktemp("world")
     toy_several(toy_generator(root / "generator"), root / "labelled")
-    finish(invert(root / "generator", root / "labelled", root / "codes", INVERT))
+    run_to_end(invert(root / "generator", root / "labelled", root / "codes", INVERT))
     for task in TASKS:
-        finish(fit(root / "generator", root / "codes", root / task, FIT.model_copy(update={"task": task})))
+        run_to_end(fit(root / "generator", root / "codes", root / task, FIT.model_copy(update={"task": task})))
     return root
 
 
 @pytest.fixture(scope="module")
 def dataset(world: Path) -> Path:
     """Forty samples with every kind of label."""
-    finish(generate([world / task for task in TASKS], world / "dataset", GenerateSettings(n=40, keep=1)))
+    run_to_end(generate([world / task for task in TASKS], world / "dataset", GenerateSettings(n=40, keep=1)))
     return world / "dataset"
 
 
@@ -90,7 +90,7 @@ def test_every_label_generator_reads_the_same_codes(world: Path) -> None:
 
 
 def test_moved_copies_take_all_labels_along(world: Path, tmp_path: Path) -> None:
-    finish(
+    run_to_end(
         invert(
             world / "generator",
             world / "labelled",
@@ -112,7 +112,7 @@ def test_moved_copies_take_all_labels_along(world: Path, tmp_path: Path) -> None
 
 def test_one_kind_of_label_can_be_chosen(world: Path, tmp_path: Path) -> None:
     chosen = InvertSettings(encoder_steps=0, steps=0, tasks=("keypoints",))
-    finish(invert(world / "generator", world / "labelled", tmp_path / "codes", chosen))
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "codes", chosen))
     assert list(open_labelled(tmp_path / "codes" / "labels").kinds) == ["keypoints"]
 
 
@@ -121,15 +121,15 @@ def masks_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another generator, its photos with masks only, and a label generator for them."""
     root = tmp_path_factory.mktemp("masks")
     toy_labels(toy_generator(root / "generator", seed=1), root / "labelled")
-    finish(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=0)))
-    finish(fit(root / "generator", root / "codes", root / "segmentation", FIT))
+    run_to_end(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=0)))
+    run_to_end(fit(root / "generator", root / "codes", root / "segmentation", FIT))
     return root
 
 
 def test_a_task_that_the_codes_lack_is_refused_and_leaves_nothing(masks_only: Path, tmp_path: Path) -> None:
     sentence = r"codes carries labels for segmentation, not for depth: choose one of them, or invert photos that have such labels\.$"
     with pytest.raises(InputError, match=sentence):
-        finish(
+        run_to_end(
             fit(
                 masks_only / "generator",
                 masks_only / "codes",
@@ -190,7 +190,7 @@ def test_every_sample_says_how_uncertain_each_of_its_labels_is(dataset: Path) ->
 
 @pytest.mark.parametrize("task", TASKS)
 def test_labels_are_those_of_a_dataset_with_one_task(dataset: Path, world: Path, tmp_path: Path, task: str) -> None:
-    finish(generate([world / task], tmp_path / "alone", GenerateSettings(n=6, seed=17, keep=1)))
+    run_to_end(generate([world / task], tmp_path / "alone", GenerateSettings(n=6, seed=17, keep=1)))
     alone, together = files(tmp_path / "alone"), files(dataset)
     for name, data in alone.items():
         if name.startswith("uncertainty/"):
@@ -208,7 +208,7 @@ def test_labels_are_those_of_a_dataset_with_one_task(dataset: Path, world: Path,
 def test_label_generators_with_and_without_pretrained_features_go_together(
     dataset: Path, world: Path, tmp_path: Path
 ) -> None:
-    finish(
+    run_to_end(
         fit(
             world / "generator",
             world / "codes",
@@ -217,8 +217,8 @@ def test_label_generators_with_and_without_pretrained_features_go_together(
         )
     )
     settings = GenerateSettings(n=3, keep=1)
-    finish(generate([tmp_path / "seeing"], tmp_path / "alone", settings))
-    finish(generate([world / "segmentation", tmp_path / "seeing"], tmp_path / "both", settings))
+    run_to_end(generate([tmp_path / "seeing"], tmp_path / "alone", settings))
+    run_to_end(generate([world / "segmentation", tmp_path / "seeing"], tmp_path / "both", settings))
     alone, both, all_tasks = (files(folder) for folder in (tmp_path / "alone", tmp_path / "both", dataset))
     assert all(both[name] == alone[name] != all_tasks[name] for name in alone if name.startswith("depth/"))
     assert all(both[name] == all_tasks[name] for name in both if name.startswith(("images/", "masks/")))
@@ -242,7 +242,7 @@ def test_any_and_all_drop_as_many_but_not_the_same(dataset: Path) -> None:
 
 @pytest.mark.parametrize("drop", ["any", "all"])
 def test_what_was_dropped_is_gone_everywhere(world: Path, tmp_path: Path, drop: Any) -> None:
-    finish(
+    run_to_end(
         generate([world / task for task in TASKS], tmp_path / "dataset", GenerateSettings(n=20, keep=0.6, drop=drop))
     )
     told = records(tmp_path / "dataset")
@@ -272,9 +272,9 @@ def test_a_killed_run_with_several_tasks_goes_on(world: Path, tmp_path: Path, mo
     assert not (tmp_path / "killed" / "keypoints.json").exists(), "written at the end, from the ledger"
     made = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "depth").iterdir()}
     assert len(made) == 10, "the first chunk, and the second, which was made while the first was written"
-    finish(generate(labelers, tmp_path / "killed", settings))
+    run_to_end(generate(labelers, tmp_path / "killed", settings))
     assert all(file.stat().st_mtime_ns == time for file, time in made.items() if file.is_file())
-    finish(generate(labelers, tmp_path / "whole", settings))
+    run_to_end(generate(labelers, tmp_path / "whole", settings))
     killed, whole = files(tmp_path / "killed"), files(tmp_path / "whole")
     assert killed == whole
     assert len(json.loads(whole["keypoints.json"])) == 9
@@ -282,7 +282,7 @@ def test_a_killed_run_with_several_tasks_goes_on(world: Path, tmp_path: Path, mo
 
 def test_two_label_generators_of_one_task_are_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"Two label generators have the task depth: give one of each task"):
-        finish(
+        run_to_end(
             generate([world / "depth", world / "keypoints", world / "depth"], tmp_path / "out", GenerateSettings(n=2))
         )
     assert not (tmp_path / "out").exists()
@@ -291,7 +291,9 @@ def test_two_label_generators_of_one_task_are_refused(world: Path, tmp_path: Pat
 def test_label_generators_of_different_generators_are_refused(world: Path, masks_only: Path, tmp_path: Path) -> None:
     sentence = r"segmentation was fitted to another generator than .*keypoints: give label generators of the same one"
     with pytest.raises(MismatchError, match=sentence):
-        finish(generate([world / "keypoints", masks_only / "segmentation"], tmp_path / "out", GenerateSettings(n=2)))
+        run_to_end(
+            generate([world / "keypoints", masks_only / "segmentation"], tmp_path / "out", GenerateSettings(n=2))
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -299,14 +301,14 @@ def test_an_unfinished_label_generator_is_refused(world: Path, tmp_path: Path) -
     shutil.copytree(world / "depth", tmp_path / "half")
     (tmp_path / "half" / "DONE").unlink()
     with pytest.raises(InputError, match="half is not finished: run handsoff fit again"):
-        finish(generate([world / "keypoints", tmp_path / "half"], tmp_path / "out", GenerateSettings(n=2)))
+        run_to_end(generate([world / "keypoints", tmp_path / "half"], tmp_path / "out", GenerateSettings(n=2)))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")
 def few(world: Path) -> Path:
     """Four samples, as many as there are real ones in the evaluations."""
-    finish(generate([world / task for task in TASKS], world / "few", GenerateSettings(n=4, keep=1)))
+    run_to_end(generate([world / task for task in TASKS], world / "few", GenerateSettings(n=4, keep=1)))
     return world / "few"
 
 
@@ -331,7 +333,9 @@ METRICS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_has_its_report(few: Path, world: Path, test_pack: Path, tmp_path: Path, task: str) -> None:
-    finish(evaluate(world / "labelled", few, test_pack, tmp_path / "report", TINY.model_copy(update={"task": task})))
+    run_to_end(
+        evaluate(world / "labelled", few, test_pack, tmp_path / "report", TINY.model_copy(update={"task": task}))
+    )
     metrics = read_json(tmp_path / "report" / "metrics.json")
     assert metrics["task"] == task
     assert (metrics["n_real"], metrics["n_synthetic"], metrics["n_test"]) == (4, 4, 8)
@@ -347,13 +351,13 @@ def test_every_task_has_its_report(few: Path, world: Path, test_pack: Path, tmp_
 def test_a_group_that_was_trained_on_is_no_test(few: Path, world: Path, test_pack: Path, tmp_path: Path) -> None:
     r"""Names alike in the regular expression are one person: photo00 to photo03 were trained on, those of the test are left out."""
     settings = TINY.model_copy(update={"task": "depth", "group": r"photo(\d+)", "test_part": "2:8", "steps": 1})
-    finish(evaluate(world / "labelled", few, test_pack, tmp_path / "report", settings))
+    run_to_end(evaluate(world / "labelled", few, test_pack, tmp_path / "report", settings))
     metrics = read_json(tmp_path / "report" / "metrics.json")
     assert (metrics["n_real"], metrics["n_test"], metrics["excluded_from_test"]) == (4, 4, 2)
     with pytest.raises(
         InputError, match=r"No test samples are left \(all of them are of groups that were trained or chosen on\)"
     ):
-        finish(
+        run_to_end(
             evaluate(
                 world / "labelled", few, test_pack, tmp_path / "none", settings.model_copy(update={"group": "photo"})
             )
@@ -362,9 +366,9 @@ def test_a_group_that_was_trained_on_is_no_test(few: Path, world: Path, test_pac
 
 
 def test_a_task_that_the_dataset_lacks_is_refused(world: Path, tmp_path: Path) -> None:
-    finish(generate([world / "keypoints"], tmp_path / "dataset", GenerateSettings(n=2, keep=1)))
+    run_to_end(generate([world / "keypoints"], tmp_path / "dataset", GenerateSettings(n=2, keep=1)))
     with pytest.raises(InputError, match=r"dataset has labels for keypoints, not for depth: choose one of them"):
-        finish(
+        run_to_end(
             evaluate(
                 world / "labelled",
                 tmp_path / "dataset",

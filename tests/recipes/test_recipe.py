@@ -13,7 +13,7 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.jobs.folder import open_job
-from handsoff.jobs.progress import Progress, Work, finish
+from handsoff.jobs.progress import Progress, Work, run_to_end
 from handsoff.methods import handsoff, paper
 from handsoff.recipes.schema import Recipe, Step
 from handsoff.runner import check, load_recipe, prepared, run
@@ -176,7 +176,7 @@ def test_a_split_teaches_and_another_tests(folder: Path) -> None:
     recipe = load_recipe(write(folder, DATA + text), folder / "out")
     check(recipe)
     for step in prepared(recipe)[0]:
-        finish(step.begin())
+        run_to_end(step.begin())
     assert open_labelled(folder / "out" / "labelled").names == tuple("012345")
     with pytest.raises(InputError, match="holds 6 labelled samples, too few for 5 labels, 2 for validation: lower"):
         check(load_recipe(write(folder, DATA + text.replace("budget = 4", "budget = 5")), folder / "out"))
@@ -291,5 +291,5 @@ def test_a_refused_first_step_leaves_nothing(folder: Path, tmp_path: Path) -> No
     text = f"{DATA}budget = 4\nvalidation = 2\n[train]\nresolution = 4096"
     recipe = load_recipe(write(folder, text), tmp_path / "new" / "out")
     with pytest.raises(InputError, match="smaller than the resolution"):
-        finish(run(recipe))
+        run_to_end(run(recipe))
     assert not (tmp_path / "new" / "out").exists()

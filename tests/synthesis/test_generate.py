@@ -12,10 +12,10 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
-from handsoff.formats.exchange import read_samples
+from handsoff.formats.exchange import open_dataset
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis import generate as module
@@ -29,8 +29,8 @@ from toy import CLASSES, toy_generator, toy_labels
 def labeler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     toy_labels(toy_generator(root / "generator", resolution=(32, 24)), root / "labelled")
-    finish(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=5)))
-    finish(
+    run_to_end(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=5)))
+    run_to_end(
         fit(
             root / "generator",
             root / "codes",
@@ -49,10 +49,10 @@ def hashes(dataset: Path) -> dict[str, str]:
 def test_the_same_seed_is_the_same_sample_whatever_else_is_drawn(
     labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish(generate([labeler], tmp_path / "many", GenerateSettings(n=40, seed=100, keep=1)))
-    finish(generate([labeler], tmp_path / "few", GenerateSettings(n=7, seed=119, keep=1)))
+    run_to_end(generate([labeler], tmp_path / "many", GenerateSettings(n=40, seed=100, keep=1)))
+    run_to_end(generate([labeler], tmp_path / "few", GenerateSettings(n=7, seed=119, keep=1)))
     monkeypatch.setattr(module, "CHUNK", 5)
-    finish(generate([labeler], tmp_path / "chunks", GenerateSettings(n=40, seed=100, keep=1)))
+    run_to_end(generate([labeler], tmp_path / "chunks", GenerateSettings(n=40, seed=100, keep=1)))
     many, few = hashes(tmp_path / "many"), hashes(tmp_path / "few")
     assert len(few) == 3 * 7
     assert few.items() <= many.items()
@@ -60,7 +60,7 @@ def test_the_same_seed_is_the_same_sample_whatever_else_is_drawn(
 
 
 def test_the_dataset_is_a_labelled_folder_with_an_account_of_itself(labeler: Path, tmp_path: Path) -> None:
-    finish(generate([labeler], tmp_path / "dataset", GenerateSettings(n=20)))
+    run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=20)))
     (tmp_path / "dataset").rename(tmp_path / "moved")
     data = open_labelled(tmp_path / "moved")
     assert (len(data.names), data.tasks["segmentation"].schema["classes"]) == (18, CLASSES)
@@ -91,20 +91,20 @@ def test_a_killed_run_goes_on_without_redoing(labeler: Path, tmp_path: Path, mon
     (tmp_path / "killed" / "images" / ".00000032.png.123.part").write_bytes(b"half a file")
     made = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "images").glob("*.png")}
     assert len(made) == 32, "the first chunk, and the second, which was made while the first was written"
-    finish(generate([labeler], tmp_path / "killed", settings))
-    finish(generate([labeler], tmp_path / "whole", settings))
+    run_to_end(generate([labeler], tmp_path / "killed", settings))
+    run_to_end(generate([labeler], tmp_path / "whole", settings))
     assert all(file.stat().st_mtime_ns == time for file, time in made.items() if file.is_file())
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
 
 
 def test_a_finished_dataset_is_left_alone(labeler: Path, tmp_path: Path) -> None:
     settings = GenerateSettings(n=4)
-    finish(generate([labeler], tmp_path / "dataset", settings))
+    run_to_end(generate([labeler], tmp_path / "dataset", settings))
     before = (tmp_path / "dataset" / "DONE").stat().st_mtime_ns
-    finish(generate([labeler], tmp_path / "dataset", settings))
+    run_to_end(generate([labeler], tmp_path / "dataset", settings))
     assert (tmp_path / "dataset" / "DONE").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="n = 4 instead of 5"):
-        finish(generate([labeler], tmp_path / "dataset", GenerateSettings(n=5)))
+        run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=5)))
 
 
 def test_selection_keeps_the_share_asked_for() -> None:
@@ -116,12 +116,12 @@ def test_selection_keeps_the_share_asked_for() -> None:
 
 
 def test_a_dataset_can_be_written_in_another_format_as_well(labeler: Path, tmp_path: Path) -> None:
-    finish(generate([labeler], tmp_path / "dataset", GenerateSettings(n=10, format="yolo")))
-    kept, other = open_labelled(tmp_path / "dataset"), read_samples(open_source(tmp_path / "dataset" / "yolo"))
+    run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=10, format="yolo")))
+    kept, other = open_labelled(tmp_path / "dataset"), open_dataset(open_source(tmp_path / "dataset" / "yolo"))
     assert other.names == kept.names
     assert other.licence == read_json(tmp_path / "dataset" / "manifest.json")["licence"]
     for name in kept.names:
         np.testing.assert_array_equal(other.read(name).labels["segmentation"], kept.label("segmentation", name))
     with pytest.raises(UnknownNameError, match="Unknown format 'word'"):
-        finish(generate([labeler], tmp_path / "nothing", GenerateSettings(n=10, format="word")))
+        run_to_end(generate([labeler], tmp_path / "nothing", GenerateSettings(n=10, format="word")))
     assert not (tmp_path / "nothing").exists()

@@ -31,7 +31,7 @@ Schemas = Mapping[str, dict[str, Any]]  # task → schema, as in a dataset's man
 
 
 @dataclass(frozen=True)
-class Kind:
+class LabelKind:
     """One kind of label of a pack.
 
     Attributes:
@@ -46,7 +46,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledDataset:
     """Images with their labels.
 
     Attributes:
@@ -59,7 +59,7 @@ class Labelled:
     source: Source
     names: tuple[str, ...]
     images: dict[str, str]
-    kinds: dict[str, Kind]
+    kinds: dict[str, LabelKind]
 
     @property
     def tasks(self) -> dict[str, Task]:
@@ -84,7 +84,7 @@ class Labelled:
         size: Frame = (image.shape[0], image.shape[1])
         return image, {task: self.parsed(kind, name, size) for task, kind in self.kinds.items()}
 
-    def parsed(self, kind: Kind, name: str, size: Frame) -> Label:
+    def parsed(self, kind: LabelKind, name: str, size: Frame) -> Label:
         place = str(self.source.path / kind.files[name])
         if kind.entries:
             return kind.task.parse(kind.entries[name], f"{place}: {name}", size)
@@ -98,7 +98,7 @@ class Labelled:
         """
         return replace(self, kinds={task: self.kinds[task]}).sample(name)[1][task]
 
-    def part(self, start: int, stop: int | None) -> "Labelled":
+    def part(self, start: int, stop: int | None) -> "LabelledDataset":
         """The samples `names[start:stop]`.
 
         Raises:
@@ -144,7 +144,7 @@ class Labelled:
         return {"path": str(self.source.path.resolve()), "fingerprint": digest.hexdigest()}
 
 
-def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> Labelled:
+def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> LabelledDataset:
     """List the samples of a folder or zip, without reading a single image.
 
     Args:
@@ -161,7 +161,7 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
     source = open_source(path)
     layout = layout_of(source)
     images = layout.images()
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, LabelKind] = {}
     gaps: list[InputError] = []
     for task in tasks or TASKS:
         try:
@@ -179,10 +179,10 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
         raise InputError(
             f"{path} has images but no labels: {wanted('segmentation')}, or {wanted('keypoints')}, or {wanted('depth')}."
         )
-    return Labelled(source, tuple(sorted(images)), images, kinds)
+    return LabelledDataset(source, tuple(sorted(images)), images, kinds)
 
 
-def open_like(path: Path, schemas: Schemas) -> Labelled:
+def open_like(path: Path, schemas: Schemas) -> LabelledDataset:
     """As `open_labelled`, the labels read as these schemas say: the samples become comparable with a dataset's.
 
     Raises:
@@ -198,7 +198,7 @@ def open_like(path: Path, schemas: Schemas) -> Labelled:
     return replace(pack, kinds=kinds)
 
 
-def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> Kind | None:
+def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> LabelKind | None:
     """The labels of a task in the first of its places where there are any."""
     for place in task_type(task).places:
         files, entries = layout.labels(place)
@@ -208,7 +208,7 @@ def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mappin
         made = task_type(task).described(*layout.card(task_type(task).card), dict(options), example)
         made.place = place
         refuse_gaps(layout, images, files, place)
-        return Kind(made, files, entries)
+        return LabelKind(made, files, entries)
     return None
 
 

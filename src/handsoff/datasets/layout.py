@@ -8,7 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import LABEL_FOLDERS, Source
-from handsoff.tasks.base import Place
+from handsoff.tasks.base import StorageLocation
 
 FOLDERS = {"images", *LABEL_FOLDERS}
 LAYOUT = "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or depth/NAME.npz"
@@ -53,7 +53,7 @@ class Layout:
             images |= prefixed(split, found)
         return images
 
-    def labels(self, place: Place) -> tuple[dict[str, str], dict[str, Any]]:
+    def labels(self, place: StorageLocation) -> tuple[dict[str, str], dict[str, Any]]:
         """Sample name → file with its label, and → its entry where one JSON file holds all of them (else empty).
 
         Raises:
@@ -145,7 +145,7 @@ def by_name(source: Source, root: str, folder: str, suffixes: Iterable[str]) -> 
     return files
 
 
-def refuse_gaps(layout: Layout, images: dict[str, str], labels: dict[str, str], place: Place) -> None:
+def refuse_gaps(layout: Layout, images: dict[str, str], labels: dict[str, str], place: StorageLocation) -> None:
     """Every image needs a label and every label an image.
 
     Raises:

@@ -17,8 +17,8 @@ from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.progress import Work
-from handsoff.learning.data import Data, Samples
-from handsoff.learning.supervised import Choice, evaluated, learn, predictions
+from handsoff.learning.data import EvaluationData, LabelledArrays
+from handsoff.learning.supervised import Choice, evaluated, predictions, train_predictor
 from handsoff.tasks.base import Task
 
 ARMS = ("real_only", "synthetic_only", "real_plus_synthetic")
@@ -43,7 +43,7 @@ class Result:
     seconds: float
 
 
-def run_arms(task: Task, data: Data, out: Path, settings: EvaluateSettings) -> Work:
+def run_arms(task: Task, data: EvaluationData, out: Path, settings: EvaluateSettings) -> Work:
     """Every arm with every seed; runs that are in `out/runs` already are left as they are."""
     for seed in range(settings.seeds):
         for arm in ARMS:
@@ -60,12 +60,14 @@ def finished_runs(out: Path, settings: EvaluateSettings) -> dict[str, list[Resul
     return {arm: [Result(**read_json(run_file(out, arm, seed))) for seed in range(settings.seeds)] for arm in ARMS}
 
 
-def run_one(task: Task, data: Data, arm: str, seed: int, out: Path, settings: EvaluateSettings) -> Work:
+def run_one(task: Task, data: EvaluationData, arm: str, seed: int, out: Path, settings: EvaluateSettings) -> Work:
     """Train, choose, test, and write the run's file (and, for the first seed, a sheet of predictions before it)."""
     began = time.monotonic()
     choice = Choice(data.validation)
     stage = f"{arm.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
-    model = yield from learn(task, lambda step: mixture(arm, step, data, settings), seed, settings, stage, choice)
+    model = yield from train_predictor(
+        task, lambda step: mixture(arm, step, data, settings), seed, settings, stage, choice
+    )
     scores = evaluated(model, task, data.test)
     if seed == 0:
         write_bytes(out / "predictions" / f"{arm}.png", png(sheet(model, task, data.test)))
@@ -77,7 +79,7 @@ def run_one(task: Task, data: Data, arm: str, seed: int, out: Path, settings: Ev
     )
 
 
-def mixture(arm: str, step: int, data: Data, settings: EvaluateSettings) -> list[tuple[Samples, int]]:
+def mixture(arm: str, step: int, data: EvaluationData, settings: EvaluateSettings) -> list[tuple[LabelledArrays, int]]:
     """How many real and synthetic samples make the batch of this step."""
     if arm == "real_only":
         return [(data.real, settings.batch)]
@@ -90,7 +92,7 @@ def mixture(arm: str, step: int, data: Data, settings: EvaluateSettings) -> list
     return [(data.real, reals), (data.synthetic, settings.batch - reals)]
 
 
-def sheet(model: nn.Module, task: Task, samples: Samples) -> UInt8[np.ndarray, "gh gw 3"]:
+def sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:
     """Three rows over samples spread evenly: image, truth, prediction."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
     images, truths = samples.images[chosen], samples.labels[chosen]

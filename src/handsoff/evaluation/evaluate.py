@@ -10,12 +10,12 @@ import numpy as np
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
 from handsoff.core.frames import Frame
-from handsoff.datasets.labelled import Labelled, open_labelled, open_like
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.evaluation.arms import ARMS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings, group_of, part_bounds
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
-from handsoff.learning.data import Data, Samples, read_samples, without
+from handsoff.learning.data import EvaluationData, LabelledArrays, load_arrays, without
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
 from handsoff.tasks import make_task
@@ -30,11 +30,11 @@ class Packs:
         labels: names of everything in the real pack that may be a label of some budget, whatever the budget of this one.
     """
 
-    real: Labelled
+    real: LabelledDataset
     labels: tuple[str, ...]
-    synthetic: Labelled
-    test: Labelled
-    validation: Labelled | None
+    synthetic: LabelledDataset
+    test: LabelledDataset
+    validation: LabelledDataset | None
 
 
 def evaluate(
@@ -53,7 +53,7 @@ def evaluate(
     """
     report = require_done(synthetic, "generate")
     manifest = read_json(synthetic / "manifest.json")
-    task = task_of(manifest, synthetic, settings)
+    task = evaluated_task(manifest, synthetic, settings)
     packs = open_packs(task, real, synthetic, test, validation, settings)
     sources = {
         "real": open_labelled(real, tasks=[task.name]),
@@ -83,7 +83,7 @@ def evaluate(
     )
 
 
-def task_of(manifest: dict[str, Any], dataset: Path, settings: EvaluateSettings) -> Task:
+def evaluated_task(manifest: dict[str, Any], dataset: Path, settings: EvaluateSettings) -> Task:
     """The task asked for, as the dataset has it.
 
     Raises:
@@ -101,7 +101,7 @@ def open_packs(
 ) -> Packs:
     """Open everything and cut the parts; the validation part comes from the real pack where it has none of its own."""
 
-    def opened(path: Path, start: int = 0, stop: int | None = None) -> Labelled:
+    def opened(path: Path, start: int = 0, stop: int | None = None) -> LabelledDataset:
         return open_like(path, {task.name: task.schema}).part(start, stop)
 
     chosen = None
@@ -114,7 +114,7 @@ def open_packs(
     return Packs(whole.part(0, settings.first), labels, opened(synthetic), tested, chosen)
 
 
-def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, Data]:
+def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, EvaluationData]:
     """Read all of it at the dataset's resolution, and take out of validation and test what was seen before.
 
     Raises:
@@ -122,7 +122,7 @@ def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Gene
     """
     excluded = {"validation": 0, "test": 0}
 
-    def kept(pack: Labelled, role: str, used: Iterable[str]) -> Labelled:
+    def kept(pack: LabelledDataset, role: str, used: Iterable[str]) -> LabelledDataset:
         known = {group_of(group, name) for name in used} if group else set()
         names = tuple(name for name in pack.names if group_of(group, name) not in known)
         excluded[role] += len(pack.names) - len(names)
@@ -132,25 +132,25 @@ def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Gene
             )
         return replace(pack, names=names)
 
-    real = yield from read_samples(packs.real, task, frame, "real samples")
-    synthetic = yield from read_samples(packs.synthetic, task, frame, "synthetic samples")
+    real = yield from load_arrays(packs.real, task, frame, "real samples")
+    synthetic = yield from load_arrays(packs.synthetic, task, frame, "synthetic samples")
     used, chosen, seen = [real], None, [*packs.real.names, *packs.labels]
     if packs.validation is not None:
         pack = kept(packs.validation, "validation", seen)
-        chosen = yield from read_samples(pack, task, frame, "validation samples")
+        chosen = yield from load_arrays(pack, task, frame, "validation samples")
         chosen, count = without(chosen, real)
         excluded["validation"] += count
         used.append(chosen)
         seen += pack.names
-    test = yield from read_samples(kept(packs.test, "test", seen), task, frame, "test samples")
+    test = yield from load_arrays(kept(packs.test, "test", seen), task, frame, "test samples")
     test, count = without(test, *used)
     excluded["test"] += count
     for name, samples in {"real": real, "synthetic": synthetic, "validation": chosen, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
-    return Data(real, synthetic, test, chosen, excluded)
+    return EvaluationData(real, synthetic, test, chosen, excluded)
 
 
-def refuse_empty(name: str, samples: Samples | None, excluded: int) -> None:
+def refuse_empty(name: str, samples: LabelledArrays | None, excluded: int) -> None:
     if samples is not None and len(samples) == 0:
         reason = (
             f"all {excluded} of its images are training or validation images"
@@ -160,7 +160,9 @@ def refuse_empty(name: str, samples: Samples | None, excluded: int) -> None:
         raise InputError(f"No {name} samples are left ({reason}): give other data, or other parts of it.")
 
 
-def metrics_of(task: str, runs: dict[str, list[Result]], data: Data, settings: EvaluateSettings) -> dict[str, Any]:
+def metrics_of(
+    task: str, runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
+) -> dict[str, Any]:
     """What metrics.json says."""
     arms, classes = {}, {}
     for arm in ARMS:

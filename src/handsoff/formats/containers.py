@@ -9,7 +9,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE, decode_image, shows_itself
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Sample
+from handsoff.formats.samples import LabelledImage
 from handsoff.formats.stated import beside
 from handsoff.tasks import task_type
 from handsoff.tasks.base import Task
@@ -22,7 +22,7 @@ UNFIT = re.compile(
 NUMBER = re.compile(r"[-_.]?\d{4,}")  # of a shard, after its split
 
 
-def pictured(data: bytes, name: str, where: str) -> Sample:
+def pictured(data: bytes, name: str, where: str) -> LabelledImage:
     """A sample without labels from the bytes of its image.
 
     Raises:
@@ -30,7 +30,7 @@ def pictured(data: bytes, name: str, where: str) -> Sample:
     """
     image = decode_image(data, where)
     suffix = next((suffix for sign, suffix in SIGNS.items() if data.startswith(sign)), "")
-    return Sample(name, image, {}, f"{name}{suffix}", data if suffix and shows_itself(data) else b"")
+    return LabelledImage(name, image, {}, f"{name}{suffix}", data if suffix and shows_itself(data) else b"")
 
 
 def split_of(name: str, otherwise: str) -> str:

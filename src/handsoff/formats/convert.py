@@ -13,9 +13,9 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import IGNORE, tile
 from handsoff.datasets.sources import open_source
-from handsoff.formats.exchange import WRITERS, read_samples
+from handsoff.formats.exchange import WRITERS, open_dataset
 from handsoff.formats.reframing import NothingThereError, framed
-from handsoff.formats.samples import Entry, Sample, Samples, Writer, Writing
+from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.views import fit_image
 from handsoff.jobs.folder import open_job
@@ -36,7 +36,7 @@ def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
     """
     writer = writer_of(settings.format)
     source = open_source(path)
-    samples = chosen(read_samples(source, settings.source), settings, str(path))
+    samples = chosen(open_dataset(source, settings.source), settings, str(path))
     refuse_homeless(tuple(samples.tasks), writer)
     job = open_job(out, "convert", {"pack": source.describe()}, settings.model_dump())
     if job.done:
@@ -46,13 +46,13 @@ def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
     job.finish(count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence)
 
 
-def writer_of(name: str) -> Writer:
+def writer_of(name: str) -> FormatWriter:
     if name not in WRITERS:
         raise UnknownNameError("format", name, WRITERS)
     return WRITERS[name]
 
 
-def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
+def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
     """Part after part; a part with an entry in the ledger is not written again. Returns what was left out, a sentence each."""
     writer = writer_of(settings.format)
     writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
@@ -90,7 +90,7 @@ def write_all(out: Path, samples: Samples, settings: ConvertSettings) -> Generat
     return missing
 
 
-def unless_absent(samples: Samples, name: str) -> Sample | str:
+def unless_absent(samples: Dataset, name: str) -> LabelledImage | str:
     """The sample, or why there is nothing to frame."""
     try:
         return samples.read(name)
@@ -98,7 +98,7 @@ def unless_absent(samples: Samples, name: str) -> Sample | str:
         return str(error)
 
 
-def present(read: Iterable[Sample | str], absent: list[str]) -> Iterator[Sample]:
+def present(read: Iterable[LabelledImage | str], absent: list[str]) -> Iterator[LabelledImage]:
     """The samples; the reasons go to `absent`."""
     for found in read:
         if isinstance(found, str):
@@ -107,7 +107,7 @@ def present(read: Iterable[Sample | str], absent: list[str]) -> Iterator[Sample]
             yield found
 
 
-def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes:
+def contact_sheet(samples: Sequence[LabelledImage], tasks: Mapping[str, Task]) -> bytes:
     """Samples beside their labels, as a PNG."""
     pictures = []
     for sample in samples:
@@ -119,7 +119,7 @@ def contact_sheet(samples: Sequence[Sample], tasks: Mapping[str, Task]) -> bytes
     return png(tile(np.stack(pictures), 4 * (1 + len(tasks))))
 
 
-def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
+def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
     """The split, number, kinds and classes that the settings ask for.
 
     Raises:
@@ -153,16 +153,16 @@ def chosen(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
     return kept
 
 
-def below(samples: Samples, prefix: str) -> Samples:
+def below(samples: Dataset, prefix: str) -> Dataset:
     """The same samples, called by what follows the prefix in their names."""
     return replace(samples, read=lambda name: replace(samples.read(f"{prefix}{name}"), name=name))
 
 
-def keep(sample: Sample, tasks: Mapping[str, Task]) -> Sample:
+def keep(sample: LabelledImage, tasks: Mapping[str, Task]) -> LabelledImage:
     return replace(sample, labels={name: sample.labels[name] for name in tasks})
 
 
-def relabelled(samples: Samples, settings: ConvertSettings, where: str) -> Samples:
+def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
     """Classes merged as asked, and what is ignored turned into a class if asked."""
     task = samples.tasks["segmentation"]
     options = {} if settings.classes is None else {"merge": settings.classes}
@@ -176,14 +176,14 @@ def relabelled(samples: Samples, settings: ConvertSettings, where: str) -> Sampl
         table[table == IGNORE] = merged.classes.index(settings.ignore)
     final = Segmentation({"classes": merged.classes})
 
-    def read(name: str) -> Sample:
+    def read(name: str) -> LabelledImage:
         sample = samples.read(name)
         return replace(sample, labels={**sample.labels, "segmentation": table[sample.labels["segmentation"]]})
 
     return replace(samples, tasks={**samples.tasks, "segmentation": final}, read=read)
 
 
-def refuse_homeless(tasks: Sequence[str], writer: Writer) -> None:
+def refuse_homeless(tasks: Sequence[str], writer: FormatWriter) -> None:
     """Labels that the format has no room for.
 
     Raises:
@@ -200,7 +200,7 @@ def refuse_homeless(tasks: Sequence[str], writer: Writer) -> None:
         )
 
 
-def checked(samples: Iterator[Sample], writer: Writer) -> Iterator[Sample]:
+def checked(samples: Iterator[LabelledImage], writer: FormatWriter) -> Iterator[LabelledImage]:
     """The same samples, refused where the format cannot say what they say.
 
     Raises:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
-from handsoff.formats.samples import Sample
+from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.affine import Matrix
 from handsoff.geometry.views import STRAIGHT, Box, after, beyond, fitting, warped
@@ -25,7 +25,7 @@ class NothingThereError(InputError):
     """A sample without what it is to be framed by: it is left out."""
 
 
-def framed(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings) -> Sample:
+def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings) -> LabelledImage:
     """The sample as the settings want it in their frame (without one: as large as what is shown of it), with `account["to_frame"]`, its matrix.
 
     Raises:
@@ -41,7 +41,9 @@ def framed(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings)
     return replace(sample, image=image, labels=labels, data=b"", box=None, account={**sample.account, **account})
 
 
-def view(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings) -> tuple[Frame, Matrix, Box | None]:
+def view(
+    sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings
+) -> tuple[Frame, Matrix, Box | None]:
     """The frame, the photo's matrix into it, and the part of the photo beyond which nothing is to be seen (None: all of it)."""
     stretch = settings.aspect if settings.aspect and sample.size[0] == sample.size[1] else 1.0
     true = np.array([[stretch, 0, 0], [0, 1, 0.0]])  # photo as stored → photo with square pixels
@@ -71,7 +73,7 @@ def restored(task: Task, label: Label, account: Mapping[str, Any], frame: Frame)
     return task.placed(label, back, frame, size)
 
 
-def shown(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings, stretch: float) -> Box:
+def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings, stretch: float) -> Box:
     """The part of the photo (with square pixels) that the frame is about."""
     height, width = sample.size
     if settings.around is None:
@@ -92,7 +94,7 @@ def shown(sample: Sample, tasks: Mapping[str, Task], settings: ConvertSettings, 
     return inside
 
 
-def extent(sample: Sample, tasks: Mapping[str, Task], around: str) -> Box | None:
+def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box | None:
     """The box around pixels of the named classes and points of the named names ("labels": of all that are not background)."""
     names = [name.strip() for name in around.split(",")]
     places = [spots(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
@@ -108,7 +110,7 @@ def everything(tasks: Mapping[str, Task]) -> list[str]:
     return [part for task in tasks.values() for part in task.parts() if part != task.behind]
 
 
-def spots(sample: Sample, tasks: Mapping[str, Task], part: str) -> Points:
+def spots(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Points:
     """Where a part (class, point) is, in the photo: the centres of its pixels, or the point if it can be seen.
 
     Raises:
@@ -123,7 +125,11 @@ def spots(sample: Sample, tasks: Mapping[str, Task], part: str) -> Points:
 
 
 def alignment(
-    sample: Sample, tasks: Mapping[str, Task], align: Mapping[str, tuple[float, float]], true: Matrix, frame: Frame
+    sample: LabelledImage,
+    tasks: Mapping[str, Task],
+    align: Mapping[str, tuple[float, float]],
+    true: Matrix,
+    frame: Frame,
 ) -> Matrix:
     """The similarity (turn, scale, shift) that brings the anchors nearest to their places (Umeyama 1991, without reflection).
 

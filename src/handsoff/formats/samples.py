@@ -19,7 +19,7 @@ Entry = dict[str, Any]  # what a writer must remember of a sample to finish, as 
 
 
 @dataclass(frozen=True)
-class Sample:
+class LabelledImage:
     """One image with its labels.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Samples:
+class Dataset:
     """A labelled pack of any format, nothing of it read yet.
 
     Attributes:
@@ -58,17 +58,17 @@ class Samples:
 
     names: tuple[str, ...]
     tasks: Mapping[str, Task]
-    read: Callable[[str], Sample]
+    read: Callable[[str], LabelledImage]
     licence: str = ""
 
 
 @dataclass(frozen=True)
-class Reader:
+class FormatReader:
     """How a format is read: two functions of a module of `exchange`."""
 
     title: str
     recognises: Callable[[Source], bool]
-    read: Callable[[Source], Samples]
+    read: Callable[[Source], Dataset]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Writer:
+class FormatWriter:
     """How a format is written: `write` per part of the samples (a part may be written again), `finish` once after the last.
 
     The same samples give the same bytes. Paths inside the output are relative, so that it may be moved.
@@ -100,14 +100,14 @@ class Writer:
     """
 
     title: str
-    write: Callable[[Path, int, Iterable[Sample], Writing], list[Entry]]  # out, number of the part, its samples
+    write: Callable[[Path, int, Iterable[LabelledImage], Writing], list[Entry]]  # out, number of the part, its samples
     finish: Callable[[Path, list[Entry], Writing], None]
     holds: tuple[str, ...]
     alone: bool = False
     ignores: bool = True
 
 
-def loaded(source: Source, file: str, name: str) -> Sample:
+def load_image(source: Source, file: str, name: str) -> LabelledImage:
     """The image of a sample, without labels yet.
 
     Raises:
@@ -115,7 +115,7 @@ def loaded(source: Source, file: str, name: str) -> Sample:
     """
     data = source.read(file)
     image = decode_image(data, str(source.path / file))
-    return Sample(name, image, {}, file, data if shows_itself(data) else b"")
+    return LabelledImage(name, image, {}, file, data if shows_itself(data) else b"")
 
 
 def images_by_name(source: Source) -> dict[str, list[str]]:

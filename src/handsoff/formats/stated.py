@@ -6,7 +6,7 @@ from typing import Any
 
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Sample
+from handsoff.formats.samples import LabelledImage
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import class_names
 
@@ -76,7 +76,7 @@ def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> K
     return Keypoints.described({"names": list(names)}, where, {}, [[0, 0]] * len(names))
 
 
-def write_image(out: Path, sample: Sample) -> str:
+def write_image(out: Path, sample: LabelledImage) -> str:
     """Write the image to `images/`, its own bytes if they may be copied; its path in `out`."""
     suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
     file = f"images/{sample.name}{suffix}"

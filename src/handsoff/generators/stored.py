@@ -65,7 +65,7 @@ def resolution_of(folder: Path) -> Frame:
     return load_generator(folder).resolution
 
 
-def licence_of(folder: Path) -> str:
+def generator_licence(folder: Path) -> str:
     """The terms of a generator, which everything made with it inherits.
 
     Raises:

@@ -6,9 +6,9 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.sources import image_names, open_source
-from handsoff.formats.exchange import READERS, format_of, read_samples
-from handsoff.formats.samples import Samples, loaded
-from handsoff.inspection.statistics import Census, Facts, take
+from handsoff.formats.exchange import READERS, format_of, open_dataset
+from handsoff.formats.samples import Dataset, load_image
+from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
 
@@ -25,7 +25,11 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         inputs = [(name, str(source.get("path"))) for name, source in job["inputs"].items()]
         known = report_facts(read_json(path / "report.json")) if done else []
         state = "finished" if done else "not finished: the same command again goes on"
-        census = take(read_samples(open_source(path))) if done and job["verb"] in {"generate", "convert"} else Census()
+        census = (
+            collect_statistics(open_dataset(open_source(path)))
+            if done and job["verb"] in {"generate", "convert"}
+            else LabelStatistics()
+        )
         return (
             f"made by handsoff {job['verb']}, {state}",
             inputs + known + [fact for fact in census.facts if fact not in known],
@@ -36,7 +40,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
     source = open_source(path)
     name = format_of(source)
     if name is not None:
-        census = take(read_samples(source, name))
+        census = collect_statistics(open_dataset(source, name))
         return f"a labelled pack, {READERS[name].title}", census.facts, census.parts, census.problems, census.sheet
     try:
         images = image_names(source)
@@ -44,7 +48,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         raise InputError(
             f"{path} is no folder of HandsOff, no labelled pack of a known format (docs/formats.md) and holds no png, jpg or webp images."
         ) from None
-    census = take(Samples(tuple(images), {}, lambda file: loaded(source, file, file)))
+    census = collect_statistics(Dataset(tuple(images), {}, lambda file: load_image(source, file, file)))
     return "unlabelled images", census.facts, [], census.problems, census.sheet
 
 

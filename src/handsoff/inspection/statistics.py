@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.formats.convert import SHOWN, contact_sheet
-from handsoff.formats.samples import Sample, Samples
+from handsoff.formats.samples import Dataset, LabelledImage
 from handsoff.tasks.base import Task
 
 Facts = list[tuple[str, str]]
@@ -18,7 +18,7 @@ NAMED = 10  # problems that are told one by one
 
 
 @dataclass(frozen=True)
-class Census:
+class LabelStatistics:
     """Facts and, per class or point, how often it occurs; problems, a sentence each; a contact sheet as PNG."""
 
     facts: Facts = field(default_factory=list)
@@ -27,13 +27,13 @@ class Census:
     sheet: bytes = b""
 
 
-def take(samples: Samples) -> Census:
+def collect_statistics(samples: Dataset) -> LabelStatistics:
     """Read the samples (of very many the first) and count."""
     names = samples.names[:LOOKED_AT]
     sizes: Counter[Frame] = Counter()
     images: dict[str, list[str]] = {}
     broken: list[str] = []
-    shown: list[Sample] = []
+    shown: list[LabelledImage] = []
     counts: dict[tuple[str, str], list[tuple[int, float]]] = {}
     unknown: list[str] = []
     for found in read_all(samples, names):
@@ -68,7 +68,7 @@ def take(samples: Samples) -> Census:
     ]
     doubles = [f"{', '.join(same)} are the same image" for same in images.values() if len(same) > 1]
     sheet = contact_sheet(shown, samples.tasks) if shown else b""
-    return Census(
+    return LabelStatistics(
         facts(samples, names, sizes),
         parts,
         [*shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
@@ -76,10 +76,10 @@ def take(samples: Samples) -> Census:
     )
 
 
-def read_all(samples: Samples, names: tuple[str, ...]) -> Iterator[Sample | str]:
+def read_all(samples: Dataset, names: tuple[str, ...]) -> Iterator[LabelledImage | str]:
     """The samples, or why they cannot be read, a few ahead of the one that is looked at."""
 
-    def read(name: str) -> Sample | str:
+    def read(name: str) -> LabelledImage | str:
         try:
             return samples.read(name)
         except InputError as error:
@@ -90,13 +90,13 @@ def read_all(samples: Samples, names: tuple[str, ...]) -> Iterator[Sample | str]
             yield from pool.map(read, names[start : start + SHOWN])
 
 
-def tells(task: Task, sample: Sample, name: str) -> bool:
+def tells(task: Task, sample: LabelledImage, name: str) -> bool:
     """Whether a label says anything."""
     found = task.census(sample.labels[name][None])
     return any(found[part][0] for part in (task.parts() or found) if part in found)
 
 
-def facts(samples: Samples, names: tuple[str, ...], sizes: Counter[Frame]) -> Facts:
+def facts(samples: Dataset, names: tuple[str, ...], sizes: Counter[Frame]) -> Facts:
     splits = Counter(name.partition("/")[0] for name in samples.names if "/" in name)
     found = [("labelled samples" if samples.tasks else "images", f"{len(samples.names):,}")]
     if len(names) < len(samples.names):

@@ -26,7 +26,7 @@ GRID = 4  # places per side that the encoder reads the features at
 
 
 @dataclass(frozen=True)
-class CodeSpace:
+class LatentSpace:
     """The generator's w distribution: standardised codes y (mean 0, unit covariance) against w = mean + y @ colour."""
 
     mean: Float[Tensor, " d"]
@@ -40,10 +40,10 @@ class CodeSpace:
         return (w - self.mean) @ self.whiten
 
 
-def code_space(generator: Generator) -> CodeSpace:
+def latent_space(generator: Generator) -> LatentSpace:
     """Measure it from samples."""
     mean, whiten = w_statistics(generator)
-    return CodeSpace(mean, whiten, torch.linalg.pinv(whiten.double()).float())
+    return LatentSpace(mean, whiten, torch.linalg.pinv(whiten.double()).float())
 
 
 class Encoder(nn.Module):
@@ -91,7 +91,7 @@ def train_encoder(
     if (out / ENCODER).is_file():
         return
     torch.manual_seed(settings.seed)
-    encoder, space = new_encoder(generator), code_space(generator)
+    encoder, space = new_encoder(generator), latent_space(generator)
     optimizer = torch.optim.Adam(encoder.parameters(), settings.encoder_lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1
@@ -120,7 +120,7 @@ def encoder_loss(
     generator: Generator,
     photos: Photos | None,
     perceptual: Perceptual,
-    space: CodeSpace,
+    space: LatentSpace,
     settings: InvertSettings,
     step: int,
 ) -> dict[str, Tensor]:

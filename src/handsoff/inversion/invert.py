@@ -19,7 +19,7 @@ from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator
-from handsoff.inversion.encoder import ENCODER, CodeSpace, code_space, load_encoder, train_encoder
+from handsoff.inversion.encoder import ENCODER, LatentSpace, latent_space, load_encoder, train_encoder
 from handsoff.inversion.refine import Inversion, refine
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
@@ -60,7 +60,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     with job.undone_if_refused():
         images, labels = data.load(net.resolution)
         tasks = {name: task.settled(labels[name], str(labelled)) for name, task in data.tasks.items()}
-    perceptual, space = Perceptual(frozen_lite0(), net.resolution), code_space(net)
+    perceptual, space = Perceptual(frozen_lite0(), net.resolution), latent_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)
     views = list(make_views(to_float(images).to(best_device()), labels, tasks, settings))
@@ -132,7 +132,7 @@ def chunk(
     generator: Generator,
     images: Tensor,
     perceptual: Perceptual,
-    space: CodeSpace,
+    space: LatentSpace,
     out: Path,
     settings: InvertSettings,
     name: str,

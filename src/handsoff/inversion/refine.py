@@ -9,7 +9,7 @@ from torch import Tensor
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
 from handsoff.generators.contract import Generator
-from handsoff.inversion.encoder import CodeSpace
+from handsoff.inversion.encoder import LatentSpace
 from handsoff.inversion.settings import InvertSettings
 
 
@@ -37,7 +37,7 @@ def refine(
     images: Float[Tensor, "n 3 h w"],
     start: Float[Tensor, "n l d"],
     perceptual: Perceptual,
-    space: CodeSpace,
+    space: LatentSpace,
     settings: InvertSettings,
 ) -> Inversion:
     """Adam on the standardised codes from `start` (standardised), the step size falling to zero over the last 40 %.
@@ -70,7 +70,7 @@ def measure(
     images: Float[Tensor, "n 3 h w"],
     y: Float[Tensor, "n l d"],
     perceptual: Perceptual,
-    space: CodeSpace,
+    space: LatentSpace,
 ) -> Inversion:
     """Rebuild and compare."""
     with mixed_precision():

@@ -17,7 +17,7 @@ class Progress:
 Work = Iterator[Progress]
 
 
-def finish(work: Work) -> None:
+def run_to_end(work: Work) -> None:
     """Run a work function to its end, showing nothing."""
     for _ in work:
         pass

@@ -17,7 +17,7 @@ from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
 from handsoff.core.seeds import step_generator
-from handsoff.datasets.labelled import Labelled, open_like
+from handsoff.datasets.labelled import LabelledDataset, open_like
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
 from handsoff.jobs.folder import open_job, require_done
 from handsoff.jobs.progress import Progress, Work
@@ -27,7 +27,7 @@ from handsoff.labeling.image_networks import train_networks
 from handsoff.labeling.labeler import GENERATOR, save_labeler
 from handsoff.labeling.pixel_samples import Pool, gather
 from handsoff.labeling.settings import FitSettings
-from handsoff.learning.data import Samples
+from handsoff.learning.data import LabelledArrays
 from handsoff.tasks import task_type
 from handsoff.tasks.base import Labels, Task
 
@@ -94,7 +94,7 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     )
     standardise(ensemble, pool)
     curve: list[float] = []
-    yield from learn(Course(ensemble, pool, lesson.held_out, task, settings), curve)
+    yield from train_ensemble(Course(ensemble, pool, lesson.held_out, task, settings), curve)
     copy_generator(generator, out / GENERATOR)
     write_bytes(out / "inversions.png", (codes / "contact.png").read_bytes())
     facts = settings.model_dump(include={"task", "members", "hidden", "perception", "networks", "network_share"})
@@ -106,7 +106,7 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
 
 
-def taught(codes: Path, name: str) -> tuple[dict[str, Any], Labelled, Task]:
+def taught(codes: Path, name: str) -> tuple[dict[str, Any], LabelledDataset, Task]:
     """The card of the codes, their labels of this kind, and the task as `handsoff invert` found it.
 
     Raises:
@@ -123,7 +123,7 @@ def taught(codes: Path, name: str) -> tuple[dict[str, Any], Labelled, Task]:
     return card, pack, pack.tasks[name]
 
 
-def prepare(codes: Path, card: dict[str, Any], pack: Labelled, settings: FitSettings) -> Lesson:
+def prepare(codes: Path, card: dict[str, Any], pack: LabelledDataset, settings: FitSettings) -> Lesson:
     """Read codes and labels; photo p is held out from member p mod members (all its variants with it)."""
     photos = sorted(set(card["photo"]))
     chosen = photos[: settings.first]
@@ -142,11 +142,13 @@ def prepare(codes: Path, card: dict[str, Any], pack: Labelled, settings: FitSett
     )
 
 
-def own_photos(pack: Labelled, card: dict[str, Any], settings: FitSettings) -> Samples:
+def own_photos(pack: LabelledDataset, card: dict[str, Any], settings: FitSettings) -> LabelledArrays:
     """The labelled photos as they are, without their variants."""
     names = sorted(set(card["photo"]))[: settings.first]
     found = [pack.sample(name) for name in names]
-    return Samples(np.stack([image for image, _ in found]), np.stack([labels[settings.task] for _, labels in found]))
+    return LabelledArrays(
+        np.stack([image for image, _ in found]), np.stack([labels[settings.task] for _, labels in found])
+    )
 
 
 @torch.no_grad()
@@ -160,7 +162,7 @@ def standardise(ensemble: Ensemble, pool: Pool) -> None:
     ensemble.scale.copy_(values.std(0) + 1e-3)
 
 
-def learn(course: Course, curve: list[float]) -> Work:
+def train_ensemble(course: Course, curve: list[float]) -> Work:
     """Adam with one cycle; every member ends with its weights of the step that was best on its held-out photos."""
     settings, ensemble = course.settings, course.ensemble
     optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)

@@ -15,20 +15,20 @@ from handsoff.core.errors import MismatchError
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
-from handsoff.learning.data import Samples
+from handsoff.learning.data import LabelledArrays
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, learn
+from handsoff.learning.supervised import Choice, train_predictor
 from handsoff.tasks.base import Task
 
 
-def train_networks(task: Task, photos: Samples, out: Path, settings: FitSettings) -> Work:
+def train_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Work:
     """`settings.networks` runs of the downstream model on the photos; those that lie in `out` already stay."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
     for index in range(settings.networks):
         if not file_of(out, index).is_file():
             stage = f"network {index + 1} of {settings.networks} on the photos"
-            model = yield from learn(
+            model = yield from train_predictor(
                 task,
                 lambda _: [(photos, learning.batch)],
                 settings.seed * 1000 + 500 + index,

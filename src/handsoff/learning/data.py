@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.frames import Frame
-from handsoff.datasets.labelled import Labelled
+from handsoff.datasets.labelled import LabelledDataset
 from handsoff.jobs.progress import Progress
 from handsoff.tasks.base import Labels
 
@@ -16,7 +16,7 @@ CHUNK = 200  # samples read between two signs of life
 
 
 @dataclass(frozen=True)
-class Samples:
+class LabelledArrays:
     """Images and labels of one role, for one task."""
 
     images: UInt8[np.ndarray, "n h w 3"]
@@ -27,25 +27,27 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Data:
+class EvaluationData:
     """Everything the arms see; `validation` is None where there is none.
 
     Attributes:
         excluded: role → how many of its samples were left out because their image is a training (or validation) image.
     """
 
-    real: Samples
-    synthetic: Samples
-    test: Samples
-    validation: Samples | None
+    real: LabelledArrays
+    synthetic: LabelledArrays
+    test: LabelledArrays
+    validation: LabelledArrays | None
     excluded: dict[str, int]
 
 
-def read_samples(labelled: Labelled, task: str, frame: Frame, role: str) -> Generator[Progress, None, Samples]:
+def load_arrays(
+    labelled: LabelledDataset, task: str, frame: Frame, role: str
+) -> Generator[Progress, None, LabelledArrays]:
     """Read all of `labelled` fitted to the frame, with its labels for `task`."""
     total = len(labelled.names)
     images, first = labelled.part(0, CHUNK).load(frame, enlarge=True)
-    samples = Samples(
+    samples = LabelledArrays(
         np.empty((total, *images.shape[1:]), np.uint8), np.empty((total, *first[task].shape[1:]), first[task].dtype)
     )
     for start in range(0, total, CHUNK):
@@ -58,13 +60,13 @@ def read_samples(labelled: Labelled, task: str, frame: Frame, role: str) -> Gene
     return samples
 
 
-def without(samples: Samples, *used: Samples) -> tuple[Samples, int]:
+def without(samples: LabelledArrays, *used: LabelledArrays) -> tuple[LabelledArrays, int]:
     """The samples whose image, pixel for pixel, is none of those in `used`, and how many were left out."""
     known = {digest(image) for others in used for image in others.images}
     keep = np.array([digest(image) not in known for image in samples.images], bool)
     if keep.all():
         return samples, 0
-    return Samples(samples.images[keep], samples.labels[keep]), int((~keep).sum())
+    return LabelledArrays(samples.images[keep], samples.labels[keep]), int((~keep).sum())
 
 
 def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

@@ -18,7 +18,7 @@ from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
 from handsoff.jobs.progress import Progress
 from handsoff.learning.augment import augment
-from handsoff.learning.data import Samples
+from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import brief, build_model
 from handsoff.learning.settings import LearnSettings
 from handsoff.tasks.base import Labels, Task
@@ -26,7 +26,7 @@ from handsoff.tasks.base import Labels, Task
 CHOICES = (5, 6, 7, 8)  # eighths of the run after which the validation part is asked
 TEST_BATCH = 16
 
-Mixture = Callable[[int], list[tuple[Samples, int]]]  # step → how many samples of which pool make the batch
+Mixture = Callable[[int], list[tuple[LabelledArrays, int]]]  # step → how many samples of which pool make the batch
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Choice:
         scores: step → primary metric.
     """
 
-    validation: Samples | None
+    validation: LabelledArrays | None
     scores: dict[str, float] = field(default_factory=dict)
     step: int = 0
     value: float = -np.inf
@@ -54,7 +54,7 @@ class Choice:
             self.step, self.value, self.weights = step, value, copy.deepcopy(model.state_dict())
 
 
-def learn(
+def train_predictor(
     task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice
 ) -> Generator[Progress, None, nn.Module]:
     """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`. Ends with the chosen weights.
@@ -117,7 +117,7 @@ def require_usable(task: Task, frame: Frame, name: str) -> None:
         ) from None
 
 
-def draw(mixture: list[tuple[Samples, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], Labels]:
+def draw(mixture: list[tuple[LabelledArrays, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], Labels]:
     """A batch: so many samples of each pool, drawn with replacement."""
     picked = [
         (pool, torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number
@@ -134,7 +134,7 @@ def predictions(model: nn.Module, task: Task, images: UInt8[np.ndarray, "n h w 3
         yield task.decode(outputs[None])[0]
 
 
-def evaluated(model: nn.Module, task: Task, samples: Samples) -> dict[str, Any]:
+def evaluated(model: nn.Module, task: Task, samples: LabelledArrays) -> dict[str, Any]:
     """The task's score of the model on `samples`."""
     model.eval()
     truths = (samples.labels[start : start + TEST_BATCH] for start in range(0, len(samples), TEST_BATCH))

@@ -19,7 +19,7 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import read_json, write_bytes
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, decode_mask
-from handsoff.datasets.labelled import Labelled, open_like
+from handsoff.datasets.labelled import LabelledDataset, open_like
 from handsoff.report.verdict import (
     ARMS,
     Difference,
@@ -55,7 +55,7 @@ class Gallery:
 
     dataset: Path
     task: Task | None
-    pack: Labelled | None
+    pack: LabelledDataset | None
     doubts: Path
 
     def label(self, name: str) -> Label | None:
@@ -98,9 +98,9 @@ def write_page(report: Path, dataset: Path) -> None:
     """
     metrics = read_json(report / "metrics.json")
     manifest = optional_json(dataset / "manifest.json", {})
-    task = task_of(metrics, manifest)
+    task = described_task(metrics, manifest)
     gallery = Gallery(dataset, task, labels_of(dataset, task), doubt_maps(dataset, manifest, task))
-    samples = read_samples(dataset)
+    samples = read_records(dataset)
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("handsoff.report").joinpath("page.html").read_text("utf-8")
     )
@@ -117,14 +117,14 @@ def write_page(report: Path, dataset: Path) -> None:
     write_bytes(report / "report.html", html.encode())
 
 
-def task_of(metrics: dict[str, Any], manifest: dict[str, Any]) -> Task | None:
+def described_task(metrics: dict[str, Any], manifest: dict[str, Any]) -> Task | None:
     """The task that was evaluated, as the dataset describes it."""
     name = str(metrics.get("task"))
     schema = manifest.get("tasks", {}).get(name)
     return make_task(name, schema) if schema is not None and name in TASKS else None
 
 
-def labels_of(dataset: Path, task: Task | None) -> Labelled | None:
+def labels_of(dataset: Path, task: Task | None) -> LabelledDataset | None:
     """The dataset's images and labels, None where they cannot be read."""
     try:
         return open_like(dataset, {task.name: task.schema}) if task else None
@@ -141,7 +141,7 @@ def optional_json(path: Path, default: Any) -> Any:
     return read_json(path) if path.is_file() else default
 
 
-def read_samples(dataset: Path) -> list[dict[str, Any]]:
+def read_records(dataset: Path) -> list[dict[str, Any]]:
     """What is known of each drawn sample; without `samples.jsonl`, the names of the images."""
     ledger = dataset / "samples.jsonl"
     if ledger.is_file():

@@ -20,7 +20,7 @@ from handsoff.core.seeds import latents
 from handsoff.datasets.labelled import remove_sample, write_cards, write_sample
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import refuse_homeless, write_all, writer_of
-from handsoff.formats.exchange import FOLDER, read_samples
+from handsoff.formats.exchange import FOLDER, open_dataset
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.folder import Job, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
@@ -37,7 +37,7 @@ Doubt = Float[np.ndarray, "..."]
 
 
 @dataclass(frozen=True)
-class Sample:
+class LabelledSample:
     """A drawn image with a label and its uncertainty per task."""
 
     seed: int
@@ -102,7 +102,7 @@ def refuse_strangers(labelers: Sequence[Path]) -> None:
         raise InputError(f"Two label generators have the task {twice[0]}: give one of each task.")
 
 
-def licence_of(labeler: Path) -> str:
+def labeler_licence(labeler: Path) -> str:
     """The terms under which everything stands that a finished label generator labels.
 
     Raises:
@@ -149,7 +149,7 @@ def entered(ledger: Path, writes: Sequence[Future[Record]]) -> list[Record]:
     return records
 
 
-def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[Sample]:
+def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[LabelledSample]:
     """Labelled samples of `seeds`."""
     net = labelers[0].generator
     together = max(
@@ -164,7 +164,7 @@ def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> It
         doubts = {task.name: task.doubt(uncertainty) for task, (_, uncertainty) in named.items()}
         for index, seed in enumerate(batch):
             labels, uncertainty = ({task.name: pair[part][index] for task, pair in named.items()} for part in (0, 1))
-            yield Sample(
+            yield LabelledSample(
                 seed,
                 images[index],
                 labels,
@@ -173,7 +173,7 @@ def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> It
             )
 
 
-def write_one(out: Path, sample: Sample, tasks: dict[str, Task]) -> Record:
+def write_one(out: Path, sample: LabelledSample, tasks: dict[str, Task]) -> Record:
     """Write one sample's files; what is none comes back for the ledger."""
     rest = write_sample(out, sample.name, sample.image, sample.labels, tasks)
     record: Record = {
@@ -227,7 +227,7 @@ def finish(
     write_json(out / "manifest.json", manifest)
     if settings.format != FOLDER:
         yield from write_all(
-            out / settings.format, read_samples(open_source(out)), ConvertSettings(format=settings.format)
+            out / settings.format, open_dataset(open_source(out)), ConvertSettings(format=settings.format)
         )
     job.finish(seed=settings.seed, licence=net.licence, drawn=len(records), kept=len(kept))
 

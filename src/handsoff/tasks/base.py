@@ -24,7 +24,7 @@ Pairs = Iterable[tuple[PoolLabels, PoolLabels]]  # batches of (predicted, true) 
 
 
 @dataclass(frozen=True)
-class Place:
+class StorageLocation:
     """Where labels lie in a pack: `folder`/NAME with one of the suffixes or, without suffixes, one entry each in `folder`.json."""
 
     folder: str
@@ -55,14 +55,14 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
-    places: ClassVar[tuple[Place, ...]]
+    places: ClassVar[tuple[StorageLocation, ...]]
     card: ClassVar[str]
     metrics: ClassVar[dict[str, Metric]]
     part_metric: ClassVar[str]
     schema: dict[str, Any]
     channels: int
     mirrors: bool
-    place: Place
+    place: StorageLocation
 
     @abstractmethod
     def __init__(self, schema: dict[str, Any]) -> None: ...

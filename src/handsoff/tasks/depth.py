@@ -22,7 +22,7 @@ from handsoff.core import arrays
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import MAX_PIXELS, Frame
 from handsoff.core.images import reason
-from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes, refuse_unknown
+from handsoff.tasks.base import MapTask, Metric, Pairs, StorageLocation, equal_votes, refuse_unknown
 
 Depths = Float[np.ndarray, "n h w"]
 OPTIONS = ("unit", "range", "scale")
@@ -47,7 +47,9 @@ class Depth(MapTask):
     """
 
     name: ClassVar[str] = "depth"
-    places: ClassVar[tuple[Place, ...]] = (Place("depth", (".npz", ".png", ".npy", ".pfm", ".exr", ".tiff", ".tif")),)
+    places: ClassVar[tuple[StorageLocation, ...]] = (
+        StorageLocation("depth", (".npz", ".png", ".npy", ".pfm", ".exr", ".tiff", ".tif")),
+    )
     card: ClassVar[str] = "depth.json"
     metrics: ClassVar[dict[str, Metric]] = {
         "nmse": Metric("NMSE", lower_is_better=True), "rmse": Metric("RMSE", lower_is_better=True), "rmse_log": Metric("RMSE log", lower_is_better=True),

@@ -23,8 +23,8 @@ from handsoff.geometry.peaks import blurred, located
 from handsoff.tasks.base import (
     Metric,
     Pairs,
-    Place,
     PoolLabels,
+    StorageLocation,
     Task,
     equal_votes,
     mirrored_names,
@@ -51,7 +51,7 @@ class Keypoints(Task):
     """
 
     name: ClassVar[str] = "keypoints"
-    places: ClassVar[tuple[Place, ...]] = (Place("keypoints"),)
+    places: ClassVar[tuple[StorageLocation, ...]] = (StorageLocation("keypoints"),)
     card: ClassVar[str] = "points.json"
     metrics: ClassVar[dict[str, Metric]] = {
         "pck@0.1": Metric("PCK@0.1"),

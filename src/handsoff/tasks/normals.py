@@ -15,7 +15,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image
-from handsoff.tasks.base import MapTask, Metric, Pairs, Place, equal_votes
+from handsoff.tasks.base import MapTask, Metric, Pairs, StorageLocation, equal_votes
 from handsoff.tasks.depth import Depth, positive, read_depth
 
 Codes = UInt8[np.ndarray, "*n h w 3"]  # as the colours of the PNG
@@ -27,7 +27,7 @@ class Normals(MapTask):
     """`schema` is {"focal"}: the focal length of depth maps in image widths."""
 
     name: ClassVar[str] = "normals"
-    places: ClassVar[tuple[Place, ...]] = (Place("normals", (".png",)), *Depth.places)
+    places: ClassVar[tuple[StorageLocation, ...]] = (StorageLocation("normals", (".png",)), *Depth.places)
     card: ClassVar[str] = "normals.json"
     metrics: ClassVar[dict[str, Metric]] = {
         "angle": Metric("mean angle °", lower_is_better=True),

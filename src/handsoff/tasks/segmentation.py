@@ -22,8 +22,8 @@ from handsoff.tasks.base import (
     MapTask,
     Metric,
     Pairs,
-    Place,
     PoolLabels,
+    StorageLocation,
     drawable,
     equal_votes,
     mirrored_names,
@@ -44,7 +44,7 @@ class Segmentation(MapTask):
     """
 
     name: ClassVar[str] = "segmentation"
-    places: ClassVar[tuple[Place, ...]] = (Place("masks", (".png", ".npy")),)
+    places: ClassVar[tuple[StorageLocation, ...]] = (StorageLocation("masks", (".png", ".npy")),)
     card: ClassVar[str] = "classes.json"
     metrics: ClassVar[dict[str, Metric]] = {"miou": Metric("mIoU"), "miou_foreground": Metric("mIoU, foreground")}
     part_metric: ClassVar[str] = "IoU"

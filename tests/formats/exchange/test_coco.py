@@ -19,12 +19,12 @@ from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
-from handsoff.formats.exchange import WRITERS, format_of, read_samples
+from handsoff.formats.exchange import WRITERS, format_of, open_dataset
 from handsoff.formats.exchange.coco_write import objects
-from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
 from handsoff.formats.shapes import rle_mask, rle_of
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from toy import SHARED
 
@@ -60,12 +60,12 @@ def base() -> dict[str, Any]:
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Callable[..., Samples]:
-    def make(content: Any, file: str = "annotations.json", image: str = "a.jpg") -> Samples:
+def pack(tmp_path: Path) -> Callable[..., Dataset]:
+    def make(content: Any, file: str = "annotations.json", image: str = "a.jpg") -> Dataset:
         picture(tmp_path / image)
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text(content if isinstance(content, str) else json.dumps(content))
-        return read_samples(open_source(tmp_path), "coco")
+        return open_dataset(open_source(tmp_path), "coco")
 
     return make
 
@@ -77,7 +77,7 @@ def changed(**values: Any) -> dict[str, Any]:
     return content
 
 
-def test_polygons_become_classes_after_the_background(pack: Callable[..., Samples]) -> None:
+def test_polygons_become_classes_after_the_background(pack: Callable[..., Dataset]) -> None:
     samples = pack(base())
     assert samples.tasks["segmentation"].schema["classes"] == ["background", "cat", "dog"]
     found = samples.read("a")
@@ -87,7 +87,7 @@ def test_polygons_become_classes_after_the_background(pack: Callable[..., Sample
     assert found.box == (1, 1, 4, 3)
 
 
-def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Samples]) -> None:
+def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Dataset]) -> None:
     content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
     cat = np.zeros((6, 8), bool)
     cat[2:6, 3:6] = True
@@ -117,13 +117,13 @@ def test_splits_by_file_and_by_folder(tmp_path: Path) -> None:
         content["images"][0]["id"] = id_
         (tmp_path / "annotations").mkdir(exist_ok=True)
         (tmp_path / "annotations" / f"instances_{split}.json").write_text(json.dumps(content))
-    assert read_samples(open_source(tmp_path)).names == ("train2017/a", "val2017/a")
+    assert open_dataset(open_source(tmp_path)).names == ("train2017/a", "val2017/a")
     for split in ("train", "valid"):
         picture(tmp_path / "robo" / split / "b.jpg")
         content = base()
         content["images"][0]["file_name"] = "b.jpg"
         (tmp_path / "robo" / split / "_annotations.coco.json").write_text(json.dumps(content))
-    samples = read_samples(open_source(tmp_path / "robo"))
+    samples = open_dataset(open_source(tmp_path / "robo"))
     assert samples.names == ("train/b", "valid/b")
     assert samples.read("valid/b").file == "valid/b.jpg"
 
@@ -139,7 +139,7 @@ def test_points_of_the_largest_person_and_masks_from_another_file(tmp_path: Path
     ]
     (tmp_path / "person_keypoints_train.json").write_text(json.dumps(people))
     (tmp_path / "instances_train.json").write_text(json.dumps(base()))
-    samples = read_samples(open_source(tmp_path))
+    samples = open_dataset(open_source(tmp_path))
     assert samples.names == ("a",)
     assert samples.tasks["keypoints"].schema["mirror"] == [[0, 1]]
     labels = samples.read("a").labels
@@ -164,14 +164,14 @@ def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None
     (tmp_path / "person_keypoints_train.json").write_text(
         json.dumps(people({"segmentation": [SQUARE], "keypoints": [2, 3, 2], "area": 6}))
     )
-    samples = read_samples(open_source(tmp_path))
+    samples = open_dataset(open_source(tmp_path))
     mask = samples.read("a").labels["segmentation"]
     assert samples.tasks["segmentation"].schema["classes"][mask.max()] == "dog"
     (tmp_path / "instances_train.json").unlink()
-    assert read_samples(open_source(tmp_path)).read("a").labels["segmentation"].sum() == 6
+    assert open_dataset(open_source(tmp_path)).read("a").labels["segmentation"].sum() == 6
 
 
-def test_a_crowd_without_points_does_not_hide_those_of_a_person(pack: Callable[..., Samples]) -> None:
+def test_a_crowd_without_points_does_not_hide_those_of_a_person(pack: Callable[..., Dataset]) -> None:
     found = pack(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
         "a"
     )
@@ -186,8 +186,8 @@ def test_no_file_name_leads_out_of_what_is_written(tmp_path: Path, asked: str) -
     content = base()
     content["images"][0]["file_name"] = asked
     (tmp_path / "in" / "annotations.json").write_text(json.dumps(content))
-    assert read_samples(open_source(tmp_path / "in")).names == ("a",)
-    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco")))
+    assert open_dataset(open_source(tmp_path / "in")).names == ("a",)
+    run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco")))
     assert (tmp_path / "out" / "images" / "a.jpg").is_file()
 
 
@@ -197,14 +197,14 @@ def test_a_file_without_a_split_beside_one_with(tmp_path: Path) -> None:
         content = base()
         content["images"][0]["file_name"] = image
         (tmp_path / file).write_text(json.dumps(content))
-    assert read_samples(open_source(tmp_path)).names == ("a", "val/a")
+    assert open_dataset(open_source(tmp_path)).names == ("a", "val/a")
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
 def test_a_pack_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="has no JSON file of images, annotations, categories"):
-        read_samples(open_source(tmp_path), name)
+        open_dataset(open_source(tmp_path), name)
 
 
 def test_a_byte_order_mark_and_the_licences(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_byte_order_mark_and_the_licences(tmp_path: Path) -> None:
     licences = [{"id": 1, "name": "CC BY 4.0"}, {"id": 2, "name": ""}, 3, {"id": 4, "name": "CC0"}]
     (tmp_path / "a.json").write_text(json.dumps({**base(), "licenses": licences}), encoding="utf-8-sig")
     assert format_of(open_source(tmp_path)) == "coco"
-    assert read_samples(open_source(tmp_path)).licence == "CC BY 4.0, CC0"
+    assert open_dataset(open_source(tmp_path)).licence == "CC BY 4.0, CC0"
 
 
 def without(key: str) -> dict[str, Any]:
@@ -267,7 +267,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_named(pack: Callable[..., Samples], case: str) -> None:
+def test_what_is_wrong_is_named(pack: Callable[..., Dataset], case: str) -> None:
     content, sentence = WRONG[case]
     with pytest.raises(InputError, match=sentence) as caught:
         pack(content).read("a")
@@ -284,12 +284,12 @@ def test_any_run_lengths_are_a_mask_or_refused(text: bytes) -> None:
     np.testing.assert_array_equal(rle_mask(rle_of(mask), (5, 7), "it"), mask)
 
 
-def written(tmp_path: Path, *, instances: bool) -> tuple[Samples, Path]:
+def written(tmp_path: Path, *, instances: bool) -> tuple[Dataset, Path]:
     content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
     picture(tmp_path / "in" / "a.jpg")
     (tmp_path / "in" / "annotations.json").write_text(json.dumps(content))
-    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco", instances=instances)))
-    return read_samples(open_source(tmp_path / "in")), tmp_path / "out"
+    run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="coco", instances=instances)))
+    return open_dataset(open_source(tmp_path / "in")), tmp_path / "out"
 
 
 @DECODES
@@ -322,7 +322,7 @@ def test_panoptic_segments(tmp_path: Path) -> None:
     segments = [{"id": 70_000, "category_id": 90}, {"id": 258, "category_id": 3, "iscrowd": 0}]
     content["annotations"] = [{"image_id": 7, "file_name": "a.png", "segments_info": segments}]
     (tmp_path / "panoptic_val.json").write_text(json.dumps(content))
-    samples = read_samples(open_source(tmp_path))
+    samples = open_dataset(open_source(tmp_path))
     assert format_of(open_source(tmp_path)) == "coco-panoptic"
     assert samples.tasks["segmentation"].schema["classes"] == ["cat", "dog"]
     expected = np.full((6, 8), IGNORE, np.uint8)
@@ -331,7 +331,7 @@ def test_panoptic_segments(tmp_path: Path) -> None:
     content["annotations"][0]["segments_info"] = segments[:1]
     (tmp_path / "panoptic_val.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"annotations\[0\]: its PNG has the segment 258, which segments_info lacks"):
-        read_samples(open_source(tmp_path)).read("a")
+        open_dataset(open_source(tmp_path)).read("a")
 
 
 JUNK = [None, True, -1, 1e308, float("nan"), 10**30, "", "x", "../..", [], [[]], {}, {"a": 1}, [None], ["1"]]
@@ -379,7 +379,7 @@ def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: di
     (tmp_path / "segments").mkdir()
     Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / "segments" / "a.png")
     (tmp_path / "segments.json").write_text(json.dumps(content))
-    assert read_samples(open_source(tmp_path), name).names == ("a",)
+    assert open_dataset(open_source(tmp_path), name).names == ("a",)
     refused = 0
     for spot in spots(content):
         for junk in (*JUNK, ...):
@@ -391,7 +391,7 @@ def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: di
 def refuses(path: Path, name: str) -> bool:
     """Whether a pack is refused rather than read."""
     try:
-        samples = read_samples(open_source(path), name)
+        samples = open_dataset(open_source(path), name)
         for one in samples.names:
             samples.read(one)
     except InputError:
@@ -425,26 +425,26 @@ def test_objects_are_the_parts_of_a_class(height: int, width: int, seed: int, sh
     assert sorted(map(sorted, found)) == sorted(map(sorted, flooded(mask)))
 
 
-def labelled(masks: dict[str, Any], classes: list[str], points: dict[str, Any] | None = None) -> Samples:
+def labelled(masks: dict[str, Any], classes: list[str], points: dict[str, Any] | None = None) -> Dataset:
     """Samples with these masks and points."""
     tasks = {"segmentation": make_task("segmentation", {"classes": classes})}
     if points is not None:
         tasks["keypoints"] = make_task("keypoints", {"names": ["nose"]})
 
-    def read(name: str) -> Sample:
+    def read(name: str) -> LabelledImage:
         labels = {"segmentation": np.array(masks[name], np.uint8)}
         if points is not None:
             labels["keypoints"] = np.array(points[name], np.float32)
-        return Sample(name, np.zeros((*labels["segmentation"].shape, 3), np.uint8), labels)
+        return LabelledImage(name, np.zeros((*labels["segmentation"].shape, 3), np.uint8), labels)
 
-    return Samples(tuple(sorted(masks)), tasks, read, "CC0")
+    return Dataset(tuple(sorted(masks)), tasks, read, "CC0")
 
 
-def written_by(out: Path, name: str, samples: Samples, *, instances: bool = False) -> Samples:
+def written_by(out: Path, name: str, samples: Dataset, *, instances: bool = False) -> Dataset:
     """Written without a manifest, and read again: the format alone has to be enough."""
     writing = Writing(samples.tasks, samples.names, instances, samples.licence)
     WRITERS[name].finish(out, WRITERS[name].write(out, 0, map(samples.read, samples.names), writing), writing)
-    return read_samples(open_source(out))
+    return open_dataset(open_source(out))
 
 
 @pytest.mark.parametrize("splits", [("train", "val"), ("coco_train", "train"), ("instances", "val"), ("instances",)])
@@ -538,7 +538,7 @@ def test_panoptic_pngs_in_a_folder_called_like_the_json_or_beside_it(tmp_path: P
     (tmp_path / home).mkdir(exist_ok=True)
     Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / folder / "a.png")
     (tmp_path / home / "segments.json").write_text(json.dumps(segments()))
-    samples = read_samples(open_source(tmp_path))
+    samples = open_dataset(open_source(tmp_path))
     assert (samples.names, samples.read("a").labels["segmentation"].max()) == (("a",), 0)
     shutil.rmtree(tmp_path / folder) if folder not in home else (tmp_path / folder / "a.png").unlink()
     (tmp_path / home).mkdir(parents=True, exist_ok=True)
@@ -546,7 +546,7 @@ def test_panoptic_pngs_in_a_folder_called_like_the_json_or_beside_it(tmp_path: P
     with pytest.raises(
         InputError, match=r"refers to the PNG 'a.png', which is neither in a folder segments nor beside segments.json"
     ):
-        read_samples(open_source(tmp_path))
+        open_dataset(open_source(tmp_path))
 
 
 def test_panoptic_segments_without_a_category_and_twice(tmp_path: Path) -> None:
@@ -556,24 +556,24 @@ def test_panoptic_segments_without_a_category_and_twice(tmp_path: Path) -> None:
     content["annotations"][0]["file_name"] = "s.png"
     content["annotations"][0]["segments_info"] = [{"id": 1}]
     (tmp_path / "p.json").write_text(json.dumps(content))
-    assert (read_samples(open_source(tmp_path)).read("a").labels["segmentation"] == IGNORE).all()
+    assert (open_dataset(open_source(tmp_path)).read("a").labels["segmentation"] == IGNORE).all()
     content["annotations"][0]["segments_info"] *= 2
     (tmp_path / "p.json").write_text(json.dumps(content))
     with pytest.raises(
         InputError, match=r"segments_info\[1\] has the id 1, which is no number from 1 on, or another segment's"
     ):
-        read_samples(open_source(tmp_path)).read("a")
+        open_dataset(open_source(tmp_path)).read("a")
     content["annotations"] *= 2
     (tmp_path / "p.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"annotations\[1\] belongs to the same image as .*annotations\[0\]: keep one"):
-        read_samples(open_source(tmp_path))
+        open_dataset(open_source(tmp_path))
 
 
 @DECODES
 @pytest.mark.skipif(not CARS.is_file(), reason="needs the published Car-Parts set")
 def test_the_published_car_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = open_source(CARS)
-    samples = read_samples(source)
+    samples = open_dataset(source)
     assert len(samples.names) == 400
     classes = samples.tasks["segmentation"].schema["classes"]
     assert (len(classes), classes[0]) == (19, "_background_")

@@ -22,7 +22,7 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.datasets.sources import open_source
 from handsoff.formats.containers import full_name, split_in, split_of
 from handsoff.formats.exchange import READERS, WRITERS
-from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.tasks import make_task
 
 CLASSES = ["background", "skin", "hair"]
@@ -54,7 +54,7 @@ PHOTO = encoded(PIXELS, "JPEG")
 
 
 def written(out: Path, kind: str, names: tuple[str, ...] = NAMES, *, data: bytes = PHOTO, parts: int = 2) -> Path:
-    samples = [Sample(name, PIXELS, LABELS, f"images/{name}.jpg", data) for name in names]
+    samples = [LabelledImage(name, PIXELS, LABELS, f"images/{name}.jpg", data) for name in names]
     writing = Writing(TASKS, names, licence="CC0")
     entries = [
         entry for part in range(parts) for entry in WRITERS[kind].write(out, part, iter(samples[part::parts]), writing)
@@ -63,7 +63,7 @@ def written(out: Path, kind: str, names: tuple[str, ...] = NAMES, *, data: bytes
     return out
 
 
-def opened(path: Path, kind: str) -> Samples:
+def opened(path: Path, kind: str) -> Dataset:
     source = open_source(path)
     assert READERS[kind].recognises(source)
     return READERS[kind].read(source)

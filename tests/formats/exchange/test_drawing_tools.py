@@ -22,9 +22,9 @@ from PIL import Image
 from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
-from handsoff.formats.exchange import format_of, labelme, labelstudio, labelstudio_write, read_samples, yolo
+from handsoff.formats.exchange import format_of, labelme, labelstudio, labelstudio_write, open_dataset, yolo
 from handsoff.formats.exchange.brush import brush_mask, brush_runs, unpacked
-from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.tasks import make_task
 
 SIZE = (8, 10)  # of every image here, height and width
@@ -76,17 +76,17 @@ def put(folder: Path, files: dict[str, Any]) -> Path:
     return folder
 
 
-def opened(folder: Path, name: str) -> Samples:
+def opened(folder: Path, name: str) -> Dataset:
     source = open_source(folder)
     assert format_of(source) == name
-    return read_samples(source)
+    return open_dataset(source)
 
 
-def mask_of(samples: Samples, name: str) -> np.ndarray:
+def mask_of(samples: Dataset, name: str) -> np.ndarray:
     return samples.read(name).labels["segmentation"]
 
 
-def classes_of(samples: Samples) -> list[str]:
+def classes_of(samples: Dataset) -> list[str]:
     return samples.tasks["segmentation"].parts()
 
 
@@ -104,7 +104,7 @@ def refused(folder: Path, name: str, sentence: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def read_all(samples: Samples) -> None:
+def read_all(samples: Dataset) -> None:
     for name in samples.names:
         samples.read(name)
 
@@ -290,19 +290,19 @@ def test_yolo_packs_that_are_not_whole(tmp_path: Path) -> None:
     refused(put(tmp_path / "d", both), "yolo", "would be the same sample a")
 
 
-def sample(name: str, labels: dict[str, np.ndarray]) -> Sample:
+def sample(name: str, labels: dict[str, np.ndarray]) -> LabelledImage:
     size = labels["segmentation"].shape if "segmentation" in labels else SIZE
-    return Sample(name, np.zeros((*size, 3), np.uint8), labels)
+    return LabelledImage(name, np.zeros((*size, 3), np.uint8), labels)
 
 
 def write(
     out: Path, writer: Any, tasks: dict[str, dict[str, Any]], labels: dict[str, dict[str, np.ndarray]]
-) -> Samples:
+) -> Dataset:
     """Write samples and read them again, with a manifest as `convert` leaves one."""
     writing = Writing({name: make_task(name, schema) for name, schema in tasks.items()}, tuple(labels))
     writer.finish(out, writer.write(out, 0, [sample(name, label) for name, label in labels.items()], writing), writing)
     put(out, {"manifest.json": {"tasks": tasks, "licence": "CC0"}})
-    return read_samples(open_source(out))
+    return open_dataset(open_source(out))
 
 
 def test_yolo_as_it_is_written(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_yolo_as_it_is_written(tmp_path: Path) -> None:
     for name in names:
         np.testing.assert_array_equal(mask_of(samples, name), mask)
     (tmp_path / "manifest.json").unlink()
-    assert classes_of(read_samples(open_source(tmp_path))) == ["background", "hair", "eye"]
+    assert classes_of(open_dataset(open_source(tmp_path))) == ["background", "hair", "eye"]
 
 
 def test_yolo_without_splits_trains_on_everything(tmp_path: Path) -> None:
@@ -466,7 +466,7 @@ def test_labelme_points_that_come_twice_are_no_keypoints(tmp_path: Path) -> None
     put(tmp_path, {"a.json": saved(*points), "a.png": PHOTO})
     refused(tmp_path, "labelme", "a.json has the point 'x' twice")
     put(tmp_path, {"a.json": saved(*points, shape("b", [[0, 0], [1, 1]], "rectangle"))})
-    assert [*read_samples(open_source(tmp_path)).tasks] == ["segmentation"]
+    assert [*open_dataset(open_source(tmp_path)).tasks] == ["segmentation"]
 
 
 @pytest.mark.parametrize(

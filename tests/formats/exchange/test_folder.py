@@ -16,10 +16,10 @@ from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
-from handsoff.formats.exchange import READERS, WRITERS, format_of, read_samples
-from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.exchange import READERS, WRITERS, format_of, open_dataset
+from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -33,7 +33,7 @@ TASKS: dict[str, Task] = {
 }
 
 
-def sample(name: str, size: tuple[int, int], seed: int, *, ignored: bool = True) -> Sample:
+def sample(name: str, size: tuple[int, int], seed: int, *, ignored: bool = True) -> LabelledImage:
     """Noise as an image, blocks as classes, points on a grid of thousandths, depth with holes."""
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
@@ -50,15 +50,15 @@ def sample(name: str, size: tuple[int, int], seed: int, *, ignored: bool = True)
     labels = {"segmentation": mask, "keypoints": points.astype(np.float32), "depth": depth, "normals": normals}
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
-    return Sample(name, image, labels, f"images/{name}.png", buffer.getvalue())
+    return LabelledImage(name, image, labels, f"images/{name}.png", buffer.getvalue())
 
 
-def pack(samples: list[Sample], tasks: Mapping[str, Task]) -> Samples:
+def pack(samples: list[LabelledImage], tasks: Mapping[str, Task]) -> Dataset:
     found = {one.name: replace(one, labels={task: one.labels[task] for task in tasks}) for one in samples}
-    return Samples(tuple(sorted(found)), tasks, found.__getitem__, "CC0")
+    return Dataset(tuple(sorted(found)), tasks, found.__getitem__, "CC0")
 
 
-def written(out: Path, name: str, samples: Samples, *, parts: int = 2, instances: bool = False) -> None:
+def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances: bool = False) -> None:
     """As `convert` does it, without the job around it."""
     writer, writing = WRITERS[name], Writing(samples.tasks, samples.names, instances, samples.licence)
     entries = []
@@ -76,13 +76,13 @@ def combinations() -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def folder_pack(folder: Path, samples: Samples) -> Path:
+def folder_pack(folder: Path, samples: Dataset) -> Path:
     written(folder, "folder", samples, parts=1)
     write_json(folder / "manifest.json", {"licence": samples.licence})
     return folder
 
 
-def same(one: Sample, other: Sample) -> None:
+def same(one: LabelledImage, other: LabelledImage) -> None:
     assert one.name == other.name
     np.testing.assert_array_equal(one.image, other.image)
     assert one.labels.keys() == other.labels.keys()
@@ -102,11 +102,11 @@ def test_written_moved_and_read_back(tmp_path: Path, name: str, tasks: tuple[str
     made = [sample(one, size, seed, ignored=ignored) for seed, (one, size) in enumerate(zip(names, sizes, strict=True))]
     samples = pack(made, {task: TASKS[task] for task in tasks})
     source = folder_pack(tmp_path / "pack", samples)
-    finish(convert(source, tmp_path / "here", ConvertSettings(format=name)))
+    run_to_end(convert(source, tmp_path / "here", ConvertSettings(format=name)))
     there = Path(shutil.move(tmp_path / "here", tmp_path / "else where"))
     opened = open_source(there)
     assert format_of(opened) == name
-    again = read_samples(opened)
+    again = open_dataset(opened)
     assert (again.names, again.licence) == (samples.names, samples.licence)
     assert {task: kind.schema for task, kind in again.tasks.items()} == {
         task: kind.schema for task, kind in samples.tasks.items()

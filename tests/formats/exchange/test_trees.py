@@ -18,10 +18,10 @@ from handsoff.core.files import png
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
-from handsoff.formats.exchange import READERS, cityscapes, deepfashion, format_of, read_samples, voc
-from handsoff.formats.samples import Sample, Samples, Writing
+from handsoff.formats.exchange import READERS, cityscapes, deepfashion, format_of, open_dataset, voc
+from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 
 SIZE = (4, 6)
@@ -39,13 +39,13 @@ def photo(size: tuple[int, int] = SIZE, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
-def opened(path: Path, name: str) -> Samples:
+def opened(path: Path, name: str) -> Dataset:
     source = open_source(path)
     assert format_of(source) == name
-    return read_samples(source)
+    return open_dataset(source)
 
 
-def mask_of(samples: Samples, name: str) -> np.ndarray:
+def mask_of(samples: Dataset, name: str) -> np.ndarray:
     return samples.read(name).labels["segmentation"]
 
 
@@ -53,7 +53,7 @@ def refused(path: Path, *parts: str, name: str | None = None) -> str:
     """The one sentence with which reading everything is refused."""
 
     def read() -> None:
-        samples = read_samples(open_source(path), name)
+        samples = open_dataset(open_source(path), name)
         for one in samples.names:
             samples.read(one)
 
@@ -266,15 +266,17 @@ def test_a_manifest_about_other_classes_is_not_believed(tmp_path: Path) -> None:
     assert opened(tmp_path, "cvat").tasks["segmentation"].schema["classes"] == ["background", "cat", "big dog"]
 
 
-def voc_pack(classes: list[str], masks: dict[str, np.ndarray]) -> Samples:
-    def read(name: str) -> Sample:
+def voc_pack(classes: list[str], masks: dict[str, np.ndarray]) -> Dataset:
+    def read(name: str) -> LabelledImage:
         data = photo(masks[name].shape)
-        return Sample(name, np.asarray(Image.open(io.BytesIO(data))), {"segmentation": masks[name]}, "x.PNG", data)
+        return LabelledImage(
+            name, np.asarray(Image.open(io.BytesIO(data))), {"segmentation": masks[name]}, "x.PNG", data
+        )
 
-    return Samples(tuple(sorted(masks)), {"segmentation": make_task("segmentation", {"classes": classes})}, read)
+    return Dataset(tuple(sorted(masks)), {"segmentation": make_task("segmentation", {"classes": classes})}, read)
 
 
-def voc_written(out: Path, samples: Samples) -> Path:
+def voc_written(out: Path, samples: Dataset) -> Path:
     writing = Writing(samples.tasks, samples.names)
     voc.finish(out, voc.write(out, 0, map(samples.read, samples.names), writing), writing)
     return out
@@ -322,7 +324,7 @@ def test_every_colour_and_odd_class_survives(tmp_path: Path) -> None:
             "classes.json": json.dumps(classes),
         }.items():
             put(source / name, content)
-        finish(convert(source, out, ConvertSettings(format="cvat")))
+        run_to_end(convert(source, out, ConvertSettings(format="cvat")))
         samples = opened(out, "cvat")
         assert samples.tasks["segmentation"].schema["classes"] == classes
         np.testing.assert_array_equal(mask_of(samples, "a"), ids)
@@ -649,7 +651,7 @@ def test_the_eight_classes_of_the_paper(tmp_path: Path) -> None:
         "background,hat,earring,necklace,neck,cloth": "background", "skin": "skin", "nose": "nose", "left_eye,right_eye,glasses": "eye",
         "left_brow,right_brow": "brow", "left_ear,right_ear": "ear", "mouth,upper_lip,lower_lip": "mouth", "hair": "hair",
     }  # fmt: skip
-    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(classes=merge)))
+    run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(classes=merge)))
     samples = opened(tmp_path / "out", "folder")
     assert samples.tasks["segmentation"].schema["classes"] == [
         "background",
@@ -790,7 +792,7 @@ def test_reading_lists_without_opening_images(tmp_path: Path) -> None:
 def test_what_is_read_can_be_written(tmp_path: Path) -> None:
     """From a published tree to CVAT and back."""
     street(tmp_path / "in", CITY, ids=LABEL_IDS)
-    finish(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="cvat")))
+    run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="cvat")))
     before, after = opened(tmp_path / "in", "cityscapes"), opened(tmp_path / "out", "cvat")
     assert after.names == before.names
     assert {name: task.schema for name, task in after.tasks.items()} == {

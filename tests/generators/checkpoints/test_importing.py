@@ -29,7 +29,7 @@ from handsoff.generators.checkpoints.layouts import find_generator
 from handsoff.generators.checkpoints.tensors import Storage, View, read_checkpoint, tensor_of
 from handsoff.generators.stored import load_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config, class_of
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from toy import SHARED
 
 REFERENCE = SHARED / "reference"
@@ -113,7 +113,7 @@ def reference(name: str) -> tuple[dict[str, np.ndarray], State]:
 
 
 def imported(path: Path, out: Path, licence: str | None = "free") -> StyleGAN2:
-    finish(import_checkpoint(path, out, ImportSettings(licence=licence)))
+    run_to_end(import_checkpoint(path, out, ImportSettings(licence=licence)))
     return load_generator(out)
 
 
@@ -311,7 +311,7 @@ def test_nothing_in_a_file_is_ever_run(tmp_path: Path, case: str) -> None:
     target = tmp_path / "was_here"
     (tmp_path / "a.pkl").write_bytes(evil_files(target)[case])
     with pytest.raises(HandsOffError) as caught:
-        finish(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
+        run_to_end(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
     assert "a.pkl" in str(caught.value)
     assert not target.exists()
     assert not (tmp_path / "out").exists()
@@ -335,7 +335,7 @@ def test_nothing_inside_torchs_wrappings_is_run_either(tmp_path: Path, case: str
     (tmp_path / "b.pt").write_bytes(head + evil_files(target)[case])
     for name in ("a.pt", "b.pt"):
         with pytest.raises(HandsOffError, match=name):
-            finish(import_checkpoint(tmp_path / name, tmp_path / "out", ImportSettings()))
+            run_to_end(import_checkpoint(tmp_path / name, tmp_path / "out", ImportSettings()))
     assert not target.exists()
 
 
@@ -343,7 +343,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(50_000_000))
     with pytest.raises(HandsOffError, match="unpacks to far more than its size"):
-        finish(import_checkpoint(tmp_path / "a.pt", tmp_path / "out", ImportSettings()))
+        run_to_end(import_checkpoint(tmp_path / "a.pt", tmp_path / "out", ImportSettings()))
 
 
 def test_references_that_multiply_do_not(tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_references_that_multiply_do_not(tmp_path: Path) -> None:
         layers = [layers] * 10
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"G_ema": layers}))
     with pytest.raises(HandsOffError, match="holds no StyleGAN2 generator"):
-        finish(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
+        run_to_end(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
 
 
 @pytest.mark.parametrize(
@@ -373,7 +373,7 @@ def test_a_cycle_ends(tmp_path: Path) -> None:
     content["self"] = content
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
     with pytest.raises(HandsOffError, match="holds no StyleGAN2 generator"):
-        finish(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
+        run_to_end(import_checkpoint(tmp_path / "a.pkl", tmp_path / "out", ImportSettings()))
 
 
 def test_import_is_a_verb_and_asks_for_the_licence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from handsoff.core.files import read_tensors
 from handsoff.generators.stored import load_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.folder import require_done
-from handsoff.jobs.progress import finish
+from handsoff.jobs.progress import run_to_end
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.gan.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
@@ -148,16 +148,16 @@ def test_a_few_steps_leave_a_generator_a_log_and_a_grid(
 
 def test_a_finished_run_stops_and_goes_on_when_asked_for_more(tmp_path: Path, photos: Photos) -> None:
     images, out = photos(), tmp_path / "gen"
-    finish(train(images, out, tiny(2)))
+    run_to_end(train(images, out, tiny(2)))
     before = {file: file.stat().st_mtime_ns for file in out.rglob("*")}
     assert list(train(images, out, tiny(2))) == []
     assert {file: file.stat().st_mtime_ns for file in out.rglob("*")} == before
-    finish(train(images, out, tiny(5)))
-    finish(train(images, tmp_path / "at once", tiny(5)))
+    run_to_end(train(images, out, tiny(5)))
+    run_to_end(train(images, tmp_path / "at once", tiny(5)))
     assert not differing(out, tmp_path / "at once")
     assert [line["kimg"] for line in log(out)] == [shown_kimg(8), shown_kimg(20)]
     with pytest.raises(InputError, match="begun with seed = 0 instead of 1"):
-        finish(train(images, out, tiny(5, seed=1)))
+        run_to_end(train(images, out, tiny(5, seed=1)))
 
 
 def test_minutes_end_a_run(tmp_path: Path, photos: Photos) -> None:
@@ -168,7 +168,7 @@ def test_minutes_end_a_run(tmp_path: Path, photos: Photos) -> None:
 
 def test_seeds_differ_and_repeat(tmp_path: Path, photos: Photos) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        finish(train(photos(), tmp_path / name, tiny(2, seed=seed)))
+        run_to_end(train(photos(), tmp_path / name, tiny(2, seed=seed)))
     assert not differing(tmp_path / "a", tmp_path / "b")
     assert differing(tmp_path / "a", tmp_path / "c")
 
@@ -184,14 +184,14 @@ def uninterrupted(
     out = tmp_path_factory.mktemp(request.param)
     with pytest.MonkeyPatch.context() as patch:
         measure_cheaply(patch)
-        finish(train(photos(), out, settings))
+        run_to_end(train(photos(), out, settings))
     return out, settings
 
 
 def check_resumed(out: Path, photos: Path, uninterrupted: tuple[Path, TrainSettings]) -> None:
     expected, settings = uninterrupted
     assert not (out / "DONE").exists()
-    finish(train(photos, out, settings))
+    run_to_end(train(photos, out, settings))
     assert not differing(out, expected)
     assert {line["kimg"]: line["fd_lite0"] for line in log(out)} == {
         line["kimg"]: line["fd_lite0"] for line in log(expected)
@@ -231,7 +231,7 @@ def test_a_run_that_is_interrupted_within_a_step_goes_on(
 
     monkeypatch.setattr(training, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        finish(train(photos(), tmp_path, uninterrupted[1]))
+        run_to_end(train(photos(), tmp_path, uninterrupted[1]))
     monkeypatch.undo()
     measure_cheaply(monkeypatch)
     assert weights(tmp_path)["numbers"].tolist() == [3, 3 * BATCH]  # the snapshot's checkpoint, not half a step
@@ -249,7 +249,7 @@ def test_a_full_disk_says_so_and_the_run_goes_on(
         pass
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(HandsOffError, match="The disk is full"):
-        finish(work)
+        run_to_end(work)
     monkeypatch.undo()
     measure_cheaply(monkeypatch)
     check_resumed(tmp_path, photos(), uninterrupted)
@@ -289,14 +289,14 @@ def test_a_killed_run_goes_on(tmp_path: Path, photos: Photos, uninterrupted: tup
 def test_a_run_that_diverges_says_so_and_keeps_the_last_good_checkpoint(
     tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish(train(photos(), tmp_path, tiny(2)))
+    run_to_end(train(photos(), tmp_path, tiny(2)))
     before = weights(tmp_path)
     synthesize = StyleGAN2.synthesize
     monkeypatch.setattr(
         StyleGAN2, "synthesize", lambda self, ws, noise="const": (synthesize(self, ws, noise)[0] * torch.nan, [])
     )
     with pytest.raises(HandsOffError, match=r"diverged after 0\.0 kimg: the loss is not a number"):
-        finish(train(photos(), tmp_path, tiny(4)))
+        run_to_end(train(photos(), tmp_path, tiny(4)))
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(tmp_path).items())
 
 
@@ -305,7 +305,7 @@ def test_a_lowered_budget_ends_a_run_measured(tmp_path: Path, photos: Photos) ->
     while next(work).done < 3 * BATCH / 1000:
         pass
     work.close()  # type: ignore[attr-defined]  # a generator
-    finish(train(photos(), tmp_path, tiny(2)))
+    run_to_end(train(photos(), tmp_path, tiny(2)))
     assert require_done(tmp_path, "train")["kimg"] == 0.0
     assert [line["kimg"] for line in log(tmp_path)] == [shown_kimg(12)]
     load_generator(tmp_path)
@@ -324,11 +324,11 @@ def test_the_log_is_cut_at_the_checkpoint(tmp_path: Path) -> None:
 
 def test_bad_input_leaves_no_folder(tmp_path: Path, photos: Photos) -> None:
     with pytest.raises(InputError, match="smaller than the resolution 32x32"):
-        finish(train(photos(), tmp_path / "gen", tiny(2, resolution="32")))
+        run_to_end(train(photos(), tmp_path / "gen", tiny(2, resolution="32")))
     with pytest.raises(InputError, match="does not exist"):
-        finish(train(tmp_path / "nowhere", tmp_path / "gen", tiny(2)))
+        run_to_end(train(tmp_path / "nowhere", tmp_path / "gen", tiny(2)))
     with pytest.raises(InputError, match="is not a size"):
-        finish(train(photos(), tmp_path / "gen", tiny(2, resolution="small")))
+        run_to_end(train(photos(), tmp_path / "gen", tiny(2, resolution="small")))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -454,6 +454,6 @@ def test_two_processes_train_together(tmp_path: Path, photos: Photos) -> None:
         out = tmp_path / player
         assert require_done(out, "train")["images_used"] == 12
         assert weights(out)["numbers"].tolist() == [2, 8]
-        finish(train(photos(), out, tiny(3, discriminator=player)))  # and one process goes on
+        run_to_end(train(photos(), out, tiny(3, discriminator=player)))  # and one process goes on
         assert weights(out)["numbers"].tolist() == [3, 12]
         assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(out).values())

@@ -18,35 +18,37 @@ from handsoff.formats.exchange import (
     webdataset,
     yolo,
 )
-from handsoff.formats.samples import Reader, Samples, Writer
+from handsoff.formats.samples import Dataset, FormatReader, FormatWriter
 from handsoff.tasks import TASKS
 
 FOLDER = "folder"  # what everything else here reads
-READERS: dict[str, Reader] = {  # asked in this order what a pack is: the strictest first
-    FOLDER: Reader("HandsOff's folder format", folder.recognises, folder.read),
-    "cvat": Reader("masks of CVAT and Pascal VOC", voc.recognises, voc.read),
-    "cityscapes": Reader("Cityscapes", cityscapes.recognises, cityscapes.read),
-    "celebamask": Reader("CelebAMask-HQ", celebamask.recognises, celebamask.read),
-    "deepfashion": Reader("DeepFashion-MultiModal", deepfashion.recognises, deepfashion.read),
-    "labelme": Reader("LabelMe", labelme.recognises, labelme.read),
-    "labelstudio": Reader("Label Studio", labelstudio.recognises, labelstudio.read),
-    "coco": Reader("COCO", coco.recognises, coco.read),
-    "coco-panoptic": Reader("COCO panoptic", panoptic.recognises, panoptic.read),
-    "yolo": Reader("YOLO", yolo.recognises, yolo.read),
-    "huggingface": Reader("Parquet for Hugging Face datasets", huggingface.recognises, huggingface.read),
-    "webdataset": Reader("WebDataset", webdataset.recognises, webdataset.read),
+READERS: dict[str, FormatReader] = {  # asked in this order what a pack is: the strictest first
+    FOLDER: FormatReader("HandsOff's folder format", folder.recognises, folder.read),
+    "cvat": FormatReader("masks of CVAT and Pascal VOC", voc.recognises, voc.read),
+    "cityscapes": FormatReader("Cityscapes", cityscapes.recognises, cityscapes.read),
+    "celebamask": FormatReader("CelebAMask-HQ", celebamask.recognises, celebamask.read),
+    "deepfashion": FormatReader("DeepFashion-MultiModal", deepfashion.recognises, deepfashion.read),
+    "labelme": FormatReader("LabelMe", labelme.recognises, labelme.read),
+    "labelstudio": FormatReader("Label Studio", labelstudio.recognises, labelstudio.read),
+    "coco": FormatReader("COCO", coco.recognises, coco.read),
+    "coco-panoptic": FormatReader("COCO panoptic", panoptic.recognises, panoptic.read),
+    "yolo": FormatReader("YOLO", yolo.recognises, yolo.read),
+    "huggingface": FormatReader("Parquet for Hugging Face datasets", huggingface.recognises, huggingface.read),
+    "webdataset": FormatReader("WebDataset", webdataset.recognises, webdataset.read),
 }
-WRITERS: dict[str, Writer] = {
-    FOLDER: Writer("HandsOff's folder format", folder.write, folder.finish, tuple(TASKS)),
-    "cvat": Writer("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
-    "coco": Writer("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
-    "coco-panoptic": Writer("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
-    "huggingface": Writer("Parquet for Hugging Face datasets", huggingface.write, huggingface.finish, tuple(TASKS)),
-    "webdataset": Writer("WebDataset", webdataset.write, webdataset.finish, tuple(TASKS)),
-    "labelstudio": Writer(
+WRITERS: dict[str, FormatWriter] = {
+    FOLDER: FormatWriter("HandsOff's folder format", folder.write, folder.finish, tuple(TASKS)),
+    "cvat": FormatWriter("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
+    "coco": FormatWriter("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
+    "coco-panoptic": FormatWriter("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
+    "huggingface": FormatWriter(
+        "Parquet for Hugging Face datasets", huggingface.write, huggingface.finish, tuple(TASKS)
+    ),
+    "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish, tuple(TASKS)),
+    "labelstudio": FormatWriter(
         "Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")
     ),
-    "yolo": Writer("YOLO", yolo.write, yolo.finish, ("segmentation", "keypoints"), alone=True, ignores=False),
+    "yolo": FormatWriter("YOLO", yolo.write, yolo.finish, ("segmentation", "keypoints"), alone=True, ignores=False),
 }
 
 
@@ -55,7 +57,7 @@ def format_of(source: Source) -> str | None:
     return next((name for name, reader in READERS.items() if reader.recognises(source)), None)
 
 
-def read_samples(source: Source, name: str | None = None) -> Samples:
+def open_dataset(source: Source, name: str | None = None) -> Dataset:
     """Open a pack of any format, or of this one.
 
     Raises:

@@ -13,7 +13,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import BACKGROUND
 from handsoff.formats.trees import files_like, paired, refuse_size
 from handsoff.tasks import make_task
@@ -36,7 +36,7 @@ def recognises(source: Source) -> bool:
     return any(map(IMAGE.fullmatch, source.sizes)) and any(map(MASK.fullmatch, source.sizes))
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """The images that have a mask of any part, their numbers with five digits as names.
 
     Raises:
@@ -64,11 +64,11 @@ def read(source: Source) -> Samples:
         parts[part] = file
     names = paired(source, images, masks)
     task = make_task("segmentation", {"classes": list(CLASSES)})
-    return Samples(names, {"segmentation": task}, lambda name: one(source, images[name], masks[name], name))
+    return Dataset(names, {"segmentation": task}, lambda name: one(source, images[name], masks[name], name))
 
 
-def one(source: Source, image: str, parts: Parts, name: str) -> Sample:
-    sample = loaded(source, image, name)
+def one(source: Source, image: str, parts: Parts, name: str) -> LabelledImage:
+    sample = load_image(source, image, name)
     sample.labels["segmentation"] = enlarged(
         painted(source, parts), sample.size, str(source.path / next(iter(parts.values())))
     )

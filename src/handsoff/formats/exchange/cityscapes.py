@@ -16,7 +16,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.trees import files_like, paired, refuse_size
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -61,7 +61,7 @@ def recognises(source: Source) -> bool:
     return any(map(image.fullmatch, source.sizes)) and any(map(label.fullmatch, source.sizes))
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """The images that have classes, fine ones if both are there, and depth if all of these have it; without any classes, those that have depth.
 
     Raises:
@@ -81,11 +81,11 @@ def read(source: Source) -> Samples:
     if disparities.keys() >= set(names):
         tasks["depth"] = make_task("depth", {"unit": "metres"})
     tree = Tree(source, images, masks, disparities, files(source, "camera", "camera.json"), tasks)
-    return Samples(names, tasks, lambda name: one(tree, name))
+    return Dataset(names, tasks, lambda name: one(tree, name))
 
 
-def one(tree: Tree, name: str) -> Sample:
-    sample = loaded(tree.source, tree.images[name], name)
+def one(tree: Tree, name: str) -> LabelledImage:
+    sample = load_image(tree.source, tree.images[name], name)
     if "segmentation" in tree.tasks:
         sample.labels["segmentation"] = classes_in(tree.source, tree.masks[name], sample.size)
     if "depth" in tree.tasks:

@@ -18,7 +18,7 @@ from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import drawn_tasks, numbers, refuse_other_size
 from handsoff.formats.exchange.coco_sheets import Numbered, Photo, Sheet, licence_of, photos_of, sheets_in, sheets_of
-from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import Palette, palette, polygon_mask, rle_mask
 from handsoff.formats.stated import points_task, stated_classes, stated_points
 from handsoff.geometry.views import Box
@@ -29,7 +29,7 @@ def recognises(source: Source) -> bool:
     return bool(sheets_in(source, panoptic=False))
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     sheets = sheets_of(source, panoptic=False)
     photos = photos_of(source, sheets)
     where, stated = sheets[0].place, stated_classes(source)
@@ -47,7 +47,7 @@ def read(source: Source) -> Samples:
         raise InputError(
             f"{where} and the files beside it have no image with {wanted}: give the files that label the same images."
         )
-    return Samples(
+    return Dataset(
         tuple(whole),
         drawn_tasks(classes, task),
         lambda name: one(source, name, photos[name], classes, task),
@@ -79,8 +79,8 @@ def points_of(source: Source, sheets: Sequence[Sheet]) -> Keypoints:
     return points_task(names, stated_points(source), place)
 
 
-def one(source: Source, name: str, photo: Photo, classes: Palette | None, task: Keypoints | None) -> Sample:
-    sample = loaded(source, photo.file, name)
+def one(source: Source, name: str, photo: Photo, classes: Palette | None, task: Keypoints | None) -> LabelledImage:
+    sample = load_image(source, photo.file, name)
     for _, (where, entry) in photo.entries:
         refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
     found = [annotation for sheet, (_, entry) in photo.entries for annotation in sheet.annotations[entry["id"]]]

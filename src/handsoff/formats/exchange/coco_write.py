@@ -15,18 +15,18 @@ from pycocotools import mask as coco_mask
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
 from handsoff.formats.outlines import components
-from handsoff.formats.samples import Entry, Sample, Writing
+from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing, polygon_mask, rle_of
 from handsoff.formats.stated import write_image
 
 POINTS = "points"  # the category of keypoints
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has a file of its own
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has a file of its own
     return list(entries(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         entry: Entry = {
             "name": sample.name,

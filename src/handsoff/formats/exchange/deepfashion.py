@@ -17,7 +17,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Sample, Samples, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.trees import files_like, paired, refuse_size, text_lines
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task, mirrored_names
@@ -64,7 +64,7 @@ def packed(source: Source) -> bool:
     return "images.zip" in source.sizes and ("segm.zip" in source.sizes or "keypoints.zip" in source.sizes)
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """The images that have a mask, and points if all of these have them; without any masks, those that have points.
 
     Raises:
@@ -85,8 +85,8 @@ def read(source: Source) -> Samples:
         pairs = [[one, other] for one, other in enumerate(mirrored_names(POINTS)) if one < other]
         tasks["keypoints"] = make_task("keypoints", {"names": list(POINTS), "mirror": pairs})
 
-    def one(name: str) -> Sample:
-        sample = loaded(source, images[name], name)
+    def one(name: str) -> LabelledImage:
+        sample = load_image(source, images[name], name)
         if "segmentation" in tasks:
             sample.labels["segmentation"] = classes_in(source, masks[name], sample.size)
         if "keypoints" in tasks:
@@ -94,7 +94,7 @@ def read(source: Source) -> Samples:
             sample.labels["keypoints"] = points_in(points, name, sample.size)
         return sample
 
-    return Samples(names, tasks, one)
+    return Dataset(names, tasks, one)
 
 
 def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
-from handsoff.datasets.labelled import Labelled, open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 
@@ -33,26 +33,26 @@ def recognises(source: Source) -> bool:
     )
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
     pack = open_labelled(source.path)
     pack = replace(
         pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]}
     )
-    return Samples(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
+    return Dataset(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
 
 
-def one(pack: Labelled, name: str) -> Sample:
-    photo = loaded(pack.source, pack.images[name], name)
+def one(pack: LabelledDataset, name: str) -> LabelledImage:
+    photo = load_image(pack.source, pack.images[name], name)
     labels = {task: pack.parsed(kind, name, photo.size) for task, kind in pack.kinds.items()}
-    return Sample(name, photo.image, labels, photo.file, photo.data)
+    return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
     return list(entries(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         copied = (sample.data, PurePosixPath(sample.file).suffix.lower()) if sample.data else None
         rest = write_sample(out, sample.name, sample.image, sample.labels, writing.tasks, copied)

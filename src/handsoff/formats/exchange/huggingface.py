@@ -20,7 +20,7 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, tiff, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import described, full_name, pictured, points, split_in, split_of, write_cards
-from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
@@ -97,7 +97,7 @@ def is_parquet(file: str) -> bool:
     return PurePosixPath(file).suffix.lower() == ".parquet"
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """Samples are called as the column `name` says, or numbered within their split where it does not tell them apart."""
     shards = [shard for file in source.sizes if is_parquet(file) for shard in listed(source, file)]
     kinds = [task for task in TASKS if any(task in shard.columns for shard in shards)]
@@ -121,7 +121,7 @@ def read(source: Source) -> Samples:
             else points(values(rows[first], column), f"{where}, column {column},")
         )
     tasks = described(source, examples)
-    return Samples(
+    return Dataset(
         tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), stated_licence(source)
     )
 
@@ -239,7 +239,9 @@ def reader_of(source: Source) -> Callable[[Row, str], Any]:
     return value
 
 
-def one(source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task], row: Row, name: str) -> Sample:
+def one(
+    source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task], row: Row, name: str
+) -> LabelledImage:
     where = f"{source.path / row.shard.file}: {name}"
     columns = row.shard.columns
     places = {use: f"{where}, column {column}," for use, column in columns.items()}
@@ -250,7 +252,7 @@ def one(source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task
         labels[kind] = task.parse(
             held(value, places[kind]) if task.places[0].suffixes else value, places[kind], photo.size
         )
-    return Sample(name, photo.image, labels, photo.file, photo.data)
+    return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
 def held(data: Any, where: str) -> bytes:
@@ -266,7 +268,7 @@ def held(data: Any, where: str) -> bytes:
     return data
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
     """A file per part and split."""
     pa = arrow()
     schema = schema_of(pa, writing.tasks)
@@ -306,7 +308,7 @@ def schema_of(pa: Any, tasks: Iterable[str]) -> Any:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def row_of(sample: Sample, tasks: Mapping[str, Task]) -> dict[str, Any]:
+def row_of(sample: LabelledImage, tasks: Mapping[str, Task]) -> dict[str, Any]:
     base = PurePosixPath(sample.name).name
     suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
     row: dict[str, Any] = {

@@ -28,7 +28,7 @@ from handsoff.formats.drawn import (
     refuse_other_size,
     region_palette,
 )
-from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image
 from handsoff.formats.shapes import Palette, polygon_mask
 from handsoff.formats.stated import points_task
 from handsoff.tasks.keypoints import Keypoints
@@ -65,7 +65,7 @@ def annotation(source: Source, file: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and "shapes" in entry and "imagePath" in entry else None
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """All files are looked through for labels; images are not touched."""
     regions: set[str] = set()
     points: dict[str, list[str]] = {}
@@ -92,10 +92,10 @@ def read(source: Source) -> Samples:
     above = posixpath.commonpath([posixpath.dirname(file) for file in files])
     names = {posixpath.relpath(file.removesuffix(".json"), above or "."): file for file in files}
     pack = Pack(source, names, images_by_name(source), classes, task)
-    return Samples(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: one(pack, name))
+    return Dataset(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: one(pack, name))
 
 
-def one(pack: Pack, name: str) -> Sample:
+def one(pack: Pack, name: str) -> LabelledImage:
     file = pack.files[name]
     where = str(pack.source.path / file)
     entry = dictionary(pack.source.json(file), where)
@@ -120,7 +120,7 @@ def one(pack: Pack, name: str) -> Sample:
     return photo
 
 
-def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> Sample:
+def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> LabelledImage:
     """The image where `imagePath` says, else inside the JSON, else any that is called so.
 
     Raises:
@@ -131,10 +131,10 @@ def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> Samp
         raise InputError(f"{where}: imagePath does not name an image: correct it.")
     beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), asked.replace("\\", "/")))
     if beside in pack.source.sizes:
-        return loaded(pack.source, beside, name)
+        return load_image(pack.source, beside, name)
     if isinstance(inside, str) and inside:
-        return Sample(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
-    return loaded(
+        return LabelledImage(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
+    return load_image(
         pack.source,
         find_image(pack.source, pack.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"),
         name,

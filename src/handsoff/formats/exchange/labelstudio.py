@@ -34,7 +34,7 @@ from handsoff.formats.drawn import (
     turned,
 )
 from handsoff.formats.exchange.brush import brush_mask
-from handsoff.formats.samples import Sample, Samples, find_image, images_by_name, loaded
+from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image
 from handsoff.formats.shapes import Palette, polygon_mask
 from handsoff.formats.stated import points_task, stated_classes, stated_licence, stated_points
 from handsoff.tasks.keypoints import Keypoints
@@ -84,7 +84,7 @@ def looks_like_tasks(data: bytes) -> bool:
     return data.lstrip()[:1] == b"[" and b'"data"' in data and (b'"annotations"' in data or b'"predictions"' in data)
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """Tasks that nobody has annotated are left out."""
     files = [file for file in json_files(source) if looks_like_tasks(source.read(file))]
     if not files:
@@ -118,7 +118,7 @@ def read(source: Source) -> Samples:
         else None
     )
     tasks, licence = drawn_tasks(classes, task), stated_licence(source)
-    return Samples(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
+    return Dataset(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
 
 
 def answers_of(source: Source, files: Sequence[str], root: str) -> dict[str, Answer]:
@@ -227,8 +227,8 @@ def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str
     )
 
 
-def one(source: Source, answer: Answer, name: str, classes: Palette | None, points: Keypoints | None) -> Sample:
-    photo = loaded(source, answer.file, name)
+def one(source: Source, answer: Answer, name: str, classes: Palette | None, points: Keypoints | None) -> LabelledImage:
+    photo = load_image(source, answer.file, name)
     for result, _, where in answer.of(*REGIONS, POINTS):
         refuse_other_size(result.get("original_height"), result.get("original_width"), photo.size, where)
         if result.get("image_rotation"):

@@ -19,7 +19,7 @@ from handsoff.core.images import IGNORE
 from handsoff.formats.drawn import IGNORED
 from handsoff.formats.exchange.brush import brush_runs
 from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
-from handsoff.formats.samples import Entry, Sample, Writing
+from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing
 from handsoff.formats.stated import write_image
 from handsoff.tasks.base import Task
@@ -27,7 +27,7 @@ from handsoff.tasks.base import Task
 DIGITS = 8  # decimals of a percentage: a thousandth of a pixel in images of any size
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
     """A file of tasks per part: Label Studio imports several at once."""
     tasks, entries = [], []
     for sample in samples:
@@ -38,7 +38,7 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
     return entries
 
 
-def task_of(sample: Sample, file: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
+def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
     """An annotated task; its image is served from Label Studio's local files, whose root is the folder that is written."""
     data: dict[str, Any] = {"image": f"/data/local-files/?d={quote(file)}"}
     results: list[dict[str, Any]] = []

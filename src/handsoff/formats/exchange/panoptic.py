@@ -30,7 +30,7 @@ from handsoff.formats.exchange.coco_sheets import (
     sheets_of,
 )
 from handsoff.formats.exchange.coco_write import head, measured, objects
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, images_by_name, loaded
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, images_by_name, load_image
 from handsoff.formats.shapes import Palette, is_nothing, palette, rle_of
 from handsoff.formats.stated import stated_classes, write_image
 
@@ -42,7 +42,7 @@ def recognises(source: Source) -> bool:
     return bool(sheets_in(source, panoptic=True))
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     sheets = sheets_of(source, panoptic=True)
     names = list(dict.fromkeys(entry["name"] for sheet in sheets for entry in sheet.categories.values()))
     classes = palette(names, sheets[0].place, stated_classes(source) or names)
@@ -52,7 +52,7 @@ def read(source: Source) -> Samples:
     photos = {name: photo for name, photo in photos_of(pictures, sheets).items() if drawing_of(photo) is not None}
     if not photos:
         raise InputError(f"{sheets[0].place} has no annotations: give the file that has them.")
-    return Samples(
+    return Dataset(
         tuple(sorted(photos)),
         {"segmentation": classes.task()},
         lambda name: one(source, name, photos[name], drawings, classes),
@@ -108,8 +108,8 @@ def segments_file(
     )
 
 
-def one(source: Source, name: str, photo: Photo, drawings: Mapping[str, str], classes: Palette) -> Sample:
-    sample = loaded(source, photo.file, name)
+def one(source: Source, name: str, photo: Photo, drawings: Mapping[str, str], classes: Palette) -> LabelledImage:
+    sample = load_image(source, photo.file, name)
     for _, (where, entry) in photo.entries:
         refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
     sheet, (_, entry) = next(
@@ -169,11 +169,11 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
         raise InputError(f"{source.path / file} is not a readable image ({reason(error)}): export it again.") from None
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
     return list(entries(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         file = write_image(out, sample).removeprefix("images/")
         mask = sample.labels["segmentation"]

@@ -18,7 +18,7 @@ from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
 from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.shapes import is_nothing, palette
 from handsoff.formats.stated import stated_classes, stated_licence
 from handsoff.formats.trees import files_like, refuse_size, text_lines
@@ -81,7 +81,7 @@ def roots(source: Source) -> list[str]:
     return sorted({found["root"] for file in source.sizes if (found := pattern.fullmatch(file))})
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """Which samples there are, and their splits, is what the lists say; without lists, all masks.
 
     Raises:
@@ -117,15 +117,15 @@ def read(source: Source) -> Samples:
         code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()
     }
     tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
-    return Samples(
+    return Dataset(
         tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name), stated_licence(source)
     )
 
 
-def one(tree: Tree, name: str) -> Sample:
+def one(tree: Tree, name: str) -> LabelledImage:
     file = tree.masks[tree.ids[name]]
     where = str(tree.source.path / file)
-    sample = loaded(tree.source, tree.images[tree.ids[name]], name)
+    sample = load_image(tree.source, tree.images[tree.ids[name]], name)
     painted = decode_image(tree.source.read(file), where)
     refuse_size(painted, sample.size, where)
     sample.labels["segmentation"] = classes_of(painted, tree, where)
@@ -249,7 +249,7 @@ def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]
 # --- writing
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
     classes = writing.tasks["segmentation"].schema["classes"]
     strange = next((name for name in classes if not WRITABLE.fullmatch(name)), None)
     if strange is not None:
@@ -260,7 +260,7 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
     return list(entries(out, samples, colours_of(classes)))
 
 
-def entries(out: Path, samples: Iterable[Sample], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
+def entries(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
     """All pixels of a class are one object, in the colour of the class."""
     for sample in samples:
         if "\n" in sample.name or "\r" in sample.name:

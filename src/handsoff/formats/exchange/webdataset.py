@@ -19,7 +19,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import described, full_name, pictured, points, split_of, write_cards
-from handsoff.formats.samples import Entry, Sample, Samples, Writing
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Task
@@ -53,7 +53,7 @@ def recognises(source: Source) -> bool:
     return any(PurePosixPath(file).suffix.lower() == ".tar" for file in source.sizes)
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """Every sample must have an image and the kinds of labels that the others have; whatever else its files are is left alone."""
     reading, shards = readings(source)
     index: dict[str, Members] = {}
@@ -78,7 +78,7 @@ def read(source: Source) -> Samples:
         for task in kinds
     }
     tasks = described(source, example)
-    return Samples(
+    return Dataset(
         tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), stated_licence(source)
     )
 
@@ -167,17 +167,17 @@ def entry(source: Source, reading: Reading, member: Member, name: str) -> tuple[
         raise InputError(f"{where} has keypoints that are not valid JSON ({error}): correct them.") from None
 
 
-def one(source: Source, reading: Reading, tasks: dict[str, Task], files: Members, name: str) -> Sample:
+def one(source: Source, reading: Reading, tasks: dict[str, Task], files: Members, name: str) -> LabelledImage:
     where = f"{source.path / files['image'].shard}: {name}"
     photo = pictured(reading(files["image"]), name, where)
     labels = {}
     for kind, task in tasks.items():
         data = reading(files[kind]) if task.places[0].suffixes else entry(source, reading, files[kind], name)[0]
         labels[kind] = task.parse(data, f"{where} ({kind})", photo.size)
-    return Sample(name, photo.image, labels, photo.file, photo.data)
+    return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
     """A shard per part and split."""
     entries: list[Entry] = []
     shards: dict[str, tuple[io.BytesIO, tarfile.TarFile]] = {}
@@ -200,7 +200,7 @@ def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> 
     return entries
 
 
-def stored(sample: Sample, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
+def stored(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
     """The files of a sample: name and content."""
     key = sample.name.replace("%", "%25").replace(".", "%2E")
     yield (

@@ -30,7 +30,7 @@ from handsoff.formats.exchange.yolo_card import (
     root_of,
 )
 from handsoff.formats.outlines import polygons
-from handsoff.formats.samples import Entry, Sample, Samples, Writing, loaded
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
 from handsoff.formats.stated import stated_classes, stated_licence, stated_points, write_image
 from handsoff.geometry.views import Box
@@ -99,7 +99,7 @@ def recognises(source: Source) -> bool:
         return False
 
 
-def read(source: Source) -> Samples:
+def read(source: Source) -> Dataset:
     """Segmentation, or keypoints where the yaml states `kpt_shape`."""
     file = card_file(source)
     if file is None:
@@ -115,14 +115,14 @@ def read(source: Source) -> Samples:
     licence = licence if isinstance(licence, str) else stated_licence(source)
     if "kpt_shape" not in card:
         classes = palette(names, where, stated_classes(source))
-        return Samples(
+        return Dataset(
             tuple(sorted(images)),
             {"segmentation": classes.task()},
             partial(read_mask, source, images, names, classes),
             licence,
         )
     columns, points = points_of(card, stated_points(source), where)
-    return Samples(
+    return Dataset(
         tuple(sorted(images)),
         {"keypoints": points},
         partial(read_pose, source, images, names, columns, points),
@@ -130,8 +130,10 @@ def read(source: Source) -> Samples:
     )
 
 
-def read_mask(source: Source, images: dict[str, str], names: Sequence[str], classes: Palette, name: str) -> Sample:
-    photo = loaded(source, images[name], name)
+def read_mask(
+    source: Source, images: dict[str, str], names: Sequence[str], classes: Palette, name: str
+) -> LabelledImage:
+    photo = load_image(source, images[name], name)
     rows = rows_of(source, label_file(images[name]), names)
     outlines = [row for row in rows if len(row.values) != BOX]
     if rows and not outlines:
@@ -147,9 +149,9 @@ def read_mask(source: Source, images: dict[str, str], names: Sequence[str], clas
 
 def read_pose(
     source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str
-) -> Sample:
+) -> LabelledImage:
     """The object with the largest box is the sample's."""
-    photo = loaded(source, images[name], name)
+    photo = load_image(source, images[name], name)
     rows = rows_of(source, label_file(images[name]), names)
     posed = [row for row in rows if len(row.values) != BOX]
     if rows and not posed:
@@ -217,11 +219,11 @@ def area(row: Row) -> float:
 # --- writing
 
 
-def write(out: Path, part: int, samples: Iterable[Sample], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
     return list(written(out, samples, writing))
 
 
-def written(out: Path, samples: Iterable[Sample], writing: Writing) -> Iterator[Entry]:
+def written(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         file = write_image(out, sample)
         if "segmentation" in writing.tasks:

@@ -47,7 +47,7 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
         yield Progress("reading", 0, 3)
         found = find_generator(content_of(checkpoint), str(checkpoint))
         yield Progress("converting", 1, 3, found.path)
-        generator = build(found, licence_of(found, settings, str(checkpoint)), str(checkpoint))
+        generator = build(found, checkpoint_licence(found, settings, str(checkpoint)), str(checkpoint))
     yield Progress("writing", 2, 3)
     save_generator(generator, out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
@@ -65,7 +65,7 @@ def content_of(checkpoint: Path) -> Any:
     return read_tensors(checkpoint) if checkpoint.suffix == ".safetensors" else read_checkpoint(checkpoint)
 
 
-def licence_of(found: Found, settings: ImportSettings, where: str) -> str:
+def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> str:
     """What the user says; else what the file shows of where it comes from."""
     licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
     if licence is None:
