@@ -16,9 +16,9 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.convert import chosen, convert
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
-from handsoff.generators.stored import generator_hash, resolution_of
+from handsoff.generators.stored import generator_hash, read_card
 from handsoff.inversion.invert import MIN_LABELLED
-from handsoff.jobs.folder import open_job
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.methods import METHODS
 from handsoff.recipes.schema import Pack, Recipe, Step
@@ -121,14 +121,14 @@ def run(recipe: Recipe) -> Work:
     check(recipe)
     conversions, ready = prepared(recipe)
     steps = [*conversions, *METHODS[recipe.method](ready)]
-    job = open_job(recipe.output, "run", sources(recipe), {"method": recipe.method}, beside="generator")
+    job = open_job(recipe.output, Plan("run", sources(recipe), {"method": recipe.method}), beside="generator")
     spent: dict[str, float] = read_json(job.out / "seconds.json") if (job.out / "seconds.json").is_file() else {}
     before = [finished_at(step) for step in steps]
     with job.undone_if_refused():
         for step in steps:
             yield from advance(step, job.out, spent)
     if job.done and before == [finished_at(step) for step in steps]:
-        return
+        return job.outcome
     job.reopen()
     shown = recipe.model_dump(mode="json")
     job.finish(
@@ -136,6 +136,7 @@ def run(recipe: Recipe) -> Work:
         steps={name_of(step, job.out): spent.get(name_of(step, job.out)) for step in steps},
         results=results(recipe),
     )
+    return job.outcome
 
 
 def check(recipe: Recipe) -> None:
@@ -197,7 +198,11 @@ def listed(recipe: Recipe, pack: Pack) -> tuple[str, ...]:
 
 def frame_text(recipe: Recipe) -> str:
     """HxW of the generator, made already or yet to be trained."""
-    return recipe.train.resolution if recipe.generator is None else "x".join(map(str, resolution_of(recipe.generator)))
+    return (
+        recipe.train.resolution
+        if recipe.generator is None
+        else "x".join(map(str, read_card(recipe.generator).image_size))
+    )
 
 
 def sources(recipe: Recipe) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from PIL import Image
 from handsoff.cli import main as cli
 from handsoff.cli.terminal import until_stopped
 from handsoff.core.errors import InputError
-from handsoff.jobs.folder import open_job
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
@@ -144,7 +144,7 @@ def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
 
 
 def three_stages(_images: Path, out: Path, settings: TrainSettings) -> Work:
-    job = open_job(out, "train", {}, {})
+    job = open_job(out, Plan("train", {}, {}))
     if job.done:
         return
     for stage in ("one", "two"):
@@ -237,7 +237,7 @@ def test_inspect_tells_what_it_sees(
         here / "pack", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
     )
     write_classes(here / "pack", ["background", "eye"])
-    job = open_job(here / "begun", "fit", {"codes": {"path": "codes", "fingerprint": ""}}, {})
+    job = open_job(here / "begun", Plan("fit", {"codes": {"path": "codes", "fingerprint": ""}}, {}))
     assert cli.main(["inspect", "pack"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
     job.finish(held_out=0.25)
     assert cli.main(["inspect", "begun"]) == 0

@@ -16,7 +16,7 @@ from PIL import Image
 from handsoff.core import files
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.images import crop_box, decode_image, decode_mask, tile, to_float, to_uint8
-from handsoff.core.seeds import latents, step_generator
+from handsoff.core.seeds import standard_normal, step_generator
 from handsoff.geometry.views import fit_image
 from handsoff.tasks.depth import Depth
 
@@ -213,13 +213,13 @@ def test_tile_lays_rows_out_left_to_right() -> None:
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=6), st.integers(1, 20))
 def test_latents_do_not_depend_on_their_company(seeds: list[int], dim: int) -> None:
-    together = latents(seeds, dim)
-    alone = torch.cat([latents([seed], dim) for seed in seeds])
+    together = standard_normal(seeds, dim)
+    alone = torch.cat([standard_normal([seed], dim) for seed in seeds])
     assert torch.equal(together, alone)
 
 
 def test_latents_are_standard_normal_and_differ() -> None:
-    z = latents(range(500), 64)
+    z = standard_normal(range(500), 64)
     assert abs(float(z.mean())) < 0.02
     assert abs(float(z.std()) - 1) < 0.02
     assert len(torch.unique(z[:, 0])) == 500

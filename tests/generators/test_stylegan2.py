@@ -9,7 +9,7 @@ from handsoff.core.device import best_device, fast_dtype, mixed_precision
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import write_json, write_tensors
 from handsoff.core.frames import Frame
-from handsoff.core.seeds import latents
+from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Generator, w_statistics
 from handsoff.generators.stored import CARD, WEIGHTS, copy_generator, generator_hash, load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -27,7 +27,7 @@ def small(resolution: Frame = (16, 12), base: Frame = (4, 3), seed: int = 0) -> 
 
 
 def codes(net: StyleGAN2, count: int = 3) -> torch.Tensor:
-    return net.mapping(latents(range(count), net.z_dim).to(best_device()))
+    return net.mapping(standard_normal(range(count), net.z_dim).to(best_device()))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_gradients_reach_every_code_and_every_parameter() -> None:
 @torch.no_grad()
 def test_truncation_pulls_towards_the_mean_code() -> None:
     net = small()
-    z = latents(range(4), net.z_dim).to(best_device())
+    z = standard_normal(range(4), net.z_dim).to(best_device())
     mean = net.mapping_network.w_avg
     assert torch.equal(net.mapping(z, psi=0), mean.expand(4, net.num_ws, -1))
     half = net.mapping(z, psi=0.5) - mean
@@ -117,7 +117,7 @@ def test_fast_precision_is_close() -> None:
 def test_whitening_makes_random_codes_standard() -> None:
     net = small()
     mean, whiten = w_statistics(net, samples=4000)
-    w = net.mapping(latents(range(2000), net.z_dim).to(best_device()))[:, 0].detach()
+    w = net.mapping(standard_normal(range(2000), net.z_dim).to(best_device()))[:, 0].detach()
     white = (w - mean) @ whiten
     spread = white.square().sum(1).mean() / torch.linalg.matrix_rank(torch.cov(white.T), rtol=0.1)
     assert abs(float(spread) - 1) < 0.1

@@ -5,7 +5,7 @@ import pytest
 
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.files import read_json
-from handsoff.jobs.folder import first_difference, open_job, require_done
+from handsoff.jobs.folder import Plan, first_difference, open_job, require_done
 from handsoff.jobs.progress import Progress, Work, run_to_end
 
 INPUTS = {"images": {"path": "/here/photos", "fingerprint": "abc"}}
@@ -14,15 +14,15 @@ SETTINGS: dict[str, Any] = {"seed": 0, "sizes": (3, 4)}
 
 def test_a_job_begins_goes_on_and_ends(tmp_path: Path) -> None:
     out = tmp_path / "new" / "folder"
-    job = open_job(out, "train", INPUTS, SETTINGS)
+    job = open_job(out, Plan("train", INPUTS, SETTINGS))
     assert not job.done
     assert [file.name for file in out.iterdir()] == ["job.json"]
-    again = open_job(out, "train", INPUTS, SETTINGS)
+    again = open_job(out, Plan("train", INPUTS, SETTINGS))
     assert not again.done
     with pytest.raises(InputError, match="not finished: run handsoff train again"):
         require_done(out, "train")
     again.finish(licence="CC0")
-    assert open_job(out, "train", INPUTS, SETTINGS).done
+    assert open_job(out, Plan("train", INPUTS, SETTINGS)).done
     report = require_done(out, "train")
     assert report["licence"] == "CC0"
     assert report["settings"] == {"seed": 0, "sizes": [3, 4]}
@@ -32,12 +32,12 @@ def test_a_job_begins_goes_on_and_ends(tmp_path: Path) -> None:
 
 
 def test_reopening_takes_the_marker_away(tmp_path: Path) -> None:
-    job = open_job(tmp_path, "train", INPUTS, SETTINGS)
+    job = open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
     job.finish()
-    job = open_job(tmp_path, "train", INPUTS, SETTINGS)
+    job = open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
     job.reopen()
     assert not job.done
-    assert not open_job(tmp_path, "train", INPUTS, SETTINGS).done
+    assert not open_job(tmp_path, Plan("train", INPUTS, SETTINGS)).done
 
 
 @pytest.mark.parametrize(
@@ -58,27 +58,27 @@ def test_reopening_takes_the_marker_away(tmp_path: Path) -> None:
 def test_another_plan_is_refused(
     tmp_path: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any], said: str
 ) -> None:
-    open_job(tmp_path, "train", INPUTS, SETTINGS)
+    open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
     with pytest.raises(InputError, match=said):
-        open_job(tmp_path, verb, inputs, settings)
-    assert first_difference(read_json(tmp_path / "job.json"), {"verb": verb, "inputs": inputs, "settings": settings})
+        open_job(tmp_path, Plan(verb, inputs, settings))
+    assert first_difference(Plan(**read_json(tmp_path / "job.json")), Plan(verb, inputs, settings))
 
 
 def test_inputs_may_move(tmp_path: Path) -> None:
-    open_job(tmp_path, "train", INPUTS, SETTINGS)
-    open_job(tmp_path, "train", {"images": {"path": "/elsewhere", "fingerprint": "abc"}}, SETTINGS)
+    open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
+    open_job(tmp_path, Plan("train", {"images": {"path": "/elsewhere", "fingerprint": "abc"}}, SETTINGS))
 
 
 def test_foreign_folders_and_files_are_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(InputError, match="not empty and was not made by handsoff train"):
-        open_job(tmp_path, "train", INPUTS, SETTINGS)
+        open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
     with pytest.raises(InputError, match="is a file"):
-        open_job(tmp_path / "thesis.tex", "train", INPUTS, SETTINGS)
+        open_job(tmp_path / "thesis.tex", Plan("train", INPUTS, SETTINGS))
     with pytest.raises(InputError, match="was not made by handsoff fit"):
         require_done(tmp_path, "fit")
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
-    open_job(tmp_path / "inside", "train", INPUTS, SETTINGS)
+    open_job(tmp_path / "inside", Plan("train", INPUTS, SETTINGS))
     with pytest.raises(InputError, match="was made by handsoff train; a folder of handsoff fit"):
         require_done(tmp_path / "inside", "fit")
 
@@ -86,22 +86,22 @@ def test_foreign_folders_and_files_are_refused_and_left_alone(tmp_path: Path) ->
 def test_a_named_folder_may_lie_there_already(tmp_path: Path) -> None:
     (tmp_path / "generator").mkdir()
     with pytest.raises(InputError, match="not empty"):
-        open_job(tmp_path, "run", {}, {})
-    assert not open_job(tmp_path, "run", {}, {}, beside="generator").done
+        open_job(tmp_path, Plan("run", {}, {}))
+    assert not open_job(tmp_path, Plan("run", {}, {}), beside="generator").done
 
 
 @pytest.mark.parametrize(
     "error", [BrokenImageError("a.png is not a readable image"), HandsOffError("The disk is full")]
 )
 def test_a_refused_input_leaves_no_folder(tmp_path: Path, error: HandsOffError) -> None:
-    job = open_job(tmp_path / "out", "train", INPUTS, SETTINGS)
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
     with pytest.raises(type(error)), job.undone_if_refused():
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_begun_work_and_bugs_leave_the_folder(tmp_path: Path) -> None:
-    job = open_job(tmp_path / "out", "train", INPUTS, SETTINGS)
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
     with pytest.raises(ZeroDivisionError), job.undone_if_refused():
         raise ZeroDivisionError
     assert (tmp_path / "out" / "job.json").is_file()
@@ -118,6 +118,7 @@ def test_finish_drains_the_work() -> None:
         for index in range(3):
             done.append(index)
             yield Progress("counting", index, 3)
+        return "made"
 
-    run_to_end(work())
+    assert run_to_end(work()) == "made"
     assert done == [0, 1, 2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json
-from handsoff.core.seeds import latents
+from handsoff.core.seeds import standard_normal
 from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
@@ -126,7 +126,7 @@ def test_all_pixels_are_kept_where_they_are_few_and_the_likely_ones_where_they_a
 def test_the_pool_holds_the_hypercolumns_of_its_pixels(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixel_samples, "PIXELS", 30)
     reader = make_reader(load_generator(world / "generator"), perception=False)
-    ws = reader.generator.mapping(latents(range(3), 16))
+    ws = reader.generator.mapping(standard_normal(range(3), 16))
     labels = np.random.default_rng(0).integers(0, 3, (3, 16, 16), dtype=np.uint8)
     work = pixel_samples.gather(reader, ws, labels, torch.rand(3, 16, 16), Segmentation({"classes": CLASSES}), 0.0, 0)
     while True:
@@ -187,7 +187,7 @@ def test_a_fitted_labeler_labels_what_its_generator_makes(world: Path, tmp_path:
     (world / "labeler").rename(tmp_path / "moved")
     try:
         labeler = load_labeler(tmp_path / "moved")
-        ws = labeler.generator.mapping(latents(range(1000, 1008), 16))
+        ws = labeler.generator.mapping(standard_normal(range(1000, 1008), 16))
         images, labels, uncertainty = labeler.label(ws)
     finally:
         (tmp_path / "moved").rename(world / "labeler")
@@ -229,7 +229,7 @@ def test_networks_that_saw_the_photos_vote_too(world: Path, tmp_path: Path) -> N
     run_to_end(fit(world / "generator", world / "codes", tmp_path / "labeler", plan))
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     labeler = load_labeler(tmp_path / "labeler")
-    ws = labeler.generator.mapping(latents(range(4), 16))
+    ws = labeler.generator.mapping(standard_normal(range(4), 16))
     with torch.no_grad():
         image = labeler.reader.read(ws)[0].float().clamp(-1, 1)
         expected = labeler.task.decode(torch.stack([network(image) for network in labeler.networks]))[0]

@@ -119,7 +119,7 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(
         trained.append(stage)
         return train_predictor(task, mixture, seed, settings, stage, choice)
 
-    monkeypatch.setattr(arms, "learn", counted)
+    monkeypatch.setattr(arms, "train_predictor", counted)
     run_to_end(evaluate(moved, dataset, moved, tmp_path / "out", settings))
     assert trained == [
         "real plus synthetic, run 1 of 2",

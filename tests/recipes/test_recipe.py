@@ -12,7 +12,7 @@ from handsoff import methods
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.labelled import open_labelled
-from handsoff.jobs.folder import open_job
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work, run_to_end
 from handsoff.methods import handsoff, paper
 from handsoff.recipes.schema import Recipe, Step
@@ -189,7 +189,7 @@ def fake_step(folder: Path, log: Log, *, fails: type[BaseException] | None = Non
     """A step that takes three units of work."""
 
     def begin() -> Work:
-        job = open_job(folder, "fake", {}, {})
+        job = open_job(folder, Plan("fake", {}, {}))
         if job.done:
             return
         for unit in range(3):

@@ -14,6 +14,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from handsoff.backbones.lite0 import Lite0
 from handsoff.core.device import best_device
+from handsoff.core.seeds import seeded
 
 
 class Given(nn.Module):
@@ -59,6 +60,5 @@ def distances(real: Float[Tensor, "n 1280"], fake: Float[Tensor, "m 1280"]) -> d
     for metric in (frechet, kernel):
         metric.update(real, real=True)
         metric.update(fake, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         return {"fd_lite0": float(frechet.compute()), "kd_lite0": float(kernel.compute()[0]) * 1000}

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from handsoff.backbones.depthwise import depthwise
-from handsoff.core.device import best_device, fast_dtype
+from handsoff.core.device import fast_dtype, on_device
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -127,4 +127,4 @@ def frozen_lite0() -> Lite0:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.Sequential) and isinstance(child[0], SameConv):
                 setattr(module, name, fuse_conv_bn_eval(child[0], cast("nn.BatchNorm2d", child[1])))
-    return net.to(best_device(), fast_dtype()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    return on_device(net, fast_dtype())

@@ -168,6 +168,7 @@ def generate(
     settings = settings_of(GenerateSettings, assignments, n=n, seed=seed, keep=keep, format=form)
     alone()
     from handsoff.synthesis.generate import generate as work  # noqa: PLC0415
+    from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415
 
     say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
     if perform(work(labelers, out, settings), out):
@@ -213,6 +214,8 @@ def run(
 
     plan = load_recipe(recipe, out)
     if plan.generator is not None:
+        from handsoff.generators.stored import generator_licence  # noqa: PLC0415
+
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
     perform(work(plan), plan.output)
     show_run(plan.output, plan.reports())

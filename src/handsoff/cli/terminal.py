@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -33,7 +33,7 @@ def drain(work: Work) -> None:
         getattr(work, "close", lambda: None)()  # what was interrupted tidies up now, not some day
 
 
-def until_stopped(work: Work) -> Work:
+def until_stopped(work: Work) -> Iterator[Progress]:
     """The same work, ended by Ctrl-C between two steps instead of within one; a second Ctrl-C ends it at once."""
     asked: list[int] = []
 
@@ -57,7 +57,7 @@ def until_stopped(work: Work) -> Work:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def draw_bars(work: Work) -> None:
+def draw_bars(work: Iterable[Progress]) -> None:
     """A bar per stage."""
     texts = (bars.TextColumn("{task.description}", markup=False), bars.TextColumn("{task.fields[note]}", markup=False))
     columns = (texts[0], bars.BarColumn(), bars.TaskProgressColumn(), bars.TimeElapsedColumn(), texts[1])
@@ -71,7 +71,7 @@ def draw_bars(work: Work) -> None:
             display.update(tasks[now.stage], completed=now.done, total=now.total, note=now.note)
 
 
-def print_lines(work: Work) -> None:
+def print_lines(work: Iterable[Progress]) -> None:
     """A line now and then, and one at the end of every stage."""
     last: Progress | None = None
     told, printed = "", time.monotonic()

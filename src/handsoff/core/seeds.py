@@ -1,6 +1,7 @@
-"""A sample is its seed: the same seed gives the same numbers whatever the batch, the worker or the order."""
+"""Random numbers that depend on a seed alone, whatever the batch, the worker or the order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -8,8 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def latents(seeds: Iterable[int], dim: int) -> Float[Tensor, "n dim"]:
-    """Standard normal z, one row per seed, each from a generator of its own (cf. EDM's stacked generators)."""
+def standard_normal(seeds: Iterable[int], dim: int) -> Float[Tensor, "n dim"]:
+    """Standard normal numbers, one row per seed, each from a generator of its own (cf. EDM's stacked generators).
+
+    >>> bool((standard_normal([7], 4) == standard_normal([3, 7], 4)[1:]).all())
+    True
+    """
     rows = [np.random.default_rng(seed).standard_normal(dim, dtype=np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows))
 
@@ -18,3 +23,12 @@ def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
     """The random stream of one training step, so that a resumed run draws what an uninterrupted one would."""
     state = np.random.SeedSequence((seed, step, stream)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+@contextmanager
+def seeded(seed: int | torch.Generator) -> Iterator[None]:
+    """What layers draw by themselves (first weights, dropout) comes from `seed`; torch's own stream stays as it was."""
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed if isinstance(seed, int) else seed.initial_seed())
+        yield

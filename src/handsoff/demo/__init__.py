@@ -22,6 +22,7 @@ def demo(recipe: Recipe) -> Work:
     Raises:
         InputError: the output folder holds something else.
     """
-    yield from run(recipe)
+    outcome = yield from run(recipe)
     (report,) = recipe.reports().values()
     write_bytes(recipe.output / "report.html", (report / "report.html").read_bytes())
+    return outcome

@@ -16,7 +16,7 @@ from torch import nn
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.jobs.progress import Work
+from handsoff.jobs.progress import Part
 from handsoff.learning.data import EvaluationData, LabelledArrays
 from handsoff.learning.supervised import Choice, evaluated, predictions, train_predictor
 from handsoff.tasks.base import Task
@@ -43,7 +43,7 @@ class Result:
     seconds: float
 
 
-def run_arms(task: Task, data: EvaluationData, out: Path, settings: EvaluateSettings) -> Work:
+def run_arms(task: Task, data: EvaluationData, out: Path, settings: EvaluateSettings) -> Part:
     """Every arm with every seed; runs that are in `out/runs` already are left as they are."""
     for seed in range(settings.seeds):
         for arm in ARMS:
@@ -60,7 +60,7 @@ def finished_runs(out: Path, settings: EvaluateSettings) -> dict[str, list[Resul
     return {arm: [Result(**read_json(run_file(out, arm, seed))) for seed in range(settings.seeds)] for arm in ARMS}
 
 
-def run_one(task: Task, data: EvaluationData, arm: str, seed: int, out: Path, settings: EvaluateSettings) -> Work:
+def run_one(task: Task, data: EvaluationData, arm: str, seed: int, out: Path, settings: EvaluateSettings) -> Part:
     """Train, choose, test, and write the run's file (and, for the first seed, a sheet of predictions before it)."""
     began = time.monotonic()
     choice = Choice(data.validation)

@@ -13,7 +13,7 @@ from handsoff.core.frames import Frame
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.evaluation.arms import ARMS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings, group_of, part_bounds
-from handsoff.jobs.folder import open_job, require_done
+from handsoff.jobs.folder import Plan, open_job, require_done
 from handsoff.jobs.progress import Progress, Work
 from handsoff.learning.data import EvaluationData, LabelledArrays, load_arrays, without
 from handsoff.learning.supervised import require_usable
@@ -62,9 +62,10 @@ def evaluate(
     }
     if validation is not None:
         sources["validation"] = open_labelled(validation, tasks=[task.name])
-    job = open_job(out, "evaluate", {name: pack.describe() for name, pack in sources.items()}, settings.model_dump())
+    inputs = {name: pack.describe() for name, pack in sources.items()}
+    job = open_job(out, Plan("evaluate", inputs, settings.model_dump()))
     if job.done:
-        return
+        return job.outcome
     with job.undone_if_refused():
         height, width = manifest["resolution"]
         yield Progress(f"trying the model {settings.model}", 0, 1)
@@ -81,6 +82,7 @@ def evaluate(
         resolution=[height, width],
         **facts,
     )
+    return job.outcome
 
 
 def evaluated_task(manifest: dict[str, Any], dataset: Path, settings: EvaluateSettings) -> Task:

@@ -18,7 +18,7 @@ from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.views import fit_image
-from handsoff.jobs.folder import open_job
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.tasks.base import Task
 from handsoff.tasks.segmentation import Segmentation
@@ -38,12 +38,13 @@ def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
     source = open_source(path)
     samples = chosen(open_dataset(source, settings.source), settings, str(path))
     refuse_homeless(tuple(samples.tasks), writer)
-    job = open_job(out, "convert", {"pack": source.describe()}, settings.model_dump())
+    job = open_job(out, Plan("convert", {"dataset": source.describe()}, settings.model_dump()))
     if job.done:
-        return
+        return job.outcome
     with job.undone_if_refused(whole=True):
         missing = yield from write_all(out, samples, settings)
     job.finish(count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence)
+    return job.outcome
 
 
 def writer_of(name: str) -> FormatWriter:

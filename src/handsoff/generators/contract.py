@@ -1,50 +1,103 @@
-"""The protocol every generator follows."""
+"""What every generator is to the rest of the house: seeds to latents, latents to images."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from handsoff.core.frames import Frame
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame, Framing
+from handsoff.generators.latents import Latents
 
-Noise = Literal["const", "none", "random"]
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a generator can be told to show.
+
+    Attributes:
+        kind: nothing, one of some classes, or a number for each of some attributes.
+        names: of the classes or attributes.
+    """
+
+    kind: Literal["none", "classes", "attributes"] = "none"
+    names: tuple[str, ...] = ()
 
 
 @runtime_checkable
 class Generator(Protocol):
-    """z → ws → image and block features. `licence` names the terms everything generated from it inherits."""
+    """Seeds → latents → images.
 
-    resolution: Frame
-    z_dim: int
-    w_dim: int
-    num_ws: int
-    feature_channels: tuple[int, ...]
-    licence: str
-
-    def mapping(self, z: Float[Tensor, "n z_dim"], psi: float = 1.0) -> Float[Tensor, "n num_ws w_dim"]:
-        """z to the per-layer codes ws, pulled towards the mean code by truncation psi (1 = not truncated)."""
-        ...
-
-    def synthesize(
-        self, ws: Float[Tensor, "n num_ws w_dim"], noise: Noise = "const"
-    ) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
-        """ws to the image in about [-1, 1] and the feature maps, coarse to fine, each at its native size."""
-        ...
-
-
-@torch.no_grad()
-def w_statistics(
-    generator: Generator, samples: int = 10_000, seed: int = 0
-) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
-    """Mean of w and the matrix that whitens it: ‖(w - mean) @ whiten‖² / d is 1 on average over samples.
-
-    The prior of the inversion (a Mahalanobis distance) is measured with it.
+    Attributes:
+        image_size: (H, W) in pixels.
+        framing: how a photo got into the frame; whatever photo meets the generator is framed so.
+        conditions: what it can be told to show.
+        licence: the terms that everything made with it inherits.
     """
-    z = torch.randn(samples, generator.z_dim, generator=torch.Generator().manual_seed(seed))
-    device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]  # every generator is a torch module
-    w = generator.mapping(z.to(device))[:, 0].double()
-    mean = w.mean(0)
-    values, vectors = torch.linalg.eigh(torch.cov(w.T))
-    whiten = vectors * values.clamp_min(values.max() * 1e-4).rsqrt()
-    return mean.float(), whiten.float()
+
+    @property
+    def image_size(self) -> Frame: ...
+
+    @property
+    def framing(self) -> Framing: ...
+
+    @property
+    def conditions(self) -> Conditions: ...
+
+    @property
+    def licence(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def draw(self, seeds: Sequence[int], condition: Tensor | None = None, psi: float = 1.0) -> Latents:
+        """One sample's latents per seed, each from its seed alone.
+
+        Args:
+            seeds: ≥ 0.
+            condition: class ids [N] or attributes [N, A]; None where the generator has no conditions.
+            psi: truncation, 1 = all of the generator's variety; generators without it ignore it.
+
+        Raises:
+            InputError: the condition does not fit `conditions`.
+        """
+        ...
+
+    def synthesize(self, latents: Latents) -> Float[Tensor, "n 3 h w"]:
+        """Images in about [-1, 1]; the same latents give the same image in any batch."""
+        ...
+
+
+@runtime_checkable
+class FeatureGenerator(Generator, Protocol):
+    """A generator whose own feature maps labels can be read from (its *hypercolumn*)."""
+
+    @property
+    def feature_channels(self) -> tuple[int, ...]: ...
+
+    def features(self, latents: Latents) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
+        """The images, and the feature maps that made them, coarse to fine, each at its native size."""
+        ...
+
+
+def check_condition(conditions: Conditions, condition: Tensor | None, count: int) -> None:
+    """Whether a condition of `count` samples is one the generator knows.
+
+    Raises:
+        InputError: it is not.
+    """
+    if conditions.kind == "none":
+        if condition is not None:
+            raise InputError("The generator has no conditions: leave the condition out.")
+        return
+    named = f"{len(conditions.names)} {conditions.kind}"
+    if condition is None:
+        raise InputError(f"The generator is conditional on {named}: say which to show.")
+    if conditions.kind == "classes":
+        fits = condition.shape == (count,) and not condition.is_floating_point()
+        if not fits or bool(((condition < 0) | (condition >= len(conditions.names))).any()):
+            raise InputError(f"The generator knows the classes 0 to {len(conditions.names) - 1}: give one of them.")
+    elif condition.shape != (count, len(conditions.names)):
+        raise InputError(f"The generator is conditional on {named}: give a number for each of them.")

@@ -1,50 +1,100 @@
 """Generators on disk: `generator.safetensors` and `generator.json` in one folder; nothing is ever unpickled."""
 
 import shutil
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, Protocol, get_args
+
+from torch import Tensor, nn
 
 from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
-from handsoff.core.frames import Frame
+from handsoff.core.frames import Frame, Framing
+from handsoff.generators.contract import Conditions, Generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"
 
 
-def build_stylegan2(config: dict[str, object], licence: str) -> StyleGAN2:
+class StoredGenerator(Generator, Protocol):
+    """A generator that can be written: a torch module that can say how it is built."""
+
+    architecture: str
+
+    def config_json(self) -> dict[str, Any]: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class GeneratorCard:
+    """What `generator.json` says, without the weights."""
+
+    architecture: str
+    config: dict[str, Any]
+    image_size: Frame
+    framing: Framing
+    conditions: Conditions
+    licence: str
+
+
+def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     known = {field.name for field in fields(StyleGAN2Config)}
     values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in config.items() if name in known
+        name: tuple(value) if isinstance(value, list) else value for name, value in card.config.items() if name in known
     }
-    return StyleGAN2(StyleGAN2Config(**values), licence)  # type: ignore[arg-type]  # checked by the config itself
+    return StyleGAN2(StyleGAN2Config(**values), card.licence, card.framing)  # type: ignore[arg-type]  # checked by the config itself
 
 
-ARCHITECTURES = {"stylegan2": build_stylegan2}
+ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}
 
 
-def save_generator(generator: StyleGAN2, folder: Path) -> None:
-    """Write weights and card; the weights come last, each file atomically."""
-    write_json(folder / CARD, generator.describe())
+def save_generator(generator: StoredGenerator, folder: Path) -> None:
+    """Write card and weights; the weights come last, each file atomically."""
+    card = GeneratorCard(
+        generator.architecture, generator.config_json(), generator.image_size, generator.framing,
+        generator.conditions, generator.licence,
+    )  # fmt: skip
+    write_json(folder / CARD, asdict(card))
     write_tensors(folder / WEIGHTS, generator.state_dict())
 
 
-def load_generator(folder: Path | str) -> StyleGAN2:
+def read_card(folder: Path) -> GeneratorCard:
+    """What a generator is, without loading its weights.
+
+    Raises:
+        InputError: the folder is no generator.
+        UnknownNameError: its architecture is not known.
+    """
+    if not (folder / CARD).is_file():
+        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
+    card = read_json(folder / CARD)
+    try:
+        architecture, framing, licence = str(card["architecture"]), card["framing"], str(card["licence"])
+        height, width = card["image_size"]
+        conditions = Conditions(card["conditions"]["kind"], tuple(card["conditions"]["names"]))
+        config = dict(card["config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
+    if framing not in get_args(Framing):
+        raise UnknownNameError("framing", str(framing), get_args(Framing))
+    if architecture not in ARCHITECTURES:
+        raise UnknownNameError("generator architecture", architecture, ARCHITECTURES)
+    return GeneratorCard(architecture, config, (int(height), int(width)), framing, conditions, licence)
+
+
+def load_generator(folder: Path | str) -> Generator:
     """Read a generator, frozen, in evaluation mode, on the best device.
 
     Raises:
         InputError: the folder is no generator or is damaged.
     """
     folder = Path(folder)
-    if not (folder / CARD).is_file():
-        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
-    card = read_json(folder / CARD)
+    card = read_card(folder)
     try:
-        architecture, config, licence = card["architecture"], card["config"], card["licence"]
-        if architecture not in ARCHITECTURES:
-            raise UnknownNameError("generator architecture", str(architecture), ARCHITECTURES)
-        generator = ARCHITECTURES[architecture](config, licence)
+        generator = ARCHITECTURES[card.architecture](card)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
     try:
@@ -53,16 +103,9 @@ def load_generator(folder: Path | str) -> StyleGAN2:
         raise MismatchError(
             f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): make the folder again."
         ) from None
-    return generator.eval().requires_grad_(requires_grad=False).to(best_device())
-
-
-def resolution_of(folder: Path) -> Frame:
-    """(H, W) of a generator's images.
-
-    Raises:
-        InputError: the folder is no generator.
-    """
-    return load_generator(folder).resolution
+    ready: Any = generator.eval().requires_grad_(requires_grad=False).to(best_device())
+    found: Generator = ready
+    return found
 
 
 def generator_licence(folder: Path) -> str:
@@ -71,13 +114,11 @@ def generator_licence(folder: Path) -> str:
     Raises:
         InputError: the folder is no generator.
     """
-    if not (folder / CARD).is_file():
-        raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
-    return str(read_json(folder / CARD).get("licence", "unknown"))
+    return read_card(folder).licence
 
 
 def generator_hash(folder: Path) -> str:
-    """What codes and labelers remember the generator by: the hash of its weights."""
+    """What latents and labelers remember the generator by: the hash of its weights."""
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
     return sha256(folder / WEIGHTS)

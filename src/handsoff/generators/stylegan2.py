@@ -5,17 +5,21 @@ computed as scale → shared convolution → scale (section 2.2 of the paper in 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.core.frames import Frame
-from handsoff.generators.contract import Noise
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.seeds import standard_normal
+from handsoff.generators.contract import Conditions, check_condition
+from handsoff.generators.latents import Latents
 
+Noise = Literal["const", "none", "random"]  # that of the checkpoint, none, or new in every call (training)
 FIR = (1.0, 3.0, 3.0, 1.0)  # the resampling filter of the published models
 SLOPE, GAIN = 0.2, math.sqrt(2)  # leaky ReLU and the gain that keeps unit variance
 
@@ -99,13 +103,14 @@ class Mapping(nn.Module):
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
-    def forward(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n d"]:
+    def forward(self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n d"]:
+        """`classes` are ids, of a conditional generator alone."""
+        if (classes is not None) != bool(self.classes):
+            raise ValueError("classes are given to a conditional generator, and to no other")
         with torch.autocast(z.device.type, enabled=False):
             w = normalised(z.float())
-            if self.classes:
-                w = torch.cat(
-                    [w, normalised(self.embed(F.one_hot(class_of(z, self.classes), self.classes).float()))], 1
-                )
+            if classes is not None:
+                w = torch.cat([w, normalised(self.embed(F.one_hot(classes, self.classes).float()))], 1)
             for index in range(self.layers):
                 w = getattr(self, f"fc{index}")(w)
         return w
@@ -113,11 +118,6 @@ class Mapping(nn.Module):
 
 def normalised(x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
     return x * x.square().mean(1, keepdim=True).add(1e-8).rsqrt()
-
-
-def class_of(z: Float[Tensor, "n z"], classes: int) -> Int64[Tensor, " n"]:
-    """The class that a latent of a conditional generator stands for: all alike often, and z alone decides."""
-    return (z.double().sum(1).mul(9973).frac().abs() * classes).long().clamp_max(classes - 1)
 
 
 def fir_kernel() -> Float[Tensor, "4 4"]:
@@ -209,10 +209,15 @@ class Block(nn.Module):
 class StyleGAN2(nn.Module):
     """The generator. See `handsoff.generators.contract.Generator` for the protocol it follows."""
 
-    def __init__(self, config: StyleGAN2Config, licence: str = "unknown") -> None:
+    architecture: str = "stylegan2"
+
+    def __init__(self, config: StyleGAN2Config, licence: str = "unknown", framing: Framing = "crop") -> None:
         super().__init__()
-        self.config, self.licence = config, licence
-        self.resolution, self.z_dim, self.w_dim = config.resolution, config.z_dim, config.w_dim
+        self.config, self.licence, self.framing = config, licence, framing
+        self.image_size, self.z_dim, self.w_dim = config.resolution, config.z_dim, config.w_dim
+        self.conditions = (
+            Conditions("classes", tuple(map(str, range(config.classes)))) if config.classes else Conditions()
+        )
         self.mapping_network = Mapping(config)
         channels = config.channels
         blocks = []
@@ -223,14 +228,45 @@ class StyleGAN2(nn.Module):
         self.num_ws = 2 * len(blocks)
         self.feature_channels = (channels[0], *(count for count in channels[1:] for _ in range(2)))
 
-    def mapping(self, z: Float[Tensor, "n z"], psi: float = 1.0) -> Float[Tensor, "n l d"]:
+    @property
+    def device(self) -> torch.device:
+        return self.mapping_network.w_avg.device
+
+    def draw(self, seeds: Sequence[int], condition: Tensor | None = None, psi: float = 1.0) -> Latents:
+        """{"ws": [N, num_ws, w_dim]}, each row from its seed alone; `condition` holds class ids [N].
+
+        Raises:
+            InputError: classes of a generator that has none, or the reverse, or an unknown one.
+        """
+        check_condition(self.conditions, condition, len(seeds))
+        z = standard_normal(seeds, self.z_dim).to(self.device)
+        classes = None if condition is None else condition.to(self.device)
+        return Latents({"ws": self.mapping(z, classes, psi)}, classes)
+
+    def synthesize(self, latents: Latents) -> Float[Tensor, "n 3 h w"]:
+        """Images in about [-1, 1], with the noise that the checkpoint carries."""
+        return self.synthesis(latents.tensors["ws"])[0]
+
+    def features(self, latents: Latents) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
+        """Images and the output of every convolution, coarse to fine (the blocks of the hypercolumn, section 3.2)."""
+        return self.synthesis(latents.tensors["ws"])
+
+    def mapping(
+        self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
+    ) -> Float[Tensor, "n l d"]:
         """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards w_avg by psi (StyleGAN, appendix B)."""
-        w = self.mapping_network(z)
+        w = self.mapping_network(z, classes)
         if psi != 1:
             w = torch.lerp(self.mapping_network.w_avg.to(w), w, psi)
         return w[:, None].expand(-1, self.num_ws, -1)
 
-    def synthesize(
+    def random_classes(self, count: int, stream: torch.Generator) -> Int64[Tensor, " n"] | None:
+        """Class ids, all alike often, of a conditional generator; None of any other."""
+        if not self.config.classes:
+            return None
+        return torch.randint(self.config.classes, (count,), generator=stream).to(self.device)
+
+    def synthesis(
         self, ws: Float[Tensor, "n l d"], noise: Noise = "const"
     ) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
         """ws → image about [-1, 1] and the output of every convolution, coarse to fine.
@@ -251,6 +287,6 @@ class StyleGAN2(nn.Module):
             image = upsample(image, block.resample_filter) + block.torgb(x, ws[:, 2 * index + 1])
         return image, features
 
-    def describe(self) -> dict[str, object]:
-        """What `stored.save_generator` writes beside the weights."""
-        return {"architecture": "stylegan2", "config": asdict(self.config), "licence": self.licence}
+    def config_json(self) -> dict[str, Any]:
+        """What `stored.save_generator` writes of the architecture beside the weights."""
+        return asdict(self.config)

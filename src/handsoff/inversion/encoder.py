@@ -11,14 +11,15 @@ from torch.nn import functional as F
 
 from handsoff.backbones.lite0 import TAP_CHANNELS, Lite0
 from handsoff.backbones.perceptual import LOOK_SIZE, Perceptual
-from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.device import best_device, mixed_precision, on_device
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
-from handsoff.core.seeds import step_generator
+from handsoff.core.seeds import seeded, step_generator
 from handsoff.generators.contract import Generator, w_statistics
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.checkpoints import load_checkpoint, save_checkpoint
+from handsoff.jobs.progress import Part, Progress
 
 ENCODER, CHECKPOINT_STEPS = "encoder.safetensors", 100
 Photos = UInt8[np.ndarray, "n h w 3"]
@@ -70,8 +71,7 @@ class Encoder(nn.Module):
 
 
 def new_encoder(generator: Generator) -> Encoder:
-    encoder = Encoder(generator.num_ws, generator.w_dim, generator.resolution).to(best_device())
-    return encoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    return on_device(Encoder(generator.num_ws, generator.w_dim, generator.resolution))
 
 
 def load_encoder(generator: Generator, folder: Path) -> Encoder:
@@ -83,22 +83,25 @@ def load_encoder(generator: Generator, folder: Path) -> Encoder:
 
 def train_encoder(
     generator: Generator, photos: Photos | None, perceptual: Perceptual, out: Path, settings: InvertSettings
-) -> Work:
+) -> Part:
     """Train and write `encoder.safetensors`; continues from `encoder.part.safetensors` when interrupted.
 
     Loss: standardised code error on samples; perceptual + pixel + prior on the reconstruction of samples and photos.
     """
     if (out / ENCODER).is_file():
         return
-    torch.manual_seed(settings.seed)
-    encoder, space = new_encoder(generator), latent_space(generator)
+    with seeded(settings.seed):
+        encoder = new_encoder(generator)
+    space = latent_space(generator)
     optimizer = torch.optim.Adam(encoder.parameters(), settings.encoder_lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1
     )
     partial, start = out / "encoder.part.safetensors", 0
     if partial.is_file():
-        start = restore(encoder, optimizer, schedule, partial)
+        start = int(load_checkpoint(partial, {"encoder": encoder}, {"optimizer": optimizer})["step"])
+        for _ in range(start):
+            schedule.step()
     encoder.train()
     for step in range(start, settings.encoder_steps):
         loss = encoder_loss(encoder, generator, photos, perceptual, space, settings, step)
@@ -107,7 +110,7 @@ def train_encoder(
         optimizer.step()
         schedule.step()
         if (step + 1) % CHECKPOINT_STEPS == 0:
-            keep(encoder, optimizer, step + 1, partial)
+            save_checkpoint(partial, {"encoder": encoder}, {"optimizer": optimizer}, {"step": step + 1})
         if step % 5 == 0:
             note = ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in loss.items())
             yield Progress("training the encoder", step + 1, settings.encoder_steps, note)
@@ -155,38 +158,3 @@ def sample_codes(generator: Generator, count: int, stream: torch.Generator) -> F
     ws = generator.mapping(z)
     cut = torch.randint(1, 2 * generator.num_ws, (count, 1, 1), generator=stream).to(ws.device)
     return torch.where(torch.arange(generator.num_ws, device=ws.device)[None, :, None] < cut, ws, ws.roll(1, 0))
-
-
-def keep(encoder: Encoder, optimizer: torch.optim.Adam, step: int, path: Path) -> None:
-    slots = {
-        f"optimizer.{index}.{name}": value
-        for index, slot in optimizer.state_dict()["state"].items()
-        for name, value in slot.items()
-    }
-    write_tensors(
-        path,
-        {
-            "step": torch.tensor(step),
-            **{f"encoder.{name}": value for name, value in encoder.state_dict().items()},
-            **slots,
-        },
-    )
-
-
-def restore(
-    encoder: Encoder, optimizer: torch.optim.Adam, schedule: torch.optim.lr_scheduler.OneCycleLR, path: Path
-) -> int:
-    tensors = read_tensors(path)
-    encoder.load_state_dict(
-        {name.removeprefix("encoder."): value for name, value in tensors.items() if name.startswith("encoder.")}
-    )
-    slots: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, slot = name.split(".")
-            slots.setdefault(int(index), {})[slot] = value
-    step = int(tensors["step"])
-    for _ in range(step):
-        schedule.step()
-    optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
-    return step

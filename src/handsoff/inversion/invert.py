@@ -23,8 +23,8 @@ from handsoff.inversion.encoder import ENCODER, LatentSpace, latent_space, load_
 from handsoff.inversion.refine import Inversion, refine
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
-from handsoff.jobs.folder import open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.tasks.base import Labels, Task
 
 CODES, CARD, CONTACT, LABELS = "codes.safetensors", "codes.json", "contact.png", "labels"
@@ -53,9 +53,9 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
         "labelled": data.describe(),
     }
-    job = open_job(out, "invert", inputs, settings.model_dump())
+    job = open_job(out, Plan("invert", inputs, settings.model_dump()))
     if job.done:
-        return
+        return job.outcome
     net = load_generator(generator)
     with job.undone_if_refused():
         images, labels = data.load(net.resolution)
@@ -91,6 +91,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
         codes=total,
         **means,
     )
+    return job.outcome
 
 
 def make_views(
@@ -104,7 +105,7 @@ def make_views(
 
 def prepare_encoder(
     folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings
-) -> Work:
+) -> Part:
     """Train the encoder, with the generator's own training photos where they can still be read."""
     if (out / ENCODER).is_file():
         return

@@ -5,13 +5,27 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json, remove_halves, write_bytes, write_json
+from handsoff.jobs.progress import Outcome
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a folder is made by: a verb, its inputs and its settings, all as JSON.
+
+    Attributes:
+        inputs: name → {"path", "fingerprint"}.
+    """
+
+    verb: str
+    inputs: dict[str, dict[str, str]]
+    settings: dict[str, Any]
 
 
 @dataclass
@@ -20,21 +34,27 @@ class Job:
 
     Attributes:
         out: the folder.
-        plan: verb, inputs (name → path and fingerprint) and settings, as given when it was begun.
-        done: True if the folder was finished before, with the same plan.
+        plan: what it is made by, as given when it was begun.
+        outcome: "done" if the folder was finished before, "continued" if it was begun before, else "made".
     """
 
     out: Path
-    plan: dict[str, Any]
-    done: bool
+    plan: Plan
+    outcome: Outcome
     started: float = field(default_factory=time.monotonic)
+
+    @property
+    def done(self) -> bool:
+        """Whether the folder was finished before, with the same plan."""
+        return self.outcome == "done"
 
     def finish(self, **facts: object) -> None:
         """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole; what killed processes left half written goes."""
         remove_halves(self.out)
         seconds = round(time.monotonic() - self.started, 1)
         write_json(
-            self.out / "report.json", {**self.plan, "version": version("handsoff-labels"), "seconds": seconds, **facts}
+            self.out / "report.json",
+            {**asdict(self.plan), "version": version("handsoff-labels"), "seconds": seconds, **facts},
         )
         write_bytes(self.out / "DONE", b"")
 
@@ -51,47 +71,45 @@ class Job:
     def reopen(self) -> None:
         """Take the marker away: a finished folder is to be worked on further."""
         (self.out / "DONE").unlink(missing_ok=True)
-        self.done = False
+        self.outcome = "continued"
 
 
-def open_job(
-    out: Path, verb: str, inputs: dict[str, dict[str, str]], settings: dict[str, Any], *, beside: str | None = None
-) -> Job:
-    """Begin, or continue, the work of `verb` in `out`, which may hold a folder named `beside` already.
+def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
+    """Begin, or continue, the work of a plan in `out`, which may hold a folder named `beside` already.
 
     Raises:
         InputError: the folder holds something else, or the same verb with other inputs or settings.
     """
-    plan: dict[str, Any] = json.loads(json.dumps({"verb": verb, "inputs": inputs, "settings": settings}))
+    plan = Plan(**json.loads(json.dumps(asdict(plan))))
     if out.is_file():
         raise InputError(f"{out} is a file: choose another output folder with -o.")
     if (out / "job.json").is_file():
-        difference = first_difference(read_json(out / "job.json"), plan)
+        difference = first_difference(Plan(**read_json(out / "job.json")), plan)
         if difference:
             raise InputError(
                 f"{out} was begun with {difference}: choose another output folder with -o, or delete that one."
             )
-        return Job(out, plan, (out / "DONE").is_file())
+        return Job(out, plan, "done" if (out / "DONE").is_file() else "continued")
     if out.is_dir() and any(entry.name != beside for entry in out.iterdir()):
         raise InputError(
-            f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o."
+            f"{out} is not empty and was not made by handsoff {plan.verb}: choose another output folder with -o."
         )
-    write_json(out / "job.json", plan)
-    return Job(out, plan, done=False)
+    write_json(out / "job.json", asdict(plan))
+    return Job(out, plan, "made")
 
 
-def first_difference(before: dict[str, Any], now: dict[str, Any]) -> str | None:
+def first_difference(before: Plan, now: Plan) -> str | None:
     """Name the first thing in which two plans differ; where an input lies does not matter, what it holds does."""
-    if before.get("verb") != now["verb"]:
-        return f"handsoff {before.get('verb')}"
-    for name, source in now["inputs"].items():
-        if before["inputs"].get(name, {}).get("fingerprint") != source["fingerprint"]:
-            return f"another {name} ({before['inputs'].get(name, {}).get('path')})"
-    for name in before["inputs"].keys() - now["inputs"].keys():
-        return f"a further {name} ({before['inputs'][name].get('path')})"
-    for name in sorted({*before["settings"], *now["settings"]}):
-        if before["settings"].get(name) != now["settings"].get(name):
-            return f"{name} = {before['settings'].get(name)} instead of {now['settings'].get(name)}"
+    if before.verb != now.verb:
+        return f"handsoff {before.verb}"
+    for name, source in now.inputs.items():
+        if before.inputs.get(name, {}).get("fingerprint") != source["fingerprint"]:
+            return f"another {name} ({before.inputs.get(name, {}).get('path')})"
+    for name in before.inputs.keys() - now.inputs.keys():
+        return f"a further {name} ({before.inputs[name].get('path')})"
+    for name in sorted({*before.settings, *now.settings}):
+        if before.settings.get(name) != now.settings.get(name):
+            return f"{name} = {before.settings.get(name)} instead of {now.settings.get(name)}"
     return None
 
 

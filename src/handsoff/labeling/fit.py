@@ -16,11 +16,11 @@ from torch import Tensor
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_bytes
-from handsoff.core.seeds import step_generator
+from handsoff.core.seeds import seeded, step_generator
 from handsoff.datasets.labelled import LabelledDataset, open_like
 from handsoff.generators.stored import copy_generator, generator_hash, load_generator
-from handsoff.jobs.folder import open_job, require_done
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Plan, open_job, require_done
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import make_reader
 from handsoff.labeling.image_networks import train_networks
@@ -76,9 +76,9 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
         )
     paths = {"generator": (generator, identity), "codes": (codes, report["codes_hash"])}
     inputs = {name: {"path": str(path.resolve()), "fingerprint": mark} for name, (path, mark) in paths.items()}
-    job = open_job(out, "fit", inputs, settings.model_dump())
+    job = open_job(out, Plan("fit", inputs, settings.model_dump()))
     if job.done:
-        return
+        return job.outcome
     with job.undone_if_refused():
         card, pack, task = taught(codes, settings.task)
         lesson = prepare(codes, card, pack, settings)
@@ -88,10 +88,9 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     pool = yield from gather(
         reader, lesson.ws, lesson.labels, (-settings.trust * lesson.error).exp(), task, settings.balance, settings.seed
     )
-    torch.manual_seed(settings.seed)
-    ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout).to(
-        best_device()
-    )
+    with seeded(settings.seed):
+        ensemble = Ensemble(reader.channels, task.channels, settings.members, settings.hidden, settings.dropout)
+    ensemble = ensemble.to(best_device())
     standardise(ensemble, pool)
     curve: list[float] = []
     yield from train_ensemble(Course(ensemble, pool, lesson.held_out, task, settings), curve)
@@ -104,6 +103,7 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
         {**facts, "schema": task.schema, "generator": identity, "licence": net.licence, "codes": len(lesson.ws)},
     )
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
+    return job.outcome
 
 
 def taught(codes: Path, name: str) -> tuple[dict[str, Any], LabelledDataset, Task]:
@@ -162,7 +162,7 @@ def standardise(ensemble: Ensemble, pool: Pool) -> None:
     ensemble.scale.copy_(values.std(0) + 1e-3)
 
 
-def train_ensemble(course: Course, curve: list[float]) -> Work:
+def train_ensemble(course: Course, curve: list[float]) -> Part:
     """Adam with one cycle; every member ends with its weights of the step that was best on its held-out photos."""
     settings, ensemble = course.settings, course.ensemble
     optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)
@@ -195,13 +195,13 @@ def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     """The loss of one step: a few thousand pixels of a few codes, each member without its held-out photos."""
     pool, settings = course.pool, course.settings
     stream = step_generator(settings.seed, step, 2)
-    torch.manual_seed(int(torch.randint(2**62, (), generator=stream)))
+    dropout_seed = int(torch.randint(2**62, (), generator=stream))
     chosen = torch.randint(len(pool), (settings.images,), generator=stream)
     picks = torch.multinomial(pool.weights[chosen], settings.pixels, replacement=True, generator=stream)
     chosen, picks = chosen.to(pool.columns.device), picks.to(pool.columns.device)
     place = chosen[:, None], picks
     course.ensemble.train()
-    with mixed_precision():
+    with seeded(dropout_seed), mixed_precision():
         outputs = course.ensemble(pool.columns[place].flatten(0, 1))
     weights = ~course.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * pool.trust[place].flatten()
     target = pool.target[place]

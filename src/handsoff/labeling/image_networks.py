@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from handsoff.core.device import best_device
+from handsoff.core.device import on_device
 from handsoff.core.errors import MismatchError
 from handsoff.core.files import read_tensors, write_tensors
-from handsoff.jobs.progress import Work
+from handsoff.jobs.progress import Part
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.pyramid import PyramidNet
@@ -22,7 +22,7 @@ from handsoff.learning.supervised import Choice, train_predictor
 from handsoff.tasks.base import Task
 
 
-def train_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Work:
+def train_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
     """`settings.networks` runs of the downstream model on the photos; those that lie in `out` already stay."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
     for index in range(settings.networks):
@@ -59,9 +59,7 @@ def load_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...
             raise MismatchError(
                 f"{file_of(folder, index)} does not fit its label generator ({str(error).splitlines()[0]}): run handsoff fit again."
             ) from None
-        networks.append(
-            network.eval().requires_grad_(requires_grad=False).to(best_device()).to(memory_format=torch.channels_last)
-        )  # type: ignore[call-overload]  # torch's stub lacks it
+        networks.append(on_device(network.eval().requires_grad_(requires_grad=False)))
     return tuple(networks)
 
 

@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +10,11 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from handsoff.core.device import best_device
+from handsoff.core.device import best_device, on_device
 from handsoff.core.errors import HandsOffError
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
-from handsoff.core.seeds import step_generator
+from handsoff.core.seeds import seeded, step_generator
 from handsoff.jobs.progress import Progress
 from handsoff.learning.augment import augment
 from handsoff.learning.data import LabelledArrays
@@ -70,7 +69,7 @@ def train_predictor(
         images, labels = draw(mixture(step), stream)
         images, labels = augment(images, labels, task, stream)
         target = task.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
-        with drawn_from(step_generator(seed, step, stream=2)):
+        with seeded(step_generator(seed, step, stream=2)):
             outputs = model(images.to(best_device()))
         loss = teacher.loss(outputs, target).mean()
         optimizer.zero_grad(set_to_none=True)
@@ -87,18 +86,9 @@ def train_predictor(
 
 def new_model(task: Task, seed: int, name: str) -> nn.Module:
     """The network called `name`, pretrained where it can be and the rest drawn from `seed`, in training mode."""
-    with drawn_from(step_generator(seed, 0, stream=1)):
+    with seeded(step_generator(seed, 0, stream=1)):
         model = build_model(name, task.channels)
-    return model.to(best_device()).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # torch's stub lacks it
-
-
-@contextmanager
-def drawn_from(stream: torch.Generator) -> Iterator[None]:
-    """What layers draw by themselves (first weights, dropout) comes from the seed of `stream`; torch's own stream stays as it was."""
-    device = best_device()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(stream.initial_seed())
-        yield
+    return on_device(model).train()
 
 
 @torch.inference_mode()

@@ -16,14 +16,14 @@ from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
 from handsoff.core.images import tile
-from handsoff.core.seeds import latents
+from handsoff.core.seeds import standard_normal
 from handsoff.datasets.labelled import remove_sample, write_cards, write_sample
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import refuse_homeless, write_all, writer_of
 from handsoff.formats.exchange import FOLDER, open_dataset
 from handsoff.formats.settings import ConvertSettings
-from handsoff.jobs.folder import Job, open_job, require_done
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job, require_done
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, WEIGHTS, Labeler, label_together, load_labeler
 from handsoff.synthesis.select import Record, select
 from handsoff.synthesis.settings import GenerateSettings
@@ -68,9 +68,9 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
             "fingerprint": sha256(folder / WEIGHTS),
         }
     refuse_strangers(labelers)
-    job = open_job(out, "generate", inputs, settings.model_dump())
+    job = open_job(out, Plan("generate", inputs, settings.model_dump()))
     if job.done:
-        return
+        return job.outcome
     loaded = [load_labeler(folder) for folder in labelers]
     with job.undone_if_refused():
         refuse_homeless(tuple(tasks_of(loaded)), writer_of(settings.format))
@@ -81,6 +81,7 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
             mean = np.mean([list(record["uncertainties"].values()) for record in records])
             yield Progress("generating", len(records), settings.n, f"mean uncertainty {mean:.3f}")
     yield from finish(job, loaded, records, labelers[0], settings)
+    return job.outcome
 
 
 def refuse_strangers(labelers: Sequence[Path]) -> None:
@@ -157,7 +158,7 @@ def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> It
     )  # always, the last ones filled up: a sample hangs on its seed alone
     for start in range(0, len(seeds), together):
         batch = list(seeds[start : start + together])
-        z = latents([*batch, *[0] * (together - len(batch))], net.z_dim).to(best_device())
+        z = standard_normal([*batch, *[0] * (together - len(batch))], net.z_dim).to(best_device())
         with torch.no_grad():
             images, found = label_together(labelers, net.mapping(z, psi))
         named = {labeler.task: pair for labeler, pair in zip(labelers, found, strict=True)}
@@ -198,7 +199,7 @@ def doubt_folder(tasks: dict[str, Any], name: str) -> str:
 
 def finish(
     job: Job, labelers: Sequence[Labeler], records: list[Record], source: Path, settings: GenerateSettings
-) -> Work:
+) -> Part:
     """Select, remove what was dropped, and write the dataset's own account of itself."""
     out, tasks = job.out, tasks_of(labelers)
     select(records, settings.keep, settings.drop)

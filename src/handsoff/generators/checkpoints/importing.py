@@ -8,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, sha256
-from handsoff.core.seeds import latents
+from handsoff.core.frames import Framing
+from handsoff.core.seeds import standard_normal, step_generator
 from handsoff.generators.checkpoints.layouts import Found, complete, convert, find_generator
 from handsoff.generators.checkpoints.tensors import read_checkpoint
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
-from handsoff.jobs.folder import open_job
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 
 MEAN_OF = 10_000  # latents whose mean w stands for w_avg where a file has none
@@ -25,9 +26,18 @@ class ImportSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    framing: Framing = Field(
+        "crop", description="how photos got into the frame when it was trained: crop, letterbox, pad or stretch"
+    )
     licence: str | None = Field(
         None, description="the terms of the weights, as their makers state them; goes into every dataset"
     )
+
+
+def plan(checkpoint: Path, settings: ImportSettings) -> Plan:
+    """What the generator is made by."""
+    inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
+    return Plan("import", inputs, settings.model_dump())
 
 
 def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> Work:
@@ -39,19 +49,20 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     """
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
-    inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
-    job = open_job(out, "import", inputs, settings.model_dump())
+    job = open_job(out, plan(checkpoint, settings))
     if job.done:
-        return
+        return job.outcome
     with job.undone_if_refused():
         yield Progress("reading", 0, 3)
         found = find_generator(content_of(checkpoint), str(checkpoint))
         yield Progress("converting", 1, 3, found.path)
-        generator = build(found, checkpoint_licence(found, settings, str(checkpoint)), str(checkpoint))
+        generator = build(
+            found, checkpoint_licence(found, settings, str(checkpoint)), settings.framing, str(checkpoint)
+        )
     yield Progress("writing", 2, 3)
     save_generator(generator, out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
-    height, width = generator.resolution
+    height, width = generator.image_size
     job.finish(
         licence=generator.licence,
         resolution=f"{height}x{width}",
@@ -59,6 +70,7 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
         found=found.path or "the whole file",
     )
     yield Progress("writing", 3, 3)
+    return job.outcome
 
 
 def content_of(checkpoint: Path) -> Any:
@@ -76,12 +88,13 @@ def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> st
 
 
 @torch.no_grad()
-def build(found: Found, licence: str, where: str) -> StyleGAN2:
+def build(found: Found, licence: str, framing: Framing, where: str) -> StyleGAN2:
     """The generator, every parameter checked against the network's shapes."""
     converted = convert(found, where)
-    generator = StyleGAN2(converted.config, licence).eval()
+    generator = StyleGAN2(converted.config, licence, framing).eval()
     generator.load_state_dict(complete(converted.state, generator.state_dict(), where))
     if not converted.has_mean:
-        mean = generator.mapping_network(latents(range(MEAN_OF), generator.z_dim)).mean(0)
+        classes = generator.random_classes(MEAN_OF, step_generator(0, 0))
+        mean = generator.mapping_network(standard_normal(range(MEAN_OF), generator.z_dim), classes).mean(0)
         generator.mapping_network.w_avg.copy_(mean)
     return generator

@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from handsoff.backbones.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.core.frames import Frame
+from handsoff.core.seeds import seeded
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.parallel import mean_everywhere, processes
@@ -91,8 +92,7 @@ class Projected(nn.Module):
         self.heads = nn.ModuleList(
             [projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)]
         )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             projection = RandomProjection(TAP_CHANNELS[1:]).requires_grad_(requires_grad=False)
         net = frozen_lite0()
         self.frozen = (

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from handsoff.core.files import read_tensors, write_tensors
 from handsoff.generators.stylegan2 import StyleGAN2
+from handsoff.jobs.checkpoints import load_checkpoint, read_numbers, save_checkpoint
 from handsoff.training.gan.discriminators import Discriminator
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -51,42 +51,18 @@ def new_state(generator: StyleGAN2, discriminator: Discriminator, g_lr: float, d
 
 def save_state(state: State, folder: Path) -> None:
     """Write the whole run."""
-    tensors: dict[str, Tensor] = {
-        "numbers": torch.tensor([float(getattr(state, name)) for name in NUMBERS], dtype=torch.float64)
-    }
-    for prefix, module in state.modules().items():
-        tensors |= {f"{prefix}.{name}": tensor for name, tensor in module.state_dict().items()}
-    for prefix, optimizer in state.optimizers().items():
-        for index, slots in optimizer.state_dict()["state"].items():
-            tensors |= {f"{prefix}.{index}.{name}": tensor for name, tensor in slots.items()}
-    write_tensors(folder / CHECKPOINT, tensors)
+    numbers = {name: float(getattr(state, name)) for name in NUMBERS}
+    save_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers(), numbers)
 
 
 def spent(folder: Path) -> tuple[int, float]:
     """Images shown and seconds spent so far, by the checkpoint in `folder`."""
-    numbers = dict(zip(NUMBERS, read_tensors(folder / CHECKPOINT)["numbers"].tolist(), strict=True))
+    numbers = read_numbers(folder / CHECKPOINT)
     return int(numbers["images"]), numbers["seconds"]
 
 
 def load_state(state: State, folder: Path) -> None:
     """Continue from `folder` if it holds a checkpoint; else leave the new state as it is."""
-    if not (folder / CHECKPOINT).is_file():
-        return
-    tensors = read_tensors(folder / CHECKPOINT)
-    for name, number in zip(NUMBERS, tensors.pop("numbers").tolist(), strict=True):
-        setattr(state, name, type(getattr(state, name))(number))
-    for prefix, module in state.modules().items():
-        module.load_state_dict(
-            {
-                name.removeprefix(f"{prefix}."): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{prefix}.")
-            }
-        )
-    for prefix, optimizer in state.optimizers().items():
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(f"{prefix}."):
-                _, index, slot = name.split(".")
-                slots.setdefault(int(index), {})[slot] = tensor
-        optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+    if (folder / CHECKPOINT).is_file():
+        for name, number in load_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers()).items():
+            setattr(state, name, type(getattr(state, name))(number))

@@ -15,17 +15,17 @@ from torch import Tensor, nn
 
 from handsoff.backbones.distances import distances, pooled_features
 from handsoff.backbones.lite0 import frozen_lite0
-from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.device import best_device, mixed_precision, on_device
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.images import tile, to_float, to_uint8
-from handsoff.core.seeds import latents, step_generator
+from handsoff.core.seeds import seeded, standard_normal, step_generator
 from handsoff.datasets.sources import image_names, load_photos, map_photos, open_source
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
-from handsoff.jobs.folder import Job, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.state import State, load_state, new_state, save_state, spent
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
@@ -35,6 +35,7 @@ CHECKPOINT_SECONDS = 120.0
 MEASURED_IMAGES = 2_000  # on each side of the distances
 DEFAULT_KIMG = 200.0
 FINEST_CHANNELS = 48
+Budget = dict[str, float | None]
 Photos = UInt8[np.ndarray, "n h w 3"]
 
 
@@ -58,6 +59,12 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
     return (height << doublings, width << doublings), (height, width)
 
 
+def plan(images: Path, settings: TrainSettings) -> Plan:
+    """What the generator is made by; how long it trains may be said anew."""
+    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg"})
+    return Plan("train", {"images": open_source(images).describe()}, fixed)
+
+
 def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     """Train on the images of a folder or zip; `out` then holds the generator, grids, `log.jsonl` and the checkpoint.
 
@@ -70,16 +77,18 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     frame, base = parse_resolution(settings.resolution)
     source = open_source(images)
     image_names(source)
-    budget = {"kimg": settings.kimg or (None if settings.minutes else DEFAULT_KIMG), "minutes": settings.minutes}
+    budget: Budget = {
+        "kimg": settings.kimg or (None if settings.minutes else DEFAULT_KIMG),
+        "minutes": settings.minutes,
+    }
     rank, world = join()
-    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg"})
     if rank > 0:
         barrier()  # the first process makes the folder
-    job = open_job(out, "train", {"images": source.describe()}, fixed)
+    job = open_job(out, plan(images, settings))
     if rank == 0:
         barrier()
     if job.done and reached(*spent(out), budget):
-        return
+        return job.outcome
     cache = out / "photos.u8"
     if rank == 0:
         with job.undone_if_refused():
@@ -92,14 +101,15 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     yield from run(state, photos, out, settings, Limits(budget, rank, world))
     if rank == 0:
         cache.unlink()
-        finish(job, state, len(photos), budget)
+        write_report(job, state, len(photos), budget)
     barrier()
+    return job.outcome
 
 
-def finish(job: Job, state: State, count: int, budget: dict[str, float | None]) -> None:
+def write_report(job: Job, state: State, count: int, budget: Budget) -> None:
     last = json.loads((job.out / "log.jsonl").read_text().splitlines()[-1])
     job.finish(
-        seed=job.plan["settings"]["seed"], licence=state.average.licence, images_used=count, budget=budget, kimg=round(state.images / 1000, 1),
+        seed=job.plan.settings["seed"], licence=state.average.licence, images_used=count, budget=budget, kimg=round(state.images / 1000, 1),
         training_seconds=round(state.seconds), best_fd_lite0=state.best_fd, last={key: last[key] for key in ("fd_lite0", "kd_lite0", "images_per_second")},
         generator=asdict(state.average.config), parameters=sum(parameter.numel() for parameter in state.generator.parameters()),
     )  # fmt: skip
@@ -109,33 +119,31 @@ def finish(job: Job, state: State, count: int, budget: dict[str, float | None]) 
 class Limits:
     """How long to go on and this process's place among the others."""
 
-    budget: dict[str, float | None]
+    budget: Budget
     rank: int
     world: int
 
 
-def reached(images: int, seconds: float, budget: dict[str, float | None]) -> bool:
+def reached(images: int, seconds: float, budget: Budget) -> bool:
     kimg, minutes = budget["kimg"], budget["minutes"]
     return (kimg is not None and images >= kimg * 1000) or (minutes is not None and seconds >= minutes * 60)
 
 
 def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
     """Both players at their first step."""
-    torch.manual_seed(settings.seed)
     channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
     config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
-    generator = StyleGAN2(config, settings.licence)
     discriminator: Discriminator
-    if settings.discriminator == "projected":
-        discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
-    else:
-        discriminator = StyleGAN2Discriminator(config.channels, base)
-    generator.to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
-    discriminator.to(best_device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return new_state(generator, discriminator, settings.g_lr, settings.d_lr)
+    with seeded(settings.seed):
+        generator = StyleGAN2(config, settings.licence, settings.framing)
+        if settings.discriminator == "projected":
+            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
+        else:
+            discriminator = StyleGAN2Discriminator(config.channels, base)
+    return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
 
 
-def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Work:
+def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Part:
     """The training loop: steps, and between them checkpoints and snapshots."""
     judge = None
     if limits.rank == 0:
@@ -186,9 +194,7 @@ def stop(state: State, limits: Limits) -> bool:
     return bool(same_everywhere(decision))
 
 
-def progress(
-    state: State, budget: dict[str, float | None], losses: dict[str, float], rate: float, last: dict[str, float]
-) -> Progress:
+def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, last: dict[str, float]) -> Progress:
     shares = [(state.images / 1000, budget["kimg"]), (state.seconds / 60, budget["minutes"])]
     done, total = max(((done, total) for done, total in shares if total), key=lambda pair: pair[0] / pair[1])
     note = f"{state.images / 1000:.1f} kimg, {rate:.1f} images/s, loss D {losses['d']:.2f} G {losses['g']:.2f}"
@@ -201,25 +207,25 @@ def gan_step(state: State, photos: Photos, settings: TrainSettings, limits: Limi
     """One update of each player from one batch of generated images, seen once by the discriminator's fixed part."""
     count = settings.batch // limits.world
     stream = step_generator(settings.seed, state.step, limits.rank)
-    torch.manual_seed(int(torch.randint(2**62, (), generator=stream)))
-    reals = to_float(photos[torch.randint(len(photos), (count,), generator=stream).numpy()]).to(best_device())
-    if settings.mirror:
-        reals = torch.where(torch.rand(count, 1, 1, 1, device=reals.device) < 0.5, reals.flip(3), reals)  # noqa: PLR2004  # half of them
-    generator, discriminator = state.generator, state.discriminator
-    with mixed_precision():
-        ws = mixed_codes(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
-        fake = discriminator.look(generator.synthesize(ws, noise="random")[0])
-        with torch.no_grad():
-            real = discriminator.look(reals)
-        d_loss = discriminator.loss(real, [feature.detach() for feature in fake], state.step)
-    update(discriminator, state.d_optimizer, d_loss)
-    discriminator.requires_grad_(requires_grad=False)
-    with mixed_precision():
-        g_loss = discriminator.generator_loss(fake)
-    update(generator, state.g_optimizer, g_loss)
-    discriminator.requires_grad_(requires_grad=True)
-    follow(state, count * limits.world)
-    return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
+    with seeded(int(torch.randint(2**62, (), generator=stream))):
+        reals = to_float(photos[torch.randint(len(photos), (count,), generator=stream).numpy()]).to(best_device())
+        if settings.mirror:
+            reals = torch.where(torch.rand(count, 1, 1, 1, device=reals.device) < 0.5, reals.flip(3), reals)  # noqa: PLR2004  # half of them
+        generator, discriminator = state.generator, state.discriminator
+        with mixed_precision():
+            ws = mixed_codes(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
+            fake = discriminator.look(generator.synthesis(ws, noise="random")[0])
+            with torch.no_grad():
+                real = discriminator.look(reals)
+            d_loss = discriminator.loss(real, [feature.detach() for feature in fake], state.step)
+        update(discriminator, state.d_optimizer, d_loss)
+        discriminator.requires_grad_(requires_grad=False)
+        with mixed_precision():
+            g_loss = discriminator.generator_loss(fake)
+        update(generator, state.g_optimizer, g_loss)
+        discriminator.requires_grad_(requires_grad=True)
+        follow(state, count * limits.world)
+        return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
 
 
 def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -267,9 +273,9 @@ class Snapshots:
     @torch.no_grad()
     def generated(self, state: State, seeds: range) -> Iterator[Float[Tensor, "n 3 h w"]]:
         for start in range(seeds.start, seeds.stop, 50):
-            z = latents(range(start, min(start + 50, seeds.stop)), state.average.z_dim).to(best_device())
+            z = standard_normal(range(start, min(start + 50, seeds.stop)), state.average.z_dim).to(best_device())
             with mixed_precision():
-                yield state.average.synthesize(state.average.mapping(z))[0].clamp(-1, 1)
+                yield state.average.synthesis(state.average.mapping(z))[0].clamp(-1, 1)
 
     def take(self, state: State, losses: dict[str, float], rate: float) -> None:
         """One snapshot: distances, log line, grid, and the generator if it is the best."""

@@ -1,0 +1,65 @@
+"""What images were made from, for any generator: a StyleGAN's ws, a diffusion model's starting noise."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from handsoff.core.files import read_tensors, write_tensors
+
+CONDITION = "condition"  # what the condition is called in a file, beside the tensors' own names
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Named tensors of N samples, the sample axis first.
+
+    Attributes:
+        tensors: such as {"ws": [N, L, D]} (StyleGAN2) or {"noise": [N, 3, H, W]} (diffusion).
+        condition: class ids [N] or attributes [N, A], where the generator has conditions.
+
+    >>> latents = Latents({"ws": torch.arange(6.0).view(3, 2, 1)}, torch.tensor([0, 1, 0]))
+    >>> len(latents), latents[1:].condition.tolist()
+    (3, [1, 0])
+    """
+
+    tensors: Mapping[str, Tensor]
+    condition: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def __getitem__(self, index: slice | Sequence[int] | Tensor) -> "Latents":
+        """Some of the samples, as slices, lists of numbers or masks choose them."""
+        picked = {name: tensor[index] for name, tensor in self.tensors.items()}
+        return Latents(picked, None if self.condition is None else self.condition[index])
+
+    def to(self, device: torch.device) -> "Latents":
+        moved = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+        return Latents(moved, None if self.condition is None else self.condition.to(device))
+
+
+def join_latents(parts: Sequence[Latents]) -> Latents:
+    """Latents of several batches, one after the other."""
+    conditions = [part.condition for part in parts if part.condition is not None]
+    tensors = {name: torch.cat([part.tensors[name] for part in parts]) for name in parts[0].tensors}
+    return Latents(tensors, torch.cat(conditions) if conditions else None)
+
+
+def save_latents(path: Path, latents: Latents) -> None:
+    """Write them as safetensors, atomically."""
+    condition = {} if latents.condition is None else {CONDITION: latents.condition}
+    write_tensors(path, {**latents.tensors, **condition})
+
+
+def load_latents(path: Path) -> Latents:
+    """Read what `save_latents` wrote, on the CPU.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    tensors = read_tensors(path)
+    condition = tensors.pop(CONDITION, None)
+    return Latents(tensors, condition)

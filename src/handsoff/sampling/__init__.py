@@ -1,0 +1,1 @@
+"""Which latents: what is drawn of a generator, and how it is drawn again from its record."""
