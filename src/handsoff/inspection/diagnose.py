@@ -1,0 +1,168 @@
+"""`handsoff diagnose`: every link of a finished run measured on its own, to see where quality is lost.
+
+Generator → inversion → label generator → selection → dataset: each can be the weakest, and the scores of an evaluation
+do not say which. Label quality is measured on held-out photos: those of the validation part where a run has one.
+"""
+
+import os
+import platform
+from collections.abc import Generator as Steps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from handsoff.backbones.distances import distances
+from handsoff.core.files import read_json, sha256, write_json
+from handsoff.datasets.generated import open_generated
+from handsoff.datasets.labelled import open_labelled
+from handsoff.evaluation.settings import part_bounds
+from handsoff.generators.stored import load_generator
+from handsoff.inspection import links
+from handsoff.inspection.settings import DiagnoseSettings
+from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.folder import Plan, open_job
+from handsoff.jobs.progress import Progress, Work
+from handsoff.labeling.labeler import load_labeler
+from handsoff.report.diagnosis import write_page
+from handsoff.sampling.draws import Draw
+
+PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
+HELD_OUT = "held-out"  # the folder of the held-out photos' latents
+
+
+def plan(run: Path, settings: DiagnoseSettings) -> Plan:
+    """What a diagnosis is made of.
+
+    Raises:
+        InputError: `run` is not the folder of a finished `handsoff run`.
+    """
+    finished_steps(run)
+    inputs = {"run": {"path": str(run.resolve()), "fingerprint": sha256(run / "report.json")}}
+    return Plan("diagnose", inputs, settings.model_dump())
+
+
+def diagnose(run: Path, out: Path, settings: DiagnoseSettings) -> Work:
+    """Measure every link; `out` then holds `diagnosis.json` and, with pictures, `diagnosis.html`.
+
+    Raises:
+        InputError: `run` is not the folder of a finished `handsoff run`, or `out` holds something else.
+    """
+    job = open_job(out, plan(run, settings))
+    if job.done:
+        return job.outcome
+    steps = finished_steps(run)
+    generator, real = yield from generator_link(steps, out, settings)
+    held_out = yield from invert_held_out(steps, out, settings)
+    inverted = only_step(steps, "invert")
+    folders = {"labelled": None if inverted is None else inverted.folder, "held_out": held_out}
+    rebuilt = {name: links.reconstruction(folder) for name, folder in folders.items() if folder is not None}
+    budgets = yield from budget_links(steps, folders, real, out, settings)
+    found = {"generator": generator, "reconstruction": rebuilt, "budgets": budgets}
+    write_json(out / "diagnosis.json", {**circumstances(run, steps), "links": found})
+    write_page(out, {name: folder / "contact.png" for name, folder in folders.items() if folder is not None})
+    job.finish(budgets=list(budgets))
+    return job.outcome
+
+
+def generator_link(
+    steps: list[FinishedStep], out: Path, settings: DiagnoseSettings
+) -> Steps[Progress, None, tuple[dict[str, Any], Tensor | None]]:
+    """How the generator was trained and how far its images are from its photos; and the features of those photos."""
+    folder = next(step.inputs["generator"][0] for step in steps if "generator" in step.inputs)
+    report = read_json(folder / "report.json") if (folder / "report.json").is_file() else {}
+    found = {key: value for key, value in report.items() if key not in {"verb", "inputs"}}
+    stated = report.get("inputs", {}).get("images")
+    if stated is None or not Path(stated["path"]).exists():
+        where = "they are not known" if stated is None else f"{stated['path']} does not exist"
+        return {**found, "not_measured": f"The photos it was trained on cannot be read ({where})."}, None
+    generator = load_generator(folder)
+    real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
+    records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
+    draws = [Draw.of_record(record["draw"]) for record in records[: settings.images]]
+    fake = yield from links.drawn_features(generator, draws)
+    spread = {"photos": links.diversity(real), "generated": links.diversity(fake)}
+    return {**found, "distance": distances(real, fake), "diversity": spread}, real
+
+
+def invert_held_out(
+    steps: list[FinishedStep], out: Path, settings: DiagnoseSettings
+) -> Steps[Progress, None, Path | None]:
+    """Latents of photos that no label generator was fitted to, by the run's own encoder and settings.
+
+    None where the run did not invert, or has no such photos.
+    """
+    inverted, evaluated = only_step(steps, "invert"), of_verb(steps, "evaluate")
+    if inverted is None or not evaluated:
+        return None
+    part, labelled = evaluated[0].settings["validation_part"], inverted.inputs["labelled"][0]
+    if part is None:
+        part, labelled = evaluated[0].settings["test_part"], evaluated[0].inputs["test"][0]
+    start, stop = part_bounds(part)
+    stop = min(start + settings.photos, len(open_labelled(labelled).names), *([stop] if stop else []))
+    before = InvertSettings(**inverted.settings)
+    encoder = str(inverted.folder) if before.encoder_steps else None
+    changes = {"skip": start, "first": stop - start, "encoder": encoder}
+    work = invert(inverted.inputs["generator"][0], labelled, out / HELD_OUT, before.model_copy(update=changes))
+    yield from work
+    return out / HELD_OUT
+
+
+def budget_links(
+    steps: list[FinishedStep], folders: dict[str, Path | None], real: Tensor | None, out: Path, settings: DiagnoseSettings
+) -> Steps[Progress, None, dict[str, Any]]:
+    """Per budget and task: the label generator on its own photos and on held-out ones, what selection keeps, the arms."""
+    found: dict[str, Any] = {}
+    for step in of_verb(steps, "generate"):
+        dataset = open_generated(step.folder)
+        for folder in step.inputs["labelers"]:
+            labeler = load_labeler(folder)
+            fitted = next(other for other in steps if other.folder.resolve() == folder.resolve())
+            budget, task = fitted.settings["first"], labeler.task.name
+            pictures = out / "pictures" / f"{budget}-{task}"
+            link: dict[str, Any] = yield from links.selection(labeler, dataset, settings.samples, pictures)
+            link = {"selection": link, "arms": arms_of(steps, step.folder, task)}
+            for name, latents in folders.items():
+                if latents is not None:
+                    label = "labels_on_training_photos" if name == "labelled" else "labels_on_held_out_photos"
+                    link[label] = links.label_quality(labeler, latents, budget if name == "labelled" else None)
+                    link.setdefault("share", {})[name] = links.photo_shares(labeler, latents)
+            found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
+        if real is not None:
+            draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
+            fake = yield from links.drawn_features(load_labeler(step.inputs["labelers"][0]).generator, draws[: len(real)])
+            found[str(budget)] |= {
+                "distance_to_photos": distances(real, fake),
+                "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},
+            }
+    return found
+
+
+def arms_of(steps: list[FinishedStep], dataset: Path, task: str) -> dict[str, Any]:
+    """What the evaluation of a dataset for a task measured, {} where the run has none."""
+    for step in of_verb(steps, "evaluate"):
+        if dataset.resolve() in [path.resolve() for path in step.inputs["synthetic"]]:
+            metrics: dict[str, Any] = read_json(step.folder / "metrics.json")
+            if metrics["task"] == task:
+                return metrics
+    return {}
+
+
+def circumstances(run: Path, steps: list[FinishedStep]) -> dict[str, Any]:
+    """Machine, versions, the recipe without its paths, and the seconds of every step."""
+    report = read_json(run / "report.json")
+    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available()}
+    seconds = {name: step["seconds"] for name, step in report["steps"].items()}
+    trained = next((step.inputs["generator"][0] / "report.json" for step in steps if "generator" in step.inputs), None)
+    if "generator" not in seconds and trained is not None and trained.is_file():  # it was trained before the run
+        seconds = {"generator": read_json(trained).get("training_seconds"), **seconds}
+    return {
+        "machine": {**machine, "python": platform.python_version()},
+        "versions": {name: version(name) for name in ("handsoff-labels", "torch", "numpy")},
+        "recipe": {key: value for key, value in report["recipe"].items() if key not in PATHS},
+        "seconds": seconds,
+    }

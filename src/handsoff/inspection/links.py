@@ -1,0 +1,128 @@
+"""The links between photos and a dataset, each measured on its own: generator, inversion, label generator, selection."""
+
+from collections.abc import Generator as Steps
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from handsoff.backbones.distances import pooled_features
+from handsoff.backbones.lite0 import Lite0, frozen_lite0
+from handsoff.core.files import png, read_json, write_bytes
+from handsoff.core.images import tile, to_float
+from handsoff.datasets.generated import GeneratedDataset
+from handsoff.datasets.labelled import open_like
+from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.generators.contract import Generator
+from handsoff.generators.latents import load_latents
+from handsoff.geometry.views import scaled_to
+from handsoff.jobs.progress import Progress
+from handsoff.labeling.labeler import Labeler
+from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.tasks.base import Labels
+
+BATCH = 16  # images that are drawn or labelled together
+FEATURE_SIZE = 128  # longer side at which images are compared, pixels
+SHOWN = 24  # samples on a contact sheet
+ERRORS = ("pixel", "perceptual", "prior")  # of a reconstruction
+
+Features = Float[Tensor, "n c"]
+Images = UInt8[np.ndarray, "n h w 3"]
+
+
+def batches(count: int) -> Iterator[slice]:
+    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
+
+
+def photo_features(photos: Path, generator: Generator, count: int, cache: Path) -> Steps[Progress, None, Features]:
+    """Features of some of the photos that a generator was trained on, chosen at random, framed as it saw them."""
+    yield from load_photos(open_source(photos), generator.image_size, cache, generator.framing)
+    framed = map_photos(cache, generator.image_size)
+    chosen = np.sort(np.random.default_rng(1).permutation(len(framed))[:count])
+    images, net = framed[chosen], frozen_lite0()
+    parts = [features_of(net, to_float(images[part])) for part in batches(len(images))]
+    cache.unlink()
+    return torch.cat(parts)
+
+
+def drawn_features(generator: Generator, draws: Sequence[Draw]) -> Steps[Progress, None, Features]:
+    """Features of the images of draws."""
+    net, parts = frozen_lite0(), []
+    for part in batches(len(draws)):
+        with torch.no_grad():
+            images = generator.synthesize(draw_latents(generator, draws[part])).clamp(-1, 1)
+        parts.append(features_of(net, images))
+        yield Progress("drawing images to compare with photos", part.stop, len(draws))
+    return torch.cat(parts)
+
+
+def features_of(net: Lite0, images: Float[Tensor, "n 3 h w"]) -> Features:
+    return pooled_features(net, [images], scaled_to((images.shape[2], images.shape[3]), FEATURE_SIZE))
+
+
+def diversity(features: Features) -> float:
+    """The mean squared distance of features to their mean."""
+    return float((features - features.mean(0)).square().sum(1).mean())
+
+
+def reconstruction(latents: Path) -> dict[str, float]:
+    """How well inversion rebuilds photos: means over them of every term of the error (`handsoff invert`)."""
+    card = read_json(latents / "latents.json")
+    return {name: float(np.mean(card[name])) for name in ERRORS}
+
+
+def label_quality(labeler: Labeler, latents: Path, count: int | None = None) -> dict[str, Any]:
+    """Scores of a label generator on inverted photos against their human labels."""
+    names = read_json(latents / "latents.json")["names"][:count]
+    truth = open_like(latents / "labels", {labeler.task.name: labeler.task.schema})
+    found = load_latents(latents / "latents.safetensors")[: len(names)].to(labeler.generator.device)
+    pairs = []
+    for part in batches(len(names)):
+        human = np.stack([truth.label(labeler.task.name, name) for name in names[part]])
+        pairs.append((labeler.label(found[part])[1], human))
+    return labeler.task.scores.score(pairs)
+
+
+def selection(
+    labeler: Labeler, dataset: GeneratedDataset, count: int, pictures: Path
+) -> Steps[Progress, None, dict[str, Any]]:
+    """How often each part occurs in kept and in dropped samples, made again from their records; draws both."""
+    found: dict[str, Any] = {}
+    for name, kept in (("kept", True), ("dropped", False)):
+        records = [record for record in dataset.records() if record["kept"] is kept]
+        found[name] = {"samples": len(records)}
+        if records:
+            draws = [Draw.of_record(record["draw"]) for record in records[:count]]
+            images, labels = yield from labelled_again(labeler, draws, f"labelling {name} samples again")
+            found[name]["share"] = shares(labeler, labels)
+            write_bytes(pictures / f"{name}.png", contact_sheet(labeler, images[:SHOWN], labels[:SHOWN]))
+    return found
+
+
+def labelled_again(labeler: Labeler, draws: Sequence[Draw], stage: str) -> Steps[Progress, None, tuple[Images, Labels]]:
+    found = []
+    for part in batches(len(draws)):
+        found.append(labeler.label(draw_latents(labeler.generator, draws[part]))[:2])
+        yield Progress(stage, part.stop, len(draws))
+    return np.concatenate([images for images, _ in found]), np.concatenate([labels for _, labels in found])
+
+
+def shares(labeler: Labeler, labels: Labels) -> dict[str, float]:
+    """Part (class, point) → its share of all there is in these labels."""
+    return {part: round(share, 5) for part, (_, share) in labeler.task.scores.label_statistics(labels).items()}
+
+
+def photo_shares(labeler: Labeler, latents: Path) -> dict[str, float]:
+    """The same of the labelled photos."""
+    photos = open_like(latents / "labels", {labeler.task.name: labeler.task.schema})
+    return shares(labeler, np.stack([photos.label(labeler.task.name, name) for name in photos.names]))
+
+
+def contact_sheet(labeler: Labeler, images: Images, labels: Labels) -> bytes:
+    """Images beside their labels, as a PNG."""
+    pairs = np.stack([images, labeler.task.drawing.draw(images, labels)], 1)
+    return png(tile(pairs.reshape(-1, *images.shape[1:]), 8))

@@ -1,0 +1,131 @@
+"""What a diagnosis measured, as tables for the terminal and as `diagnosis.html`, one file that needs nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from handsoff.core.files import read_json, write_bytes
+from handsoff.report.page import contact_sheet
+from handsoff.report.verdict import arm_title, title
+
+ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
+LABELS = {"labels_on_training_photos": "its training photos", "labels_on_held_out_photos": "held-out photos"}
+PHOTOS = {"labelled": "labelled photos", "held_out": "held-out photos"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, a sentence on how to read it, column names and rows of texts."""
+
+    title: str
+    reading: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
+    """Write `out/diagnosis.html` about `out/diagnosis.json`.
+
+    Args:
+        out: the folder of a diagnosis; contact sheets of samples lie in `pictures/`.
+        inversions: "labelled" and "held_out" → the contact sheet of their inversion, where there is one.
+
+    Raises:
+        InputError: `diagnosis.json` is missing or damaged.
+    """
+    diagnosis = read_json(out / "diagnosis.json")
+    sheets = [(f"Inversions of {PHOTOS[name]}", contact_sheet(path)) for name, path in inversions.items()]
+    for path in sorted(out.glob("pictures/*/*.png")):
+        budget, _, task = path.parent.name.partition("-")
+        sheets.append((f"{path.stem.capitalize()} samples, {budget} labels, {task}", contact_sheet(path)))
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    page = environment.from_string(files("handsoff.report").joinpath("diagnosis.html").read_text("utf-8"))
+    html = page.render(tables=tables(diagnosis), sheets=[pair for pair in sheets if pair[1]], notes=notes(diagnosis))
+    write_bytes(out / "diagnosis.html", html.encode())
+
+
+def notes(diagnosis: Mapping[str, Any]) -> list[str]:
+    """What could not be measured, a sentence each."""
+    stated = diagnosis["links"]["generator"].get("not_measured")
+    found = [stated] if stated else []
+    if "held_out" not in diagnosis["links"]["reconstruction"]:
+        found.append("No held-out photos were inverted: the run has no inversion, or no photos beside its labels.")
+    return found
+
+
+def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
+    """Every link as a table, in the order of the data."""
+    links = diagnosis["links"]
+    found = [table for table in (generator_table(links), reconstruction_table(links)) if table.rows]
+    for budget, link in links["budgets"].items():
+        for task, measured in link["tasks"].items():
+            found += [label_table(budget, task, measured), part_table(budget, task, measured)]
+    return found
+
+
+def generator_table(links: Mapping[str, Any]) -> Table:
+    """Distances to the training photos, of all images and of those that were kept."""
+    rows = []
+    measured = {"all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))}
+    for budget, link in links["budgets"].items():
+        kept = link.get("diversity", {}).get("kept")
+        measured[f"kept images, {budget} labels"] = link.get("distance_to_photos"), kept
+    for name, (distance, spread) in measured.items():
+        if distance is not None:
+            rows.append((name, f"{distance['fd_lite0']:.1f}", f"{distance['kd_lite0']:.2f}", number(spread)))
+    photos = links["generator"].get("diversity", {}).get("photos")
+    rows += [("photos", "0", "0", number(photos))] if rows else []
+    reading = "Lower distances are better; images that are much less diverse than the photos miss some of their kinds."
+    return Table("Generator", reading, ("", "FD-lite0", "KD-lite0", "diversity"), rows)
+
+
+def reconstruction_table(links: Mapping[str, Any]) -> Table:
+    rows = [
+        (PHOTOS[name], *(f"{values[error]:.4f}" for error in ERRORS)) for name, values in links["reconstruction"].items()
+    ]
+    reading = "A photo that is not recognisable in its reconstruction teaches wrong labels: look at the inversions below."
+    return Table("Inversion", reading, ("", *ERRORS.values()), rows)
+
+
+def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
+    """Scores of the label generator on inverted photos, beside those of the evaluation's arms."""
+    columns = {label: measured[label]["metrics"] for label in LABELS if label in measured}
+    arms = measured["arms"].get("arms", {})
+    metrics = list(dict.fromkeys(name for scores in (*columns.values(), *arms.values()) for name in scores))
+    rows = []
+    for metric in metrics:
+        own = [number(scores.get(metric)) for scores in columns.values()]
+        rows.append((title(metric), *own, *(number(entry.get(metric, {}).get("mean")) for entry in arms.values())))
+    header = ("", *(f"labels of {LABELS[label]}" for label in columns), *(f"model: {arm_title(arm)}" for arm in arms))
+    reading = (
+        "If labels of inverted held-out photos are much worse than the model trained on real labels alone, "
+        "the label generator or the inversion is the weak link; if they are as good, the generated images are."
+    )
+    return Table(f"Labels: {task}, {budget} labels", reading, header, rows)
+
+
+def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
+    """How much of all labels each class or point makes up, in photos and in samples."""
+    shares = {PHOTOS[name]: share for name, share in measured.get("share", {}).items()}
+    for name in ("kept", "dropped"):
+        if "share" in measured["selection"][name]:
+            shares[f"{name} samples ({measured['selection'][name]['samples']:,})"] = measured["selection"][name]["share"]
+    quality = measured.get("labels_on_held_out_photos", {}).get("per_class", {})
+    parts = dict.fromkeys(part for share in shares.values() for part in share)
+    rows = [
+        (part, *(percent(share.get(part)) for share in shares.values()), number(quality.get(part))) for part in parts
+    ]
+    reading = "What samples hardly show cannot be learnt from them; what only dropped samples show, selection takes away."
+    return Table(f"Selection: {task}, {budget} labels", reading, ("", *shares, "score on held-out photos"), rows)
+
+
+def number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.2f} %"
