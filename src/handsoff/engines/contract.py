@@ -1,13 +1,14 @@
 """What every engine does: one function over many shards."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 S = TypeVar("S")  # a shard
 C = TypeVar("C")  # the context
 R = TypeVar("R")  # a result
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Computes shards, wherever and in whatever order; the results come in the order of the shards.
 

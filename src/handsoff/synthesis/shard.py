@@ -1,7 +1,7 @@
 """One shard of a dataset: some draws → labelled samples → their files → an entry in the ledger.
 
 The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk. A shard that has one is done;
-any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine may compute any shard.
+any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine may do any shard.
 """
 
 from collections.abc import Iterator, Sequence
