@@ -1,8 +1,9 @@
-"""What a written, labelled sample costs beside a computed one and a bare image: `python benchmarks/writing.py LABELER... [-n 768]`.
+"""What writing costs beside computing: `python benchmarks/writing.py LABELER... [-n 768]`.
 
-LABELER are folders of `handsoff fit` on one generator. For the first alone and for all together: images a second of the generator
-alone, labelled (nothing written), labelled and written one after the other, and by `handsoff generate`. Then how often the classes of
-mixed precision are those of float32 (the first must label classes). Writes benchmarks/results/NAME.json.
+LABELER are folders of `handsoff fit` on one generator. For the first alone and for all together, images a second of
+the generator alone, labelled (nothing written), labelled and written one after the other, and by `handsoff generate`.
+Then how often the classes in mixed precision are those in float32 (the first LABELER must segment).
+Writes benchmarks/results/NAME.json.
 """
 
 import argparse
@@ -20,37 +21,45 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
+from handsoff.core.device import keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
-from handsoff.core.seeds import latents
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import labeler as labeling
 from handsoff.labeling.labeler import Labeler, load_labeler
-from handsoff.synthesis.generate import BATCH, CHUNK, PIXELS, generate, samples, tasks_of, write_one
+from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
+from handsoff.synthesis.generate import generate
+from handsoff.synthesis.samples import LabelledSample, batch_size, label_draws, tasks_of, write_labelled
 from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.shard import SHARD
 from links import machine
 
 RESULTS = Path(__file__).parent / "results"
 COMPARED = 64  # samples labelled in both precisions
 
 
-def bare(labeler: Labeler, count: int) -> None:
+def draws(labelers: Sequence[Labeler], count: int) -> list[Draw]:
+    return uniform_draws(labelers[0].generator.conditions, range(count))
+
+
+def samples(labelers: Sequence[Labeler], count: int) -> Iterator[LabelledSample]:
+    """Labelled, not written."""
+    return label_draws(labelers, draws(labelers, count))
+
+
+def bare(labelers: Sequence[Labeler], count: int) -> None:
     """The images alone, in the batches of `handsoff generate`."""
-    net = labeler.generator
-    together = max(1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1])))
+    generator, together, wanted = labelers[0].generator, batch_size(labelers[0]), draws(labelers, count)
     with torch.no_grad(), mixed_precision():
         for start in range(0, count, together):
-            to_uint8(
-                net.synthesize(net.mapping(latents(range(start, start + together), net.z_dim).to(best_device())))[0]
-            )
+            to_uint8(generator.synthesize(draw_latents(generator, wanted[start : start + together])))
 
 
 def one_after_the_other(labelers: Sequence[Labeler], count: int) -> None:
     tasks = tasks_of(labelers)
     with tempfile.TemporaryDirectory() as folder:
-        for sample in samples(labelers, range(count), 1.0):
-            write_one(Path(folder), sample, tasks)
+        for index, sample in enumerate(samples(labelers, count)):
+            write_labelled(Path(folder), f"{index:08d}", sample, tasks)
 
 
 def by_generate(folders: list[Path], count: int) -> None:
@@ -59,27 +68,27 @@ def by_generate(folders: list[Path], count: int) -> None:
 
 
 def rate(work: Callable[[int], Any], count: int) -> float:
-    """Images a second, the better of two rounds; what is done once whatever the number (loading, the manifest) does not count."""
+    """Images a second, the better of two rounds, without what is done once for any number (loading, the manifest)."""
 
     def seconds(number: int) -> float:
         began = time.perf_counter()
         work(number)
         return time.perf_counter() - began
 
-    once = min(seconds(CHUNK) for _ in range(2))
-    return count / (min(seconds(CHUNK + count) for _ in range(2)) - once)
+    once = min(seconds(SHARD) for _ in range(2))
+    return count / (min(seconds(SHARD + count) for _ in range(2)) - once)
 
 
 def rates(folders: list[Path], count: int) -> dict[str, Any]:
-    """Images a second of every form."""
+    """Images a second of every way."""
     labelers = [load_labeler(folder) for folder in folders]
     plain = [dataclasses.replace(labeler, networks=()) for labeler in labelers]
     return {
         "tasks": list(tasks_of(labelers)),
         "size": list(labelers[0].size),
-        "bare": rate(lambda number: bare(labelers[0], number), count),
-        "labelled_by_members_alone": rate(lambda number: list(samples(plain, range(number), 1.0)), count),
-        "labelled": rate(lambda number: list(samples(labelers, range(number), 1.0)), count),
+        "bare": rate(lambda number: bare(labelers, number), count),
+        "labelled_by_members_alone": rate(lambda number: list(samples(plain, number)), count),
+        "labelled": rate(lambda number: list(samples(labelers, number)), count),
         "one_after_the_other": rate(lambda number: one_after_the_other(labelers, number), count),
         "generate": rate(lambda number: by_generate(folders, number), count),
     }
@@ -93,7 +102,7 @@ def agreement(folder: Path) -> dict[str, float]:
 
     def labels() -> Iterator[np.ndarray]:
         labeler = load_labeler(folder)
-        return (sample.labels[labeler.task.name] for sample in samples([labeler], range(COMPARED), 1.0))
+        return (sample.labels[labeler.task.name] for sample in samples([labeler], COMPARED))
 
     mixed = np.stack(list(labels()))
     with mock.patch.object(labeling, "mixed_precision", full_precision):

@@ -40,7 +40,7 @@ def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16
 def toy_labels(net: StyleGAN2, folder: Path, count: int = 8) -> None:
     """Samples of `net` as labelled photos: the class of a pixel is how bright the image is there."""
     with torch.no_grad():
-        images = to_uint8(net.synthesize(net.mapping(standard_normal(range(1000, 1000 + count), 16)))[0])
+        images = to_uint8(net.synthesis(net.mapping(standard_normal(range(1000, 1000 + count), 16)))[0])
     levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
     for index, (image, mask) in enumerate(zip(images, levels, strict=True)):
         write_mask(folder, f"photo{index:02d}", image, mask)
@@ -59,7 +59,7 @@ def write_classes(folder: Path, classes: list[str]) -> None:
 def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000) -> None:
     """Samples of `net` with masks, the brightest and the darkest pixel as keypoints, and 1 + brightness as depth in metres."""
     with torch.no_grad():
-        images = to_uint8(net.synthesize(net.mapping(standard_normal(range(first, first + count), 16)))[0])
+        images = to_uint8(net.synthesis(net.mapping(standard_normal(range(first, first + count), 16)))[0])
     grey = images.mean(-1)
     tasks = {
         "segmentation": Segmentation({"classes": CLASSES}),

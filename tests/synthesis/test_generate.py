@@ -1,49 +1,43 @@
 """Generated datasets: deterministic, resumable, honest about what was dropped."""
 
 import hashlib
-import json
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
+from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
+from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
-from handsoff.inversion.invert import invert
-from handsoff.inversion.settings import InvertSettings
+from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end
-from handsoff.labeling.fit import fit
-from handsoff.labeling.settings import FitSettings
-from handsoff.synthesis import generate as module
-from handsoff.synthesis.generate import generate
-from handsoff.synthesis.select import select
+from handsoff.labeling.labeler import load_labeler
+from handsoff.sampling.draws import Draw, class_of
+from handsoff.synthesis import shard
+from handsoff.synthesis.generate import generate, labeler_licence, plan
+from handsoff.synthesis.samples import label_draws
 from handsoff.synthesis.settings import GenerateSettings
-from toy import CLASSES, toy_generator, toy_labels
-
-
-@pytest.fixture(scope="module")
-def labeler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("world")
-    toy_labels(toy_generator(root / "generator", resolution=(32, 24)), root / "labelled")
-    run_to_end(invert(root / "generator", root / "labelled", root / "codes", InvertSettings(encoder_steps=0, steps=5)))
-    run_to_end(
-        fit(
-            root / "generator",
-            root / "codes",
-            root / "labeler",
-            FitSettings(members=3, hidden=(8, 8), steps=5, images=2, pixels=20, networks=0),
-        )
-    )
-    return root / "labeler"
+from toy import CLASSES
 
 
 def hashes(dataset: Path) -> dict[str, str]:
+    """Of everything that is made per sample."""
     files = [file for kind in ("images", "masks", "uncertainty") for file in (dataset / kind).iterdir()]
     return {file.relative_to(dataset).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+# --- samples ---
 
 
 def test_the_same_seed_is_the_same_sample_whatever_else_is_drawn(
@@ -51,12 +45,69 @@ def test_the_same_seed_is_the_same_sample_whatever_else_is_drawn(
 ) -> None:
     run_to_end(generate([labeler], tmp_path / "many", GenerateSettings(n=40, seed=100, keep=1)))
     run_to_end(generate([labeler], tmp_path / "few", GenerateSettings(n=7, seed=119, keep=1)))
-    monkeypatch.setattr(module, "CHUNK", 5)
-    run_to_end(generate([labeler], tmp_path / "chunks", GenerateSettings(n=40, seed=100, keep=1)))
+    monkeypatch.setattr(shard, "SHARD", 5)
+    run_to_end(generate([labeler], tmp_path / "shards", GenerateSettings(n=40, seed=100, keep=1)))
     many, few = hashes(tmp_path / "many"), hashes(tmp_path / "few")
+    assert len(list((tmp_path / "shards" / "ledger").iterdir())) == 8
     assert len(few) == 3 * 7
     assert few.items() <= many.items()
-    assert hashes(tmp_path / "chunks") == many
+    assert hashes(tmp_path / "shards") == many
+
+
+@pytest.mark.parametrize("psi", [1.0, 0.5])
+def test_a_sample_is_made_again_from_its_record_alone(labeler: Path, tmp_path: Path, psi: float) -> None:
+    run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=20, seed=7, keep=1, psi=psi)))
+    data = open_generated(tmp_path / "dataset")
+    records = [data.records()[index] for index in (17, 3)]
+    assert [record["draw"] for record in records] == [
+        {"seed": 24, "psi": psi, "condition": None},
+        {"seed": 10, "psi": psi, "condition": None},
+    ]
+    assert_remade(labeler, tmp_path / "dataset", records)
+
+
+def assert_remade(labeler: Path, dataset: Path, records: list[dict[str, Any]]) -> None:
+    """The records' draws give the images, labels and uncertainties that lie in the dataset."""
+    data = open_generated(dataset)
+    draws = [Draw.of_record(record["draw"]) for record in records]
+    for record, sample in zip(records, label_draws([load_labeler(labeler)], draws), strict=True):
+        image, labels = data.labelled("segmentation").sample(record["name"])
+        assert np.array_equal(sample.image, image)
+        assert np.array_equal(sample.labels["segmentation"], labels["segmentation"])
+        assert sample.uncertainties["segmentation"] == pytest.approx(record["uncertainties"]["segmentation"], abs=1e-6)
+        stored = data.uncertainty_map(record["name"], "segmentation")
+        assert stored is not None
+        assert np.abs(sample.uncertainty["segmentation"] - stored).max() <= 0.5 / 255 + 1e-6
+
+
+def test_every_record_states_the_class_of_its_sample(conditional: Path, tmp_path: Path) -> None:
+    run_to_end(generate([conditional], tmp_path / "dataset", GenerateSettings(n=30, seed=5, keep=1)))
+    records = open_generated(tmp_path / "dataset").records()
+    assert [record["draw"]["condition"] for record in records] == [class_of(seed, 3) for seed in range(5, 35)]
+    assert {record["draw"]["condition"] for record in records} == {0, 1, 2}
+    assert_remade(conditional, tmp_path / "dataset", [records[index] for index in (21, 0, 4)])
+    first = records[0]["draw"]
+    others = [Draw.of_record({**first, "condition": condition}) for condition in range(3)]
+    images = [sample.image for sample in label_draws([load_labeler(conditional)], others)]
+    assert len({image.tobytes() for image in images}) == 3, "the class matters"
+
+
+def test_one_class_can_be_asked_for(conditional: Path, tmp_path: Path) -> None:
+    run_to_end(generate([conditional], tmp_path / "dataset", GenerateSettings(n=6, keep=1, condition=2)))
+    records = open_generated(tmp_path / "dataset").records()
+    assert [record["draw"]["condition"] for record in records] == [2] * 6
+    assert_remade(conditional, tmp_path / "dataset", records[3:])
+
+
+def test_a_class_that_the_generator_does_not_know_is_refused(labeler: Path, conditional: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no conditions"):
+        run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=6, condition=0)))
+    with pytest.raises(InputError, match="knows the classes 0 to 2"):
+        run_to_end(generate([conditional], tmp_path / "dataset", GenerateSettings(n=6, condition=3)))
+    assert not (tmp_path / "dataset").exists()
+
+
+# --- the dataset ---
 
 
 def test_the_dataset_is_a_labelled_folder_with_an_account_of_itself(labeler: Path, tmp_path: Path) -> None:
@@ -65,63 +116,177 @@ def test_the_dataset_is_a_labelled_folder_with_an_account_of_itself(labeler: Pat
     data = open_labelled(tmp_path / "moved")
     assert (len(data.names), data.tasks["segmentation"].schema["classes"]) == (18, CLASSES)
     assert data.image(data.names[0]).shape == (32, 24, 3)
-    records = [json.loads(line) for line in (tmp_path / "moved" / "samples.jsonl").read_text().splitlines()]
-    kept = {record["name"] for record in records if record["kept"]}
-    assert kept == set(data.names)
+    generated = open_generated(tmp_path / "moved")
+    records = generated.records()
+    assert {record["name"] for record in records if record["kept"]} == set(data.names)
     worst = min(record["uncertainty"] for record in records if not record["kept"])
     assert all(record["uncertainty"] <= worst for record in records if record["kept"])
     assert all(record["reason"] for record in records if not record["kept"])
-    manifest = read_json(tmp_path / "moved" / "manifest.json")
-    assert (manifest["licence"], manifest["drawn"], manifest["kept"], manifest["resolution"]) == (
-        "CC0",
-        20,
-        18,
-        [32, 24],
-    )
-    unsure = np.asarray(Image.open(tmp_path / "moved" / "uncertainty" / f"{data.names[0]}.png"))
+    assert not any("rest" in record for record in records)
+    card = read_json(labeler / "labeler.json")
+    expected = {"licence": "CC0", "drawn": 20, "kept": 18, "image_size": [32, 24], "framing": "crop"}
+    expected |= {"psi": 1.0, "seed": 0, "generator": card["generator"]}
+    assert expected.items() <= generated.manifest.items()
+    unsure = generated.uncertainty_map(data.names[0], "segmentation")
+    assert unsure is not None
     assert unsure.shape == (32, 24)
+    assert (tmp_path / "moved" / "preview.png").is_file()
+    inversions = (tmp_path / "moved" / "inversions.png").read_bytes()
+    assert inversions == (labeler / "inversions.png").read_bytes()
 
 
-def test_a_killed_run_goes_on_without_redoing(labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 16)
+def test_a_dataset_converts_to_another_format(labeler: Path, tmp_path: Path) -> None:
+    run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=10)))
+    run_to_end(convert(tmp_path / "dataset", tmp_path / "yolo", ConvertSettings(format="yolo")))
+    kept, other = open_labelled(tmp_path / "dataset"), open_dataset(open_source(tmp_path / "yolo"))
+    assert other.names == kept.names
+    assert other.licence == open_generated(tmp_path / "dataset").manifest["licence"]
+    for name in kept.names:
+        np.testing.assert_array_equal(other.read(name).labels["segmentation"], kept.label("segmentation", name))
+
+
+# --- interruptions ---
+
+
+def test_an_interrupted_run_goes_on_without_redoing(
+    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SHARD", 16)
     settings = GenerateSettings(n=40, seed=3)
     work = generate([labeler], tmp_path / "killed", settings)
     next(work)
+    next(work)
     work.close()
-    (tmp_path / "killed" / "images" / ".00000032.png.123.part").write_bytes(b"half a file")
-    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "images").glob("*.png")}
-    assert len(made) == 32, "the first chunk, and the second, which was made while the first was written"
-    run_to_end(generate([labeler], tmp_path / "killed", settings))
-    run_to_end(generate([labeler], tmp_path / "whole", settings))
+    (tmp_path / "killed" / "images" / ".00000035.png.123.part").write_bytes(b"half a file")
+    (tmp_path / "killed" / "images" / "00000036.png").write_bytes(b"of an earlier version")
+    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "masks").glob("*.png")}
+    assert len(made) == 32, "two shards"
+    assert run_to_end(generate([labeler], tmp_path / "killed", settings)) == "continued"
+    assert run_to_end(generate([labeler], tmp_path / "whole", settings)) == "made"
     assert all(file.stat().st_mtime_ns == time for file, time in made.items() if file.is_file())
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
+
+
+def test_a_run_killed_while_it_selected_goes_on(labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = GenerateSettings(n=10, keep=0.5)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("handsoff.synthesis.generate.write_preview", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_to_end(generate([labeler], tmp_path / "killed", settings))
+    assert len(list((tmp_path / "killed" / "images").iterdir())) == 5
+    run_to_end(generate([labeler], tmp_path / "killed", settings))
+    run_to_end(generate([labeler], tmp_path / "whole", settings))
+    assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
+    for name in ("samples.jsonl", "manifest.json", "preview.png"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+import torch
+from handsoff.jobs.progress import run_to_end
+from handsoff.synthesis import shard
+from handsoff.synthesis.generate import generate
+from handsoff.synthesis.settings import GenerateSettings
+torch.set_num_threads(1)
+shard.SHARD = 16
+run_to_end(generate([Path(sys.argv[1])], Path(sys.argv[2]), GenerateSettings(n=160, keep=1)))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_killed_in_the_middle_leaves_nothing_wrong(
+    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(labeler), str(out)])
+    images, ledger = out / "images", out / "ledger"
+    deadline = time.monotonic() + 120
+    while not (ledger.is_dir() and len(list(ledger.glob("*.json"))) >= 2 and len(list(images.iterdir())) % 16):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    made = {file: file.stat().st_mtime_ns for entry in ledger.glob("*.json") for file in files_of(out, entry)}
+    assert 3 * 32 <= len(made) < 3 * 160
+    monkeypatch.setattr(shard, "SHARD", 16)
+    settings = GenerateSettings(n=160, keep=1)
+    assert run_to_end(generate([labeler], out, settings)) == "continued"
+    assert all(file.stat().st_mtime_ns == time for file, time in made.items()), "what the ledger names stays"
+    run_to_end(generate([labeler], tmp_path / "whole", settings))
+    assert hashes(out) == hashes(tmp_path / "whole")
+    assert not list(out.rglob("*.part"))
+
+
+def files_of(out: Path, entry: Path) -> list[Path]:
+    names = [record["name"] for record in read_json(entry)]
+    return [out / kind / f"{name}.png" for name in names for kind in ("images", "masks", "uncertainty")]
 
 
 def test_a_finished_dataset_is_left_alone(labeler: Path, tmp_path: Path) -> None:
     settings = GenerateSettings(n=4)
     run_to_end(generate([labeler], tmp_path / "dataset", settings))
     before = (tmp_path / "dataset" / "DONE").stat().st_mtime_ns
-    run_to_end(generate([labeler], tmp_path / "dataset", settings))
+    assert run_to_end(generate([labeler], tmp_path / "dataset", settings)) == "done"
     assert (tmp_path / "dataset" / "DONE").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="n = 4 instead of 5"):
         run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=5)))
 
 
-def test_selection_keeps_the_share_asked_for() -> None:
-    records = [{"seed": seed, "uncertainties": {"segmentation": 0.1}} for seed in range(10)]
-    select(records, 0.75)
-    assert [record["kept"] for record in records] == [True] * 8 + [False] * 2
-    select(records[:1], 0.1)
-    assert records[0]["kept"], "at least one sample stays"
+# --- the plan, and who carries it out ---
 
 
-def test_a_dataset_can_be_written_in_another_format_as_well(labeler: Path, tmp_path: Path) -> None:
-    run_to_end(generate([labeler], tmp_path / "dataset", GenerateSettings(n=10, format="yolo")))
-    kept, other = open_labelled(tmp_path / "dataset"), open_dataset(open_source(tmp_path / "dataset" / "yolo"))
-    assert other.names == kept.names
-    assert other.licence == read_json(tmp_path / "dataset" / "manifest.json")["licence"]
-    for name in kept.names:
-        np.testing.assert_array_equal(other.read(name).labels["segmentation"], kept.label("segmentation", name))
-    with pytest.raises(UnknownNameError, match="Unknown format 'word'"):
-        run_to_end(generate([labeler], tmp_path / "nothing", GenerateSettings(n=10, format="word")))
-    assert not (tmp_path / "nothing").exists()
+def test_the_plan_names_every_labeler_by_what_it_holds(labelers: list[Path], tmp_path: Path) -> None:
+    settings = GenerateSettings(n=4)
+    planned = plan(labelers, settings)
+    assert list(planned.inputs) == ["labeler", "labeler 2", "labeler 3", "labeler 4"]
+    assert (planned.verb, planned.settings) == ("generate", settings.model_dump())
+    moved = Path(shutil.copytree(labelers[0], tmp_path / "moved"))
+    fingerprint = planned.inputs["labeler"]["fingerprint"]
+    assert plan([moved], settings).inputs["labeler"] == {"path": str(moved), "fingerprint": fingerprint}
+    (moved / "network-0.safetensors").write_bytes(b"a further network")
+    assert plan([moved], settings).inputs["labeler"]["fingerprint"] != fingerprint
+
+
+def test_what_is_no_finished_labeler_is_refused(labeler: Path, tmp_path: Path) -> None:
+    shutil.copytree(labeler, tmp_path / "unfinished")
+    (tmp_path / "unfinished" / "DONE").unlink()
+    with pytest.raises(InputError, match="is not finished: run handsoff fit again"):
+        plan([tmp_path / "unfinished"], GenerateSettings(n=4))
+    with pytest.raises(InputError, match="was not made by handsoff fit"):
+        labeler_licence(tmp_path)
+    assert labeler_licence(labeler) == "CC0"
+
+
+class RoughEngine:
+    """Sends pickles, computes the last shard first, and every one twice."""
+
+    def map(
+        self, function: Callable[[Any, Any], Any], shards: Iterable[Any], context: shard.ShardContext
+    ) -> Iterator[Any]:
+        results = []
+        for part in reversed(list(shards)):
+            sent = pickle.loads(pickle.dumps((function, part, context)))  # noqa: S301  # our own, just made
+            entry = sent[0](*sent[1:])
+            before = entry.read_bytes()
+            entry.unlink()
+            results.append(function(part, context))
+            assert results[-1] == entry
+            assert entry.read_bytes() == before
+        yield from reversed(results)
+
+
+def test_the_engine_makes_no_difference(labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard, "SHARD", 8)
+    settings = GenerateSettings(n=20, keep=0.7)
+    run_to_end(generate([labeler], tmp_path / "local", settings))
+    run_to_end(generate([labeler], tmp_path / "rough", settings, RoughEngine()))
+    assert hashes(tmp_path / "local") == hashes(tmp_path / "rough")
+    for name in ("samples.jsonl", "manifest.json", "classes.json", "preview.png"):
+        assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "rough" / name).read_bytes()

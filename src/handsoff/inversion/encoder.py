@@ -16,7 +16,7 @@ from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
-from handsoff.generators.contract import Generator, w_statistics
+from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.checkpoints import load_checkpoint, save_checkpoint
 from handsoff.jobs.progress import Part, Progress
@@ -47,6 +47,16 @@ def latent_space(generator: Generator) -> LatentSpace:
     return LatentSpace(mean, whiten, torch.linalg.pinv(whiten.double()).float())
 
 
+def w_statistics(generator: Generator) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Mean of w and the matrix that whitens it."""
+    stream = torch.Generator().manual_seed(0)
+    z = torch.randn(10_000, generator.z_dim, generator=stream).to(generator.device)
+    w = generator.mapping(z, generator.random_classes(10_000, stream))[:, 0].double()
+    values, vectors = torch.linalg.eigh(torch.cov(w.T))
+    whiten = vectors * values.clamp_min(values.max() * 1e-4).rsqrt()
+    return w.mean(0).float(), whiten.float()
+
+
 class Encoder(nn.Module):
     """EfficientNet-Lite0 features at /8, /16 and /32, read on a 4×4 grid, and two linear layers to standardised codes."""
 
@@ -71,7 +81,7 @@ class Encoder(nn.Module):
 
 
 def new_encoder(generator: Generator) -> Encoder:
-    return on_device(Encoder(generator.num_ws, generator.w_dim, generator.resolution))
+    return on_device(Encoder(generator.num_ws, generator.w_dim, generator.image_size))
 
 
 def load_encoder(generator: Generator, folder: Path) -> Encoder:
@@ -132,7 +142,7 @@ def encoder_loss(
     samples = settings.encoder_batch // 2 if photos is not None else settings.encoder_batch
     with torch.no_grad(), mixed_precision():
         ws = sample_codes(generator, samples, stream)
-        images = generator.synthesize(ws)[0].clamp(-1, 1)
+        images = generator.synthesis(ws)[0].clamp(-1, 1)
     if photos is not None:
         chosen = torch.randint(len(photos), (settings.encoder_batch - samples,), generator=stream).numpy()
         real = to_float(photos[chosen]).to(images.device)
@@ -140,7 +150,7 @@ def encoder_loss(
         images = torch.cat([images, torch.where(flipped, real.flip(3), real)])
     with mixed_precision():
         y = encoder(images)
-        rebuilt = generator.synthesize(space.to_w(y))[0]
+        rebuilt = generator.synthesis(space.to_w(y))[0]
         with torch.no_grad():
             target = perceptual.features(images)
         look = perceptual.distance(rebuilt, target).mean()

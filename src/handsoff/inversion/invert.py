@@ -17,7 +17,7 @@ from handsoff.core.files import png, read_json, read_tensors, sha256, write_byte
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
-from handsoff.generators.contract import Generator
+from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.inversion.encoder import ENCODER, LatentSpace, latent_space, load_encoder, train_encoder
 from handsoff.inversion.refine import Inversion, refine
@@ -59,16 +59,16 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
         return job.outcome
     net = load_generator(generator)
     with job.undone_if_refused():
-        images, labels = data.load(net.resolution)
+        images, labels = data.load(net.image_size)
         schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
         tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
-    perceptual, space = Perceptual(frozen_lite0(), net.resolution), latent_space(net)
+    perceptual, space = Perceptual(frozen_lite0(), net.image_size), latent_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)
     views = list(make_views(to_float(images).to(best_device()), labels, tasks, settings))
     total = settings.variants * len(images)
     parts = []
-    together = max(1, min(settings.batch, PIXELS // (net.resolution[0] * net.resolution[1])))
+    together = max(1, min(settings.batch, PIXELS // (net.image_size[0] * net.image_size[1])))
     for variant, (view, _) in enumerate(views):
         for start in range(0, len(view), together):
             part = chunk(
@@ -115,7 +115,7 @@ def prepare_encoder(
     job = read_json(folder / "job.json") if (folder / "job.json").is_file() else {"inputs": {}, "settings": {}}
     images = job["inputs"].get("images")  # an imported generator has none
     path = Path(settings.photos or images["path"]) if settings.photos or images else None
-    frame, framing = generator.resolution, job["settings"].get("framing", "crop")
+    frame, framing = generator.image_size, job["settings"].get("framing", "crop")
     if path is not None and path.exists():
         cache = out / "photos.u8"
         yield from load_photos(open_source(path), frame, cache, framing)

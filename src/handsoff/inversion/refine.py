@@ -8,7 +8,7 @@ from torch import Tensor
 
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
-from handsoff.generators.contract import Generator
+from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.inversion.encoder import LatentSpace
 from handsoff.inversion.settings import InvertSettings
 
@@ -51,7 +51,7 @@ def refine(
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.lr * min(1.0, (settings.steps - step) / (settings.steps * 0.4))
         with mixed_precision():
-            rebuilt = generator.synthesize(space.to_w(y))[0]
+            rebuilt = generator.synthesis(space.to_w(y))[0]
             look = perceptual.distance(rebuilt, target)
         loss = (
             look
@@ -75,7 +75,7 @@ def measure(
     """Rebuild and compare."""
     with mixed_precision():
         ws = space.to_w(y)
-        rebuilt = generator.synthesize(ws)[0].float().clamp(-1, 1)
+        rebuilt = generator.synthesis(ws)[0].float().clamp(-1, 1)
         look = perceptual.distance(rebuilt, perceptual.features(images))
     difference = rebuilt - images
     return Inversion(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from handsoff.backbones.lite0 import TAP_CHANNELS, frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
-from handsoff.generators.contract import Generator
+from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.labeling.hypercolumn import Features
 
 
@@ -25,7 +25,7 @@ class Reader:
 
     def read(self, ws: Float[Tensor, "n l d"]) -> tuple[Float[Tensor, "n 3 h w"], Features]:
         """Image in about [-1, 1] and the blocks, coarse to fine, each at its native size."""
-        image, features = self.generator.synthesize(ws)
+        image, features = self.generator.synthesis(ws)
         return image, self.blocks(features, self.taps(image))
 
     def taps(self, image: Float[Tensor, "n 3 h w"]) -> Features:
@@ -40,4 +40,4 @@ class Reader:
 
 
 def make_reader(generator: Generator, *, perception: bool) -> Reader:
-    return Reader(generator, Perceptual(frozen_lite0(), generator.resolution) if perception else None)
+    return Reader(generator, Perceptual(frozen_lite0(), generator.image_size) if perception else None)

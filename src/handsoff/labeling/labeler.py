@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
@@ -16,6 +15,7 @@ from handsoff.core.files import read_json, read_tensors, write_json, write_tenso
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_uint8
 from handsoff.generators.contract import Generator
+from handsoff.generators.latents import Latents
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import Reader, make_reader
@@ -47,21 +47,21 @@ class Labeler:
     @property
     def size(self) -> Frame:
         """(H, W) of images and labels."""
-        return self.generator.resolution
+        return self.generator.image_size
 
-    def label(self, ws: Float[Tensor, "n l d"]) -> tuple[Images, Labels, Doubts]:
-        """Image, label and uncertainty in [0, 1], per pixel or per point, of codes [N, num_ws, w_dim]."""
-        images, ((labels, uncertainty),) = label_together([self], ws)
+    def label(self, latents: Latents) -> tuple[Images, Labels, Doubts]:
+        """Image, label and uncertainty in [0, 1], per pixel or per point, of latents."""
+        images, ((labels, uncertainty),) = label_together([self], latents)
         return images, labels, uncertainty
 
 
 @torch.no_grad()
 def label_together(
-    labelers: Sequence[Labeler], ws: Float[Tensor, "n l d"]
+    labelers: Sequence[Labeler], latents: Latents
 ) -> tuple[Images, list[tuple[Labels, Doubts]]]:
     """Images and, from each label generator of their generator, labels and uncertainty; the features are made once for all."""
     with mixed_precision():
-        image, features = labelers[0].generator.synthesize(ws)
+        image, features = labelers[0].generator.features(latents)
         taps = next((labeler.reader.taps(image) for labeler in labelers if labeler.reader.perception), [])
         votes = [labeler.ensemble.dense(labeler.reader.blocks(features, taps), labeler.size) for labeler in labelers]
     found = []

@@ -57,7 +57,7 @@ def gather(
     seed: int,
 ) -> Generator[Progress, None, Pool]:
     """Choose the pixels and read them; `balance` as in `task.learning.sampling_weights`."""
-    size = reader.generator.resolution
+    size = reader.generator.image_size
     places, weights = choose(task.learning.sampling_weights(labels, size, balance), seed)
     columns = torch.empty(*places.shape, reader.channels, dtype=KEPT.get(fast_dtype(), fast_dtype()), device=ws.device)
     targets = []

@@ -1,95 +1,117 @@
-"""`handsoff generate`: a labelled dataset from seeds."""
+"""`handsoff generate`: a labelled dataset from seeds.
 
-import json
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+Draws are cut into shards, an engine makes them (`synthesis.shard`), and when all are made the most certain samples are
+selected from the ledger.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from statistics import fmean
 
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
 
-from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
+from handsoff.core.files import png, read_json, sha256, write_bytes
 from handsoff.core.images import tile
-from handsoff.core.seeds import standard_normal
-from handsoff.datasets.labelled import remove_sample, write_cards, write_sample
-from handsoff.datasets.sources import open_source
-from handsoff.formats.convert import refuse_homeless, write_all, writer_of
-from handsoff.formats.exchange import FOLDER, open_dataset
-from handsoff.formats.settings import ConvertSettings
+from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
+from handsoff.datasets.labelled import open_like, remove_sample, write_cards
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
+from handsoff.generators.contract import check_condition
+from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
-from handsoff.jobs.progress import Part, Progress, Work
-from handsoff.labeling.labeler import CARD, WEIGHTS, Labeler, label_together, load_labeler
-from handsoff.synthesis.select import Record, select
+from handsoff.jobs.progress import Progress, Work
+from handsoff.labeling.labeler import CARD, GENERATOR
+from handsoff.sampling.draws import Draw, condition_of, uniform_draws
+from handsoff.synthesis.samples import REST
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.tasks.base import Label, Task
+from handsoff.synthesis.shard import ShardContext, loaded, make_shard, shards_of
+from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
 
-CHUNK = 64  # samples per ledger entry
-BATCH, PIXELS = 16, 2**20  # images, and pixels of them, at the most that are computed together
-SHOWN = 16
-MAP_AXES = 3  # of uncertainties per pixel: (N, H, W)
-Doubt = Float[np.ndarray, "..."]
-
-
-@dataclass(frozen=True)
-class LabelledSample:
-    """A drawn image with a label and its uncertainty per task."""
-
-    seed: int
-    image: UInt8[np.ndarray, "h w 3"]
-    labels: dict[str, Label]
-    uncertainty: dict[str, Doubt]
-    doubts: dict[str, float]
-
-    @property
-    def name(self) -> str:
-        return f"{self.seed:08d}"
+SHOWN = 16  # samples in preview.png
+CONTACT = "inversions.png"
+UNCERTAINTY_IS = (
+    "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
+)
 
 
-def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Work:
-    """Draw `n` samples, label them, drop the most uncertain; `out` is a labelled folder with a manifest.
-
-    Several label generators of one generator label the same samples, each with labels of its task.
+def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
+    """What `generate` is going to do.
 
     Raises:
-        InputError: a label generator is unusable, two have the same task, or `out` holds something else.
-        MismatchError: they belong to different generators.
+        InputError: a label generator is unusable, two have the same task, or the generator does not know the condition.
+        MismatchError: the label generators belong to different generators.
     """
     inputs = {}
     for index, folder in enumerate(labelers):
         require_done(folder, "fit")
-        inputs["labeler" if index == 0 else f"labeler {index + 1}"] = {
-            "path": str(folder.resolve()),
-            "fingerprint": sha256(folder / WEIGHTS),
-        }
-    refuse_strangers(labelers)
-    job = open_job(out, Plan("generate", inputs, settings.model_dump()))
+        name = "labeler" if index == 0 else f"labeler {index + 1}"
+        inputs[name] = {"path": str(folder.resolve()), "fingerprint": labeler_fingerprint(folder)}
+    check_same_generator(labelers)
+    planned_draws(labelers[0], settings)
+    return Plan("generate", inputs, settings.model_dump())
+
+
+def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, engine: Engine = LOCAL) -> Work:
+    """Draw `n` samples, label them, drop the most uncertain; `out` becomes a labelled folder with a manifest.
+
+    Several label generators of one generator label the same samples, each with labels of its task. Shards that an
+    interrupted run finished are not made again.
+
+    Raises:
+        InputError: as `plan`, or `out` holds something else.
+        MismatchError: as `plan`.
+    """
+    planned = plan(labelers, settings)
+    job = open_job(out, planned)
     if job.done:
         return job.outcome
-    loaded = [load_labeler(folder) for folder in labelers]
-    with job.undone_if_refused():
-        refuse_homeless(tuple(tasks_of(loaded)), writer_of(settings.format))
+    shards = shards_of(planned_draws(labelers[0], settings), settings.seed)
+    marks = [source["fingerprint"] for source in planned.inputs.values()]
+    context = ShardContext(tuple(zip(labelers, marks, strict=True)), out)
     records: list[Record] = []
-    with ThreadPoolExecutor() as pool, ThreadPoolExecutor(1) as clerk:
-        for written in chunks(loaded, out, settings, pool, clerk):
-            records += written
-            mean = np.mean([list(record["uncertainties"].values()) for record in records])
-            yield Progress("generating", len(records), settings.n, f"mean uncertainty {mean:.3f}")
-    yield from finish(job, loaded, records, labelers[0], settings)
+    total = 0.0
+    for entry in engine.map(make_shard, shards, context):
+        made: list[Record] = read_json(entry)
+        records += made
+        total += sum(fmean(record["uncertainties"].values()) for record in made)
+        yield Progress("generating", len(records), settings.n, f"mean uncertainty {total / len(records):.3f}")
+    loaded.cache_clear()
+    yield Progress("selecting", 0, 1)
+    finish(job, labelers, select(records, settings.keep, settings.drop), settings)
     return job.outcome
 
 
-def refuse_strangers(labelers: Sequence[Path]) -> None:
+def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:
+    """One draw per sample.
+
+    Raises:
+        InputError: the generator does not know the condition, or needs one.
+    """
+    conditions = read_card(labeler / GENERATOR).conditions
+    seeds = range(settings.seed, settings.seed + settings.n)
+    draws = uniform_draws(conditions, seeds, settings.psi, settings.condition)
+    check_condition(conditions, condition_of(conditions, draws), len(draws))
+    return draws
+
+
+def labeler_fingerprint(labeler: Path) -> str:
+    """Hash of all that decides how a label generator labels: its card, which names its generator, and its weights."""
+    digest = hashlib.sha256()
+    for file in [labeler / CARD, *sorted(labeler.glob("*.safetensors"))]:
+        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def check_same_generator(labelers: Sequence[Path]) -> None:
     """Several label generators must share their generator and differ in their task.
 
     Raises:
-        MismatchError: another generator.
-        InputError: the same task twice.
+        MismatchError: one has another generator.
+        InputError: two have the same task.
     """
     cards = [read_json(folder / CARD) for folder in labelers]
     for folder, card in zip(labelers[1:], cards[1:], strict=True):
@@ -113,130 +135,33 @@ def labeler_licence(labeler: Path) -> str:
     return str(read_json(labeler / CARD)["licence"])
 
 
-def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
-    return {labeler.task.name: labeler.task for labeler in labelers}
-
-
-def chunks(
-    labelers: Sequence[Labeler], out: Path, settings: GenerateSettings, pool: Executor, clerk: Executor
-) -> Iterator[list[Record]]:
-    """What the ledger says of chunk after chunk; while one is computed, the one before it may still be written."""
-    begun: deque[Future[list[Record]]] = deque()
-    for start in range(0, settings.n, CHUNK):
-        seeds = range(settings.seed + start, settings.seed + min(start + CHUNK, settings.n))
-        begun.append(chunk(labelers, seeds, out, settings.psi, pool, clerk))
-        if len(begun) > 1:
-            yield begun.popleft().result()
-    yield begun.popleft().result()
-
-
-def chunk(
-    labelers: Sequence[Labeler], seeds: range, out: Path, psi: float, pool: Executor, clerk: Executor
-) -> Future[list[Record]]:
-    """Make the samples of `seeds`: `pool` writes them and, after them, `clerk` their ledger entry. What has an entry is not made again."""
-    ledger = out / "ledger" / f"{seeds.start:08d}-{len(seeds)}.json"
-    if ledger.is_file():
-        return clerk.submit(read_json, ledger)
-    tasks = tasks_of(labelers)
-    return clerk.submit(
-        entered, ledger, [pool.submit(write_one, out, sample, tasks) for sample in samples(labelers, seeds, psi)]
-    )
-
-
-def entered(ledger: Path, writes: Sequence[Future[Record]]) -> list[Record]:
-    """Wait for the files, then write their ledger entry."""
-    records = [write.result() for write in writes]
-    write_json(ledger, records)
-    return records
-
-
-def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> Iterator[LabelledSample]:
-    """Labelled samples of `seeds`."""
-    net = labelers[0].generator
-    together = max(
-        1, min(BATCH, PIXELS // (net.resolution[0] * net.resolution[1]))
-    )  # always, the last ones filled up: a sample hangs on its seed alone
-    for start in range(0, len(seeds), together):
-        batch = list(seeds[start : start + together])
-        z = standard_normal([*batch, *[0] * (together - len(batch))], net.z_dim).to(best_device())
-        with torch.no_grad():
-            images, found = label_together(labelers, net.mapping(z, psi))
-        named = {labeler.task: pair for labeler, pair in zip(labelers, found, strict=True)}
-        doubts = {task.name: task.scores.image_uncertainty(uncertainty) for task, (_, uncertainty) in named.items()}
-        for index, seed in enumerate(batch):
-            labels, uncertainty = ({task.name: pair[part][index] for task, pair in named.items()} for part in (0, 1))
-            yield LabelledSample(
-                seed,
-                images[index],
-                labels,
-                uncertainty,
-                {name: float(values[index]) for name, values in doubts.items()},
-            )
-
-
-def write_one(out: Path, sample: LabelledSample, tasks: dict[str, Task]) -> Record:
-    """Write one sample's files; what is none comes back for the ledger."""
-    rest = write_sample(out, sample.name, sample.image, sample.labels, tasks)
-    record: Record = {
-        "name": sample.name,
-        "seed": sample.seed,
-        "uncertainties": {name: round(value, 6) for name, value in sample.doubts.items()},
-    }
-    for name, values in sample.uncertainty.items():
-        if values.ndim + 1 == MAP_AXES:
-            write_bytes(
-                out / doubt_folder(tasks, name) / f"{sample.name}.png", png(np.rint(values * 255).astype(np.uint8))
-            )
-        else:
-            record.setdefault("per_point", {})[name] = [round(float(value), 4) for value in values]
-    return {**record, "rest": rest}
-
-
-def doubt_folder(tasks: dict[str, Any], name: str) -> str:
-    """Where a dataset keeps the uncertainty maps of a task: beside others, each has a folder of its own."""
-    return "uncertainty" if len(tasks) == 1 else f"uncertainty-{name}"
-
-
-def finish(
-    job: Job, labelers: Sequence[Labeler], records: list[Record], source: Path, settings: GenerateSettings
-) -> Part:
-    """Select, remove what was dropped, and write the dataset's own account of itself."""
-    out, tasks = job.out, tasks_of(labelers)
-    select(records, settings.keep, settings.drop)
+def finish(job: Job, labelers: Sequence[Path], records: Sequence[Record], settings: GenerateSettings) -> None:
+    """Remove what was dropped, and write what the dataset says of itself."""
+    out, cards = job.out, [read_json(folder / CARD) for folder in labelers]
+    tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
     kept = [record for record in records if record["kept"]]
     for record in records:
         if not record["kept"]:
             remove_sample(out, record["name"], tasks)
-            for name in tasks:
-                (out / doubt_folder(tasks, name) / f"{record['name']}.png").unlink(missing_ok=True)
-    yield Progress("selecting", 1, 1)
-    write_cards(out, tasks, {record["name"]: record["rest"] for record in kept})
-    told = [{name: value for name, value in record.items() if name != "rest"} for record in records]
-    write_bytes(out / "samples.jsonl", "".join(json.dumps(record) + "\n" for record in told).encode())
-    write_bytes(out / "inversions.png", (source / "inversions.png").read_bytes())
-    preview(out, labelers, [record["seed"] for record in kept[:SHOWN]], settings.psi)
-    net = labelers[0].generator
-    manifest: Record = {
-        "tasks": {name: task.schema for name, task in tasks.items()},
-        "resolution": list(net.resolution),
-    }
-    manifest |= {"licence": net.licence, "generator": labelers[0].card["generator"]}
-    manifest |= {"drawn": len(records), "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
-    manifest["uncertainty"] = (
-        "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
-    )
-    write_json(out / "manifest.json", manifest)
-    if settings.format != FOLDER:
-        yield from write_all(
-            out / settings.format, open_dataset(open_source(out)), ConvertSettings(format=settings.format)
-        )
-    job.finish(seed=settings.seed, licence=net.licence, drawn=len(records), kept=len(kept))
+            remove_uncertainty(out, tasks, record["name"])
+    write_cards(out, tasks, {record["name"]: record[REST] for record in kept})
+    write_records(out, ({key: value for key, value in record.items() if key != REST} for record in records))
+    if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
+        write_bytes(out / CONTACT, (labelers[0] / CONTACT).read_bytes())
+    write_preview(out, [record["name"] for record in kept[:SHOWN]], tasks)
+    card, drawn = cards[0], len(records)
+    facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
+    counts = {"drawn": drawn, "kept": len(kept), "psi": settings.psi, "seed": settings.seed}
+    schemas = {name: task.schema for name, task in tasks.items()}
+    write_manifest(out, {"tasks": schemas, **facts, **counts, "uncertainty": UNCERTAINTY_IS})
+    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=len(kept))
 
 
-def preview(out: Path, labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> None:
-    """A sheet of the first kept samples: image | label, for every task."""
-    tasks, pictures = tasks_of(labelers), []
-    for sample in samples(labelers, seeds, psi):
-        drawn = [task.drawing.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
-        pictures += [sample.image, *drawn]
+def write_preview(out: Path, names: Sequence[str], tasks: Mapping[str, Task]) -> None:
+    """`preview.png`: some samples, each as its image and, for every task, the image with the label drawn over it."""
+    data = open_like(out, {name: task.schema for name, task in tasks.items()})
+    pictures = []
+    for name in names:
+        image, labels = data.sample(name)
+        pictures += [image, *(task.drawing.draw(image[None], labels[kind][None])[0] for kind, task in tasks.items())]
     write_bytes(out / "preview.png", png(tile(np.stack(pictures), 4 * (1 + len(tasks)))))

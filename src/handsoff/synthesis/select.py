@@ -1,35 +1,49 @@
 """Which of the drawn samples stay."""
 
 import math
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
 
-Record = dict[str, Any]
+from handsoff.datasets.generated import Record
+
+Drop = Literal["any", "all"]
 
 
-def select(records: list[Record], keep: float, drop: Literal["any", "all"] = "any") -> None:
-    """Mark the `keep` most certain share (DatasetGAN, section 3.3); ties go to the lower seed.
+def select(records: Sequence[Record], keep: float, drop: Drop = "any") -> list[Record]:
+    """The same records, the `keep` most certain share of them marked as kept (DatasetGAN, section 3.3).
 
-    `record["uncertainties"]` has a number per task. With several tasks they are made comparable by rank, and a sample is
-    as uncertain as its worst ("any") or its best ("all") rank; `record["uncertainty"]` says what was decided by.
+    Every record gets `uncertainty`, the number that was decided by (see `combined`), `kept`, and `reason`: why the
+    sample was dropped, or None. At least one stays; of equally uncertain samples the earlier ones stay.
+
+    Args:
+        records: each with its `uncertainties`, a number in [0, 1] per task; all of the same tasks.
+        keep: share in (0, 1].
+        drop: with several tasks, drop what "any" of them or only what "all" of them find uncertain.
+
+    >>> chosen = select([{"uncertainties": {"depth": value}} for value in (0.3, 0.1, 0.2)], keep=0.67)
+    >>> [record["kept"] for record in chosen]
+    [False, True, True]
     """
-    for record, value in zip(records, combined([record["uncertainties"] for record in records], drop), strict=True):
-        record["uncertainty"] = round(float(value), 6)
+    values = combined([record["uncertainties"] for record in records], drop).round(6)
     count = max(1, math.floor(len(records) * keep + 0.5))
-    order = sorted(records, key=lambda record: (record["uncertainty"], record["seed"]))
-    for rank, record in enumerate(order):
-        record["kept"] = rank < count
-        record["reason"] = (
-            None if rank < count else f"uncertainty {record['uncertainty']:.4f} is among the highest {1 - keep:.0%}"
-        )
+    kept = set(np.argsort(values, kind="stable")[:count].tolist())
+    chosen = []
+    for index, (record, value) in enumerate(zip(records, values.tolist(), strict=True)):
+        reason = None if index in kept else f"uncertainty {value:.4f} is among the highest {1 - keep:.0%}"
+        chosen.append({**record, "uncertainty": value, "kept": index in kept, "reason": reason})
+    return chosen
 
 
-def combined(uncertainties: Iterable[dict[str, float]], drop: Literal["any", "all"]) -> Float[np.ndarray, " n"]:
-    """One number per sample: of one task its uncertainty, of several the largest or smallest share of samples more certain."""
-    table = np.array([list(entry.values()) for entry in uncertainties])
+def combined(uncertainties: Sequence[dict[str, float]], drop: Drop) -> Float[np.ndarray, " n"]:
+    """One number per sample, in [0, 1]: of one task its uncertainty.
+
+    The uncertainties of several tasks are made comparable by rank: per task the share of samples that are more certain.
+    A sample's number is the largest ("any") or smallest ("all") of its shares.
+    """
+    table = np.array([[entry[task] for task in uncertainties[0]] for entry in uncertainties])
     if table.shape[1] == 1:
         return table[:, 0]
     shares = np.stack([np.searchsorted(np.sort(column), column) / len(column) for column in table.T], 1)

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class GenerateSettings(BaseModel):
-    """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i."""
+    """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -18,7 +18,8 @@ class GenerateSettings(BaseModel):
         description="with several label generators: drop what any of them, or only what all of them find uncertain",
     )
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    format: str = Field(
-        "folder",
-        description="a format to write the samples in as well, into a folder of that name: see docs/formats.md",
+    condition: int | None = Field(
+        None,
+        ge=0,
+        description="class that all samples show, of a class-conditional generator; default: all alike often",
     )

@@ -1,0 +1,82 @@
+"""Labelled samples: from draws to images and labels, and from those to the files of a dataset."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from handsoff.datasets.generated import Record, write_uncertainty
+from handsoff.datasets.labelled import write_sample
+from handsoff.labeling.labeler import Labeler, label_together
+from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.tasks.base import Label, Task
+
+BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
+MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
+REST = "rest"  # in the ledger: labels that share a file with those of other samples
+
+
+@dataclass(frozen=True)
+class LabelledSample:
+    """An image with a label per task.
+
+    Attributes:
+        image: RGB.
+        labels: task → label.
+        uncertainty: task → in [0, 1], per pixel [H, W] or per point [K].
+        uncertainties: task → one number in [0, 1], to select by.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    labels: dict[str, Label]
+    uncertainty: dict[str, Float[np.ndarray, "..."]]
+    uncertainties: dict[str, float]
+
+
+def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
+    return {labeler.task.name: labeler.task for labeler in labelers}
+
+
+def batch_size(labeler: Labeler) -> int:
+    return max(1, min(BATCH, PIXELS // (labeler.size[0] * labeler.size[1])))
+
+
+def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[LabelledSample]:
+    """The samples of the draws, in order, labelled by all labelers of one generator.
+
+    All batches have the same size, the last one is filled up: so a sample depends on its draw alone.
+    """
+    together = batch_size(labelers[0])
+    for start in range(0, len(draws), together):
+        batch = list(draws[start : start + together])
+        filled = [*batch, *[batch[-1]] * (together - len(batch))]
+        images, found = label_together(labelers, draw_latents(labelers[0].generator, filled))
+        numbers = [labeler.task.scores.image_uncertainty(part[1]) for labeler, part in zip(labelers, found, strict=True)]
+        names = [labeler.task.name for labeler in labelers]
+        for index in range(len(batch)):
+            yield LabelledSample(
+                images[index],
+                {name: labels[index] for name, (labels, _) in zip(names, found, strict=True)},
+                {name: uncertainty[index] for name, (_, uncertainty) in zip(names, found, strict=True)},
+                {name: float(values[index]) for name, values in zip(names, numbers, strict=True)},
+            )
+
+
+def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:
+    """Write a sample's files, each atomically, and return its record.
+
+    Under `REST` the record holds labels that have no file of their own, for `write_cards`.
+    """
+    rest = write_sample(out, name, sample.image, sample.labels, tasks)
+    record: Record = {
+        "name": name,
+        "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
+    }
+    for task, values in sample.uncertainty.items():
+        if values.ndim == MAP_AXES:
+            write_uncertainty(out, tasks, task, name, values)
+        else:
+            record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
+    return {**record, REST: rest}

@@ -1,0 +1,75 @@
+"""One shard of a dataset: some draws → labelled samples → their files → an entry in the ledger.
+
+The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk. A shard that has one is done;
+any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine may do any shard.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from handsoff.core.files import write_json
+from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.sampling.draws import Draw
+from handsoff.synthesis.samples import label_draws, tasks_of, write_labelled
+
+SHARD = 64  # samples of a shard
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Samples `first`, `first` + 1, …, one per draw."""
+
+    first: int
+    draws: tuple[Draw, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{number:08d}" for number in range(self.first, self.first + len(self.draws))]
+
+
+@dataclass(frozen=True)
+class ShardContext:
+    """What all shards of a dataset share.
+
+    Attributes:
+        labelers: folders of label generators, and the fingerprints of what they held when the work began.
+        out: the dataset.
+    """
+
+    labelers: tuple[tuple[Path, str], ...]
+    out: Path
+
+
+def shards_of(draws: Sequence[Draw], first: int) -> Iterator[Shard]:
+    """The draws in shards; the first sample has the number `first`."""
+    for start in range(0, len(draws), SHARD):
+        yield Shard(first + start, tuple(draws[start : start + SHARD]))
+
+
+def make_shard(shard: Shard, context: ShardContext) -> Path:
+    """Make what the shard lacks and return its ledger entry: a JSON list of the records of its samples.
+
+    Files are written by threads while the next samples are computed.
+    """
+    entry = context.out / "ledger" / f"{shard.first:08d}-{len(shard.draws)}.json"
+    if entry.is_file():
+        return entry
+    labelers = loaded(context.labelers)
+    tasks = tasks_of(labelers)
+    with ThreadPoolExecutor() as pool:
+        writes = [
+            pool.submit(write_labelled, context.out, name, sample, tasks)
+            for name, sample in zip(shard.names, label_draws(labelers, shard.draws), strict=True)
+        ]
+    made = zip(shard.draws, [write.result() for write in writes], strict=True)
+    write_json(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in made])
+    return entry
+
+
+@lru_cache(maxsize=1)
+def loaded(labelers: tuple[tuple[Path, str], ...]) -> list[Labeler]:
+    """The label generators, loaded once per worker."""
+    return [load_labeler(folder) for folder, _ in labelers]

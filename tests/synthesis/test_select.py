@@ -1,0 +1,84 @@
+"""Which samples stay: the share asked for, the most certain ones, however the uncertainties are scaled."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handsoff.synthesis.select import Drop, select
+
+VALUES = st.integers(0, 20).map(lambda tenth: tenth / 20)  # ties are common
+KEEP = st.floats(0.01, 1)
+DROP = st.sampled_from(["any", "all"])
+TASKS = ("segmentation", "keypoints", "depth")
+
+
+@st.composite
+def tables(draw: st.DrawFn, tasks: int | None = None) -> list[dict[str, Any]]:
+    names = TASKS[: tasks or draw(st.integers(1, 3))]
+    rows = draw(st.lists(st.tuples(*[VALUES] * len(names)), min_size=1, max_size=30))
+    return [
+        {"name": f"{index:08d}", "uncertainties": dict(zip(names, row, strict=True))} for index, row in enumerate(rows)
+    ]
+
+
+def kept(records: list[dict[str, Any]], keep: float, drop: Drop = "any") -> set[str]:
+    return {record["name"] for record in select(records, keep, drop) if record["kept"]}
+
+
+def test_selection_keeps_the_share_asked_for() -> None:
+    records = [{"name": str(number), "uncertainties": {"segmentation": 0.1}} for number in range(10)]
+    assert [record["kept"] for record in select(records, 0.75)] == [True] * 8 + [False] * 2
+    assert [record["kept"] for record in select(records[:1], 0.1)] == [True], "at least one sample stays"
+
+
+@given(tables(), KEEP, DROP)
+def test_the_most_certain_stay_and_every_drop_has_a_reason(
+    records: list[dict[str, Any]], keep: float, drop: Drop
+) -> None:
+    chosen = select(records, keep, drop)
+    assert [record["name"] for record in chosen] == [record["name"] for record in records]
+    assert all(before.items() <= after.items() for before, after in zip(records, chosen, strict=True))
+    stay, go = ([record["uncertainty"] for record in chosen if record["kept"] is kept] for kept in (True, False))
+    assert len(stay) == max(1, math.floor(keep * len(records) + 0.5))
+    assert not go or max(stay) <= min(go)
+    assert all((record["reason"] is None) == record["kept"] for record in chosen)
+    assert all(0 <= record["uncertainty"] <= 1 for record in chosen)
+
+
+@given(tables(), KEEP, KEEP, DROP)
+def test_keeping_more_keeps_what_was_kept(records: list[dict[str, Any]], one: float, other: float, drop: Drop) -> None:
+    assert kept(records, min(one, other), drop) <= kept(records, max(one, other), drop)
+
+
+@given(tables(1), KEEP, DROP)
+def test_one_task_is_decided_by_its_own_uncertainty(records: list[dict[str, Any]], keep: float, drop: Drop) -> None:
+    chosen = select(records, keep, drop)
+    assert [record["uncertainty"] for record in chosen] == [
+        pytest.approx(record["uncertainties"]["segmentation"]) for record in records
+    ]
+    order = sorted(records, key=lambda record: (record["uncertainties"]["segmentation"], record["name"]))
+    stay = {record["name"] for record in chosen if record["kept"]}
+    assert stay == {record["name"] for record in order[: len(stay)]}, "ties go to the earlier sample"
+
+
+@given(tables(3), KEEP, DROP, st.permutations(TASKS))
+def test_neither_scale_nor_order_of_several_tasks_matters(
+    records: list[dict[str, Any]], keep: float, drop: Drop, order: list[str]
+) -> None:
+    bent = [
+        {**record, "uncertainties": {task: record["uncertainties"][task] ** 2 for task in order}} for record in records
+    ]
+    assert kept(bent, keep, drop) == kept(records, keep, drop)
+
+
+@given(tables(2))
+def test_any_looks_at_the_worst_rank_and_all_at_the_best(records: list[dict[str, Any]]) -> None:
+    values = np.array([list(record["uncertainties"].values()) for record in records])
+    more_certain = (values[None] < values[:, None]).mean(1)
+    for drop, expected in (("any", more_certain.max(1)), ("all", more_certain.min(1))):
+        found = [record["uncertainty"] for record in select(records, 1, drop)]  # type: ignore[arg-type]  # one of the two
+        assert found == pytest.approx(expected.tolist(), abs=1e-6)
