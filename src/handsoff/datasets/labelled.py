@@ -16,11 +16,11 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.frames import Frame
+from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image
 from handsoff.datasets.layout import GapError, Layout, layout_of, refuse_gaps
 from handsoff.datasets.sources import Source, open_source
-from handsoff.geometry.views import fit_image
+from handsoff.geometry.views import fit_image, fitting
 from handsoff.tasks import TASKS, make_task, task_type
 from handsoff.tasks.base import Label, Labels, Task
 
@@ -112,8 +112,10 @@ class LabelledDataset:
             )
         return replace(self, names=names)
 
-    def load(self, frame: Frame, *, enlarge: bool = False) -> tuple[UInt8[np.ndarray, "n h w 3"], dict[str, Labels]]:
-        """All samples, cropped and resized to the frame: images, and labels by task.
+    def load(
+        self, frame: Frame, framing: Framing = "crop", *, enlarge: bool = False
+    ) -> tuple[UInt8[np.ndarray, "n h w 3"], dict[str, Labels]]:
+        """All samples, framed: images, and labels by task.
 
         Raises:
             InputError: as `sample`, or an image is smaller than the frame and `enlarge` is not set.
@@ -122,8 +124,12 @@ class LabelledDataset:
         def read(name: str) -> tuple[UInt8[np.ndarray, "h w 3"], dict[str, Label]]:
             image, labels = self.sample(name)
             size: Frame = (image.shape[0], image.shape[1])
-            fitted = fit_image(image, frame, str(self.source.path / self.images[name]), enlarge=enlarge)
-            return fitted, {task: self.kinds[task].task.fit(label, size, frame) for task, label in labels.items()}
+            fitted = fit_image(image, frame, str(self.source.path / self.images[name]), framing, enlarge=enlarge)
+            matrix = fitting((0.0, 0.0, float(size[1]), float(size[0])), frame, framing)
+            return fitted, {
+                task: label if size == frame else self.kinds[task].task.placed(label, matrix, size, frame)
+                for task, label in labels.items()
+            }
 
         with ThreadPoolExecutor() as pool:
             found = list(pool.map(read, self.names))
