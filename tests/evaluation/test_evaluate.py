@@ -27,7 +27,7 @@ STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pack(tmp_path_factory.mktemp("pack") / "real", blobs(16, seed=1))
+    return write_pack(tmp_path_factory.mktemp("real") / "real", blobs(16, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(pack: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A whole evaluation whose real, validation and test data are one pack, the first four samples in all three of them."""
+    """A whole evaluation whose real, validation and test data are one folder, its first samples in all three."""
     out = tmp_path_factory.mktemp("report") / "whole"
     run_to_end(evaluate(pack, [dataset], pack, out, TINY.model_copy(update={"validation_part": "2:8"})))
     return out

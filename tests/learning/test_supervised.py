@@ -21,7 +21,7 @@ def result(work: Any) -> Any:
 
 
 def test_weights_are_chosen_without_the_test() -> None:
-    """Training ends with the weights of the step that the validation part likes best; the test samples are not even passed."""
+    """Training ends with the weights of the step that is best on the validation part; no test sample is passed."""
     task, choice, real = SEGMENTATION, Choice(blobs(4, 3)), blobs(4, 1)
     model = result(train_predictor(task, lambda _: [(real, 4)], 0, LearnSettings(steps=8, batch=4), "", choice))
     assert set(choice.scores) == {"5", "6", "7", "8"}
