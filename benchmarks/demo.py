@@ -1,6 +1,7 @@
 """What `handsoff demo` gave, for the README.
 
-`python benchmarks/demo.py DEMO` writes docs/heads.png and benchmarks/results/heads.json. DEMO is the folder that `handsoff demo` wrote, on a machine with nothing else to do.
+`python benchmarks/demo.py DEMO` writes docs/heads.png and benchmarks/results/heads.json. DEMO is the folder that
+`handsoff demo` wrote, on a machine with nothing else to do.
 """
 
 import argparse

@@ -1,6 +1,6 @@
-"""Write the tables of README.md and docs/performance.md from benchmarks/results/*.json: no number there is typed by hand.
+"""Write the tables of README.md and docs/*.md from benchmarks/results/*.json: no number there is typed by hand.
 
-python benchmarks/tables.py [--check]
+`python benchmarks/tables.py` writes them; with `--check` it only says, by its exit code, whether one is out of date.
 """
 
 import json
@@ -37,8 +37,8 @@ def faces(result: dict[str, Any]) -> str:
     resolution = result["recipe"]["train"]["resolution"]
     said = (
         f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled "
-        f"face photos at {resolution} px, a generator of {generator['parameters'] / 1e6:.1f} M parameters, {first['n_synthetic']:,} generated images, "
-        f"{first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. "
+        f"face photos at {resolution} px, a generator of {generator['parameters'] / 1e6:.1f} M parameters, "
+        f"{first['n_synthetic']:,} generated images, {first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. "
         "mIoU over 8 classes:"
     )
     titles = map(arm_title, first["arms"])
