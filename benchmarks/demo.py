@@ -1,6 +1,7 @@
-"""What `handsoff demo` gave, for the README: `python benchmarks/demo.py DEMO` writes docs/heads.png and benchmarks/results/heads.json.
+"""What `handsoff demo` gave, for the README.
 
-DEMO is the folder that `handsoff demo` wrote, on a machine with nothing else to do.
+`python benchmarks/demo.py DEMO` writes docs/heads.png and benchmarks/results/heads.json. DEMO is the folder that
+`handsoff demo` wrote, on a machine with nothing else to do.
 """
 
 import argparse
@@ -10,9 +11,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from handsoff.core.files import read_json, write_json
+from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled
 from handsoff.demo import DATA
-from handsoff.report.page import heat_map
+from handsoff.report.gallery import heat_map
 from links import machine
 
 ROOT = Path(__file__).parents[1]
@@ -37,10 +39,10 @@ def caption(text: str) -> np.ndarray:
     return np.asarray(strip)
 
 
-def rows(pack: LabelledDataset) -> list[np.ndarray]:
-    """The first images of a labelled pack, and below them their masks."""
-    task = pack.tasks["segmentation"]
-    pairs = [pack.sample(name) for name in pack.names[:COUNT]]
+def rows(labelled: LabelledDataset) -> list[np.ndarray]:
+    """The first images of labelled data, and below them their masks."""
+    task = labelled.tasks["segmentation"]
+    pairs = [labelled.sample(name) for name in labelled.names[:COUNT]]
     images = larger(np.stack([image for image, _ in pairs]), Image.Resampling.BICUBIC)
     masks = larger(np.stack([labels[task.name] for _, labels in pairs]), Image.Resampling.NEAREST)
     return [row(images), row(task.drawing.draw(images, masks))]
@@ -48,15 +50,15 @@ def rows(pack: LabelledDataset) -> list[np.ndarray]:
 
 def picture(demo: Path, budget: str) -> Image.Image:
     """Labelled images and their masks; generated ones, their masks and uncertainties."""
-    dataset = open_labelled(demo / budget / "dataset")
-    doubts = np.stack(
-        [np.asarray(Image.open(dataset.source.path / "uncertainty" / f"{name}.png")) for name in dataset.names[:COUNT]]
-    )
-    heat = heat_map(larger(doubts, Image.Resampling.NEAREST))
+    generated = open_generated(demo / budget / "dataset")
+    dataset = generated.labelled("segmentation")
+    maps = [generated.uncertainty_map(name, "segmentation") for name in dataset.names[:COUNT]]
+    heat = heat_map(larger(np.stack([found for found in maps if found is not None]), Image.Resampling.NEAREST))
     heads = open_labelled(DATA / "train.zip", tasks=["segmentation"])
     parts = [
         caption(f"In: {budget} labelled images (and unlabelled ones, which taught the GAN)"), *rows(heads),
-        caption("Out: as many labelled images as you want, and where their labels are uncertain"), *rows(dataset), row(heat),
+        caption("Out: as many labelled images as you want, and where their labels are uncertain"), *rows(dataset),
+        row(heat),
     ]  # fmt: skip
     return Image.fromarray(np.concatenate(parts)).quantize(256)
 

@@ -43,12 +43,17 @@ def write_dataset(folder: Path, samples: LabelledArrays) -> Path:
     write_pack(folder, samples)
     write_json(
         folder / "manifest.json",
-        {"tasks": {"segmentation": {"classes": CLASSES}}, "resolution": [32, 32], "licence": "CC0"},
+        {
+            "tasks": {"segmentation": {"classes": CLASSES}},
+            "image_size": [32, 32],
+            "framing": "crop",
+            "licence": "CC0",
+        },
     )
     write_json(folder / "job.json", {"verb": "generate", "inputs": {}, "settings": {}})
     write_json(folder / "report.json", {"verb": "generate", "inputs": {}, "settings": {}, "licence": "CC0"})
     lines = [
-        {"name": f"{index:03d}", "seed": index, "uncertainty": index / 100, "kept": True}
+        {"name": f"{index:03d}", "draw": {"seed": index, "psi": 1.0}, "uncertainty": index / 100, "kept": True}
         for index in range(len(samples))
     ]
     (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

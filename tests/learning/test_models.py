@@ -3,7 +3,6 @@
 import importlib
 import json
 import logging
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from discs import blobs, write_dataset, write_pack
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
-from handsoff.evaluation.evaluate import evaluate
-from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import build_model, deeplabv3_resnet101
 from handsoff.learning.settings import LearnSettings
@@ -106,7 +101,7 @@ def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
 
 def test_an_unknown_name_lists_the_choices() -> None:
     with pytest.raises(
-        UnknownNameError, match="Unknown downstream model 'lite9': choose one of deeplabv3_resnet101, hf:NAME, lite0"
+        UnknownNameError, match="Unknown predictor 'lite9': choose one of deeplabv3_resnet101, hf:NAME, lite0"
     ):
         build_model("lite9", 3)
 
@@ -286,13 +281,3 @@ def test_a_network_that_cannot_take_the_images_is_refused(saved: Any, monkeypatc
     monkeypatch.setattr("handsoff.learning.models.working_size", lambda frame, *_, **__: frame)
     with pytest.raises(HandsOffError, match="cannot take images of 48x32 pixels"):
         require_usable(TASKS["segmentation"], (48, 32), name)
-
-
-def test_evaluate_refuses_a_model_before_it_reads_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pack, dataset = write_pack(tmp_path / "real", blobs(4, 1)), write_dataset(tmp_path / "synthetic", blobs(4, 2))
-    monkeypatch.setattr(sys.modules[evaluate.__module__], "read_packs", lambda *_: pytest.fail("data was read"))
-    with pytest.raises(UnknownNameError, match="Unknown downstream model 'lite9'"):
-        run_to_end(evaluate(pack, dataset, pack, tmp_path / "out", EvaluateSettings(model="lite9")))
-    assert not (tmp_path / "out").exists()

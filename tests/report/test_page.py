@@ -3,38 +3,17 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.report.page import write_page
-from handsoff.report.verdict import difference, meaning, score, scores, verdict
+from handsoff.report.page import colours, write_page
+from measured import GOOD, arm, metrics
 from toy import write_classes, write_mask
 
 CLASSES = ["background", "<b>eye</b>", "ear"]
-
-
-def arm(*runs: float) -> dict[str, Any]:
-    return {"mean": float(np.mean(runs)), "std": float(np.std(runs)), "runs": list(runs)}
-
-
-def metrics(
-    real: tuple[float, ...], synthetic: tuple[float, ...], both: tuple[float, ...], name: str = "miou"
-) -> dict[str, Any]:
-    arms = {
-        "real_only": {name: arm(*real)},
-        "synthetic_only": {name: arm(*synthetic)},
-        "real_plus_synthetic": {name: arm(*both)},
-    }
-    classes = {"background": {"mean": 0.9, "std": 0.01}, "<b>eye</b>": {"mean": 0.4321, "std": 0.02}}
-    counts = {"n_real": 5, "n_synthetic": 1234, "n_test": 7, "n_validation": 3, "steps": 11, "excluded_from_test": 2}
-    return {"task": "segmentation", "arms": arms, "per_class": dict.fromkeys(arms, classes), **counts}
-
-
-GOOD = metrics((0.50, 0.51, 0.52), (0.30, 0.31, 0.32), (0.60, 0.61, 0.62))
 
 
 @pytest.fixture
@@ -51,7 +30,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     lines = [
         {
             "name": f"{index:08d}",
-            "seed": index,
+            "draw": {"seed": index, "psi": 1.0},
             "uncertainty": index / 10,
             **(dropped if index > 7 else {"kept": True, "reason": None}),
         }
@@ -60,7 +39,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     write_bytes(dataset / "samples.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
     write_json(
         dataset / "manifest.json",
-        {"tasks": {"segmentation": {"classes": CLASSES}}, "resolution": [8, 6], "licence": "a licence of its own"},
+        {"tasks": {"segmentation": {"classes": CLASSES}}, "image_size": [8, 6], "licence": "a licence of its own"},
     )
     write_json(dataset / "report.json", {"verb": "generate", "settings": {"psi": 0.8125}, "seconds": 12.0})
     for file in (dataset / "inversions.png", report / "predictions" / "real_only.png"):
@@ -70,7 +49,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def page_of(report: Path, dataset: Path) -> str:
-    write_page(report, dataset)
+    write_page(report, {"synthetic": dataset})
     return (report / "report.html").read_text(encoding="utf-8")
 
 
@@ -127,7 +106,7 @@ def test_any_part_may_be_missing(folders: tuple[Path, Path], part: str) -> None:
 
 def test_without_metrics_there_is_no_page(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"metrics\.json is missing"):
-        write_page(tmp_path, tmp_path)
+        write_page(tmp_path, {"synthetic": tmp_path})
 
 
 def test_scores_that_are_not_numbers_are_dashes(folders: tuple[Path, Path]) -> None:
@@ -139,35 +118,31 @@ def test_scores_that_are_not_numbers_are_dashes(folders: tuple[Path, Path]) -> N
     assert "nan" not in page.split("<h2>Generated")[0].split("</style>")[1]
 
 
-@pytest.mark.parametrize(
-    ("given", "words", "tone"),
-    [
-        (GOOD, "Synthetic data helped", "good"),
-        (metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42)), "Synthetic data did not help", "bad"),
-        (metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.5, 0.515, 0.525)), "no clear difference", "even"),
-        (metrics((0.5,), (0.3,), (0.6,)), "better in a single run", "even"),
-        (
-            metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42), "nme"),
-            "helped: NME 0.510 from the real labels alone, 0.310 with synthetic",
-            "good",
-        ),
-        ({"arms": {"real_only": {"miou": arm(0.5)}}}, "not all measured", "even"),
-    ],
-)
-def test_the_verdict(given: dict[str, Any], words: str, tone: str) -> None:
-    sentence, found = verdict(scores(given))
-    assert words in sentence
-    assert found == tone
+def test_any_number_of_arms_and_datasets_is_drawn(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    report, dataset = folders
+    names = ["real_only", "gan_only", "diffusion_only", "real_plus_gan", "real_plus_diffusion", "real_plus_all", "mine"]
+    arms = {name: {"miou": arm(0.5 + index / 100, 0.51 + index / 100)} for index, name in enumerate(names)}
+    pools = {"real": 5, "gan": 1000, "diffusion": 234}
+    write_json(report / "metrics.json", GOOD | {"arms": arms, "per_class": {}, "pools": pools})
+    write_page(report, {"gan": dataset, "diffusion": tmp_path / "nowhere"})
+    page = (report / "report.html").read_text(encoding="utf-8")
+    for words in ("real + diffusion", "diffusion only", "real + all", "mine", "their labels: gan", "1,000 of gan"):
+        assert words in page
+    order = [page.index(f"</span>{title}</th>") for title in ("real only", "gan only", "real + gan", "mine")]
+    assert order == sorted(order)
 
 
-def test_a_difference_is_clear_by_the_t_test() -> None:
-    real, close, far = (score(arm(*runs)) for runs in ((0.50, 0.51, 0.52), (0.515, 0.525, 0.535), (0.53, 0.54, 0.55)))
-    assert difference(close, real, "miou").clear is False
-    assert difference(far, real, "miou").clear is True
-    assert difference(score(0.9), real, "miou").clear is None
+def test_no_two_arms_have_one_colour() -> None:
+    names = ["real_only", *(f"arm{index}" for index in range(30))]
+    assert len(set(colours(names).values())) == len(names)
+    assert colours(["real_only", "synthetic_only", "real_plus_synthetic"]) == {
+        "real_only": "var(--real)", "synthetic_only": "var(--synthetic)", "real_plus_synthetic": "var(--both)",
+    }  # fmt: skip
 
 
-def test_advice_is_given_only_where_it_is_needed() -> None:
-    worse = metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42))
-    assert any("train on the real labels alone" in sentence for sentence in meaning(worse))
-    assert not any("train on the real labels alone" in sentence for sentence in meaning(GOOD))
+def test_labelled_data_without_a_manifest_is_shown(folders: tuple[Path, Path]) -> None:
+    report, dataset = folders
+    for file in ("manifest.json", "samples.jsonl"):
+        (dataset / file).unlink()
+    page = page_of(report, dataset)
+    assert page.count('alt="label over image"') == 10

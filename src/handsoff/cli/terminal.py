@@ -112,16 +112,16 @@ def show_facts(rows: Iterable[tuple[str, str]], title: str | None = None) -> Non
 
 def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
     """The scores of an evaluation, their differences to real only, and the verdict."""
-    from handsoff.report.verdict import ARMS, difference, scores, title, verdict  # noqa: PLC0415  # brings torch along
+    from handsoff.report.verdict import arm_title, difference, scores, title, verdict  # noqa: PLC0415  # brings torch along
 
     found = scores(metrics)
-    names = list({name: None for arm in found.values() for name in arm})
+    names, real = list({name: None for arm in found.values() for name in arm}), found.get("real_only")
     table = small_table("trained on", *[title(name) for name in names], title=heading)
     for arm, entry in found.items():
         gaps = {
-            name: "" if arm == "real_only" else f"  {difference(entry[name], found['real_only'][name], name).shown}"
+            name: "" if arm == "real_only" or not real else f"  {difference(entry[name], real[name], name).shown}"
             for name in names
         }
-        table.add_row(ARMS[arm], *[f"{entry[name].shown}{gaps[name]}" for name in names])
+        table.add_row(arm_title(arm), *[f"{entry[name].shown}{gaps[name]}" for name in names])
     console.print(table, highlight=False)
     say(verdict(found)[0])

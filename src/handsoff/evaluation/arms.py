@@ -1,104 +1,111 @@
-"""The comparison: the same model trained on real labels, on synthetic ones and on both, several times each.
+"""Arms: the mixtures that an evaluation compares, as data. Every arm trains the same model on other batches."""
 
-Every arm gets the same pretrained model, the same number of steps, the same schedule and the same augmentation. The
-weights that count are the last ones or, where a validation part is given, the best of four in the second half on it.
-Test samples are read once, when a run is over.
-"""
-
-import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from torch import nn
+from handsoff.core.errors import InputError
+from handsoff.evaluation.settings import EvaluateSettings, Shares
 
-from handsoff.core.files import png, read_json, write_bytes, write_json
-from handsoff.core.images import tile
-from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.jobs.progress import Part
-from handsoff.learning.data import EvaluationData, LabelledArrays
-from handsoff.learning.supervised import Choice, evaluated, predictions, train_predictor
-from handsoff.tasks.base import Task
-
-ARMS = ("real_only", "synthetic_only", "real_plus_synthetic")
-SHOWN = 8  # test samples in a prediction sheet
+REAL = "real"  # the pool of real labelled photos
+SYNTHETIC = "synthetic"  # the pool of the dataset, where there is one dataset only
+ALL = "all"  # in an arm's name: every dataset
+REAL_AT_FIRST = 0.25  # share of real samples in the first batch of a mixed arm; the last batch is all real
 
 
 @dataclass(frozen=True)
-class Result:
-    """One finished run, as it lies in `runs/ARM-SEED.json`.
+class Arm:
+    """One mixture.
 
     Attributes:
-        step: the step whose weights were tested; validation: step → its primary metric on the validation part.
+        shares: pool → its share of the batch at the first and at the last step, linear between; they add up to 1.
     """
 
-    arm: str
-    seed: int
-    metrics: dict[str, float]
-    per_class: dict[str, float]
-    steps: int
-    step: int
-    validation: dict[str, float]
-    seconds: float
+    name: str
+    shares: dict[str, tuple[float, float]]
+
+    def counts(self, step: int, steps: int, batch: int) -> dict[str, int]:
+        """Pool → how many of its samples are in the batch of step `step` of `steps`: always `batch` in total."""
+        position = step / max(steps - 1, 1)
+        cumulative = accumulate(first + (last - first) * position for first, last in self.shares.values())
+        ends = [min(round(batch * share), batch) for share in cumulative]
+        ends[-1] = batch
+        return {pool: end - start for pool, (start, end) in zip(self.shares, pairwise([0, *ends]), strict=True)}
 
 
-def run_arms(task: Task, data: EvaluationData, out: Path, settings: EvaluateSettings) -> Part:
-    """Every arm with every seed; runs that are in `out/runs` already are left as they are."""
-    for seed in range(settings.seeds):
-        for arm in ARMS:
-            if not run_file(out, arm, seed).is_file():
-                yield from run_one(task, data, arm, seed, out, settings)
+def pool_names(datasets: Sequence[Path]) -> list[str]:
+    """What the datasets are called: "synthetic" where there is one, else each by its folder's name.
+
+    Folders of the same name get those of their parents before it, as many as it takes: `50/dataset` and `200/dataset`
+    are 50-dataset and 200-dataset.
+
+    Raises:
+        InputError: there is none, or two cannot be told apart.
+    """
+    if len(datasets) < 2:  # noqa: PLR2004  # nothing to tell apart
+        if not datasets:
+            raise InputError("There is no dataset to evaluate: give at least one with --synthetic.")
+        return [SYNTHETIC]
+    paths = [[*place.parent.parts[1:], place.name.removesuffix(".zip")] for place in map(Path.resolve, datasets)]
+    names = [shortest_name(path, paths) for path in paths]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(
+                f"{datasets[index]} is given twice or named like another dataset: give every dataset once."
+            )
+    return names
 
 
-def run_file(out: Path, arm: str, seed: int) -> Path:
-    return out / "runs" / f"{arm}-{seed}.json"
+def shortest_name(path: list[str], paths: Iterable[list[str]]) -> str:
+    """The end of a path, as long as it takes to be no other path's end and no word with a meaning of its own."""
+    for depth in range(1, len(path) + 1):
+        ends = ["-".join(other[-depth:]) for other in paths]
+        name = "-".join(path[-depth:])
+        if ends.count(name) == 1 and name not in {REAL, ALL}:
+            return name
+    return "-".join(path)
 
 
-def finished_runs(out: Path, settings: EvaluateSettings) -> dict[str, list[Result]]:
-    """Arm → its results by seed."""
-    return {arm: [Result(**read_json(run_file(out, arm, seed))) for seed in range(settings.seeds)] for arm in ARMS}
+def default_arms(datasets: Sequence[str]) -> list[Arm]:
+    """Real only, every dataset alone, real with every dataset and, where there are several, real with all of them."""
+    alone = [Arm(f"{name}_only", {name: (1.0, 1.0)}) for name in datasets]
+    mixed = [real_plus(name, [name]) for name in datasets]
+    return [Arm("real_only", {REAL: (1.0, 1.0)}), *alone, *mixed, *([real_plus(ALL, datasets)] if datasets[1:] else [])]
 
 
-def run_one(task: Task, data: EvaluationData, arm: str, seed: int, out: Path, settings: EvaluateSettings) -> Part:
-    """Train, choose, test, and write the run's file (and, for the first seed, a sheet of predictions before it)."""
-    began = time.monotonic()
-    choice = Choice(data.validation)
-    stage = f"{arm.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
-    model = yield from train_predictor(
-        task, lambda step: mixture(arm, step, data, settings), seed, settings, stage, choice
+def real_plus(name: str, datasets: Sequence[str]) -> Arm:
+    """Real samples with those of `datasets` in equal parts; training ends on real ones alone."""
+    part = (1 - REAL_AT_FIRST) / len(datasets)
+    return Arm(f"real_plus_{name}", {REAL: (REAL_AT_FIRST, 1.0), **dict.fromkeys(datasets, (part, 0.0))})
+
+
+def choose_arms(settings: EvaluateSettings, datasets: Sequence[str]) -> list[Arm]:
+    """The arms of the settings, or the default ones.
+
+    Raises:
+        InputError: an arm has a pool that is not there, or one too small to be in any batch.
+    """
+    if settings.arms is None:
+        return default_arms(datasets)
+    return [arm_of(name, shares, [REAL, *datasets], settings) for name, shares in settings.arms.items()]
+
+
+def arm_of(name: str, shares: Mapping[str, Shares], pools: Sequence[str], settings: EvaluateSettings) -> Arm:
+    """One arm of the settings, its pools in the order of `pools`."""
+    unknown = [pool for pool in shares if pool not in pools]
+    if unknown:
+        raise InputError(f"The arm {name} has no pool {unknown[0]!r} to draw from: choose from {', '.join(pools)}.")
+    bounds = {pool: shares[pool] for pool in pools if pool in shares}
+    arm = Arm(
+        name,
+        {pool: share if isinstance(share, tuple) else (float(share), float(share)) for pool, share in bounds.items()},
     )
-    scores = evaluated(model, task, data.test)
-    if seed == 0:
-        write_bytes(out / "predictions" / f"{arm}.png", png(sheet(model, task, data.test)))
-    seconds = round(time.monotonic() - began, 1)
-    step = choice.step or settings.steps
-    write_json(
-        run_file(out, arm, seed),
-        asdict(Result(arm, seed, scores["metrics"], scores["per_class"], settings.steps, step, choice.scores, seconds)),
-    )
-
-
-def mixture(arm: str, step: int, data: EvaluationData, settings: EvaluateSettings) -> list[tuple[LabelledArrays, int]]:
-    """How many real and synthetic samples make the batch of this step."""
-    if arm == "real_only":
-        return [(data.real, settings.batch)]
-    if arm == "synthetic_only":
-        return [(data.synthetic, settings.batch)]
-    position = step / max(settings.steps - 1, 1)
-    reals = round(
-        settings.batch * (settings.real_share_start + (settings.real_share_end - settings.real_share_start) * position)
-    )
-    return [(data.real, reals), (data.synthetic, settings.batch - reals)]
-
-
-def sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:
-    """Three rows over samples spread evenly: image, truth, prediction."""
-    chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
-    images, truths = samples.images[chosen], samples.labels[chosen]
-    model.eval()
-    predicted = np.concatenate(list(predictions(model, task, images)))
-    model.train()
-    return tile(
-        np.concatenate([images, task.drawing.draw(images, truths), task.drawing.draw(images, predicted)]), len(chosen)
-    )
+    batches = [arm.counts(step, settings.steps, settings.batch) for step in range(settings.steps)]
+    absent = [pool for pool in arm.shares if not any(counts[pool] for counts in batches)]
+    if absent:
+        raise InputError(
+            f"The arm {name} never has a sample of {absent[0]} in a batch of {settings.batch}: "
+            "give it a larger share, raise batch, or leave it out."
+        )
+    return arm

@@ -1,189 +1,126 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handsoff.core.errors import InputError
-from handsoff.core.files import read_json, write_json
-from handsoff.core.frames import Frame
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
-from handsoff.evaluation.arms import ARMS, Result, finished_runs, run_arms
-from handsoff.evaluation.settings import EvaluateSettings, group_of, part_bounds
-from handsoff.jobs.folder import Plan, open_job, require_done
+from handsoff.core.files import write_json
+from handsoff.evaluation.arms import REAL, Arm, choose_arms
+from handsoff.evaluation.data import EvaluationData, load_data
+from handsoff.evaluation.inputs import Inputs, open_inputs
+from handsoff.evaluation.runs import Result, finished_runs, run_arms
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
-from handsoff.learning.data import EvaluationData, LabelledArrays, load_arrays, without
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
-from handsoff.tasks import make_task
-from handsoff.tasks.base import Task
 
 
-@dataclass(frozen=True)
-class Packs:
-    """The labelled data of an evaluation, all read as the dataset's labels are, cut to the parts asked for.
+def plan(
+    real: Path, synthetic: Sequence[Path], test: Path, settings: EvaluateSettings, validation: Path | None = None
+) -> Plan:
+    """What `evaluate` would do with these folders.
 
-    Attributes:
-        labels: names of everything in the real pack that may be a label of some budget, whatever the budget of this one.
+    Raises:
+        InputError: a folder cannot be used, a part of it is empty, or an arm cannot be.
+        MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
+    return plan_of(open_inputs(real, synthetic, test, settings, validation), settings)
 
-    real: LabelledDataset
-    labels: tuple[str, ...]
-    synthetic: LabelledDataset
-    test: LabelledDataset
-    validation: LabelledDataset | None
+
+def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
+    choose_arms(settings, list(inputs.folders))
+    return Plan("evaluate", inputs.fingerprints, settings.model_dump())
 
 
 def evaluate(
-    real: Path, synthetic: Path, test: Path, out: Path, settings: EvaluateSettings, validation: Path | None = None
+    real: Path,
+    synthetic: Sequence[Path],
+    test: Path,
+    out: Path,
+    settings: EvaluateSettings,
+    validation: Path | None = None,
 ) -> Work:
-    """Train on `real`, on `synthetic` and on both; `out` then holds metrics.json, runs, predictions and the report page.
+    """Train the same model on every arm's mixture.
 
-    Real, validation and test data may be one pack: `settings` cuts it into parts, and a test image that is also a
-    training or validation image is left out and counted. Finished runs survive an interruption. Images smaller than
-    the dataset's resolution are enlarged.
+    `out` then holds metrics.json, runs, contact sheets of predictions and the report page.
+
+    Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
+    training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as
+    the datasets' images were, and enlarged where they are smaller.
+
+    Args:
+        real: labelled photos.
+        synthetic: the datasets, each a folder of `handsoff generate` or any labelled data.
+        test: labelled photos that no arm trains on.
+        out: the output folder.
+        settings: the same for every arm.
+        validation: labelled photos that choose the best moment of a run.
 
     Raises:
-        InputError: `synthetic` is no finished dataset, or a part of the data is empty.
+        InputError: a folder cannot be used, a part of the data is empty, or an arm cannot be.
         HandsOffError: the model cannot be had or used.
-        MismatchError: the labels cannot be read as the dataset's.
+        MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
-    report = require_done(synthetic, "generate")
-    manifest = read_json(synthetic / "manifest.json")
-    task = evaluated_task(manifest, synthetic, settings)
-    packs = open_packs(task, real, synthetic, test, validation, settings)
-    sources = {
-        "real": open_labelled(real, tasks=[task.name]),
-        "synthetic": packs.synthetic,
-        "test": open_labelled(test, tasks=[task.name]),
-    }
-    if validation is not None:
-        sources["validation"] = open_labelled(validation, tasks=[task.name])
-    inputs = {name: pack.describe() for name, pack in sources.items()}
-    job = open_job(out, Plan("evaluate", inputs, settings.model_dump()))
+    inputs = open_inputs(real, synthetic, test, settings, validation)
+    job = open_job(out, plan_of(inputs, settings))
     if job.done:
         return job.outcome
     with job.undone_if_refused():
-        height, width = manifest["resolution"]
         yield Progress(f"trying the model {settings.model}", 0, 1)
-        require_usable(task, (height, width), settings.model)
-        data = yield from read_packs(packs, task.name, (height, width), settings.group)
-    yield from run_arms(task, data, out, settings)
-    metrics = metrics_of(task.name, finished_runs(out, settings), data, settings)
+        require_usable(inputs.task, inputs.frame, settings.model)
+        data = yield from load_data(inputs, settings.group)
+    arms = choose_arms(settings, list(inputs.folders))
+    yield from run_arms(inputs.task, data, arms, out, settings)
+    metrics = metrics_of(inputs.task.name, arms, finished_runs(out, arms, settings.seeds), data, settings)
     write_json(out / "metrics.json", metrics)
-    write_page(out, synthetic)
+    write_page(out, inputs.folders)
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
     job.finish(
         seeds=list(range(settings.seeds)),
-        licence=manifest.get("licence", report.get("licence")),
-        resolution=[height, width],
+        licence="; ".join(inputs.licences) or None,
+        image_size=list(inputs.frame),
         **facts,
     )
     return job.outcome
 
 
-def evaluated_task(manifest: dict[str, Any], dataset: Path, settings: EvaluateSettings) -> Task:
-    """The task asked for, as the dataset has it.
-
-    Raises:
-        InputError: it has no such labels.
-    """
-    schemas = manifest["tasks"]
-    name = settings.task or next(iter(schemas))
-    if name not in schemas:
-        raise InputError(f"{dataset} has labels for {', '.join(schemas)}, not for {name}: choose one of them.")
-    return make_task(name, schemas[name])
-
-
-def open_packs(
-    task: Task, real: Path, synthetic: Path, test: Path, validation: Path | None, settings: EvaluateSettings
-) -> Packs:
-    """Open everything and cut the parts; the validation part comes from the real pack where it has none of its own."""
-
-    def opened(path: Path, start: int = 0, stop: int | None = None) -> LabelledDataset:
-        return open_like(path, {task.name: task.schema}).part(start, stop)
-
-    chosen = None
-    if validation is not None or settings.validation_part is not None:
-        chosen = opened(validation or real, *part_bounds(settings.validation_part))
-    tested = opened(test, *part_bounds(settings.test_part))
-    others = {*tested.names, *(chosen.names if chosen else ())}
-    whole = opened(real)
-    labels = tuple(name for name in whole.names if name not in others)
-    return Packs(whole.part(0, settings.first), labels, opened(synthetic), tested, chosen)
-
-
-def read_packs(packs: Packs, task: str, frame: Frame, group: str | None) -> Generator[Progress, None, EvaluationData]:
-    """Read all of it at the dataset's resolution, and take out of validation and test what was seen before.
-
-    Raises:
-        InputError: nothing is left of one of them.
-    """
-    excluded = {"validation": 0, "test": 0}
-
-    def kept(pack: LabelledDataset, role: str, used: Iterable[str]) -> LabelledDataset:
-        known = {group_of(group, name) for name in used} if group else set()
-        names = tuple(name for name in pack.names if group_of(group, name) not in known)
-        excluded[role] += len(pack.names) - len(names)
-        if not names:
-            raise InputError(
-                f"No {role} samples are left (all of them are of groups that were trained or chosen on): give other data, or other parts of it."
-            )
-        return replace(pack, names=names)
-
-    real = yield from load_arrays(packs.real, task, frame, "real samples")
-    synthetic = yield from load_arrays(packs.synthetic, task, frame, "synthetic samples")
-    used, chosen, seen = [real], None, [*packs.real.names, *packs.labels]
-    if packs.validation is not None:
-        pack = kept(packs.validation, "validation", seen)
-        chosen = yield from load_arrays(pack, task, frame, "validation samples")
-        chosen, count = without(chosen, real)
-        excluded["validation"] += count
-        used.append(chosen)
-        seen += pack.names
-    test = yield from load_arrays(kept(packs.test, "test", seen), task, frame, "test samples")
-    test, count = without(test, *used)
-    excluded["test"] += count
-    for name, samples in {"real": real, "synthetic": synthetic, "validation": chosen, "test": test}.items():
-        refuse_empty(name, samples, excluded.get(name, 0))
-    return EvaluationData(real, synthetic, test, chosen, excluded)
-
-
-def refuse_empty(name: str, samples: LabelledArrays | None, excluded: int) -> None:
-    if samples is not None and len(samples) == 0:
-        reason = (
-            f"all {excluded} of its images are training or validation images"
-            if excluded
-            else "the part asked for is empty"
-        )
-        raise InputError(f"No {name} samples are left ({reason}): give other data, or other parts of it.")
-
-
 def metrics_of(
-    task: str, runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
+    task: str, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
 ) -> dict[str, Any]:
-    """What metrics.json says."""
-    arms, classes = {}, {}
-    for arm in ARMS:
-        scores = [run.metrics for run in runs[arm]]
-        arms[arm] = {
-            name: {**spread([score[name] for score in scores]), "runs": [score[name] for score in scores]}
-            for name in scores[0]
-        }
-        names = dict.fromkeys(name for run in runs[arm] for name in run.per_class)
-        classes[arm] = {
-            name: spread([run.per_class[name] for run in runs[arm] if name in run.per_class]) for name in names
-        }
+    """What metrics.json says: arms in the order of running, and of each the shares of its pools, first and last."""
+    sizes = {name: len(pool) for name, pool in data.pools.items()}
     return {
-        "task": task, "arms": arms, "per_class": classes, "n_real": len(data.real), "n_synthetic": len(data.synthetic), "n_test": len(data.test),
-        "n_validation": 0 if data.validation is None else len(data.validation), "steps": settings.steps,
-        "note": settings.note, "excluded_from_test": data.excluded["test"], "excluded_from_validation": data.excluded["validation"],
-    }  # fmt: skip
+        "task": task,
+        "arms": {arm: metrics_of_arm(results) for arm, results in runs.items()},
+        "per_class": {arm: classes_of_arm(results) for arm, results in runs.items()},
+        "shares": {arm.name: {pool: list(shares) for pool, shares in arm.shares.items()} for arm in arms},
+        "pools": sizes,
+        "n_real": sizes[REAL],
+        "n_synthetic": sum(sizes.values()) - sizes[REAL],
+        "n_test": len(data.test),
+        "n_validation": 0 if data.validation is None else len(data.validation),
+        "steps": settings.steps,
+        "note": settings.note,
+        "excluded_from_test": data.excluded["test"],
+        "excluded_from_validation": data.excluded["validation"],
+    }
 
 
-def spread(values: list[float]) -> dict[str, float]:
+def metrics_of_arm(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Metric → mean, spread and every run."""
+    runs = {name: [result.metrics[name] for result in results] for name in results[0].metrics}
+    return {name: {**spread(values), "runs": values} for name, values in runs.items()}
+
+
+def classes_of_arm(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Class or point → mean and spread over the runs that scored it."""
+    names = dict.fromkeys(name for result in results for name in result.per_class)
+    return {name: spread([result.per_class[name] for result in results if name in result.per_class]) for name in names}
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
     """Mean and standard deviation over the seeds (of the runs themselves, not an estimate: 0 for one seed)."""
     return {"mean": float(np.mean(values)), "std": float(np.std(values))}

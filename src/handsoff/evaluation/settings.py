@@ -1,5 +1,6 @@
 """What can be set about the evaluation; every default is what worked best in docs/log.md."""
 
+import math
 import re
 from typing import Annotated
 
@@ -8,44 +9,65 @@ from pydantic import Field, field_validator
 from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the last step
+
+ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
+TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
 
 
 class EvaluateSettings(LearnSettings):
     """Settings of `handsoff evaluate`: the same for every arm.
 
-    Parts are written like Python slices of the pack's samples in sorted order ("50:150", "150:"), so that one pack can
-    serve as labels (`first`), validation part and test part.
+    Parts are written like Python slices of the samples in sorted order ("50:150", "150:"), so that one folder can serve
+    as labels (`first`), validation part and test part.
     """
 
     task: str | None = Field(None, description="which labels of the dataset; its first kind unless said")
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
     group: str | None = Field(
         None,
-        description="regular expression: names that match it alike show the same person or scene, never on both sides of a test",
+        description="regular expression: names that match it alike show the same person or scene, "
+        "never on both sides of a test",
     )
     validation_part: Part | None = Field(
         None, description="which samples of --validation, or of --real without it, choose the checkpoint"
     )
     test_part: Part | None = Field(None, description="which samples of --test are the test")
     seeds: int = Field(3, ge=1, description="runs per arm")
-    real_share_start: float = Field(
-        0.25, ge=0, le=1, description="share of real images in a batch of real + synthetic, first step"
+    arms: dict[str, dict[str, Shares]] | None = Field(
+        None, description="other arms: {NAME = {POOL = share of a batch, or [first step, last step]}}"
     )
-    real_share_end: float = Field(1.0, ge=0, le=1, description="the same, last step; linear between")
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
     @field_validator("group")
     @classmethod
-    def compiles(cls, pattern: str | None) -> str | None:
+    def check_group(cls, pattern: str | None) -> str | None:
         try:
             re.compile(pattern or "")
         except re.error as error:
             raise ValueError(f"it is no regular expression ({error})") from None
         return pattern
 
+    @field_validator("arms")
+    @classmethod
+    def check_arms(cls, arms: dict[str, dict[str, Shares]] | None) -> dict[str, dict[str, Shares]] | None:
+        if arms is not None and not arms:
+            raise ValueError("it names no arm: name at least one, or leave the setting away")
+        for name, shares in (arms or {}).items():
+            if not ARM_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} cannot name an arm: use letters, digits and _ . + -")
+            if not shares:
+                raise ValueError(f"the arm {name} is empty: say which share of its batches comes from which pool")
+            for index, when in enumerate(("first", "last")):
+                total = sum(share[index] if isinstance(share, tuple) else share for share in shares.values())
+                if not math.isclose(total, 1, abs_tol=TOLERANCE):
+                    raise ValueError(f"the shares of the arm {name} add up to {total:g} at the {when} step, not to 1")
+        return arms
+
 
 def group_of(pattern: str | None, name: str) -> str:
-    """What the regular expression finds in a sample's name (its first group, if it has one); the name itself without."""
+    """What the regular expression finds in a sample's name (its first group, if it has one), else the name itself."""
     found = re.search(pattern, name) if pattern else None
     return found.group(1 if found.re.groups else 0) if found else name
 

@@ -113,7 +113,11 @@ def invert_held_out(
 
 
 def budget_links(
-    steps: list[FinishedStep], folders: dict[str, Path | None], real: Tensor | None, out: Path, settings: DiagnoseSettings
+    steps: list[FinishedStep],
+    folders: dict[str, Path | None],
+    real: Tensor | None,
+    out: Path,
+    settings: DiagnoseSettings,
 ) -> Steps[Progress, None, dict[str, Any]]:
     """Per budget and task: the label generator on its own photos and on held-out ones, what selection keeps, the arms."""
     found: dict[str, Any] = {}
@@ -134,7 +138,9 @@ def budget_links(
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
-            fake = yield from links.drawn_features(load_labeler(step.inputs["labelers"][0]).generator, draws[: len(real)])
+            fake = yield from links.drawn_features(
+                load_labeler(step.inputs["labelers"][0]).generator, draws[: len(real)]
+            )
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},

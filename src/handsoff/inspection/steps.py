@@ -59,7 +59,9 @@ def only_step(steps: Sequence[FinishedStep], verb: str) -> FinishedStep | None:
     found = of_verb(steps, verb)
     if len(found) > 1:
         names = ", ".join(step.name for step in found)
-        raise InputError(f"The run has several steps of handsoff {verb} ({names}), which this command cannot tell apart.")
+        raise InputError(
+            f"The run has several steps of handsoff {verb} ({names}), which this command cannot tell apart."
+        )
     return found[0] if found else None
 
 

@@ -17,8 +17,8 @@ from handsoff.core.files import png, read_json, read_tensors, sha256, write_byte
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
-from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.generators.stored import generator_hash, load_generator
+from handsoff.generators.stylegan2 import StyleGAN2 as Generator
 from handsoff.inversion.encoder import ENCODER, LatentSpace, latent_space, load_encoder, train_encoder
 from handsoff.inversion.refine import Inversion, refine
 from handsoff.inversion.settings import InvertSettings

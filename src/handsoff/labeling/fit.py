@@ -100,7 +100,15 @@ def fit(generator: Path, codes: Path, out: Path, settings: FitSettings) -> Work:
     save_labeler(
         out,
         ensemble,
-        {**facts, "schema": task.schema, "generator": identity, "licence": net.licence, "codes": len(lesson.ws), "framing": net.framing, "image_size": list(net.image_size)},
+        {
+            **facts,
+            "schema": task.schema,
+            "generator": identity,
+            "licence": net.licence,
+            "codes": len(lesson.ws),
+            "framing": net.framing,
+            "image_size": list(net.image_size),
+        },
     )
     job.finish(seed=settings.seed, licence=net.licence, codes_used=len(lesson.ws), held_out_loss=curve)
     return job.outcome

@@ -56,9 +56,7 @@ class Labeler:
 
 
 @torch.no_grad()
-def label_together(
-    labelers: Sequence[Labeler], latents: Latents
-) -> tuple[Images, list[tuple[Labels, Doubts]]]:
+def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Doubts]]]:
     """Images and, from each label generator of their generator, labels and uncertainty; the features are made once for all."""
     with mixed_precision():
         image, features = labelers[0].generator.features(latents)

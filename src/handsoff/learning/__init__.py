@@ -1,1 +1,1 @@
-"""The models a user would train on the data, and their scores."""
+"""The dense predictor that a user would train on the data, and its score."""

@@ -1,4 +1,7 @@
-"""Strong augmentation of labelled batches: one warp for image and label, one matrix for all of colour, a little blur and noise."""
+"""Strong augmentation of labelled batches.
+
+One affine map for image and label, one matrix for all of colour, a little blur and noise.
+"""
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,9 +20,9 @@ Images = Float[Tensor, "n 3 h w"]
 
 
 def augment(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
-    """Another view of every sample, drawn from `stream`; nothing is known of what comes in from outside the image."""
-    images, labels = warp(images, labels, task, stream)
-    return roughen(recolour(images, stream), stream), labels
+    """Another view of every sample, drawn from `stream`; the label says "unknown" where no pixel of the image was."""
+    images, labels = affine(images, labels, task, stream)
+    return blur_and_noise(color_jitter(images, stream), stream), labels
 
 
 def uniform(count: int, low: float, high: float, stream: torch.Generator) -> Float[Tensor, "n"]:
@@ -29,7 +32,7 @@ def uniform(count: int, low: float, high: float, stream: torch.Generator) -> Flo
 def random_affine(
     count: int, frame: tuple[int, int], stream: torch.Generator, *, mirrors: bool = True
 ) -> tuple[Float[Tensor, "n 2 3"], Bool[Tensor, "n"]]:
-    """Rotation, scale, shift and flip as `affine_grid` wants them, and which samples are flipped. Pixels stay square."""
+    """Rotation, scale, shift and flip as `affine_grid` wants them; which samples are flipped. Pixels stay square."""
     angle, zoom = uniform(count, -TURN, TURN, stream), uniform(count, -ZOOM, ZOOM, stream).exp()
     shift_x, shift_y = uniform(count, -SHIFT, SHIFT, stream), uniform(count, -SHIFT, SHIFT, stream)
     flipped = (torch.rand(count, generator=stream) < 0.5) & mirrors  # noqa: PLR2004  # half of them
@@ -39,8 +42,8 @@ def random_affine(
     return torch.stack(rows, 1), flipped
 
 
-def warp(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
-    """The same affine map for both; images bilinear and reflected at the border."""
+def affine(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
+    """The same random affine map for both; images bilinear and reflected at the border."""
     frame = (images.shape[2], images.shape[3])
     theta, flipped = random_affine(len(images), frame, stream, mirrors=task.geometry.mirrors)
     return moved_images(images, theta), task.geometry.move(labels, theta, flipped, frame)
@@ -51,23 +54,21 @@ def moved_images(images: Images, theta: Float[Tensor, "n 2 3"]) -> Images:
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
-def recolour(images: Images, stream: torch.Generator) -> Images:
+def color_jitter(images: Images, stream: torch.Generator) -> Images:
     """Brightness, contrast, saturation, hue and greyscale: all linear in the colour, so one matrix per image."""
     count = len(images)
     grey = torch.full((3, 3), 1 / 3)
     turn = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / 3**0.5
     hue, saturation = uniform(count, -HUE, HUE, stream)[:, None, None], uniform(count, *SATURATION, stream)
     saturation = torch.where(torch.rand(count, generator=stream) < GREYSCALE, 0.0, saturation)[:, None, None]
-    chroma = (
-        hue.cos() * (torch.eye(3) - grey) + hue.sin() * turn
-    )  # Rodrigues' rotation about the grey axis, without its fixed part
+    chroma = hue.cos() * (torch.eye(3) - grey) + hue.sin() * turn  # Rodrigues, less the fixed part
     matrix = (grey + saturation * chroma) * uniform(count, 1 - CONTRAST, 1 + CONTRAST, stream)[:, None, None]
     offset = uniform(count, -BRIGHTNESS, BRIGHTNESS, stream)[:, None, None]
     return torch.baddbmm(offset.to(images.device), matrix.to(images.device), images.flatten(2)).view_as(images)
 
 
-def roughen(images: Images, stream: torch.Generator) -> Images:
-    """Blur half of the images a little, add noise to half of them: photographs differ in sharpness, generated images lack grain."""
+def blur_and_noise(images: Images, stream: torch.Generator) -> Images:
+    """Blur half of the images a little, add noise to half: photos differ in sharpness, generated ones lack grain."""
     count = len(images)
     blur, noise = (
         uniform(count, -top, top, stream).clamp_min(0)[:, None, None, None].to(images.device) for top in (BLUR, NOISE)

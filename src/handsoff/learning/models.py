@@ -1,4 +1,4 @@
-"""The networks an evaluation can train, by name: images in [-1, 1] of any frame → outputs at their size."""
+"""The networks that can be trained, by name: images in [-1, 1] of any size → outputs at their size."""
 
 import functools
 import importlib
@@ -39,7 +39,7 @@ def build_model(name: str, channels: int) -> nn.Module:
     if name.startswith(HUB):
         return hugging_face(name.removeprefix(HUB), channels)
     if name not in MODELS:
-        raise UnknownNameError("downstream model", name, [*MODELS, f"{HUB}NAME"])
+        raise UnknownNameError("predictor", name, [*MODELS, f"{HUB}NAME"])
     return MODELS[name](channels)
 
 
@@ -56,13 +56,8 @@ class Foreign(nn.Module):
         self, network: nn.Module, answer: str, *, patch: int = 1, square: bool = False, tail: nn.Module | None = None
     ) -> None:
         super().__init__()
-        self.network, self.answer, self.patch, self.square, self.tail = (
-            network,
-            answer,
-            patch,
-            square,
-            tail or nn.Identity(),
-        )
+        self.network, self.tail = network, tail or nn.Identity()
+        self.answer, self.patch, self.square = answer, patch, square
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -78,7 +73,10 @@ class Foreign(nn.Module):
 
 
 def working_size(frame: Frame, patch: int, *, square: bool) -> Frame:
-    """What a foreign network sees of `frame`: enlarged as for our own, then to whole patches, then to a square if it must be."""
+    """The size at which a foreign network sees images of `frame`.
+
+    Enlarged as for our own network, then to whole patches, then to a square if it must be.
+    """
     scale = max(1.0, MIN_SIDE / max(frame))
     height, width = (math.ceil(round(side * scale) / patch) * patch for side in frame)
     return (max(height, width), max(height, width)) if square else (height, width)
@@ -98,7 +96,8 @@ def imported(package: str, model: str) -> Any:
         return importlib.import_module(package)
     except (ImportError, RuntimeError) as error:  # a torchvision of another torch: RuntimeError
         raise HandsOffError(
-            f"The downstream model {model} needs {package}, which cannot be imported here ({brief(error)}): install one that fits your torch, or use lite0."
+            f"The predictor {model} needs {package}, which cannot be imported here ({brief(error)}): "
+            "install one that fits your torch, or use lite0."
         ) from None
 
 
@@ -120,9 +119,10 @@ def deeplabv3_resnet101(channels: int, *, pretrained: bool = True) -> nn.Module:
         try:
             state = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except (OSError, RuntimeError) as error:
-            place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+            file = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
             raise HandsOffError(
-                f"The weights of deeplabv3_resnet101 could not be fetched ({brief(error)}): put them at {place}, or use lite0."
+                f"The weights of deeplabv3_resnet101 could not be fetched ({brief(error)}): "
+                f"put them at {file}, or use lite0."
             ) from None
         network.backbone.load_state_dict({key: value for key, value in state.items() if not key.startswith("fc.")})
     return Foreign(network, "out")
@@ -148,11 +148,13 @@ def hugging_face(name: str, channels: int) -> nn.Module:
         depth = any("DepthEstimation" in kind for kind in config.architectures or ())
         if depth and channels != 1:
             raise MismatchError(
-                f"{HUB}{name} estimates depth, one number per pixel, and this task needs {channels}: choose a segmentation model."
+                f"{HUB}{name} estimates depth, one number per pixel, and this task needs {channels}: "
+                "choose a segmentation model."
             )
         if not any(folder.glob(WEIGHTS)):
             raise InputError(
-                f"{HUB}{name} has no {WEIGHTS} in {folder}, and pickled weights are not opened: convert it with save_pretrained."
+                f"{HUB}{name} has no {WEIGHTS} in {folder}, and pickled weights are not opened: "
+                "convert it with save_pretrained."
             )
         auto = transformers.AutoModelForDepthEstimation if depth else transformers.AutoModelForSemanticSegmentation
         network = loaded(
@@ -169,7 +171,10 @@ def hugging_face(name: str, channels: int) -> nn.Module:
 
 
 def depth_curve() -> nn.Sequential:
-    """From a depth model's numbers, metres or inverse depth, to the task's: flat at first, so that it bends up as easily as down."""
+    """From a depth model's numbers, metres or inverse depth, to the task's.
+
+    The curve starts flat, so that it can learn to rise as easily as to fall.
+    """
     curve = nn.Sequential(
         nn.BatchNorm2d(1, affine=False), nn.Conv2d(1, 16, 1), nn.ReLU(inplace=True), nn.Conv2d(16, 1, 1)
     )
@@ -208,8 +213,9 @@ def fetched(name: str) -> Path:
         return Path(hub.snapshot_download(name, allow_patterns=FILES))
     except Exception as error:  # noqa: BLE001  # whatever a connection can do
         raise HandsOffError(
-            f"{HUB}{name} is no local folder, is not in the cache of Hugging Face and could not be fetched ({brief(error)}): "
-            f"check the name and the connection, or give a folder that holds the model ({HUB}/path/to/folder)."
+            f"{HUB}{name} is no local folder, is not in the cache of Hugging Face and could not be fetched "
+            f"({brief(error)}): check the name and the connection, "
+            f"or give a folder that holds the model ({HUB}/path/to/folder)."
         ) from None
 
 
@@ -217,13 +223,14 @@ def loaded(auto: Any, folder: Path, name: str, **options: object) -> Any:
     """What one of transformers' Auto classes makes of a folder; code that lies in it is not run.
 
     Raises:
-        InputError: nothing.
+        InputError: transformers cannot load it as such a model.
     """
     try:
         return auto.from_pretrained(folder, trust_remote_code=False, **options)
     except Exception as error:  # noqa: BLE001  # foreign files read by foreign code: anything can come
         raise InputError(
-            f"{HUB}{name} cannot be used ({brief(error)}): choose a model for semantic segmentation or depth estimation."
+            f"{HUB}{name} cannot be used ({brief(error)}): "
+            "choose a model for semantic segmentation or depth estimation."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""The model a user would train on the data: a pretrained trunk and a light feature pyramid (Lin et al. 2017)."""
+"""The default predictor: a pretrained trunk and a light feature pyramid (Lin et al. 2017)."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ WIDTH = 64
 
 
 class Pyramid(nn.Module):
-    """From the coarsest tap to the finest: upsample, add the tap's projection, 3×3 convolution."""
+    """From the coarsest feature map to the finest: upsample, add the next map's projection, 3×3 convolution."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
@@ -25,11 +25,13 @@ class Pyramid(nn.Module):
         )
         self.head = nn.Conv2d(width, channels, 1)
 
-    def forward(self, taps: list[Tensor]) -> Float[Tensor, "n k _h _w"]:
-        """Taps, finest first → outputs at the size of the finest."""
+    def forward(self, maps: list[Tensor]) -> Float[Tensor, "n k _h _w"]:
+        """Feature maps, finest first → outputs at the size of the finest."""
         y: Tensor | None = None
-        for tap, lateral, smooth in zip(reversed(taps), reversed(self.laterals), reversed(self.smooths), strict=True):
-            side = lateral(tap)
+        for feature, lateral, smooth in zip(
+            reversed(maps), reversed(self.laterals), reversed(self.smooths), strict=True
+        ):
+            side = lateral(feature)
             y = smooth(
                 side
                 if y is None

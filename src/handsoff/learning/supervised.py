@@ -1,4 +1,4 @@
-"""How a network learns: one training run of the downstream model, whatever its samples are."""
+"""How a predictor learns: one training run, whatever its samples are."""
 
 import copy
 from collections.abc import Callable, Generator, Iterator
@@ -30,10 +30,12 @@ Mixture = Callable[[int], list[tuple[LabelledArrays, int]]]  # step → how many
 
 @dataclass
 class Choice:
-    """The best weights so far on a validation part; without one nothing is chosen and the last weights count.
+    """The best weights so far on a validation part; without one the last weights count.
 
     Attributes:
-        scores: step → primary metric.
+        scores: step → primary metric on the validation part.
+        step: whose weights are the best, 0 before any were scored.
+        value: their score, higher is better.
     """
 
     validation: LabelledArrays | None
@@ -46,7 +48,7 @@ class Choice:
         """Score the model and keep it if it is the best, at the steps that are asked."""
         if self.validation is None or step not in {-(-steps * eighths // 8) for eighths in CHOICES}:
             return
-        name, score = next(iter(evaluated(model, task, self.validation)["metrics"].items()))
+        name, score = next(iter(score_predictor(model, task, self.validation)["metrics"].items()))
         self.scores[str(step)] = score
         value = -score if task.metrics[name].lower_is_better else score
         if value > self.value or not self.weights:
@@ -56,9 +58,20 @@ class Choice:
 def train_predictor(
     task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice
 ) -> Generator[Progress, None, nn.Module]:
-    """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`. Ends with the chosen weights.
+    """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`.
 
-    The loss counts the classes by the labels of all pools of the first batch, as `settings.balance` says.
+    Classes are weighted in the loss by how often they occur in the pools of the mixture, as `settings.balance` says.
+
+    Args:
+        task: whose labels are learnt.
+        mixture: step → how many samples of which pool make the batch.
+        seed: of the new layers, the batches and their augmentation.
+        settings: which network learns, how long and how fast.
+        stage: what the progress is called.
+        choice: keeps the best weights on a validation part, if there is one.
+
+    Returns:
+        The network with the chosen weights, in training mode.
     """
     model = new_model(task, seed, settings.model)
     class_weights = task.learning.class_weights([pool.labels for pool, _ in mixture(0)], settings.balance)
@@ -96,14 +109,15 @@ def require_usable(task: Task, frame: Frame, name: str) -> None:
     """Build the network and show it one image of `frame`.
 
     Raises:
-        HandsOffError: one of the two cannot be done.
+        HandsOffError: it cannot be built here, or cannot take such an image.
     """
     model = new_model(task, 0, name).eval()
     try:
         model(torch.zeros(1, 3, *frame, device=best_device()))
     except (RuntimeError, ValueError) as error:
         raise HandsOffError(
-            f"The downstream model {name} cannot take images of {frame[0]}x{frame[1]} pixels ({brief(error)}): choose another."
+            f"The predictor {name} cannot take images of {frame[0]}x{frame[1]} pixels ({brief(error)}): "
+            "choose another model."
         ) from None
 
 
@@ -124,7 +138,7 @@ def predictions(model: nn.Module, task: Task, images: UInt8[np.ndarray, "n h w 3
         yield task.learning.decode(outputs[None])[0]
 
 
-def evaluated(model: nn.Module, task: Task, samples: LabelledArrays) -> dict[str, Any]:
+def score_predictor(model: nn.Module, task: Task, samples: LabelledArrays) -> dict[str, Any]:
     """The task's score of the model on `samples`."""
     model.eval()
     truths = (samples.labels[start : start + TEST_BATCH] for start in range(0, len(samples), TEST_BATCH))

@@ -70,7 +70,9 @@ def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
 def generator_table(links: Mapping[str, Any]) -> Table:
     """Distances to the training photos, of all images and of those that were kept."""
     rows = []
-    measured = {"all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))}
+    measured = {
+        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))
+    }
     for budget, link in links["budgets"].items():
         kept = link.get("diversity", {}).get("kept")
         measured[f"kept images, {budget} labels"] = link.get("distance_to_photos"), kept
@@ -85,9 +87,12 @@ def generator_table(links: Mapping[str, Any]) -> Table:
 
 def reconstruction_table(links: Mapping[str, Any]) -> Table:
     rows = [
-        (PHOTOS[name], *(f"{values[error]:.4f}" for error in ERRORS)) for name, values in links["reconstruction"].items()
+        (PHOTOS[name], *(f"{values[error]:.4f}" for error in ERRORS))
+        for name, values in links["reconstruction"].items()
     ]
-    reading = "A photo that is not recognisable in its reconstruction teaches wrong labels: look at the inversions below."
+    reading = (
+        "A photo that is not recognisable in its reconstruction teaches wrong labels: look at the inversions below."
+    )
     return Table("Inversion", reading, ("", *ERRORS.values()), rows)
 
 
@@ -113,13 +118,17 @@ def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     shares = {PHOTOS[name]: share for name, share in measured.get("share", {}).items()}
     for name in ("kept", "dropped"):
         if "share" in measured["selection"][name]:
-            shares[f"{name} samples ({measured['selection'][name]['samples']:,})"] = measured["selection"][name]["share"]
+            shares[f"{name} samples ({measured['selection'][name]['samples']:,})"] = measured["selection"][name][
+                "share"
+            ]
     quality = measured.get("labels_on_held_out_photos", {}).get("per_class", {})
     parts = dict.fromkeys(part for share in shares.values() for part in share)
     rows = [
         (part, *(percent(share.get(part)) for share in shares.values()), number(quality.get(part))) for part in parts
     ]
-    reading = "What samples hardly show cannot be learnt from them; what only dropped samples show, selection takes away."
+    reading = (
+        "What samples hardly show cannot be learnt from them; what only dropped samples show, selection takes away."
+    )
     return Table(f"Selection: {task}, {budget} labels", reading, ("", *shares, "score on held-out photos"), rows)
 
 

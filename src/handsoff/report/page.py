@@ -1,29 +1,31 @@
 """`report.html`: the whole report as one file that needs nothing else, for people."""
 
-import base64
-import io
 import json
-import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from jaxtyping import UInt8
 from jinja2 import Environment
-from PIL import Image
 
-from handsoff.core.errors import HandsOffError
 from handsoff.core.files import read_json, write_bytes
-from handsoff.core.images import IMAGE_SUFFIXES, decode_image, decode_mask
-from handsoff.datasets.labelled import LabelledDataset, open_like
+from handsoff.report.gallery import (
+    Gallery,
+    Record,
+    contact_sheet,
+    histogram,
+    kept,
+    open_gallery,
+    part_shares,
+    reasons,
+    sample_pictures,
+)
 from handsoff.report.verdict import (
-    ARMS,
+    REAL_ONLY,
     Difference,
     Score,
+    arm_title,
     caution,
     comparison,
     difference,
@@ -34,64 +36,12 @@ from handsoff.report.verdict import (
     title,
     verdict,
 )
-from handsoff.synthesis.generate import doubt_folder
-from handsoff.tasks import TASKS, make_task
-from handsoff.tasks.base import Label, Task
 
-SHOWN, UNCERTAIN = 24, 6  # samples pictured: the first ones, and the most uncertain of those kept
-LOOKED_AT = 300  # masks read to find out which classes occur
-LONGEST_SIDE = 256  # of a picture on the page, pixels
-BINS = 24
-COLOURS = mpl.colormaps["magma"]
+GOLDEN_ANGLE = 137.5  # degrees between the hues of two arms that follow one another: no two look alike
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """A dataset to be shown; whatever is not there is left out.
-
-    Attributes:
-        doubts: the folder of the uncertainty maps.
-    """
-
-    dataset: Path
-    task: Task | None
-    pack: LabelledDataset | None
-    doubts: Path
-
-    def label(self, name: str) -> Label | None:
-        """One label, None where it is not there or damaged."""
-        try:
-            return (
-                self.pack.label(self.task.name, name) if self.pack and self.task and name in self.pack.images else None
-            )
-        except HandsOffError:
-            return None
-
-    def pictures(self, sample: dict[str, Any]) -> dict[str, Any] | None:
-        """Image, label over image and uncertainty map of one sample as data URIs; None without the image."""
-        name = sample["name"]
-        found = [
-            path for suffix in sorted(IMAGE_SUFFIXES) if (path := self.dataset / "images" / f"{name}{suffix}").is_file()
-        ]
-        if not found:
-            return None
-        image, label = decode_image(found[0].read_bytes(), found[0].name), self.label(name)
-        drawn = (
-            self.task.drawing.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
-        )
-        doubt = self.doubts / f"{name}.png"
-        heat = heat_map(decode_mask(doubt.read_bytes(), doubt.name)) if doubt.is_file() else None
-        return {
-            **sample,
-            "image": embed(image),
-            "label": embed(drawn),
-            "doubt": embed(heat),
-            "ratio": f"{image.shape[1]} / {image.shape[0]}",
-        }
-
-
-def write_page(report: Path, dataset: Path) -> None:
-    """Write `report/report.html` about the metrics in `report` and the dataset they were measured with.
+def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
+    """Write `report/report.html` about the metrics in `report` and the datasets they were measured with, by name.
 
     Whatever is not there (masks, uncertainty maps, predictions, inversions, …) is left out.
 
@@ -99,61 +49,57 @@ def write_page(report: Path, dataset: Path) -> None:
         InputError: `metrics.json` is missing or damaged.
     """
     metrics = read_json(report / "metrics.json")
-    manifest = optional_json(dataset / "manifest.json", {})
-    task = described_task(metrics, manifest)
-    gallery = Gallery(dataset, task, labels_of(dataset, task), doubt_maps(dataset, manifest, task))
-    samples = read_records(dataset)
+    galleries = {name: open_gallery(folder, str(metrics.get("task"))) for name, folder in datasets.items()}
+    records = {name: gallery.records() for name, gallery in galleries.items()}
+    task = next((gallery.task for gallery in galleries.values() if gallery.task), None)
+    shares = mean_shares([part_shares(gallery, records[name]) for name, gallery in galleries.items()])
+    licences = dict.fromkeys(str(found) for gallery in galleries.values() if (found := gallery.manifest.get("licence")))
+    arms = {arm: arm_title(arm) for arm in scores(metrics)}
     page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
         files("handsoff.report").joinpath("page.html").read_text("utf-8")
     )
-    shares = part_shares(gallery, samples)
-    missing = [name for name, share in shares.items() if share == 0]
     html = page.render(
-        task=metrics.get("task", ""), arms=ARMS, legend=task.drawing.legend() if task else [], shares=shares, parts=part_bars(metrics, shares),
-        part_metric=task.part_metric if task else "",
-        comparison=comparison(metrics), note=metrics.get("note"), caution=caution(metrics), meaning=meaning(metrics, missing), **headline(metrics),
-        **sample_pictures(gallery, samples), histogram=histogram(samples), reasons=reasons(samples),
-        inversions=sheet(dataset / "inversions.png"), predictions={ARMS[arm]: sheet(report / "predictions" / f"{arm}.png") for arm in ARMS},
-        facts=facts(metrics, manifest, samples), licence=manifest.get("licence"), settings=settings(report, dataset),
+        task=metrics.get("task", ""), note=metrics.get("note"), arms=arms, colours=colours(arms), **headline(metrics),
+        comparison=comparison(metrics), caution=caution(metrics),
+        meaning=meaning(metrics, [name for name, share in shares.items() if share == 0]),
+        shares=shares, parts=part_bars(metrics, shares), part_metric=task.part_metric if task else "",
+        legend=task.drawing.legend() if task else [],
+        sections=[section(name, gallery, records[name], len(galleries)) for name, gallery in galleries.items()],
+        predictions={label: contact_sheet(report / "predictions" / f"{arm}.png") for arm, label in arms.items()},
+        facts=facts(metrics, galleries.values(), [record for found in records.values() for record in found]),
+        licences=list(licences), settings=settings([*datasets.values(), report]),
     )  # fmt: skip
     write_bytes(report / "report.html", html.encode())
-
-
-def described_task(metrics: dict[str, Any], manifest: dict[str, Any]) -> Task | None:
-    """The task that was evaluated, as the dataset describes it."""
-    name = str(metrics.get("task"))
-    schema = manifest.get("tasks", {}).get(name)
-    return make_task(name, schema) if schema is not None and name in TASKS else None
-
-
-def labels_of(dataset: Path, task: Task | None) -> LabelledDataset | None:
-    """The dataset's images and labels, None where they cannot be read."""
-    try:
-        return open_like(dataset, {task.name: task.schema}) if task else None
-    except HandsOffError:
-        return None
-
-
-def doubt_maps(dataset: Path, manifest: dict[str, Any], task: Task | None) -> Path:
-    """Where the task's uncertainty maps lie."""
-    return dataset / (doubt_folder(manifest["tasks"], task.name) if task else "uncertainty")
 
 
 def optional_json(path: Path, default: Any) -> Any:
     return read_json(path) if path.is_file() else default
 
 
-def read_records(dataset: Path) -> list[dict[str, Any]]:
-    """What is known of each drawn sample; without `samples.jsonl`, the names of the images."""
-    ledger = dataset / "samples.jsonl"
-    if ledger.is_file():
-        return [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines() if line.strip()]
-    folder = dataset / "images"
-    return (
-        [{"name": file.stem} for file in sorted(folder.iterdir()) if file.suffix in IMAGE_SUFFIXES]
-        if folder.is_dir()
-        else []
-    )
+def mean_shares(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Class or point → the mean of its shares in the datasets."""
+    known = [shares for shares in found if shares]
+    names = dict.fromkeys(name for shares in known for name in shares)
+    return {name: sum(shares.get(name, 0.0) for shares in known) / len(known) for name in names}
+
+
+def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -> dict[str, Any]:
+    """The pictures of one dataset; its name is shown where there are several."""
+    return {
+        "name": name if datasets > 1 else "",
+        **sample_pictures(gallery, records),
+        "histogram": histogram(records),
+        "reasons": reasons(records),
+        "inversions": contact_sheet(gallery.folder / "inversions.png"),
+    }
+
+
+def colours(arms: Iterable[str]) -> dict[str, str]:
+    """Arm → its colour in CSS: grey for real only, then two of the page's own, then one hue after the other."""
+    others = [arm for arm in arms if arm != REAL_ONLY]
+    own = ["var(--synthetic)", "var(--both)"][: len(others)]
+    further = [f"hsl({round(index * GOLDEN_ANGLE) % 360} 50% 52%)" for index in range(1, len(others) - len(own) + 1)]
+    return {REAL_ONLY: "var(--real)", **dict(zip(others, [*own, *further], strict=True))}
 
 
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:
@@ -161,20 +107,19 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
     found = scores(metrics)
     sentence, tone = verdict(found)
     names = list({name: None for arm in found.values() for name in arm})
-    real = found.get("real_only", {})
+    real = found.get(REAL_ONLY, {})
 
     def cell(arm: str, name: str) -> tuple[Score, Difference | None] | None:
         if name not in found[arm]:
             return None
         value = found[arm][name]
-        return value, difference(value, real[name], name) if arm != "real_only" and name in real else None
+        return value, difference(value, real[name], name) if arm != REAL_ONLY and name in real else None
 
-    rows = [(arm, ARMS[arm], [cell(arm, name) for name in names]) for arm in found]
     return {
         "verdict": sentence,
         "tone": tone,
         "metrics": [title(name) for name in names],
-        "rows": rows,
+        "rows": [(arm, arm_title(arm), [cell(arm, name) for name in names]) for arm in found],
         "dots": dots(found),
     }
 
@@ -194,15 +139,15 @@ def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
         return round(100 * (value - low) / span, 2)
 
     lines = [
-        (arm, ARMS[arm], entry.shown, place(entry.mean), [place(run) for run in entry.runs])
+        (arm, arm_title(arm), entry.shown, place(entry.mean), [place(run) for run in entry.runs])
         for arm, entry in arms.items()
     ]
-    real = place(arms["real_only"].mean) if "real_only" in arms else None
+    real = place(arms[REAL_ONLY].mean) if REAL_ONLY in arms else None
     return {"metric": title(metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
 
 
 def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[str, Any]]:
-    """Per class or point: its share of the generated labels and, per arm, the bar and its spread in percent of the width."""
+    """Per class or point: its share of the generated labels and, per arm, bar and spread in percent of the width."""
 
     def percent(value: float) -> float:
         return round(min(max(100 * value, 0), 100), 2)
@@ -211,7 +156,7 @@ def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[st
         left, right = percent(entry.mean - entry.std), percent(entry.mean + entry.std)
         return {
             "arm": arm,
-            "label": ARMS[arm],
+            "label": arm_title(arm),
             "shown": entry.shown,
             "width": percent(entry.mean),
             "left": left,
@@ -228,87 +173,17 @@ def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[st
     ]
 
 
-def kept(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [sample for sample in samples if sample.get("kept", True)]
-
-
-def part_shares(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, float]:
-    """Which part of the generated labels each class or point makes up, from the first few hundred samples."""
-    labels = [label for sample in kept(samples)[:LOOKED_AT] if (label := gallery.label(sample["name"])) is not None]
-    if not labels or gallery.task is None or not gallery.task.part_metric:
-        return {}
-    return {name: share for name, (_, share) in gallery.task.scores.label_statistics(np.stack(labels)).items()}
-
-
-def sample_pictures(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The first samples kept, not picked by hand, and the most uncertain ones of all that were kept."""
-    chosen = kept(samples)
-    ranked = sorted(
-        (sample for sample in chosen if sample.get("uncertainty") is not None),
-        key=lambda sample: -float(sample["uncertainty"]),
-    )
-    first = [triple for sample in chosen[:SHOWN] if (triple := gallery.pictures(sample))]
-    doubtful = [triple for sample in ranked[:UNCERTAIN] if (triple := gallery.pictures(sample))]
-    return {"first": first, "doubtful": doubtful if len(ranked) > UNCERTAIN else []}
-
-
-def heat_map(doubt: UInt8[np.ndarray, "*n h w"]) -> UInt8[np.ndarray, "*n h w 3"]:
-    """Uncertainty 0 to 255 as dark to bright; the root makes small values visible."""
-    return (COLOURS(np.sqrt(doubt / 255))[..., :3] * 255).astype(np.uint8)
-
-
-def embed(image: UInt8[np.ndarray, "h w 3"] | None, longest: int = LONGEST_SIDE) -> str | None:
-    """A picture as a data URI, shrunk to the size it is shown at."""
-    if image is None:
-        return None
-    buffer = io.BytesIO()
-    picture = Image.fromarray(image)
-    picture.thumbnail((longest, longest))
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def sheet(path: Path) -> str | None:
-    """A contact sheet that another step drew; a damaged one is left out."""
-    try:
-        return embed(decode_image(path.read_bytes(), path.name), longest=2048) if path.is_file() else None
-    except HandsOffError:
-        return None
-
-
-def histogram(samples: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """How uncertain the kept and the dropped samples are: heights in percent of the highest bin."""
-    values = np.array([float(sample["uncertainty"]) for sample in samples if sample.get("uncertainty") is not None])
-    if len(values) < 2 or values.min() == values.max():  # noqa: PLR2004  # nothing to compare
-        return None
-    is_kept = np.array([sample.get("kept", True) for sample in samples if sample.get("uncertainty") is not None], bool)
-    edges = np.linspace(values.min(), values.max(), BINS + 1)
-    stay, drop = np.histogram(values[is_kept], edges)[0], np.histogram(values[~is_kept], edges)[0]
-    top = (stay + drop).max()
-    bars = [(round(100 * int(a) / top, 2), round(100 * int(b) / top, 2)) for a, b in zip(stay, drop, strict=True)]
-    return {
-        "bars": bars,
-        "low": f"{edges[0]:.3f}",
-        "high": f"{edges[-1]:.3f}",
-        "kept": int(is_kept.sum()),
-        "dropped": int((~is_kept).sum()),
-    }
-
-
-def reasons(samples: list[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Why samples were dropped and how many, the most frequent first; numbers that differ from one to the next are left out."""
-    told = (str(sample.get("reason") or "no reason given") for sample in samples if not sample.get("kept", True))
-    return Counter(re.sub(r"\s*\d+\.\d+", "", reason) for reason in told).most_common(5)
-
-
-def facts(metrics: dict[str, Any], manifest: dict[str, Any], samples: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def facts(metrics: dict[str, Any], galleries: Iterable[Gallery], records: Sequence[Record]) -> list[tuple[str, str]]:
     """Short facts worth a line each."""
-    size = manifest.get("resolution")
+    sizes = [gallery.manifest["image_size"] for gallery in galleries if "image_size" in gallery.manifest]
+    datasets = [(name, count) for name, count in (metrics.get("pools") or {}).items() if name != "real"]
     entries = {
-        "real labelled photos": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"), "test photos": metrics.get("n_test"),
-        "validation photos": metrics.get("n_validation"), "training steps per run": metrics.get("steps"),
-        "resolution": " x ".join(str(side) for side in size) if isinstance(size, list | tuple) else size,
-        "samples drawn": len(samples) or None, "samples kept": len(kept(samples)) or None,
+        "real labelled photos": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"),
+        **({f"samples of {name}": count for name, count in datasets} if len(datasets) > 1 else {}),
+        "test photos": metrics.get("n_test"), "validation photos": metrics.get("n_validation"),
+        "training steps per run": metrics.get("steps"),
+        "image size": " x ".join(str(side) for side in sizes[0]) if sizes else None,
+        "samples drawn": len(records) or None, "samples kept": len(kept(list(records))) or None,
     }  # fmt: skip
     return [
         (name, f"{value:,}" if isinstance(value, int) else str(value))
@@ -317,10 +192,10 @@ def facts(metrics: dict[str, Any], manifest: dict[str, Any], samples: list[dict[
     ]
 
 
-def settings(report: Path, dataset: Path) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """(verb, seconds, settings) of the two steps whose folders are known."""
+def settings(folders: Sequence[Path]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """(verb, seconds, settings) of the steps whose folders are known."""
     found = []
-    for folder in (dataset, report):
+    for folder in folders:
         plan = {**optional_json(folder / "job.json", {}), **optional_json(folder / "report.json", {})}
         spent = plan.get("seconds") or sum(read_json(run).get("seconds", 0) for run in folder.glob("runs/*.json"))
         if plan.get("settings"):

@@ -7,26 +7,20 @@ from typing import Any, Literal
 
 from handsoff.tasks import METRICS
 
-ARMS = {"real_only": "real only", "synthetic_only": "synthetic only", "real_plus_synthetic": "real + synthetic"}
-CRITICAL = {
-    2: 4.30,
-    3: 3.18,
-    4: 2.78,
-    5: 2.57,
-    6: 2.45,
-    7: 2.36,
-    8: 2.31,
-    9: 2.26,
-    10: 2.23,
-    11: 2.20,
-    12: 2.18,
-}  # t at 5 %, by degrees of freedom
+REAL_ONLY, SYNTHETIC_ONLY, BOTH = STANDARD = ("real_only", "synthetic_only", "real_plus_synthetic")
+CRITICAL = {  # t at 5 %, by degrees of freedom
+    2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20, 12: 2.18,
+}  # fmt: skip
+VISIBLE = 0.0005  # smaller differences round to nothing: three decimals are shown
 Tone = Literal["good", "even", "bad"]
 
 
 @dataclass(frozen=True)
 class Score:
-    """One metric of one arm: mean and standard deviation (of these runs, not an estimate) over runs with different seeds."""
+    """One metric of one arm: mean and standard deviation over its runs with different seeds.
+
+    The standard deviation is that of these runs, not an estimate of that of all possible runs.
+    """
 
     mean: float
     std: float
@@ -61,10 +55,15 @@ class Difference:
 
     @property
     def tone(self) -> Tone:
-        """Whether to be glad; what chance may have made is neither good nor bad."""
-        if not self.clear or not math.isfinite(self.gain) or abs(self.gain) < 0.0005:  # noqa: PLR2004  # three decimals are shown
+        """Better or worse; "even" where the difference may be chance."""
+        if not self.clear or not math.isfinite(self.gain) or abs(self.gain) < VISIBLE:
             return "even"
         return "good" if self.gain > 0 else "bad"
+
+
+def arm_title(arm: str) -> str:
+    """An arm's name for people: "real_plus_synthetic" is "real + synthetic"."""
+    return arm.replace("_plus_", " + ").replace("_", " ")
 
 
 def title(metric: str) -> str:
@@ -99,9 +98,8 @@ def difference(arm: Score, real: Score, metric: str) -> Difference:
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
-    """Arm → metric → score, in the order of `ARMS`; arms that were not run are left out."""
-    arms = metrics["arms"]
-    return {arm: {name: score(entry) for name, entry in arms[arm].items()} for arm in ARMS if arm in arms}
+    """Arm → metric → score, in the order of running."""
+    return {arm: {name: score(entry) for name, entry in found.items()} for arm, found in metrics["arms"].items()}
 
 
 def main_metric(found: dict[str, dict[str, Score]]) -> str:
@@ -110,28 +108,32 @@ def main_metric(found: dict[str, dict[str, Score]]) -> str:
     return next((name for name in METRICS if name in names), next(iter(names), ""))
 
 
-def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
-    """The headline: did the better of the two arms with synthetic data beat the real labels alone."""
+def best_arm(found: dict[str, dict[str, Score]]) -> str | None:
+    """The arm other than real only that is best in the main metric; None where there is nothing to compare."""
     metric = main_metric(found)
-    measured = {
-        arm: entry[metric] for arm, entry in found.items() if metric in entry and math.isfinite(entry[metric].mean)
-    }
-    others = {arm: measured[arm] for arm in ("real_plus_synthetic", "synthetic_only") if arm in measured}
-    real = measured.get("real_only")
-    if real is None or not others:
-        return "The three arms were not all measured, so nothing can be said about the gain.", "even"
-    best = max(others, key=lambda arm: difference(others[arm], real, metric).gain)
-    gap, arm, name = difference(others[best], real, metric), others[best], title(metric)
-    values = f"{name} {real.mean:.3f} from the real labels alone, {arm.mean:.3f} with {'both' if best == 'real_plus_synthetic' else 'synthetic data only'}"
+    means = {arm: entry[metric].mean for arm, entry in found.items() if metric in entry}
+    others = {arm: mean for arm, mean in means.items() if arm != REAL_ONLY and math.isfinite(mean)}
+    if not math.isfinite(means.get(REAL_ONLY, math.nan)) or not others:
+        return None
+    order = sorted(others, key=lambda arm: arm != BOTH)  # of two that are alike, both before one
+    return (min if lower_is_better(metric) else max)(order, key=lambda arm: others[arm])
+
+
+def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
+    """The headline: did the best of the other arms beat the real labels alone."""
+    metric, best = main_metric(found), best_arm(found)
+    if best is None:
+        return "The arms were not all measured, so nothing can be said about the gain.", "even"
+    real, arm = found[REAL_ONLY][metric], found[best][metric]
+    gap = difference(arm, real, metric)
+    trained = {BOTH: "both", SYNTHETIC_ONLY: "synthetic data only"}.get(best, arm_title(best))
+    values = f"{title(metric)} {real.mean:.3f} from the real labels alone, {arm.mean:.3f} with {trained}"
     if gap.clear is None:
         word = "better" if gap.gain > 0 else "no better"
         return f"Synthetic data did {word} in a single run: {values}.", "even"
     if gap.clear:
-        return (
-            (f"Synthetic data helped: {values}.", "good")
-            if gap.gain > 0
-            else (f"Synthetic data did not help: {values}.", "bad")
-        )
+        helped = gap.gain > 0
+        return f"Synthetic data {'helped' if helped else 'did not help'}: {values}.", "good" if helped else "bad"
     return f"Synthetic data made no clear difference: {values}.", "even"
 
 
@@ -143,7 +145,7 @@ def meaning(metrics: dict[str, Any], missing: Iterable[str] = ()) -> list[str]:
         missing: classes or points that never occur in the generated labels.
     """
     found = scores(metrics)
-    return [*synthetic_alone(found, main_metric(found)), *classes(metrics), *absent(list(missing)), *advice(found)]
+    return [*without_real(metrics), *classes(metrics), *absent(list(missing)), *advice(found)]
 
 
 def comparison(metrics: dict[str, Any]) -> str:
@@ -154,69 +156,82 @@ def comparison(metrics: dict[str, Any]) -> str:
         return ""
     chosen = f", its best moment chosen on {metrics['n_validation']:,} others" if metrics.get("n_validation") else ""
     seeds = max((len(entry.runs) for arm in found.values() for entry in arm.values()), default=1)
-    return (
-        f"The same small model was trained on {real:,} real labelled photos, on {synthetic:,} generated ones, and on both, "
-        f"{'once' if seeds == 1 else f'{seeds} times'} each, and scored on {test:,} real photos{chosen}."
-    )
+    times = "once" if seeds == 1 else f"{seeds} times"
+    datasets = {name: count for name, count in (metrics.get("pools") or {}).items() if name != "real"}
+    if list(found) == list(STANDARD):
+        trained = f"on {real:,} real labelled photos, on {synthetic:,} generated ones, and on both, {times} each"
+    else:
+        counts = ", ".join(f"{count:,} of {name}" for name, count in datasets.items())
+        samples = f"{synthetic:,} generated ones{f' ({counts})' if len(datasets) > 1 else ''}"
+        trained = f"{times} on each of {len(found)} mixtures of {real:,} real labelled photos and {samples}"
+    return f"The same small model was trained {trained}, and scored on {test:,} real photos{chosen}."
 
 
-def synthetic_alone(found: dict[str, dict[str, Score]], metric: str) -> list[str]:
-    """How much of the real-only score is reached without the model seeing any real photo."""
-    real, alone = found.get("real_only", {}).get(metric), found.get("synthetic_only", {}).get(metric)
-    if real is None or alone is None or lower_is_better(metric) or not real.mean > 0:
+def without_real(metrics: dict[str, Any]) -> list[str]:
+    """How much of the real-only score is reached without the model seeing any real photo, by the best such arm."""
+    found = scores(metrics)
+    metric, shares = main_metric(found), metrics.get("shares") or {}
+    alone = {
+        arm: entry[metric]
+        for arm, entry in found.items()
+        if metric in entry and (arm == SYNTHETIC_ONLY or (arm in shares and "real" not in shares[arm]))
+    }
+    real = found.get(REAL_ONLY, {}).get(metric)
+    if real is None or not alone or lower_is_better(metric) or not real.mean > 0:
         return []
-    share = alone.mean / real.mean
+    best = max(alone, key=lambda arm: alone[arm].mean)
+    share = alone[best].mean / real.mean
     gap = "what is missing is how far generated photos and labels are from real ones"
     words = "the generated labels teach as well as the real ones" if share >= 1 else gap
-    return [f"A model that has seen only generated photos reaches {share:.0%} of the real-only score: {words}."]
+    named = "" if best == SYNTHETIC_ONLY else f" ({arm_title(best)})"
+    return [f"A model that has seen only generated photos{named} reaches {share:.0%} of the real-only score: {words}."]
 
 
 def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
     """Class → arm → score."""
-    stored = metrics.get("per_class") or {}
-    names = {name: None for arm in ARMS for name in stored.get(arm, {})}
-    counts = {
-        arm: max((len(entry.runs) for entry in found.values()), default=1) for arm, found in scores(metrics).items()
-    }
+    stored, found = metrics.get("per_class") or {}, scores(metrics)
+    runs = {arm: max((len(entry.runs) for entry in entries.values()), default=1) for arm, entries in found.items()}
+    names = {name: None for arm in found for name in stored.get(arm, {})}
     return {
-        name: {arm: score(stored[arm][name], counts.get(arm, 1)) for arm in ARMS if name in stored.get(arm, {})}
+        name: {arm: score(stored[arm][name], runs[arm]) for arm in found if name in stored.get(arm, {})}
         for name in names
     }
 
 
 def classes(metrics: dict[str, Any]) -> list[str]:
-    """Which classes or points gain and which lose most when synthetic data is added."""
-    whole = {
-        name: arms for name, arms in per_class(metrics).items() if {"real_plus_synthetic", "real_only"} <= set(arms)
-    }
-    gaps = {name: difference(arms["real_plus_synthetic"], arms["real_only"], "") for name, arms in whole.items()}
+    """Which classes or points gain and which lose most where synthetic data is added to the real."""
+    found = scores(metrics)
+    added = BOTH if BOTH in found else best_arm(found)
+    whole = {name: arms for name, arms in per_class(metrics).items() if {added, REAL_ONLY} <= set(arms)}
+    gaps = {name: difference(arms[str(added)], arms[REAL_ONLY], "") for name, arms in whole.items()}
     clear = {name: gap for name, gap in gaps.items() if gap.tone != "even"}
     gains = sorted((name for name in clear if clear[name].gain > 0), key=lambda name: -clear[name].gain)[:3]
     losses = sorted((name for name in clear if clear[name].gain < 0), key=lambda name: clear[name].gain)[:3]
     parts = [
-        f"{verb} most: {', '.join(f'{name} ({clear[name].shown})' for name in found)}"
-        for verb, found in (("Gained", gains), ("Lost", losses))
-        if found
+        f"{verb} most: {', '.join(f'{name} ({clear[name].shown})' for name in names)}"
+        for verb, names in (("Gained", gains), ("Lost", losses))
+        if names
     ]
-    return [f"One by one, with synthetic data added to the real. {'. '.join(parts)}."] if parts else []
+    arm = "with synthetic data added to the real" if added == BOTH else f"with {arm_title(str(added))}"
+    return [f"One by one, {arm}. {'. '.join(parts)}."] if parts else []
 
 
 def absent(missing: list[str]) -> list[str]:
-    """What the generated labels do not contain cannot be learnt from them."""
+    """The classes or points that the generated labels lack."""
     if not missing:
         return []
-    return [
-        f"Never seen in the generated labels that were looked at: {', '.join(missing)}. Synthetic data cannot teach what it does not contain."
-    ]
+    seen = f"Never seen in the generated labels that were looked at: {', '.join(missing)}."
+    return [f"{seen} Synthetic data cannot teach what it does not contain."]
 
 
 def advice(found: dict[str, dict[str, Score]]) -> list[str]:
     """What to try when synthetic data did not help."""
-    if verdict(found)[1] == "good" or len(found) < len(ARMS):
+    if verdict(found)[1] == "good" or best_arm(found) is None:
         return []
     steps = (
-        "look at the inversions below, for a generator that cannot draw the labelled photos cannot carry their labels, and train it longer if they are poor; "
-        "look at the labels of the generated images; then generate more, or keep fewer of the uncertain ones"
+        "look at the inversions below, for a generator that cannot draw the labelled photos cannot carry their labels, "
+        "and train it longer if they are poor; look at the labels of the generated images; "
+        "then generate more, or keep fewer of the uncertain ones"
     )
     return [
         f"To get more out of it, in this order: {steps}. Until that changes the result, train on the real labels alone."
@@ -231,13 +246,20 @@ def caution(metrics: dict[str, Any]) -> list[str]:
     notes = []
     if runs == 1:
         notes.append(
-            "Each arm was trained once, so the spread between runs is unknown: repeat with --seeds 3 before you decide anything."
+            "Each arm was trained once, so the spread between runs is unknown: "
+            "repeat with --seeds 3 before you decide anything."
         )
     elif runs > 1:
         rule = "a difference counts as clear when chance between runs would make it in fewer than one case of twenty"
         notes.append(f"± is the standard deviation over {runs} runs; {rule}.")
+    if len(found) > len(STANDARD):
+        notes.append(
+            f"The headline is about the best of {len(found) - 1} arms: the more there are, "
+            "the more easily chance makes one of them look better."
+        )
     if metrics.get("excluded_from_test"):
         notes.append(
-            f"{metrics['excluded_from_test']:,} photos were left out of the test because they, or others of their group, served for training or validation."
+            f"{metrics['excluded_from_test']:,} photos were left out of the test because they, "
+            "or others of their group, served for training or validation."
         )
     return notes

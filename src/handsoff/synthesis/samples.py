@@ -53,7 +53,9 @@ def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[
         batch = list(draws[start : start + together])
         filled = [*batch, *[batch[-1]] * (together - len(batch))]
         images, found = label_together(labelers, draw_latents(labelers[0].generator, filled))
-        numbers = [labeler.task.scores.image_uncertainty(part[1]) for labeler, part in zip(labelers, found, strict=True)]
+        numbers = [
+            labeler.task.scores.image_uncertainty(part[1]) for labeler, part in zip(labelers, found, strict=True)
+        ]
         names = [labeler.task.name for labeler in labelers]
         for index in range(len(batch)):
             yield LabelledSample(

@@ -1,0 +1,142 @@
+"""What an evaluation is made of: every folder opened once, cut into its parts, and known by a fingerprint."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.files import read_json
+from handsoff.core.frames import Frame, Framing
+from handsoff.datasets.generated import GeneratedDataset, open_generated
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
+from handsoff.evaluation.arms import REAL, pool_names
+from handsoff.evaluation.settings import EvaluateSettings, part_bounds
+from handsoff.jobs.folder import require_done
+from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
+
+Fingerprint = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The labelled data of an evaluation; all labels are read as those of the first dataset.
+
+    Attributes:
+        task: which labels are compared.
+        frame: the size of every image, (H, W) pixels, and framing: how photos get into it; both are the datasets'.
+        pools: "real", cut to the labels asked for, and every dataset by its name.
+        labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
+        folders: the datasets by name.
+        licences: the terms of the datasets that state them.
+        fingerprints: for the plan.
+    """
+
+    task: Task
+    frame: Frame
+    framing: Framing
+    pools: dict[str, LabelledDataset]
+    labels: tuple[str, ...]
+    test: LabelledDataset
+    validation: LabelledDataset | None
+    folders: dict[str, Path]
+    licences: tuple[str, ...]
+    fingerprints: dict[str, Fingerprint]
+
+
+def open_inputs(
+    real: Path, synthetic: Sequence[Path], test: Path, settings: EvaluateSettings, validation: Path | None
+) -> Inputs:
+    """Open everything and cut the parts; the validation part is one of `real` where there is no `validation`.
+
+    Raises:
+        InputError: a folder cannot be used, is not finished or lacks the task's labels, or a part of it is empty.
+        MismatchError: the datasets differ, or labels cannot be read as theirs.
+    """
+    folders = dict(zip(pool_names(synthetic), synthetic, strict=True))
+    generated = {name: found for name, folder in folders.items() if (found := as_generated(folder))}
+    task, frame, framing = agreed(folders, generated, settings.task)
+    fingerprints: dict[Path, Fingerprint] = {}
+    opened: dict[Path, LabelledDataset] = {}
+
+    def open_once(path: Path) -> LabelledDataset:
+        if path.resolve() not in opened:
+            fingerprints[path.resolve()] = open_labelled(path, tasks=[task.name]).describe()
+            opened[path.resolve()] = open_like(path, {task.name: task.schema})
+        return opened[path.resolve()]
+
+    numbered = {"synthetic" if not index else f"synthetic {index + 1}": path for index, path in enumerate(synthetic)}
+    named = {"real": real, **numbered, "test": test, **({} if validation is None else {"validation": validation})}
+    for path in named.values():
+        open_once(path)
+    chosen = None
+    if validation is not None or settings.validation_part is not None:
+        chosen = open_once(validation or real).part(*part_bounds(settings.validation_part))
+    tested = open_once(test).part(*part_bounds(settings.test_part))
+    others = {*tested.names, *(chosen.names if chosen else ())}
+    datasets = {name: open_once(path) for name, path in folders.items()}
+    licences = [str(found.manifest["licence"]) for found in generated.values() if "licence" in found.manifest]
+    return Inputs(
+        task, frame, framing,
+        pools={REAL: open_once(real).part(0, settings.first), **datasets},
+        labels=tuple(name for name in open_once(real).names if name not in others),
+        test=tested, validation=chosen, folders=folders, licences=tuple(dict.fromkeys(licences)),
+        fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
+    )  # fmt: skip
+
+
+def as_generated(folder: Path) -> GeneratedDataset | None:
+    """The dataset with its manifest; None if the folder is any other labelled data, which has none.
+
+    Raises:
+        InputError: a verb began it and did not finish it.
+    """
+    if (folder / "job.json").is_file():
+        require_done(folder, str(read_json(folder / "job.json")["verb"]))
+    return open_generated(folder) if (folder / "manifest.json").is_file() else None
+
+
+def agreed(
+    folders: dict[str, Path], generated: dict[str, GeneratedDataset], wanted: str | None
+) -> tuple[Task, Frame, Framing]:
+    """The task, image size and framing of all datasets.
+
+    Labelled data without a manifest is read and framed as the others say.
+
+    Raises:
+        InputError: one lacks the labels that are asked for.
+        MismatchError: two differ.
+    """
+    if not generated:
+        return stated_by_labels(next(iter(folders.values())), wanted)
+    first, *others = generated
+    name = wanted or next(iter(generated[first].tasks()))
+
+    def same(what: str, of: Callable[[GeneratedDataset], object]) -> None:
+        for other in others:
+            if of(generated[other]) != of(generated[first]):
+                raise MismatchError(
+                    f"{folders[other]} and {folders[first]} differ in their {what}, "
+                    f"{of(generated[other])} and {of(generated[first])}: evaluate them one by one."
+                )
+
+    for pool, dataset in generated.items():
+        if name not in dataset.tasks():
+            raise InputError(
+                f"{folders[pool]} has labels for {', '.join(dataset.tasks())}, not for {name}: choose one of them."
+            )
+    same(f"{name} labels", lambda dataset: dataset.tasks()[name].schema)
+    same("image size", lambda dataset: "x".join(map(str, dataset.manifest["image_size"])))
+    same("framing", lambda dataset: dataset.manifest["framing"])
+    height, width = generated[first].manifest["image_size"]
+    return generated[first].tasks()[name], (height, width), generated[first].manifest["framing"]
+
+
+def stated_by_labels(path: Path, wanted: str | None) -> tuple[Task, Frame, Framing]:
+    """The same of labelled data without a manifest: as its labels say, as large as its first image, photos cropped."""
+    labelled = open_labelled(path, tasks=None if wanted is None else [wanted])
+    name = wanted or next(iter(labelled.kinds))
+    height, width = labelled.image(labelled.names[0]).shape[:2]
+    only = replace(labelled, kinds={name: labelled.kinds[name]})
+    task = only.tasks[name].settled(only.load((height, width), enlarge=True)[1][name], str(path))
+    return make_task(name, task.schema), (height, width), "crop"

@@ -1,0 +1,94 @@
+"""The runs of an evaluation: every arm with every seed, each scored once on the test samples when it is over.
+
+Every arm gets the same pretrained model, the same number of steps, the same schedule and the same augmentation. The
+weights that count are the last ones or, where a validation part is given, the best of four in the second half on it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from torch import nn
+
+from handsoff.core.files import png, read_json, write_bytes, write_json
+from handsoff.core.images import tile
+from handsoff.evaluation.arms import Arm
+from handsoff.evaluation.data import EvaluationData
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.progress import Part
+from handsoff.learning.data import LabelledArrays
+from handsoff.learning.supervised import Choice, predictions, score_predictor, train_predictor
+from handsoff.tasks.base import Task
+
+SHOWN = 8  # test samples in a contact sheet
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run, as it lies in `runs/ARM-SEED.json`.
+
+    Attributes:
+        step: the step whose weights were tested; validation: step → its primary metric on the validation part.
+    """
+
+    arm: str
+    seed: int
+    metrics: dict[str, float]
+    per_class: dict[str, float]
+    steps: int
+    step: int
+    validation: dict[str, float]
+    seconds: float
+
+
+def run_arms(task: Task, data: EvaluationData, arms: Sequence[Arm], out: Path, settings: EvaluateSettings) -> Part:
+    """Every arm with every seed; runs that are in `out/runs` already are left as they are."""
+    for seed in range(settings.seeds):
+        for arm in arms:
+            if not run_file(out, arm, seed).is_file():
+                yield from run_one(task, data, arm, seed, out, settings)
+
+
+def run_file(out: Path, arm: Arm, seed: int) -> Path:
+    return out / "runs" / f"{arm.name}-{seed}.json"
+
+
+def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[Result]]:
+    """Arm → its results by seed, in the order of the arms."""
+    return {arm.name: [Result(**read_json(run_file(out, arm, seed))) for seed in range(seeds)] for arm in arms}
+
+
+def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
+    """Train, choose, test, and write the run's file; before it, for the first seed, a contact sheet of predictions."""
+
+    def mixture(step: int) -> list[tuple[LabelledArrays, int]]:
+        counts = arm.counts(step, settings.steps, settings.batch)
+        return [(data.pools[pool], count) for pool, count in counts.items()]
+
+    began = time.monotonic()
+    choice = Choice(data.validation)
+    stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
+    model = yield from train_predictor(task, mixture, seed, settings, stage, choice)
+    scores = score_predictor(model, task, data.test)
+    if seed == 0:
+        write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
+    step, seconds = choice.step or settings.steps, round(time.monotonic() - began, 1)
+    result = Result(
+        arm.name, seed, scores["metrics"], scores["per_class"], settings.steps, step, choice.scores, seconds
+    )
+    write_json(run_file(out, arm, seed), asdict(result))
+
+
+def contact_sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:
+    """Three rows over samples spread evenly: image, truth, prediction."""
+    chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
+    images, truths = samples.images[chosen], samples.labels[chosen]
+    model.eval()
+    predicted = np.concatenate(list(predictions(model, task, images)))
+    model.train()
+    return tile(
+        np.concatenate([images, task.drawing.draw(images, truths), task.drawing.draw(images, predicted)]), len(chosen)
+    )

@@ -1,0 +1,107 @@
+"""Arms as data: which samples make which batch, and what cannot be an arm."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handsoff.core.errors import InputError
+from handsoff.evaluation.arms import Arm, choose_arms, default_arms, pool_names
+from handsoff.evaluation.settings import EvaluateSettings
+
+
+def test_the_standard_arms_are_three() -> None:
+    arms = default_arms(["synthetic"])
+    assert [arm.name for arm in arms] == ["real_only", "synthetic_only", "real_plus_synthetic"]
+    real, synthetic, both = ([arm.counts(step, 5, 8) for step in range(5)] for arm in arms)
+    assert real == [{"real": 8}] * 5
+    assert synthetic == [{"synthetic": 8}] * 5
+    assert [list(counts.items()) for counts in both] == [
+        [("real", 2), ("synthetic", 6)], [("real", 4), ("synthetic", 4)], [("real", 5), ("synthetic", 3)],
+        [("real", 6), ("synthetic", 2)], [("real", 8), ("synthetic", 0)],
+    ]  # fmt: skip
+
+
+def test_several_datasets_make_an_arm_each_and_one_of_all() -> None:
+    arms = {arm.name: arm for arm in default_arms(["a", "b", "c"])}
+    assert list(arms) == [
+        "real_only", "a_only", "b_only", "c_only", "real_plus_a", "real_plus_b", "real_plus_c", "real_plus_all",
+    ]  # fmt: skip
+    assert arms["real_plus_all"].counts(0, 10, 16) == {"real": 4, "a": 4, "b": 4, "c": 4}
+    assert arms["real_plus_all"].counts(9, 10, 16) == {"real": 16, "a": 0, "b": 0, "c": 0}
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 1), st.floats(0.01, 1)), min_size=1, max_size=6),
+    st.integers(1, 64), st.integers(1, 20), st.data(),
+)  # fmt: skip
+def test_counts_always_add_up_to_the_batch(
+    weights: list[tuple[float, float]], batch: int, steps: int, data: st.DataObject
+) -> None:
+    first, last = (sum(weight[end] for weight in weights) for end in (0, 1))
+    arm = Arm("any", {str(index): (weight[0] / first, weight[1] / last) for index, weight in enumerate(weights)})
+    counts = arm.counts(data.draw(st.integers(0, steps - 1)), steps, batch)
+    assert sum(counts.values()) == batch
+    assert min(counts.values()) >= 0
+
+
+def test_an_arm_of_the_settings() -> None:
+    table: dict[str, Any] = {"mine": {"a": [0.5, 0.0], "real": [0.5, 1.0]}, "even": {"real": 0.5, "b": 0.5}}
+    mine, even = choose_arms(EvaluateSettings(steps=3, batch=4, arms=table), ["a", "b"])
+    assert [mine.counts(step, 3, 4) for step in range(3)] == [
+        {"real": 2, "a": 2},
+        {"real": 3, "a": 1},
+        {"real": 4, "a": 0},
+    ]
+    assert even.counts(0, 3, 4) == {"real": 2, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("arms", "sentence"),
+    [
+        ({}, "names no arm"),
+        ({"mine": {}}, "the arm mine is empty"),
+        ({"mine": {"real": 0.5}}, "the shares of the arm mine add up to 0.5 at the first step, not to 1"),
+        ({"mine": {"real": [0.5, 1], "synthetic": 0.5}}, "the shares of the arm mine add up to 1.5 at the last step"),
+        ({"mine": {"real": 2, "synthetic": -1}}, "less than or equal to 1"),
+        ({"../mine": {"real": 1}}, "'../mine' cannot name an arm"),
+    ],
+)
+def test_what_is_no_arm(arms: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        EvaluateSettings(arms=arms)
+
+
+def test_an_arm_of_an_unknown_pool_is_refused() -> None:
+    settings = EvaluateSettings(arms={"mine": {"real": 0.5, "fake": 0.5}})
+    with pytest.raises(InputError, match="The arm mine has no pool 'fake' to draw from: choose from real, synthetic"):
+        choose_arms(settings, ["synthetic"])
+
+
+def test_a_pool_that_is_in_no_batch_is_refused() -> None:
+    settings = EvaluateSettings(batch=16, arms={"mine": {"real": 0.98, "synthetic": 0.02}})
+    with pytest.raises(InputError, match="The arm mine never has a sample of synthetic in a batch of 16"):
+        choose_arms(settings, ["synthetic"])
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["50/dataset"], ["synthetic"]),
+        (["gan", "diffusion.zip"], ["gan", "diffusion"]),
+        (["50/dataset", "200/dataset"], ["50-dataset", "200-dataset"]),
+        (["50/dataset", "200/dataset", "v1.5"], ["50-dataset", "200-dataset", "v1.5"]),
+        (["run/real", "run/all"], ["run-real", "run-all"]),
+    ],
+)
+def test_datasets_are_called_by_their_folders(folders: list[str], names: list[str]) -> None:
+    assert pool_names([Path(folder) for folder in folders]) == names
+
+
+def test_a_dataset_given_twice_is_refused() -> None:
+    with pytest.raises(InputError, match="given twice"):
+        pool_names([Path("a"), Path("b"), Path("a")])
+    with pytest.raises(InputError, match="at least one"):
+        pool_names([])

@@ -1,0 +1,227 @@
+"""A whole evaluation at toy size: contract, honesty, resume, several datasets."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from discs import CLASSES, blobs, write_dataset, write_pack
+from handsoff.core.errors import InputError, MismatchError, UnknownNameError
+from handsoff.core.files import read_json, write_json
+from handsoff.core.images import decode_image
+from handsoff.datasets.labelled import LabelledDataset
+from handsoff.evaluation import runs
+from handsoff.evaluation.data import without
+from handsoff.evaluation.evaluate import evaluate, plan
+from handsoff.evaluation.settings import EvaluateSettings, part_bounds
+from handsoff.jobs.progress import run_to_end
+from handsoff.learning.data import LabelledArrays
+from handsoff.learning.supervised import Choice, train_predictor
+
+TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
+STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_pack(tmp_path_factory.mktemp("real") / "real", blobs(16, seed=1))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("dataset") / "synthetic", blobs(12, seed=2))
+
+
+@pytest.fixture(scope="module")
+def report(pack: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole evaluation whose real, validation and test data are one folder, its first samples in all three."""
+    out = tmp_path_factory.mktemp("report") / "whole"
+    run_to_end(evaluate(pack, [dataset], pack, out, TINY.model_copy(update={"validation_part": "2:8"})))
+    return out
+
+
+@pytest.mark.slow
+def test_metrics_say_what_the_contract_says(report: Path) -> None:
+    metrics = read_json(report / "metrics.json")
+    assert metrics["task"] == "segmentation"
+    assert list(metrics["arms"]) == STANDARD
+    assert metrics["pools"] == {"real": 4, "synthetic": 12}
+    assert metrics["shares"]["real_plus_synthetic"] == {"real": [0.25, 1.0], "synthetic": [0.75, 0.0]}
+    for arm, scores in metrics["arms"].items():
+        assert set(scores) == {"miou", "miou_foreground"}
+        for entry in scores.values():
+            assert len(entry["runs"]) == TINY.seeds
+            assert entry["mean"] == pytest.approx(np.mean(entry["runs"]))
+            assert entry["std"] == pytest.approx(np.std(entry["runs"]))
+        assert set(metrics["per_class"][arm]) == set(CLASSES)
+        assert set(metrics["per_class"][arm]["blob"]) == {"mean", "std"}
+        sheet = decode_image((report / "predictions" / f"{arm}.png").read_bytes(), arm)
+        assert sheet.shape == (3 * 32, 8 * 32, 3)
+    assert (metrics["n_real"], metrics["n_synthetic"], metrics["steps"]) == (4, 12, 3)
+    assert (report / "DONE").is_file()
+    assert read_json(report / "report.json")["licence"] == "CC0"
+
+
+@pytest.mark.slow
+def test_what_was_trained_or_chosen_on_is_no_test(report: Path) -> None:
+    """Real is 0-3; validation 2-7 loses two of them; the test, all 16, loses both."""
+    metrics = read_json(report / "metrics.json")
+    assert (metrics["n_validation"], metrics["excluded_from_validation"]) == (4, 2)
+    assert (metrics["n_test"], metrics["excluded_from_test"]) == (8, 8)
+
+
+def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
+    samples = blobs(5, seed=0)
+    left, count = without(
+        samples,
+        LabelledArrays(samples.images[3:], samples.labels[3:]),
+        LabelledArrays(samples.images[:1], samples.labels[:1]),
+    )
+    assert count == 3
+    assert np.array_equal(left.images, samples.images[1:3])
+
+
+def test_no_test_left_is_refused_and_leaves_nothing(pack: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No test samples are left"):
+        run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", EvaluateSettings(steps=1)))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_an_interrupted_evaluation_gives_the_same_numbers(
+    report: Path, pack: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TINY.model_copy(update={"validation_part": "2:8"})
+    moved = shutil.copytree(pack, tmp_path / "moved")
+    work = evaluate(pack, [dataset], pack, tmp_path / "out", settings)
+    while not next(work).stage.startswith("real plus synthetic, run 1"):
+        pass
+    next(work)
+    with pytest.raises(RuntimeError, match="power"):
+        work.throw(RuntimeError("power cut"))  # type: ignore[attr-defined]  # a generator
+    finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").iterdir()}
+    assert sorted(path.name for path in finished) == ["real_only-0.json", "synthetic_only-0.json"]
+    trained: list[str] = []
+
+    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, choice: Choice) -> Any:
+        trained.append(stage)
+        return train_predictor(task, mixture, seed, settings, stage, choice)
+
+    monkeypatch.setattr(runs, "train_predictor", counted)
+    run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
+    assert trained == [
+        "real plus synthetic, run 1 of 2",
+        *(f"{arm.replace('_', ' ')}, run 2 of 2" for arm in STANDARD),
+    ]
+    assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
+    assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
+    run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
+    assert len(trained) == 4  # done: nothing more
+
+
+def test_parts_are_python_slices() -> None:
+    assert part_bounds("50:150") == (50, 150)
+    assert part_bounds("150:") == (150, None)
+    assert part_bounds(None) == (0, None)
+    with pytest.raises(ValueError, match="test_part"):
+        EvaluateSettings(test_part="150")
+
+
+def test_evaluate_refuses_a_model_before_it_reads_and_leaves_nothing(
+    pack: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "load_data", lambda *_: pytest.fail("data was read"))
+    with pytest.raises(UnknownNameError, match="Unknown predictor 'lite9'"):
+        run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", EvaluateSettings(model="lite9")))
+    assert not (tmp_path / "out").exists()
+
+
+# --- several datasets
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("dataset") / "other", blobs(6, seed=3))
+
+
+def test_two_datasets_are_compared_and_put_together(pack: Path, dataset: Path, other: Path, tmp_path: Path) -> None:
+    settings = EvaluateSettings(first=4, steps=2, seeds=1, batch=4, test_part="8:")
+    run_to_end(evaluate(pack, [dataset, other], pack, tmp_path / "out", settings))
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    assert list(metrics["arms"]) == [
+        "real_only", "synthetic_only", "other_only", "real_plus_synthetic", "real_plus_other", "real_plus_all",
+    ]  # fmt: skip
+    assert metrics["pools"] == {"real": 4, "synthetic": 12, "other": 6}
+    assert (metrics["n_real"], metrics["n_synthetic"], metrics["n_test"]) == (4, 18, 8)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert all(words in page for words in ("real + other", "other only", "real + all", "labels: other"))
+    assert list(read_json(tmp_path / "out" / "report.json")["inputs"]) == ["real", "synthetic", "synthetic 2", "test"]
+
+
+def test_arms_can_be_named(pack: Path, dataset: Path, tmp_path: Path) -> None:
+    arms = {"real_only": {"real": 1}, "half": {"synthetic": 0.5, "real": 0.5}}
+    settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=2, test_part="8:", arms=arms)
+    run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", settings))
+    assert list(read_json(tmp_path / "out" / "metrics.json")["arms"]) == ["real_only", "half"]
+    assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["half-0.json", "real_only-0.json"]
+
+
+def test_labelled_data_without_a_manifest_is_a_dataset_too(pack: Path, other: Path, tmp_path: Path) -> None:
+    plain = write_pack(tmp_path / "plain", blobs(5, seed=9))
+    settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=4, test_part="8:")
+    run_to_end(evaluate(pack, [plain], pack, tmp_path / "alone", settings))
+    assert read_json(tmp_path / "alone" / "metrics.json")["pools"] == {"real": 4, "synthetic": 5}
+    run_to_end(evaluate(pack, [plain, other], pack, tmp_path / "both", settings))
+    assert read_json(tmp_path / "both" / "metrics.json")["pools"] == {"real": 4, "plain": 5, "other": 6}
+
+
+def test_a_test_photo_in_a_dataset_is_no_test(pack: Path, tmp_path: Path) -> None:
+    """Datasets may hold photos, and one of them may be in the test."""
+    photos = write_pack(tmp_path / "photos", LabelledArrays(*(part[9:12] for part in vars(blobs(16, seed=1)).values())))
+    settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=4, test_part="8:")
+    run_to_end(evaluate(pack, [photos], pack, tmp_path / "out", settings))
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    assert (metrics["n_test"], metrics["excluded_from_test"]) == (5, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("tasks", {"segmentation": {"classes": ["background", "disc"]}}, "differ in their segmentation labels"),
+        ("image_size", [16, 16], "differ in their image size, 16x16 and 32x32"),
+        ("framing", "letterbox", "differ in their framing, letterbox and crop"),
+        ("tasks", {"depth": {"unit": "metres", "range": [1, 2]}}, "has labels for depth, not for segmentation"),
+    ],
+)
+def test_datasets_that_differ_are_refused(  # three fixtures and three parameters
+    pack: Path, dataset: Path, tmp_path: Path, key: str, value: object, sentence: str
+) -> None:
+    strange = shutil.copytree(dataset, tmp_path / "strange")
+    write_json(strange / "manifest.json", read_json(strange / "manifest.json") | {key: value})
+    with pytest.raises((InputError, MismatchError), match=sentence):
+        plan(pack, [dataset, strange], pack, TINY)
+
+
+def test_an_unfinished_dataset_is_refused(pack: Path, dataset: Path, tmp_path: Path) -> None:
+    half = shutil.copytree(dataset, tmp_path / "half")
+    (half / "DONE").unlink()
+    with pytest.raises(InputError, match="half is not finished: run handsoff generate again"):
+        plan(pack, [half], pack, TINY)
+
+
+def test_the_plan_fingerprints_every_input_once(pack: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    described: list[Path] = []
+    real = LabelledDataset.describe
+
+    def describe(self: Any) -> dict[str, str]:
+        described.append(self.source.path)
+        return real(self)
+
+    monkeypatch.setattr(LabelledDataset, "describe", describe)
+    made = plan(pack, [dataset], pack, TINY, validation=pack)
+    assert sorted(described) == sorted([pack, dataset])
+    assert list(made.inputs) == ["real", "synthetic", "test", "validation"]
+    assert made.inputs["real"] == made.inputs["test"] == made.inputs["validation"] != made.inputs["synthetic"]

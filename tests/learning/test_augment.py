@@ -1,0 +1,39 @@
+"""Augmentation: image and label stay aligned, and everything random comes from one stream."""
+
+import numpy as np
+import torch
+
+from discs import SEGMENTATION, blobs
+from handsoff.core.images import to_float
+from handsoff.learning.augment import affine, augment
+from handsoff.tasks.segmentation import mirrored_ids
+
+
+def test_augmentation_keeps_image_and_mask_aligned() -> None:
+    """Where the image shows a class's colour, the mask says that class, whatever the map; not square, to see shear."""
+    labels = torch.zeros(64, 48, 64, dtype=torch.uint8)
+    labels[:, 6:20, 10:30], labels[:, 26:44, 34:60] = 1, 2
+    images = torch.stack([(labels == k).float() for k in range(3)], 1)
+    moved, found = affine(images, labels.numpy(), SEGMENTATION, torch.Generator().manual_seed(0))
+    names = torch.from_numpy(found)
+    sure = (moved.amax(1) > 0.99) & (names != 255)
+    assert sure.float().mean() > 0.7
+    assert (moved.argmax(1)[sure] == names[sure]).float().mean() > 0.999
+    assert 0.02 < (names == 255).float().mean() < 0.4
+    assert not torch.equal(names[0], labels[0])
+
+
+def test_augmentation_is_drawn_from_its_stream() -> None:
+    samples = blobs(4, 0)
+    twice = [
+        augment(to_float(samples.images), samples.labels, SEGMENTATION, torch.Generator().manual_seed(5))
+        for _ in range(2)
+    ]
+    assert torch.equal(twice[0][0], twice[1][0])
+    assert np.array_equal(twice[0][1], twice[1][1])
+
+
+def test_left_and_right_change_places_in_the_mirror() -> None:
+    table = mirrored_ids(["background", "left_eye", "right_eye", "front_left_door", "nose"])
+    assert table[:5].tolist() == [0, 2, 1, 3, 4]  # the door has no partner and stays
+    assert table[255] == 255

@@ -1,0 +1,94 @@
+"""The result in words: whom the verdict compares, and what it says."""
+
+from typing import Any
+
+import pytest
+
+from handsoff.report.verdict import arm_title, comparison, difference, meaning, score, scores, verdict
+from measured import GOOD, arm, metrics
+
+
+@pytest.mark.parametrize(
+    ("given", "words", "tone"),
+    [
+        (GOOD, "Synthetic data helped", "good"),
+        (metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42)), "Synthetic data did not help", "bad"),
+        (metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.5, 0.515, 0.525)), "no clear difference", "even"),
+        (metrics((0.5,), (0.3,), (0.6,)), "better in a single run", "even"),
+        (
+            metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42), "nme"),
+            "helped: NME 0.510 from the real labels alone, 0.310 with synthetic",
+            "good",
+        ),
+        ({"arms": {"real_only": {"miou": arm(0.5)}}}, "not all measured", "even"),
+    ],
+)
+def test_the_verdict(given: dict[str, Any], words: str, tone: str) -> None:
+    sentence, found = verdict(scores(given))
+    assert words in sentence
+    assert found == tone
+
+
+def test_a_difference_is_clear_by_the_t_test() -> None:
+    real, close, far = (score(arm(*runs)) for runs in ((0.50, 0.51, 0.52), (0.515, 0.525, 0.535), (0.53, 0.54, 0.55)))
+    assert difference(close, real, "miou").clear is False
+    assert difference(far, real, "miou").clear is True
+    assert difference(score(0.9), real, "miou").clear is None
+
+
+def test_advice_is_given_only_where_it_is_needed() -> None:
+    worse = metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42))
+    assert any("train on the real labels alone" in sentence for sentence in meaning(worse))
+    assert not any("train on the real labels alone" in sentence for sentence in meaning(GOOD))
+
+
+def several(**arms: tuple[float, ...]) -> dict[str, Any]:
+    """Metrics of any arms."""
+    return {"arms": {name: {"miou": arm(*runs)} for name, runs in arms.items()}}
+
+
+def test_the_verdict_names_the_best_of_many_arms() -> None:
+    found = several(
+        real_only=(0.5, 0.51, 0.52), real_plus_gan=(0.6, 0.61, 0.62), real_plus_diffusion=(0.7, 0.71, 0.72),
+        gan_only=(0.1, 0.11, 0.12),
+    )  # fmt: skip
+    assert verdict(scores(found)) == (
+        "Synthetic data helped: mIoU 0.510 from the real labels alone, 0.710 with real + diffusion.",
+        "good",
+    )
+
+
+@pytest.mark.parametrize("arms", [{"gan_only": (0.5,)}, {"real_only": (0.5,)}, {}])
+def test_nothing_to_compare_is_said(arms: dict[str, tuple[float, ...]]) -> None:
+    assert "not all measured" in verdict(scores(several(**arms)))[0]
+    assert meaning(several(**arms)) == []
+
+
+def test_arms_have_titles_by_rule() -> None:
+    names = ["real_only", "synthetic_only", "real_plus_synthetic", "real_plus_50-dataset"]
+    assert [arm_title(name) for name in names] == [
+        "real only",
+        "synthetic only",
+        "real + synthetic",
+        "real + 50-dataset",
+    ]
+
+
+def test_what_was_compared() -> None:
+    assert comparison(GOOD) == (
+        "The same small model was trained on 5 real labelled photos, on 1,234 generated ones, and on both, "
+        "3 times each, and scored on 7 real photos, its best moment chosen on 3 others."
+    )
+    more = several(real_only=(0.5,), a_only=(0.4,), b_only=(0.4,), real_plus_all=(0.6,))
+    more |= {"n_real": 5, "n_synthetic": 30, "n_test": 7, "pools": {"real": 5, "a": 10, "b": 20}}
+    assert comparison(more) == (
+        "The same small model was trained once on each of 4 mixtures of 5 real labelled photos and "
+        "30 generated ones (10 of a, 20 of b), and scored on 7 real photos."
+    )
+
+
+def test_the_best_arm_without_real_photos_is_named() -> None:
+    found = several(real_only=(0.5,), a_only=(0.3,), b_only=(0.4,)) | {
+        "shares": {"real_only": {"real": [1, 1]}, "a_only": {"a": [1, 1]}, "b_only": {"b": [1, 1]}}
+    }
+    assert any("only generated photos (b only) reaches 80% of" in sentence for sentence in meaning(found))
