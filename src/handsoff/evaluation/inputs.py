@@ -138,5 +138,6 @@ def stated_by_labels(path: Path, wanted: str | None) -> tuple[Task, Frame, Frami
     name = wanted or next(iter(labelled.kinds))
     height, width = labelled.image(labelled.names[0]).shape[:2]
     only = replace(labelled, kinds={name: labelled.kinds[name]})
-    task = only.tasks[name].settled(only.load((height, width), enlarge=True)[1][name], str(path))
-    return make_task(name, task.schema), (height, width), "crop"
+    labels = only.load((height, width), enlarge=True)[1][name]
+    schema = only.tasks[name].learning.infer_schema(labels, str(path))
+    return make_task(name, schema), (height, width), "crop"
