@@ -14,7 +14,6 @@ from handsoff.core.files import read_json, write_json
 from handsoff.core.images import decode_image
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.evaluation import runs
-from handsoff.evaluation.data import without
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
@@ -71,17 +70,6 @@ def test_what_was_trained_or_chosen_on_is_no_test(report: Path) -> None:
     metrics = read_json(report / "metrics.json")
     assert (metrics["n_validation"], metrics["excluded_from_validation"]) == (4, 2)
     assert (metrics["n_test"], metrics["excluded_from_test"]) == (8, 8)
-
-
-def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
-    samples = blobs(5, seed=0)
-    left, count = without(
-        samples,
-        LabelledArrays(samples.images[3:], samples.labels[3:]),
-        LabelledArrays(samples.images[:1], samples.labels[:1]),
-    )
-    assert count == 3
-    assert np.array_equal(left.images, samples.images[1:3])
 
 
 def test_no_test_left_is_refused_and_leaves_nothing(labelled: Path, dataset: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float
 
 from handsoff.core.files import read_json
 from handsoff.core.images import decode_mask
@@ -38,10 +38,11 @@ class GeneratedDataset:
     def labelled(self, task: str) -> LabelledDataset:
         return open_like(self.folder, {task: self.manifest["tasks"][task]})
 
-    def uncertainty_map(self, name: str, task: str) -> UInt8[np.ndarray, "h w"] | None:
+    def uncertainty_map(self, name: str, task: str) -> Float[np.ndarray, "h w"] | None:
+        """Uncertainty in [0, 1], None where there is no map."""
         folder = "uncertainty" if len(self.manifest["tasks"]) == 1 else f"uncertainty-{task}"
         file = self.folder / folder / f"{name}.png"
-        return decode_mask(file.read_bytes(), file.name) if file.is_file() else None
+        return decode_mask(file.read_bytes(), file.name).astype(np.float32) / 255 if file.is_file() else None
 
 
 def open_generated(folder: Path) -> GeneratedDataset:

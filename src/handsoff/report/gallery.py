@@ -10,7 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from handsoff.core.errors import HandsOffError
@@ -49,7 +49,10 @@ class Gallery:
 
     def records(self) -> list[Record]:
         """What is known of each drawn sample; where nothing is known, the names of the images."""
-        recorded = self.generated.records() if self.generated else []
+        try:
+            recorded = self.generated.records() if self.generated else []
+        except HandsOffError:
+            recorded = []
         images = self.folder / "images"
         if recorded or not images.is_dir():
             return recorded
@@ -63,8 +66,8 @@ class Gallery:
         except HandsOffError:
             return None
 
-    def uncertainty(self, name: str) -> UInt8[np.ndarray, "h w"] | None:
-        """One uncertainty map, None where it is not there or damaged."""
+    def uncertainty(self, name: str) -> Float[np.ndarray, "h w"] | None:
+        """One uncertainty map in [0, 1], None where it is not there or damaged."""
         try:
             return self.generated.uncertainty_map(name, self.task.name) if self.generated and self.task else None
         except HandsOffError:
@@ -134,9 +137,9 @@ def sample_pictures(gallery: Gallery, records: list[Record]) -> dict[str, list[R
     return {"first": first, "uncertain": uncertain if len(ranked) > UNCERTAIN else []}
 
 
-def heat_map(uncertainty: UInt8[np.ndarray, "*n h w"]) -> UInt8[np.ndarray, "*n h w 3"]:
-    """Uncertainty 0 to 255 as dark to bright; the root makes small values visible."""
-    return (COLOURS(np.sqrt(uncertainty / 255))[..., :3] * 255).astype(np.uint8)
+def heat_map(uncertainty: Float[np.ndarray, "*n h w"]) -> UInt8[np.ndarray, "*n h w 3"]:
+    """Uncertainty in [0, 1] as dark to bright; the root makes small values visible."""
+    return (COLOURS(np.sqrt(uncertainty))[..., :3] * 255).astype(np.uint8)
 
 
 def embed(image: UInt8[np.ndarray, "h w 3"] | None, longest: int = LONGEST_SIDE) -> str | None:
