@@ -38,7 +38,8 @@ def faces(result: dict[str, Any]) -> str:
     said = (
         f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled "
         f"face photos at {resolution} px, a generator of {generator['parameters'] / 1e6:.1f} M parameters, "
-        f"{first['n_synthetic']:,} generated images, {first['n_test']} real test photos, {len(first['arms']['real_only']['miou']['runs'])} seeds. "
+        f"{first['n_synthetic']:,} generated images, {first['n_test']} real test photos, "
+        f"{len(first['arms']['real_only']['miou']['runs'])} seeds. "
         "mIoU over 8 classes:"
     )
     titles = map(arm_title, first["arms"])

@@ -29,7 +29,7 @@ def blobs(count: int, seed: int, size: int = 32) -> LabelledArrays:
     return LabelledArrays((COLOURS[labels].astype(int) + noise).clip(0, 255).astype(np.uint8), labels)
 
 
-def write_pack(folder: Path, samples: LabelledArrays) -> Path:
+def write_labelled(folder: Path, samples: LabelledArrays) -> Path:
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for index, (image, mask) in enumerate(zip(samples.images, samples.labels, strict=True)):
@@ -40,7 +40,7 @@ def write_pack(folder: Path, samples: LabelledArrays) -> Path:
 
 
 def write_dataset(folder: Path, samples: LabelledArrays) -> Path:
-    write_pack(folder, samples)
+    write_labelled(folder, samples)
     write_json(
         folder / "manifest.json",
         {

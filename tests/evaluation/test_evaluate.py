@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from discs import CLASSES, blobs, write_dataset, write_pack
+from discs import CLASSES, blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.core.images import decode_image
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.evaluation import runs
-from handsoff.evaluation.data import without
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
@@ -26,8 +25,8 @@ STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
 
 
 @pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_pack(tmp_path_factory.mktemp("real") / "real", blobs(16, seed=1))
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_labelled(tmp_path_factory.mktemp("labelled") / "real", blobs(16, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +35,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(pack: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(labelled: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole evaluation whose real, validation and test data are one folder, its first samples in all three."""
     out = tmp_path_factory.mktemp("report") / "whole"
-    run_to_end(evaluate(pack, [dataset], pack, out, TINY.model_copy(update={"validation_part": "2:8"})))
+    run_to_end(evaluate(labelled, [dataset], labelled, out, TINY.model_copy(update={"validation_part": "2:8"})))
     return out
 
 
@@ -73,30 +72,19 @@ def test_what_was_trained_or_chosen_on_is_no_test(report: Path) -> None:
     assert (metrics["n_test"], metrics["excluded_from_test"]) == (8, 8)
 
 
-def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
-    samples = blobs(5, seed=0)
-    left, count = without(
-        samples,
-        LabelledArrays(samples.images[3:], samples.labels[3:]),
-        LabelledArrays(samples.images[:1], samples.labels[:1]),
-    )
-    assert count == 3
-    assert np.array_equal(left.images, samples.images[1:3])
-
-
-def test_no_test_left_is_refused_and_leaves_nothing(pack: Path, dataset: Path, tmp_path: Path) -> None:
+def test_no_test_left_is_refused_and_leaves_nothing(labelled: Path, dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No test samples are left"):
-        run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", EvaluateSettings(steps=1)))
+        run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", EvaluateSettings(steps=1)))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
 def test_an_interrupted_evaluation_gives_the_same_numbers(
-    report: Path, pack: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    report: Path, labelled: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = TINY.model_copy(update={"validation_part": "2:8"})
-    moved = shutil.copytree(pack, tmp_path / "moved")
-    work = evaluate(pack, [dataset], pack, tmp_path / "out", settings)
+    moved = shutil.copytree(labelled, tmp_path / "moved")
+    work = evaluate(labelled, [dataset], labelled, tmp_path / "out", settings)
     while not next(work).stage.startswith("real plus synthetic, run 1"):
         pass
     next(work)
@@ -131,11 +119,11 @@ def test_parts_are_python_slices() -> None:
 
 
 def test_evaluate_refuses_a_model_before_it_reads_and_leaves_nothing(
-    pack: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.modules[evaluate.__module__], "load_data", lambda *_: pytest.fail("data was read"))
     with pytest.raises(UnknownNameError, match="Unknown predictor 'lite9'"):
-        run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", EvaluateSettings(model="lite9")))
+        run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", EvaluateSettings(model="lite9")))
     assert not (tmp_path / "out").exists()
 
 
@@ -147,9 +135,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("dataset") / "other", blobs(6, seed=3))
 
 
-def test_two_datasets_are_compared_and_put_together(pack: Path, dataset: Path, other: Path, tmp_path: Path) -> None:
+def test_two_datasets_are_compared_and_put_together(labelled: Path, dataset: Path, other: Path, tmp_path: Path) -> None:
     settings = EvaluateSettings(first=4, steps=2, seeds=1, batch=4, test_part="8:")
-    run_to_end(evaluate(pack, [dataset, other], pack, tmp_path / "out", settings))
+    run_to_end(evaluate(labelled, [dataset, other], labelled, tmp_path / "out", settings))
     metrics = read_json(tmp_path / "out" / "metrics.json")
     assert list(metrics["arms"]) == [
         "real_only", "synthetic_only", "other_only", "real_plus_synthetic", "real_plus_other", "real_plus_all",
@@ -161,28 +149,30 @@ def test_two_datasets_are_compared_and_put_together(pack: Path, dataset: Path, o
     assert list(read_json(tmp_path / "out" / "report.json")["inputs"]) == ["real", "synthetic", "synthetic 2", "test"]
 
 
-def test_arms_can_be_named(pack: Path, dataset: Path, tmp_path: Path) -> None:
+def test_arms_can_be_named(labelled: Path, dataset: Path, tmp_path: Path) -> None:
     arms = {"real_only": {"real": 1}, "half": {"synthetic": 0.5, "real": 0.5}}
     settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=2, test_part="8:", arms=arms)
-    run_to_end(evaluate(pack, [dataset], pack, tmp_path / "out", settings))
+    run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", settings))
     assert list(read_json(tmp_path / "out" / "metrics.json")["arms"]) == ["real_only", "half"]
     assert sorted(path.name for path in (tmp_path / "out" / "runs").iterdir()) == ["half-0.json", "real_only-0.json"]
 
 
-def test_labelled_data_without_a_manifest_is_a_dataset_too(pack: Path, other: Path, tmp_path: Path) -> None:
-    plain = write_pack(tmp_path / "plain", blobs(5, seed=9))
+def test_labelled_data_without_a_manifest_is_a_dataset_too(labelled: Path, other: Path, tmp_path: Path) -> None:
+    plain = write_labelled(tmp_path / "plain", blobs(5, seed=9))
     settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=4, test_part="8:")
-    run_to_end(evaluate(pack, [plain], pack, tmp_path / "alone", settings))
+    run_to_end(evaluate(labelled, [plain], labelled, tmp_path / "alone", settings))
     assert read_json(tmp_path / "alone" / "metrics.json")["pools"] == {"real": 4, "synthetic": 5}
-    run_to_end(evaluate(pack, [plain, other], pack, tmp_path / "both", settings))
+    run_to_end(evaluate(labelled, [plain, other], labelled, tmp_path / "both", settings))
     assert read_json(tmp_path / "both" / "metrics.json")["pools"] == {"real": 4, "plain": 5, "other": 6}
 
 
-def test_a_test_photo_in_a_dataset_is_no_test(pack: Path, tmp_path: Path) -> None:
+def test_a_test_photo_in_a_dataset_is_no_test(labelled: Path, tmp_path: Path) -> None:
     """Datasets may hold photos, and one of them may be in the test."""
-    photos = write_pack(tmp_path / "photos", LabelledArrays(*(part[9:12] for part in vars(blobs(16, seed=1)).values())))
+    photos = write_labelled(
+        tmp_path / "photos", LabelledArrays(*(part[9:12] for part in vars(blobs(16, seed=1)).values()))
+    )
     settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=4, test_part="8:")
-    run_to_end(evaluate(pack, [photos], pack, tmp_path / "out", settings))
+    run_to_end(evaluate(labelled, [photos], labelled, tmp_path / "out", settings))
     metrics = read_json(tmp_path / "out" / "metrics.json")
     assert (metrics["n_test"], metrics["excluded_from_test"]) == (5, 3)
 
@@ -197,22 +187,22 @@ def test_a_test_photo_in_a_dataset_is_no_test(pack: Path, tmp_path: Path) -> Non
     ],
 )
 def test_datasets_that_differ_are_refused(  # three fixtures and three parameters
-    pack: Path, dataset: Path, tmp_path: Path, key: str, value: object, sentence: str
+    labelled: Path, dataset: Path, tmp_path: Path, key: str, value: object, sentence: str
 ) -> None:
     strange = shutil.copytree(dataset, tmp_path / "strange")
     write_json(strange / "manifest.json", read_json(strange / "manifest.json") | {key: value})
     with pytest.raises((InputError, MismatchError), match=sentence):
-        plan(pack, [dataset, strange], pack, TINY)
+        plan(labelled, [dataset, strange], labelled, TINY)
 
 
-def test_an_unfinished_dataset_is_refused(pack: Path, dataset: Path, tmp_path: Path) -> None:
+def test_an_unfinished_dataset_is_refused(labelled: Path, dataset: Path, tmp_path: Path) -> None:
     half = shutil.copytree(dataset, tmp_path / "half")
     (half / "DONE").unlink()
     with pytest.raises(InputError, match="half is not finished: run handsoff generate again"):
-        plan(pack, [half], pack, TINY)
+        plan(labelled, [half], labelled, TINY)
 
 
-def test_the_plan_fingerprints_every_input_once(pack: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_plan_fingerprints_every_input_once(labelled: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     described: list[Path] = []
     real = LabelledDataset.describe
 
@@ -221,7 +211,7 @@ def test_the_plan_fingerprints_every_input_once(pack: Path, dataset: Path, monke
         return real(self)
 
     monkeypatch.setattr(LabelledDataset, "describe", describe)
-    made = plan(pack, [dataset], pack, TINY, validation=pack)
-    assert sorted(described) == sorted([pack, dataset])
+    made = plan(labelled, [dataset], labelled, TINY, validation=labelled)
+    assert sorted(described) == sorted([labelled, dataset])
     assert list(made.inputs) == ["real", "synthetic", "test", "validation"]
     assert made.inputs["real"] == made.inputs["test"] == made.inputs["validation"] != made.inputs["synthetic"]

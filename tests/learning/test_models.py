@@ -1,4 +1,4 @@
-"""Downstream networks by name: other libraries' behind our interface, and one sentence for whatever cannot be had."""
+"""Predictors by name: other libraries' behind our interface, and one sentence for whatever cannot be had."""
 
 import importlib
 import json

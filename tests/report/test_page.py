@@ -41,6 +41,8 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
         dataset / "manifest.json",
         {"tasks": {"segmentation": {"classes": CLASSES}}, "image_size": [8, 6], "licence": "a licence of its own"},
     )
+    write_json(dataset / "job.json", {"verb": "generate", "inputs": {}, "settings": {}})
+    write_bytes(dataset / "DONE", b"")
     write_json(dataset / "report.json", {"verb": "generate", "settings": {"psi": 0.8125}, "seconds": 12.0})
     for file in (dataset / "inversions.png", report / "predictions" / "real_only.png"):
         write_bytes(file, png(rng.integers(0, 256, (8, 18, 3), np.uint8)))

@@ -127,9 +127,10 @@ def agreed(
             )
     same(f"{name} labels", lambda dataset: dataset.tasks()[name].schema)
     same("image size", lambda dataset: "x".join(map(str, dataset.manifest["image_size"])))
-    same("framing", lambda dataset: dataset.manifest["framing"])
-    height, width = generated[first].manifest["image_size"]
-    return generated[first].tasks()[name], (height, width), generated[first].manifest["framing"]
+    same("framing", lambda dataset: dataset.manifest.get("framing", "crop"))
+    manifest = generated[first].manifest
+    height, width = manifest["image_size"]
+    return generated[first].tasks()[name], (height, width), manifest.get("framing", "crop")
 
 
 def stated_by_labels(path: Path, wanted: str | None) -> tuple[Task, Frame, Framing]:

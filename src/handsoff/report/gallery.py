@@ -46,7 +46,10 @@ class Gallery:
 
     def records(self) -> list[Record]:
         """What is known of each drawn sample; where nothing is known, the names of the images."""
-        recorded = self.generated.records() if self.generated else []
+        try:
+            recorded = self.generated.records() if self.generated else []
+        except HandsOffError:
+            recorded = []
         images = self.folder / "images"
         if recorded or not images.is_dir():
             return recorded

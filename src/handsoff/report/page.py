@@ -125,7 +125,7 @@ def headline(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
-    """Places, in percent of the width, of every run and mean of the main metric."""
+    """Positions, in percent of the width, of every run and mean of the main metric."""
     metric = main_metric(found)
     arms = {arm: entry[metric] for arm, entry in found.items() if metric in entry and np.isfinite(entry[metric].mean)}
     if not arms:
@@ -135,14 +135,14 @@ def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
     margin = max((high - low) * 0.12, 0.005)
     low, span = low - margin, high - low + 2 * margin
 
-    def place(value: float) -> float:
+    def percent(value: float) -> float:
         return round(100 * (value - low) / span, 2)
 
     lines = [
-        (arm, arm_title(arm), entry.shown, place(entry.mean), [place(run) for run in entry.runs])
+        (arm, arm_title(arm), entry.shown, percent(entry.mean), [percent(run) for run in entry.runs])
         for arm, entry in arms.items()
     ]
-    real = place(arms[REAL_ONLY].mean) if REAL_ONLY in arms else None
+    real = percent(arms[REAL_ONLY].mean) if REAL_ONLY in arms else None
     return {"metric": title(metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
 
 

@@ -1,0 +1,53 @@
+"""The samples of an evaluation: framed as the dataset's, and no test sample trained on."""
+
+from pathlib import Path
+
+import numpy as np
+
+from discs import blobs, write_dataset, write_labelled
+from handsoff.core.files import read_json, write_json
+from handsoff.evaluation.data import EvaluationData, load_data, without
+from handsoff.evaluation.inputs import open_inputs
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.learning.data import LabelledArrays
+
+
+def loaded(labelled: Path, dataset: Path, settings: EvaluateSettings) -> EvaluationData:
+    work = load_data(open_inputs(labelled, [dataset], labelled, settings, None), settings.group)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # what the generator returns
+
+
+def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
+    samples = blobs(5, seed=0)
+    left, count = without(
+        samples,
+        LabelledArrays(samples.images[3:], samples.labels[3:]),
+        LabelledArrays(samples.images[:1], samples.labels[:1]),
+    )
+    assert count == 3
+    assert np.array_equal(left.images, samples.images[1:3])
+
+
+def test_photos_are_framed_as_the_dataset_is(tmp_path: Path) -> None:
+    """Photos half as high as wide: cropped they fill the frame, in a letterbox a quarter of it is black at each end."""
+    square = blobs(6, seed=1)
+    wide = LabelledArrays(square.images[:, 8:24], square.labels[:, 8:24])
+    labelled = write_labelled(tmp_path / "labelled", wide)
+    dataset = write_dataset(tmp_path / "dataset", blobs(4, seed=2))
+    settings = EvaluateSettings(first=2, test_part="2:")
+    manifest = read_json(dataset / "manifest.json")
+    cropped = loaded(labelled, dataset, settings)
+    write_json(dataset / "manifest.json", manifest | {"framing": "letterbox"})
+    boxed = loaded(labelled, dataset, settings)
+    for data in (cropped, boxed):
+        assert data.pools["real"].images.shape == (2, 32, 32, 3)
+        assert data.test.images.shape == (4, 32, 32, 3)
+    assert (boxed.test.images[:, :7] == 0).all()
+    assert np.array_equal(boxed.test.images[:, 8:24], wide.images[2:])
+    assert np.array_equal(boxed.test.labels[:, 8:24], wide.labels[2:])
+    assert cropped.test.images.min() > 0
+    assert np.array_equal(cropped.pools["synthetic"].images, boxed.pools["synthetic"].images), "already in the frame"
