@@ -4,8 +4,9 @@ from pathlib import Path
 
 from handsoff.core.files import write_bytes
 from handsoff.jobs.progress import Work
+from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
-from handsoff.runner import load_recipe, run
+from handsoff.runner import run
 
 MINUTES = {False: 4, True: 37}  # --full → minutes on two CPU cores, measured
 DATA = Path(__file__).parent
