@@ -21,7 +21,9 @@ def test_plan_and_work_take_the_inputs_by_name(name: str) -> None:
     plan, work = (inspect.signature(verb.load(function)).parameters for function in ("plan", verb.function))
     assert verb.name == name
     assert plan.keys() == inputs.keys() | {"settings"}
-    assert work.keys() == inputs.keys() | {"out", "settings"}
+    assert work.keys() >= inputs.keys() | {"out", "settings"}
+    others = work.keys() - inputs.keys() - {"out", "settings"}
+    assert all(work[name].default is not inspect.Parameter.empty for name in others)
     assert all((plan[name].default is None) == optional for name, optional in inputs.items())
     assert inspect.signature(verb.load("plan")).return_annotation is Plan
     assert verb.extends == hasattr(sys.modules[verb.module], "finished")

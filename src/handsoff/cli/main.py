@@ -30,10 +30,11 @@ First = Annotated[int | None, typer.Option("--first", help="only the first N lab
 Seed = Annotated[int | None, typer.Option("--seed", help="where all random numbers come from [0]")]
 
 
-def show_version(wanted: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
+def show_version(wanted: bool) -> bool:  # noqa: FBT001  # typer calls it with the flag's value
     if wanted:
         say(f"handsoff {version('handsoff-labels')}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -201,7 +202,8 @@ def run(
     plan = load_recipe(recipe, out)
     if dry_run:
         rows = [(node.name, node.step.verb, STATES[node.state], node.why) for node in runner.graph(plan)]
-        show_facts(rows, f"Steps in {plan.output}")
+        say(f"Steps in {plan.output}:")
+        show_facts(rows)
         return
     if plan.generator is not None:
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
