@@ -323,7 +323,11 @@ def test_dry_run_shows_every_step_and_does_nothing(world: World, capsys: pytest.
     assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
         ["generator", "fake", "done"],
         ["4/labeler", "fake", "done"],
-        ["4/report", "fake", *"out of date it was begun with word = a instead of b".split()],
+        [
+            "4/report",
+            "fake",
+            *["out", "of", "date", "it", "was", "begun", "with", "word", "=", "a", "instead", "of", "b"],
+        ],
     ]
     assert snapshot(world.out) == before
 

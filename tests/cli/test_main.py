@@ -1,4 +1,4 @@
-"""The command line: one sentence and exit code 2 for what the user can mend, 130 when stopped, a traceback for a bug."""
+"""The command line: exit code 2 and one sentence for what the user can mend, 130 when stopped, a bug's traceback."""
 
 import errno
 import os
@@ -15,7 +15,6 @@ from PIL import Image
 import handsoff
 from handsoff.cli import main as cli
 from handsoff.cli.terminal import until_stopped
-from handsoff.core.errors import InputError
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
@@ -58,7 +57,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),
         ("generate nowhere -o out", "Missing option '-n'"),
         ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
-        ("evaluate --real labelled --synthetic labelled --test labelled -o out", "labelled was not made by handsoff generate"),
+        (
+            "evaluate --real labelled --synthetic labelled --test labelled -o out",
+            "labelled was not made by handsoff generate",
+        ),
         ("evaluate --real labelled --test labelled -o out", "Missing option '--synthetic'"),
         ("run nowhere.toml", "nowhere.toml does not exist"),
         ("run text", "not a readable TOML recipe"),
@@ -251,7 +253,9 @@ def test_inspect_tells_what_it_sees(
     )
     write_classes(here / "labelled", ["background", "eye"])
     job = open_job(here / "begun", Plan("fit", {"examples": {"path": "latents", "fingerprint": ""}}, {}))
-    assert cli.main(["inspect", "labelled"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
+    assert (
+        cli.main(["inspect", "labelled"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
+    )
     job.finish(held_out=0.25)
     assert cli.main(["inspect", "begun"]) == 0
     shown = " ".join(capsys.readouterr().out.split())

@@ -10,9 +10,7 @@ from handsoff.verbs import VERBS
 
 
 def test_any_setting_can_be_set() -> None:
-    settings = settings_of(
-        "train", ["mixing=0.5", "mirror=false", "resolution=32x16", "seed = 7"], seed=3, kimg=None
-    )
+    settings = settings_of("train", ["mixing=0.5", "mirror=false", "resolution=32x16", "seed = 7"], seed=3, kimg=None)
     assert (settings.mixing, settings.mirror, settings.resolution, settings.seed, settings.kimg) == (
         0.5,
         False,

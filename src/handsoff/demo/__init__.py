@@ -1,4 +1,4 @@
-"""`handsoff demo`: a recipe on the pack of rendered heads that comes with the package, from 50 labels to the report."""
+"""`handsoff demo`: from 50 labels to the report, on rendered heads that come with the package."""
 
 from pathlib import Path
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
-from handsoff.verbs import Inputs
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
@@ -21,5 +20,5 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
         yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
         for task in recipe.tasks:
-            inputs: Inputs = {"real": recipe.labelled, "synthetic": [dataset], "test": test}
-            yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+            report, settings = recipe.folder(budget, "report", task), recipe.for_evaluate(budget, task)
+            yield Step("evaluate", report, {"real": recipe.labelled, "synthetic": [dataset], "test": test}, settings)
