@@ -43,7 +43,7 @@ def rows(pack: LabelledDataset) -> list[np.ndarray]:
     pairs = [pack.sample(name) for name in pack.names[:COUNT]]
     images = larger(np.stack([image for image, _ in pairs]), Image.Resampling.BICUBIC)
     masks = larger(np.stack([labels[task.name] for _, labels in pairs]), Image.Resampling.NEAREST)
-    return [row(images), row(task.draw(images, masks))]
+    return [row(images), row(task.drawing.draw(images, masks))]
 
 
 def picture(demo: Path, budget: str) -> Image.Image:

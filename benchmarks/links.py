@@ -74,7 +74,7 @@ def label_quality(labeler: Labeler, codes: Path, count: int | None = None) -> di
         pairs.append(
             (labeler.label(ws[batch])[1], np.stack([labels.label(task.name, card["names"][row]) for row in batch]))
         )
-    return task.score(pairs)
+    return task.scores.score(pairs)
 
 
 def features_of(images: np.ndarray) -> torch.Tensor:
@@ -97,7 +97,7 @@ def dataset_links(dataset: Path, budget: int, real: torch.Tensor | None, labelle
 
     def shares(values: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
         return {
-            name: {part: round(share, 5) for part, (_, share) in task.census(values[name]).items()}
+            name: {part: round(share, 5) for part, (_, share) in task.scores.label_statistics(values[name]).items()}
             for name, task in data.tasks.items()
         }
 

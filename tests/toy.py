@@ -1,6 +1,7 @@
 """A toy world: a tiny random generator and labelled photos that it made itself, so that the right answers are known."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from handsoff.core.seeds import standard_normal
 from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.tasks.base import Label, StorageLocation, Task
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.segmentation import Segmentation
@@ -72,6 +74,12 @@ def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000)
         labels = {"segmentation": mask, "keypoints": points, "depth": (1 + shade / 255).astype(np.float32)}
         rests[f"photo{index:02d}"] = write_sample(folder, f"photo{index:02d}", image, labels, tasks)
     write_cards(folder, tasks, rests)
+
+
+def parsed(task: Task, data: Any, where: str, size: tuple[int, int], location: StorageLocation | None = None) -> Label:
+    """A label as a dataset of the task itself stores it."""
+    card = task.storage.cards().get(task.card)
+    return task.storage.bind(card, task.card, location or task.locations[0])(data, where, size)
 
 
 def affine(

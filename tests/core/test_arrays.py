@@ -22,6 +22,7 @@ from handsoff.core.images import decode_mask
 from handsoff.datasets.labelled import open_labelled
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.segmentation import Segmentation
+from toy import parsed
 
 DEPTH = np.arange(1, 13, dtype=np.float32).reshape(4, 3)
 CLASSES = Segmentation({"classes": ["ground", "tree", "sky"]})
@@ -67,15 +68,15 @@ def exr(folder: Path, **channels: np.ndarray) -> bytes:
 @settings(max_examples=50, deadline=None)
 def test_whole_numbers_of_any_kind_are_ids(mask: np.ndarray, columns: bool) -> None:  # noqa: FBT001
     stored = npy(np.asfortranarray(mask) if columns else mask)
-    read = CLASSES.parse(stored, "x", (mask.shape[0], mask.shape[1]))
+    read = parsed(CLASSES, stored, "x", (mask.shape[0], mask.shape[1]))
     assert read.dtype == np.uint8
     np.testing.assert_array_equal(read, mask)
 
 
 def test_truths_and_ignored_pixels_are_ids() -> None:
-    assert CLASSES.parse(npy(np.array([[True, False]])), "x", (1, 2)).tolist() == [[1, 0]]
-    assert CLASSES.parse(npy(np.array([[2, 255]])), "x", (1, 2)).tolist() == [[2, 255]]
-    assert CLASSES.parse(png(np.array([[2, 255]], np.uint16)), "x", (1, 2)).tolist() == [[2, 255]]
+    assert parsed(CLASSES, npy(np.array([[True, False]])), "x", (1, 2)).tolist() == [[1, 0]]
+    assert parsed(CLASSES, npy(np.array([[2, 255]])), "x", (1, 2)).tolist() == [[2, 255]]
+    assert parsed(CLASSES, png(np.array([[2, 255]], np.uint16)), "x", (1, 2)).tolist() == [[2, 255]]
 
 
 MASKS = {
@@ -119,7 +120,7 @@ MASKS = {
 def test_what_is_wrong_with_a_mask_is_said(case: str) -> None:
     data, sentence = MASKS[case]
     with pytest.raises(InputError, match=rf"^{sentence}") as caught:
-        CLASSES.parse(data, "x", (1, 2))
+        parsed(CLASSES, data, "x", (1, 2))
     assert "\n" not in str(caught.value)
 
 
@@ -133,7 +134,7 @@ def test_damaged_masks_are_read_or_refused_in_a_sentence(whole: bytes, data: st.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of NumPy and Pillow about some damage
         for read in (
-            lambda: CLASSES.parse(spoilt, "x", (4, 3)),
+            lambda: parsed(CLASSES, spoilt, "x", (4, 3)),
             lambda: npy_mask(spoilt, "x"),
             lambda: decode_mask(spoilt, "x"),
         ):
@@ -163,7 +164,7 @@ def test_a_folder_may_hold_masks_as_arrays(tmp_path: Path) -> None:
 
 
 def parsed(data: bytes) -> np.ndarray:
-    return np.asarray(Depth({}).parse(data, "x", (4, 3)))
+    return np.asarray(parsed(Depth({}), data, "x", (4, 3)))
 
 
 @pytest.mark.parametrize("scale", ["-1.0", "1", "-0.00392156862745098", "+1e-3", "-1e+00"])
@@ -192,8 +193,8 @@ def test_npy_and_tiff_are_exact(array: np.ndarray) -> None:
 
 def test_a_scale_counts_for_whole_numbers_only() -> None:
     task = Depth({"scale": 0.25})
-    np.testing.assert_array_equal(task.parse(npy((DEPTH * 4).astype(np.uint16)), "x", (4, 3)), DEPTH)
-    np.testing.assert_array_equal(task.parse(pfm(DEPTH), "x", (4, 3)), DEPTH)
+    np.testing.assert_array_equal(parsed(task, npy((DEPTH * 4).astype(np.uint16)), "x", (4, 3)), DEPTH)
+    np.testing.assert_array_equal(parsed(task, pfm(DEPTH), "x", (4, 3)), DEPTH)
 
 
 @pytest.mark.parametrize("channel", ["Z", "Y", "R", "anything", "depth__Z", "View Layer__Depth__Z"])

@@ -17,7 +17,7 @@ from handsoff.core import files
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.images import crop_box, decode_image, decode_mask, tile, to_float, to_uint8
 from handsoff.core.seeds import standard_normal, step_generator
-from handsoff.geometry.views import fit_image
+from handsoff.datasets.framing import frame_photo, frame_sample
 from handsoff.tasks.depth import Depth
 
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3)))
@@ -151,21 +151,22 @@ def test_crop_box_is_inside_centred_of_the_frames_shape_and_largest(
 @given(st.integers(1, 8), st.integers(1, 8))
 def test_an_image_of_the_frames_shape_is_left_alone(height: int, width: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
-    assert np.array_equal(fit_image(image, (height, width), "a"), image)
+    assert np.array_equal(frame_photo(image, (height, width), "crop", "a"), image)
 
 
 def test_image_and_mask_are_cropped_alike() -> None:
     mask = np.zeros((30, 50), np.uint8)
     mask[5:25, 20:40] = 7
     image = np.repeat((mask * 30)[..., None], 3, -1)
-    small, ids = fit_image(image, (10, 12), "a"), Depth({}).fit(mask, (30, 50), (10, 12))
+    small, labels = frame_sample(image, {"depth": mask}, {"depth": Depth({})}, (10, 12), "crop", "a")
+    ids = labels["depth"]
     assert set(np.unique(ids)) == {0, 7}
     assert ((small[..., 0] > 105) == (ids == 7)).mean() > 0.9
 
 
 def test_a_too_small_image_is_refused() -> None:
     with pytest.raises(InputError, match="smaller than the resolution 8x8"):
-        fit_image(np.zeros((7, 20, 3), np.uint8), (8, 8), "a.png")
+        frame_photo(np.zeros((7, 20, 3), np.uint8), (8, 8), "crop", "a.png")
 
 
 def test_orientation_transparency_and_grey_become_upright_rgb() -> None:

@@ -34,7 +34,7 @@ def test_the_data_has_masks_keypoints_and_depth_of_every_head(name: str, count: 
     labels = heads.load((SIZE, SIZE))[1]
     assert set(np.unique(labels["segmentation"])) == set(range(len(CLASSES)))
     assert labels["keypoints"].shape[1] >= 24
-    assert heads.tasks["keypoints"].mirrors
+    assert heads.tasks["keypoints"].geometry.mirrors
     assert np.array_equal(labels["depth"] > 0, labels["segmentation"] > 0)
     assert heads.tasks["depth"].schema["unit"] == "metres"
     names = heads.tasks["keypoints"].schema["names"]

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
+from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.reframing import NothingThereError, framed, restored
 from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
-from handsoff.geometry.views import fit_image, warped
+from handsoff.geometry.views import warped
 from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -156,7 +157,7 @@ def test_a_turned_image_and_its_mask_agree(angle: float) -> None:
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = np.column_stack([turn, np.array([20, 20]) - turn @ [20, 20]])
     image = warped(photo.image, matrix, (40, 40), None)
-    mask = TASKS["segmentation"].placed(photo.labels["segmentation"], matrix, (40, 40), (40, 40))
+    mask = TASKS["segmentation"].geometry.place(photo.labels["segmentation"], matrix, (40, 40), (40, 40))
     assert ((image[..., 0] > 100) == (mask == 1)).mean() > 0.98
 
 
@@ -197,7 +198,7 @@ def test_too_few_anchors() -> None:
 
 def test_a_photo_that_would_be_enlarged_is_refused() -> None:
     image = np.zeros((10, 40, 3), np.uint8)
-    assert fit_image(image, (20, 40), "a", "letterbox").shape == (20, 40, 3)
+    assert frame_photo(image, (20, 40), "letterbox", "a").shape == (20, 40, 3)
     for framing in ("crop", "stretch"):
         with pytest.raises(InputError, match="smaller than the resolution"):
-            fit_image(image, (20, 40), "a", framing)
+            frame_photo(image, (20, 40), framing, "a")

@@ -145,10 +145,10 @@ def test_the_pool_holds_the_hypercolumns_of_its_pixels(world: Path, monkeypatch:
 def test_uncertainty_is_zero_when_members_agree_and_one_when_they_split() -> None:
     task = Segmentation({"classes": ["a", "b"]})
     sure = torch.tensor([20.0, -20.0]).view(1, 1, 2, 1, 1)
-    assert task.decode(sure.expand(4, -1, -1, -1, -1))[1].item() == pytest.approx(0, abs=1e-4)
-    assert task.decode(torch.cat([sure, -sure]))[1].item() == pytest.approx(1, abs=1e-3)
+    assert task.learning.decode(sure.expand(4, -1, -1, -1, -1))[1].item() == pytest.approx(0, abs=1e-4)
+    assert task.learning.decode(torch.cat([sure, -sure]))[1].item() == pytest.approx(1, abs=1e-3)
     unsure = torch.zeros(4, 1, 2, 1, 1)
-    assert task.decode(unsure)[1].item() == pytest.approx(0, abs=1e-4), (
+    assert task.learning.decode(unsure)[1].item() == pytest.approx(0, abs=1e-4), (
         "doubt that all members share is no disagreement"
     )
 
@@ -156,14 +156,14 @@ def test_uncertainty_is_zero_when_members_agree_and_one_when_they_split() -> Non
 def test_image_uncertainty_looks_at_the_worst_tenth() -> None:
     flat = np.zeros((2, 10, 10), np.float32)
     flat[1, :1] = 0.5
-    np.testing.assert_allclose(Segmentation({"classes": ["a"]}).doubt(flat), [0, 0.5])
+    np.testing.assert_allclose(Segmentation({"classes": ["a"]}).scores.image_uncertainty(flat), [0, 0.5])
 
 
 def test_balanced_drawing_reaches_rare_classes_and_never_the_ignored() -> None:
     labels = np.zeros((1, 10, 10), np.uint8)
     labels[0, 0, 0], labels[0, 1] = 1, 255
     task = Segmentation({"classes": ["a", "b"]})
-    even, balanced = (task.chances(labels, (10, 10), power)[0] for power in (0.0, 1.0))
+    even, balanced = (task.learning.sampling_weights(labels, (10, 10), power)[0] for power in (0.0, 1.0))
     assert even[0] == even[99]
     assert balanced[0] == pytest.approx(float(balanced.sum() - balanced[0]), rel=1e-5)
     assert balanced[10:20].sum() == 0
@@ -209,11 +209,11 @@ def test_the_same_seed_fits_the_same_labeler(world: Path, tmp_path: Path) -> Non
 def test_votes_weigh_the_members() -> None:
     task = Segmentation({"classes": ["a", "b"]})
     members = torch.tensor([[5.0, -5.0], [-5.0, 5.0], [-5.0, 5.0]]).view(3, 1, 2, 1, 1)
-    assert task.decode(members)[0].item() == 1
-    label, uncertainty = task.decode(members, torch.tensor([0.8, 0.1, 0.1]))
+    assert task.learning.decode(members)[0].item() == 1
+    label, uncertainty = task.learning.decode(members, torch.tensor([0.8, 0.1, 0.1]))
     assert label.item() == 0
-    assert 0 < uncertainty.item() < task.decode(members, torch.tensor([0.5, 0.25, 0.25]))[1].item()
-    assert task.decode(members, torch.tensor([1.0, 0.0, 0.0]))[1].item() == pytest.approx(0, abs=1e-4)
+    assert 0 < uncertainty.item() < task.learning.decode(members, torch.tensor([0.5, 0.25, 0.25]))[1].item()
+    assert task.learning.decode(members, torch.tensor([1.0, 0.0, 0.0]))[1].item() == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -232,7 +232,7 @@ def test_networks_that_saw_the_photos_vote_too(world: Path, tmp_path: Path) -> N
     ws = labeler.generator.mapping(standard_normal(range(4), 16))
     with torch.no_grad():
         image = labeler.reader.read(ws)[0].float().clamp(-1, 1)
-        expected = labeler.task.decode(torch.stack([network(image) for network in labeler.networks]))[0]
+        expected = labeler.task.learning.decode(torch.stack([network(image) for network in labeler.networks]))[0]
     assert (labeler.label(ws)[1] == expected).mean() > 0.99
 
 

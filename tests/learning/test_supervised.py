@@ -217,12 +217,14 @@ def test_the_share_of_real_images_moves_linearly() -> None:
 def test_rare_classes_count_more_and_the_average_pixel_counts_one() -> None:
     task = SEGMENTATION
     labels = np.array([0] * 16 + [1] * 4 + [2] + [255] * 3, np.uint8).reshape(1, 4, 6)
-    logits, target = torch.zeros(1, 3, 4, 6), task.encode(labels, (4, 6))
-    plain = task.loss(logits, target)
-    assert torch.equal(task.balanced([labels], 0.0).loss(logits, target), plain)
-    weight = (task.balanced([labels], 0.5).loss(logits, target) / plain.clamp_min(1e-9)).flatten()
+    logits, target = torch.zeros(1, 3, 4, 6), task.learning.encode(labels, (4, 6))
+    plain = task.learning.loss(logits, target)
+    assert torch.equal(task.learning.loss(logits, target, task.learning.class_weights([labels], 0.0)), plain)
+    weight = (
+        task.learning.loss(logits, target, task.learning.class_weights([labels], 0.5)) / plain.clamp_min(1e-9)
+    ).flatten()
     assert weight[16] / weight[0] == pytest.approx(2)
     assert weight[20] / weight[0] == pytest.approx(4)
     assert weight[:21].mean() == pytest.approx(1)
     assert weight[21:].sum() == 0
-    assert torch.equal(task.loss(logits, target), plain), "the task itself stays as it was"
+    assert torch.equal(task.learning.loss(logits, target), plain), "the task itself stays as it was"

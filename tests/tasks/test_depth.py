@@ -17,8 +17,10 @@ from PIL import Image
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.geometry.views import fitting
 from handsoff.tasks.depth import Depth
-from toy import affine
+from handsoff.tasks.maps import known
+from toy import affine, parsed
 
 RANGES = st.tuples(st.floats(1e-3, 1e3), st.floats(1.01, 1e4)).map(lambda pair: [pair[0], pair[0] * pair[1]])
 
@@ -29,7 +31,7 @@ def metres(near: float = 0.5, far: float = 8.0) -> Depth:
 
 def outputs(task: Depth, depth: np.ndarray) -> torch.Tensor:
     """What a member says that is right: [N, 1, H, W]."""
-    return task.encode(depth, (depth.shape[1], depth.shape[2]))[:, None]
+    return task.learning.encode(depth, (depth.shape[1], depth.shape[2]))[:, None]
 
 
 def npz(**arrays: np.ndarray) -> bytes:
@@ -54,7 +56,7 @@ def test_depths_within_the_range_come_back(limits: list[float], seed: int) -> No
     depth = np.exp(rng.uniform(*np.log(limits), (2, 5, 7))).astype(np.float32)
     depth[0, 0, :2] = limits
     members = outputs(task, depth)[None].expand(3, -1, -1, -1, -1)
-    found, uncertainty = task.decode(members)
+    found, uncertainty = task.learning.decode(members)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, depth, rtol=1e-3)
     assert float(uncertainty.max()) < 1e-3
@@ -66,20 +68,20 @@ def test_nearest_and_farthest_are_the_ends_of_the_scale() -> None:
         [-1, 0, 1], abs=1e-6
     )
     beyond = torch.tensor([-7.0, 0.0, 30.0]).view(1, 1, 1, 1, 3)
-    np.testing.assert_allclose(task.decode(beyond)[0], [[[0.5, 2, 8]]], rtol=1e-6)
+    np.testing.assert_allclose(task.learning.decode(beyond)[0], [[[0.5, 2, 8]]], rtol=1e-6)
 
 
 def test_members_meet_at_their_geometric_mean_and_their_spread_is_the_uncertainty() -> None:
     task = metres(1, 4)
     members = torch.cat([outputs(task, np.full((1, 1, 1), value, np.float32))[None] for value in (1, 4)])
-    label, uncertainty = task.decode(members)
+    label, uncertainty = task.learning.decode(members)
     assert label.item() == pytest.approx(2)
     assert uncertainty.item() == pytest.approx(1), "as far apart as can be"
-    label, uncertainty = task.decode(members, torch.tensor([0.75, 0.25]))
+    label, uncertainty = task.learning.decode(members, torch.tensor([0.75, 0.25]))
     assert label.item() == pytest.approx(2**0.5)
     assert uncertainty.item() == pytest.approx(2 * 0.75**0.5 * 0.25**0.5)
     nearer = torch.cat([members[:1], members[:1] + 0.1])
-    assert 0 < task.decode(nearer)[1].item() < 0.1
+    assert 0 < task.learning.decode(nearer)[1].item() < 0.1
 
 
 def test_what_is_not_known_neither_teaches_nor_counts() -> None:
@@ -87,9 +89,9 @@ def test_what_is_not_known_neither_teaches_nor_counts() -> None:
     depth = rng.uniform(1, 7, (2, 6, 5)).astype(np.float32)
     depth[:, 2:4, 1:3] = 0
     unknown = torch.from_numpy(depth == 0)
-    target = task.encode(depth, (6, 5))
+    target = task.learning.encode(depth, (6, 5))
     said = torch.randn(2, 1, 6, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    loss = task.loss(said, target)
+    loss = task.learning.loss(said, target)
     assert loss.shape == (2, 6, 5)
     assert (loss[unknown] == 0).all()
     assert (loss[~unknown] > 0).all()
@@ -97,29 +99,29 @@ def test_what_is_not_known_neither_teaches_nor_counts() -> None:
     assert said.grad is not None
     assert (said.grad[:, 0][unknown] == 0).all()
     assert (said.grad[:, 0][~unknown] != 0).any()
-    assert float(task.loss(outputs(task, depth).nan_to_num(5.0), target).max()) == 0
-    right = task.decode(outputs(task, depth).nan_to_num(0.3)[None])[0]
+    assert float(task.learning.loss(outputs(task, depth).nan_to_num(5.0), target).max()) == 0
+    right = task.learning.decode(outputs(task, depth).nan_to_num(0.3)[None])[0]
     wild = np.where(depth > 0, right, rng.uniform(0.1, 99, depth.shape)).astype(np.float32)
-    assert task.score([(right, depth)]) == task.score([(wild, depth)])
-    assert np.array_equal(task.known(depth), depth > 0)
-    assert np.array_equal(task.chances(depth, (6, 5), 0.25).numpy() > 0, (depth > 0).reshape(2, -1))
-    listed = task.loss(said.flatten(2), target.flatten(1))
+    assert task.scores.score([(right, depth)]) == task.scores.score([(wild, depth)])
+    assert np.array_equal(known(depth, 0.0), depth > 0)
+    assert np.array_equal(task.learning.sampling_weights(depth, (6, 5), 0.25).numpy() > 0, (depth > 0).reshape(2, -1))
+    listed = task.learning.loss(said.flatten(2), target.flatten(1))
     torch.testing.assert_close(listed, loss.flatten(1))
 
 
 def test_an_image_of_which_nothing_is_known_can_be_drawn_from() -> None:
     """After a strong move nothing may be left; torch.multinomial wants a chance all the same."""
-    assert float(metres().chances(np.zeros((1, 3, 3), np.float32), (3, 3), 0.0).min()) > 0
+    assert float(metres().learning.sampling_weights(np.zeros((1, 3, 3), np.float32), (3, 3), 0.0).min()) > 0
 
 
 def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
     depth = np.array([[[0, 2], [4, 8]]], np.float32)
-    near, far = Depth({"unit": "metres"}).settled(depth, "pack").schema["range"]
+    near, far = Depth({"unit": "metres"}).learning.infer_schema(depth, "pack")["range"]
     assert (near, far) == pytest.approx((2 / 4**0.05, 8 * 4**0.05))
-    assert metres(0.1, 100).settled(depth, "pack").schema["range"] == [0.1, 100]
+    assert metres(0.1, 100).learning.infer_schema(depth, "pack")["range"] == [0.1, 100]
     for flat in (np.full((1, 2, 2), 3, np.float32), np.zeros((1, 2, 2), np.float32)):
         with pytest.raises(InputError, match=r"The depths of pack are all the same: there is nothing to learn"):
-            Depth({}).settled(flat, "pack")
+            Depth({}).learning.infer_schema(flat, "pack")
 
 
 # --- in numbers ---------------------------------------------------------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
 def test_scores_are_those_computed_by_hand() -> None:
     truth = np.array([[[1, 2], [4, 0]], [[2, 5], [0, 0]]], np.float32)
     predicted = np.array([[[2, 2], [1, 9]], [[2, 4], [3, 3]]], np.float32)
-    whole = metres(0.5, 8).score(iter([(predicted[:1], truth[:1]), (predicted[1:], truth[1:])]))
+    whole = metres(0.5, 8).scores.score(iter([(predicted[:1], truth[:1]), (predicted[1:], truth[1:])]))
     errors = {"squares": 1 + 0 + 9 + 0 + 1, "energy": 1 + 4 + 16 + 4 + 25}
     logs = np.log([2, 1, 1 / 4, 1, 4 / 5])
     expected = {
@@ -145,15 +147,15 @@ def test_scores_are_those_computed_by_hand() -> None:
 
 def test_predictions_are_clamped_to_the_range_before_they_are_scored() -> None:
     truth, predicted = np.array([[[8.0, 1.0]]], np.float32), np.array([[[80.0, 0.0]]], np.float32)
-    scores = metres(0.5, 8).score([(predicted, truth)])["metrics"]
+    scores = metres(0.5, 8).scores.score([(predicted, truth)])["metrics"]
     assert scores["rmse"] == pytest.approx((0.25 / 2) ** 0.5)
     assert scores["rmse_log"] == pytest.approx((np.log(2) ** 2 / 2) ** 0.5)
 
 
 def test_where_nothing_is_known_there_is_no_score() -> None:
     nothing = np.zeros((1, 2, 2), np.float32)
-    assert all(np.isnan(value) for value in metres().score([(nothing + 1, nothing)])["metrics"].values())
-    assert metres().census(np.array([[[1, 0]], [[0, 0]]], np.float32)) == {"depth": (1, 0.25)}
+    assert all(np.isnan(value) for value in metres().scores.score([(nothing + 1, nothing)])["metrics"].values())
+    assert metres().scores.label_statistics(np.array([[[1, 0]], [[0, 0]]], np.float32)) == {"depth": (1, 0.25)}
 
 
 # --- on images ----------------------------------------------------------------------------------------------------------------------------------
@@ -161,14 +163,20 @@ def test_where_nothing_is_known_there_is_no_score() -> None:
 
 def test_depth_moves_without_mixing_two_surfaces() -> None:
     depth = np.repeat(np.array([[[1.0] * 8 + [5.0] * 8]], np.float32), 16, 1)
-    moved = metres().move(depth, affine((16, 16), 0.3, 1.2, (0.1, 0.0)).float(), torch.tensor([False]), (16, 16))
+    moved = metres().geometry.move(
+        depth, affine((16, 16), 0.3, 1.2, (0.1, 0.0)).float(), torch.tensor([False]), (16, 16)
+    )
     assert set(np.unique(moved)) == {0, 1, 5}
-    assert set(np.unique(metres().fit(depth[0], (16, 16), (11, 7)))) == {1, 5}
+    assert set(
+        np.unique(
+            metres().geometry.place(depth[0], fitting((0.0, 0.0, 16.0, 16.0), (11, 7), "crop"), (16, 16), (11, 7))
+        )
+    ) == {1, 5}
 
 
 def test_near_is_drawn_bright_and_the_unknown_black() -> None:
     depth = np.array([[[0.5, 2, 8, 0]]], np.float32)
-    drawn = metres().draw(np.full((1, 1, 4, 3), 77, np.uint8), depth).astype(int).sum(-1)[0, 0]
+    drawn = metres().drawing.draw(np.full((1, 1, 4, 3), 77, np.uint8), depth).astype(int).sum(-1)[0, 0]
     assert drawn[0] > drawn[1] > drawn[2] > drawn[3] == 0
 
 
@@ -209,8 +217,8 @@ def test_what_is_written_is_read_back_elsewhere(size: tuple[int, int], seed: int
             again = pack.label("depth", str(index))
             assert again.dtype == np.float32
             assert np.array_equal(again, label), "exactly"
-            assert task.serialise(again) == task.serialise(label), "the same bytes every time"
-            assert task.serialise(label) == (Path(made) / "there" / "depth" / f"{index}.npz").read_bytes()
+            assert task.storage.serialise(again) == task.storage.serialise(label), "the same bytes every time"
+            assert task.storage.serialise(label) == (Path(made) / "there" / "depth" / f"{index}.npz").read_bytes()
 
 
 def test_many_ways_of_writing_depth_are_read(tmp_path: Path) -> None:
@@ -234,7 +242,7 @@ def test_many_ways_of_writing_depth_are_read(tmp_path: Path) -> None:
 def test_nan_infinity_and_what_float32_cannot_hold_are_not_known() -> None:
     holes = DEPTH.astype(np.float64)
     holes[0] = np.nan, np.inf, 1e300
-    read = Depth({}).parse(npz(depth=holes), "x", (4, 3))
+    read = parsed(Depth({}), npz(depth=holes), "x", (4, 3))
     assert read.dtype == np.float32
     assert read[0].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(read[1:], DEPTH[1:])
@@ -345,7 +353,7 @@ FILES = {
 def test_what_is_wrong_with_a_depth_map_is_said(case: str) -> None:
     data, sentence = FILES[case]
     with pytest.raises(InputError, match=rf"^{sentence}") as caught:
-        Depth({}).parse(data, "x", (4, 3))
+        parsed(Depth({}), data, "x", (4, 3))
     assert "\n" not in str(caught.value)
 
 
@@ -365,7 +373,10 @@ def test_a_pickle_in_an_npz_is_never_opened(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-@given(st.sampled_from([npz(depth=DEPTH), Depth({}).serialise(DEPTH), png((DEPTH * 400).astype(np.uint16))]), st.data())
+@given(
+    st.sampled_from([npz(depth=DEPTH), Depth({}).storage.serialise(DEPTH), png((DEPTH * 400).astype(np.uint16))]),
+    st.data(),
+)
 @settings(max_examples=300, deadline=None)
 def test_damaged_files_are_read_or_refused_in_a_sentence(whole: bytes, data: st.DataObject) -> None:
     spoilt = bytearray(whole)
@@ -375,7 +386,7 @@ def test_damaged_files_are_read_or_refused_in_a_sentence(whole: bytes, data: st.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # zipfile and numpy warn about some damage before they give up
         try:
-            depth = Depth({}).parse(bytes(spoilt[:stop]), "x", (4, 3))
+            depth = parsed(Depth({}), bytes(spoilt[:stop]), "x", (4, 3))
         except InputError:
             return
     assert depth.shape == (4, 3)

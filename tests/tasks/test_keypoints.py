@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from handsoff.core.errors import InputError, MismatchError
+from handsoff.datasets.framing import frame_photo, frame_sample
 from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
 from handsoff.geometry.affine import moved_points
 from handsoff.geometry.peaks import blurred
-from handsoff.geometry.views import fit_image
 from handsoff.learning.augment import warp
 from handsoff.tasks.keypoints import RARITY, Keypoints, within
-from toy import affine
+from toy import affine, parsed
 
 NAMES = ["left_eye", "right_eye", "nose"]
 FRAMES = st.tuples(st.integers(8, 64), st.integers(8, 64))
@@ -29,7 +29,7 @@ PLACES = st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from([0, 1, 2]))
 
 def points(**options: Any) -> Keypoints:
     """The task of a pack with three points."""
-    return Keypoints.described({"names": NAMES, **options}, "points.json", {}, [[0, 0]] * 3)
+    return Keypoints(Keypoints.declare({"names": NAMES, **options}, "points.json", {}, [[0, 0]] * 3))
 
 
 def outputs(heat: torch.Tensor) -> torch.Tensor:
@@ -40,7 +40,7 @@ def outputs(heat: torch.Tensor) -> torch.Tensor:
 def member(task: Keypoints, frame: tuple[int, int], *places: tuple[float, float] | None) -> torch.Tensor:
     """A member that is sure of these places, None being nowhere: [1, K, H, W]."""
     rows = [(0.0, 0.0, 0.0) if place is None else (*place, 2.0) for place in places]
-    return outputs(task.encode(np.array([rows], np.float32), frame))
+    return outputs(task.learning.encode(np.array([rows], np.float32), frame))
 
 
 # --- heat maps ----------------------------------------------------------------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def test_points_are_found_again_between_the_pixels(
     """From edge to edge of the image, half a pixel beyond the outermost centres, as long as sigma is a pixel or more."""
     task, side = points(sigma=sigma), np.array([frame[1], frame[0]])
     labels = np.array([[[*(np.array(share[:2]) * side - 0.5), share[2]] for share in shares]], np.float32)
-    found, uncertainty = task.decode(torch.stack([outputs(task.encode(labels, frame))] * 2))
+    found, uncertainty = task.learning.decode(torch.stack([outputs(task.learning.encode(labels, frame))] * 2))
     there = labels[0, :, 2] > 0
     assert found.dtype == np.float32
     assert np.array_equal(found[0, :, 2], 2.0 * there), "there or not; whether something hides a point is not learnt"
@@ -82,7 +82,7 @@ def test_half_a_pixel_of_sigma_is_too_fine_to_be_exact() -> None:
     """What narrower heat maps cost: a few hundredths of a pixel inside, up to a quarter at the border."""
     task, rng = points(sigma=0.5), np.random.default_rng(0)
     labels = np.concatenate([rng.uniform(-0.5, 23.5, (300, 3, 2)), np.full((300, 3, 1), 2)], -1).astype(np.float32)
-    found = task.decode(outputs(task.encode(labels, (24, 24)))[None])[0]
+    found = task.learning.decode(outputs(task.learning.encode(labels, (24, 24)))[None])[0]
     assert (found[..., 2] == 2).all()
     error = np.abs(found - labels)[..., :2]
     inner = ((labels[..., :2] > 0.5) & (labels[..., :2] < 22.5)).all(-1)
@@ -108,7 +108,7 @@ def test_uncertainty_grows_with_the_distance_between_members() -> None:
         members = torch.stack(
             [member(task, frame, (20, 20), (40.25, 30), None), member(task, frame, (20 + apart, 20), (40.25, 30), None)]
         )
-        labels, uncertainty = task.decode(members)
+        labels, uncertainty = task.learning.decode(members)
         doubts.append(float(uncertainty[0, 0]))
         assert labels[0, 0, 2] == 2
         assert 20 - 0.1 < labels[0, 0, 0] < 20 + apart + 0.1
@@ -123,32 +123,32 @@ def test_two_camps_are_more_uncertain_than_one_stray() -> None:
     task, frame = points(sigma=2.0), (48, 96)
     near, far = (member(task, frame, place, place, place) for place in ((20, 20), (60, 20)))
     camps = [torch.stack(members) for members in ([near] * 8, [near] * 7 + [far], [near] * 4 + [far] * 4)]
-    doubts = [float(task.decode(members)[1].max()) for members in camps]
+    doubts = [float(task.learning.decode(members)[1].max()) for members in camps]
     assert doubts[0] < 0.03 < doubts[1] < doubts[2] + 1e-6
-    np.testing.assert_allclose(task.decode(camps[1])[0][0, 0], [20, 20, 2], atol=0.05)
+    np.testing.assert_allclose(task.learning.decode(camps[1])[0][0, 0], [20, 20, 2], atol=0.05)
     everywhere = torch.stack([member(task, frame, (x, 20), (x, 20), (x, 20)) for x in range(5, 95, 9)])
-    assert float(task.decode(everywhere)[1].min()) > 0.9, "ten opinions"
+    assert float(task.learning.decode(everywhere)[1].min()) > 0.9, "ten opinions"
 
 
 def test_votes_weigh_members_of_points() -> None:
     task, frame = points(sigma=2.0), (48, 96)
     members = torch.stack([member(task, frame, (20, 20), None, None), member(task, frame, (60, 20), None, None)])
     for votes, place in (([0.8, 0.2], 20), ([0.2, 0.8], 60)):
-        labels, uncertainty = task.decode(members, torch.tensor(votes))
+        labels, uncertainty = task.learning.decode(members, torch.tensor(votes))
         assert labels[0, 0, 0] == pytest.approx(place, abs=0.05)
         assert float(uncertainty[0, 1]) < 0.03
-    assert float(task.decode(members, torch.tensor([1.0, 0.0]))[1].max()) < 0.03
+    assert float(task.learning.decode(members, torch.tensor([1.0, 0.0]))[1].max()) < 0.03
 
 
 def test_a_point_that_no_one_sees_is_not_there() -> None:
     """And the more of the members see it, the less certain that is, until it is there."""
     task, frame = points(), (64, 64)
-    labels, uncertainty = task.decode(torch.full((3, 1, 3, *frame), -9.0))
+    labels, uncertainty = task.learning.decode(torch.full((3, 1, 3, *frame), -9.0))
     assert labels[0, :, 2].tolist() == [0, 0, 0]
     assert float(uncertainty.max()) < 0.01
     nowhere, somewhere = member(task, frame, None, None, None), member(task, frame, (30, 30), (20, 20), (40, 40))
     found = [
-        task.decode(torch.stack([nowhere, somewhere]), torch.tensor([1 - share, share]))
+        task.learning.decode(torch.stack([nowhere, somewhere]), torch.tensor([1 - share, share]))
         for share in (0.01, 0.03, 0.06, 0.7, 1.0)
     ]
     assert [label[0, 0, 2] for label, _ in found] == [0, 0, 0, 2, 2]
@@ -156,7 +156,7 @@ def test_a_point_that_no_one_sees_is_not_there() -> None:
     assert doubts[:3] == sorted(doubts[:3])
     assert 0 < doubts[0] < doubts[2] <= 1
     assert doubts[3] > 0.5 > doubts[4]
-    assert task.doubt(np.array([[0.1, 0.2, 0.6]], np.float32)).tolist() == pytest.approx([0.6])
+    assert task.scores.image_uncertainty(np.array([[0.1, 0.2, 0.6]], np.float32)).tolist() == pytest.approx([0.6])
 
 
 # --- on images ----------------------------------------------------------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ def test_moving_goes_where_moved_points_goes_and_marks_what_leaves() -> None:
     task, frame = points(), (20, 30)
     labels = np.array([[[1, 2, 2], [15, 10, 1], [28, 18, 2]], [[1, 2, 0], [15, 10, 2], [28, 18, 2]]], np.float32)
     theta = torch.cat([affine(frame, 0.4, 0.9, (0.3, 0.1)), affine(frame, -0.2, 1.1, mirror=True)])
-    moved = task.move(labels, theta, torch.tensor([False, True]), frame)
+    moved = task.geometry.move(labels, theta, torch.tensor([False, True]), frame)
     expected = moved_points(labels[..., :2], theta, frame)
     np.testing.assert_array_equal(moved[0, :, :2], expected[0])
     np.testing.assert_array_equal(moved[1, :, :2], expected[1][[1, 0, 2]], "left and right change places in the mirror")
@@ -207,10 +207,12 @@ def test_points_are_fitted_as_images_are(size: tuple[int, int]) -> None:
     width = max(size) / 24
     for channel, (x, y, _) in enumerate(label):
         image[..., channel] = np.rint(255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * width**2)))
-    shown = fit_image(image, frame, "it", enlarge=True).astype(np.float64)
-    fitted = task.fit(label, size, frame)
+    shown = frame_photo(image, frame, "crop", "it", enlarge=True).astype(np.float64)
+    fitted = frame_sample(image, {"keypoints": label}, {"keypoints": task}, frame, "crop", "it", enlarge=True)[1][
+        "keypoints"
+    ]
     assert fitted[:2, 2].tolist() == [2, 1]
-    assert task.fit(label, size, size) is label
+    assert frame_sample(image, {"keypoints": label}, {"keypoints": task}, size, "crop", "it")[1]["keypoints"] is label
     row, column = np.mgrid[: frame[0], : frame[1]]
     for channel in (0, 1):
         weight = shown[..., channel]
@@ -236,31 +238,31 @@ def test_a_dot_is_drawn_on_its_pixel_and_nowhere_else() -> None:
 def test_following_the_gradient_lowers_the_loss() -> None:
     task, frame = points(), (24, 32)
     labels = np.array([[[3, 4, 2], [20.4, 11.2, 1], [0, 0, 0]]] * 2, np.float32)
-    target = task.encode(labels, frame)
+    target = task.learning.encode(labels, frame)
     said = torch.randn(2, 3, *frame, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    loss = task.loss(said, target)
+    loss = task.learning.loss(said, target)
     assert loss.shape == (2, *frame)
     loss.mean().backward()
     assert said.grad is not None
     assert said.grad.isfinite().all()
     assert float(said.grad.abs().max()) > 0
     with torch.no_grad():
-        better = [float(task.loss(said - step * said.grad, target).mean()) for step in (0, 100, 1000)]
+        better = [float(task.learning.loss(said - step * said.grad, target).mean()) for step in (0, 100, 1000)]
         assert better == sorted(better, reverse=True)
-        best = task.loss(outputs(target), target)
+        best = task.learning.loss(outputs(target), target)
         assert float(best.mean()) < min(better), "nothing is below the heat maps themselves"
         assert (best <= loss + 1e-6).all()
     places = torch.arange(5)
-    listed = task.loss(said.flatten(2)[:, :, places], target.flatten(1, 2)[:, places])
+    listed = task.learning.loss(said.flatten(2)[:, :, places], target.flatten(1, 2)[:, places])
     torch.testing.assert_close(listed, loss.flatten(1)[:, places])
 
 
 def test_extreme_outputs_keep_the_loss_finite() -> None:
     task = points()
-    target = task.encode(np.array([[[3, 4, 2]] * 3], np.float32), (8, 8))
+    target = task.learning.encode(np.array([[[3, 4, 2]] * 3], np.float32), (8, 8))
     for value in (-1e4, 1e4):
         said = torch.full((1, 3, 8, 8), value, requires_grad=True)
-        task.loss(said, target).sum().backward()
+        task.learning.loss(said, target).sum().backward()
         assert said.grad is not None
         assert said.grad.isfinite().all()
 
@@ -268,7 +270,7 @@ def test_extreme_outputs_keep_the_loss_finite() -> None:
 def test_pixels_near_points_are_drawn_more_often() -> None:
     task, frame = points(), (32, 48)
     labels = np.array([[[10, 8, 2], [30, 20, 1], [40, 30, 0]], [[0, 0, 0]] * 3], np.float32)
-    chances = task.chances(labels, frame, 0.25).view(2, *frame)
+    chances = task.learning.sampling_weights(labels, frame, 0.25).view(2, *frame)
     assert (chances > 0).all(), "any pixel may be drawn"
     assert chances[0, 8, 10] > 20 * chances[0, 0, 47]
     assert chances[0, 20, 30] > 20 * chances[0, 0, 47]
@@ -284,10 +286,10 @@ def test_points_that_are_nowhere_teach_nothing() -> None:
         InputError,
         match=r"The keypoints of pack are all outside of their images or have visibility 0: give points that can be seen",
     ):
-        points().settled(np.zeros((2, 3, 3), np.float32), "pack")
+        points().learning.infer_schema(np.zeros((2, 3, 3), np.float32), "pack")
     one = np.zeros((2, 3, 3), np.float32)
     one[0, 1, 2] = 1
-    assert points().settled(one, "pack").channels == 3
+    assert points().learning.infer_schema(one, "pack") == points().schema
 
 
 # --- in numbers ---------------------------------------------------------------------------------------------------------------------------------
@@ -324,10 +326,10 @@ def test_scores_by_two_groups_are_those_computed_by_hand() -> None:
     predicted[0, 0, 0] = 4  # of hypot(30, 40) = 50: 0.08
     predicted[0, 1, 1] = 49  # 0.2
     predicted[1] = 99  # the unit of this image is not known
-    scores = task.score([(predicted, truth)])
+    scores = task.scores.score([(predicted, truth)])
     assert scores["metrics"] == pytest.approx({"pck@0.1": 2 / 3, "pck@0.05": 1 / 3, "nme": 0.28 / 3})
     assert scores["per_class"] == {"left_eye": 1, "right_eye": 0, "nose": 1}
-    np.testing.assert_array_equal(task.unit(truth), [50, np.nan])
+    np.testing.assert_array_equal(task.scores.unit(truth), [50, np.nan])
 
 
 def test_without_any_unit_there_is_no_score() -> None:
@@ -394,7 +396,7 @@ ENTRIES = {
 def test_what_is_wrong_with_points_is_said(case: str) -> None:
     entry, sentence = ENTRIES[case]
     with pytest.raises(InputError, match=rf"^{sentence}") as caught:
-        points().parse(entry, "x", (10, 20))
+        parsed(points(), entry, "x", (10, 20))
     assert "\n" not in str(caught.value)
 
 
@@ -407,7 +409,7 @@ def test_what_is_wrong_with_points_is_said(case: str) -> None:
 @settings(max_examples=200, deadline=None)
 def test_any_json_is_read_or_refused_in_a_sentence(entry: Any) -> None:
     try:
-        label = points().parse(entry, "x", (10, 20))
+        label = parsed(points(), entry, "x", (10, 20))
     except InputError:
         return
     assert label.shape == (3, 3)
@@ -416,9 +418,9 @@ def test_any_json_is_read_or_refused_in_a_sentence(entry: Any) -> None:
 
 def test_points_that_were_cut_off_are_not_there() -> None:
     """Without visibility: half an image outside is where points land that a crop took away."""
-    label = points().parse([[-10, 5], [19.5, 9.5], [29.5, 14]], "x", (10, 20))
+    label = parsed(points(), [[-10, 5], [19.5, 9.5], [29.5, 14]], "x", (10, 20))
     assert label.tolist() == [[-10, 5, 0], [19.5, 9.5, 2], [29.5, 14, 0]]
-    absent = points().parse([[-500, 5, 0], [3, 3, 0], [3, 3, 1]], "x", (10, 20))
+    absent = parsed(points(), [[-500, 5, 0], [3, 3, 0], [3, 3, 1]], "x", (10, 20))
     assert absent[:, 2].tolist() == [0, 0, 1]
 
 
@@ -463,19 +465,19 @@ CARDS = {
 def test_what_is_wrong_with_points_json_is_said(case: str) -> None:
     card, sentence = CARDS[case]
     with pytest.raises(InputError, match=sentence):
-        Keypoints.described(card, "points.json", {}, [[0, 0]] * 3)
+        Keypoints.declare(card, "points.json", {}, [[0, 0]] * 3)
 
 
 def test_options_of_the_user_are_checked_alike() -> None:
     with pytest.raises(InputError, match="no setting 'merge'"):
-        Keypoints.described(None, "points.json", {"merge": {}}, [[0, 0]])
-    assert Keypoints.described({"sigma": 1}, "points.json", {"sigma": 2}, [[0, 0]]).schema["sigma"] == 2
+        Keypoints.declare(None, "points.json", {"merge": {}}, [[0, 0]])
+    assert Keypoints.declare({"sigma": 1}, "points.json", {"sigma": 2}, [[0, 0]])["sigma"] == 2
 
 
 def test_left_and_right_in_the_names_are_mirror_partners() -> None:
     assert points().schema["mirror"] == [[0, 1]]
     assert points().mirrors
-    nameless = Keypoints.described(None, "points.json", {}, [[0, 0]] * 3)
+    nameless = Keypoints(Keypoints.declare(None, "points.json", {}, [[0, 0]] * 3))
     assert nameless.schema["names"] == ["0", "1", "2"]
     assert not nameless.mirrors, "who is whose mirror image is not known"
     assert points(names=None).schema["names"] == ["0", "1", "2"], "null is not stated"
@@ -513,7 +515,9 @@ def test_what_is_written_is_read_back_elsewhere(
             again = pack.label("keypoints", str(index))
             np.testing.assert_allclose(again[:, :2], label[:, :2], rtol=1e-6, atol=5.1e-4)
             assert np.array_equal(again[:, 2], label[:, 2])
-            assert task.serialise(again) == task.serialise(label), "reading back and writing again changes nothing"
+            assert task.storage.serialise(again) == task.storage.serialise(label), (
+                "reading back and writing again changes nothing"
+            )
 
 
 def test_points_of_a_pack_are_found_by_name_or_named_if_missing(tmp_path: Path) -> None:

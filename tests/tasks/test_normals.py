@@ -16,10 +16,12 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png
 from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
 from handsoff.geometry.affine import moved_maps
+from handsoff.geometry.surfaces import from_depth, to_colours, vectors
 from handsoff.tasks import normals
 from handsoff.tasks.depth import Depth
-from handsoff.tasks.normals import Normals, coded, from_depth, vectors
-from toy import affine
+from handsoff.tasks.maps import known
+from handsoff.tasks.normals import Normals
+from toy import affine, parsed
 
 TASK = Normals({})
 FACING = (128, 128, 255)
@@ -58,7 +60,7 @@ def hill(x: np.ndarray, y: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
 
 def of_depth(depth: np.ndarray) -> np.ndarray:
     """Colours of one depth map [1, H, W, 3]."""
-    return coded(from_depth(depth, 1.0))[None]
+    return to_colours(from_depth(depth, 1.0))[None]
 
 
 def test_a_new_task_costs_one_file_of_less_than_150_lines() -> None:
@@ -101,22 +103,22 @@ def test_the_unit_of_depth_does_not_matter_and_the_focal_length_does() -> None:
     depth = plane(unit(0.3, 0.2, 1), (8, 8), 1.0)
     assert angles(from_depth(depth * 1000, 1.0), from_depth(depth, 1.0)).max() < 0.1
     assert angles(from_depth(depth, 3.0), from_depth(depth, 1.0)).min() > 1
-    data = Depth({}).serialise(depth)
+    data = Depth({}).storage.serialise(depth)
     for focal in (1.0, 3.0):
         task = Normals({"focal": focal})
-        task.place = Normals.places[1]
-        assert np.array_equal(task.parse(data, "x", (8, 8)), coded(from_depth(depth, focal)))
+        read = parsed(task, data, "x", (8, 8), Normals.locations[1])
+        assert np.array_equal(read, to_colours(from_depth(depth, focal)))
 
 
 def test_beside_what_is_not_known_no_normal_is_known() -> None:
     depth = plane(unit(0.3, 0.2, 1), (9, 9), 1.0)
     depth[4, 4] = 0
     depth[:, 8] = 0
-    codes = of_depth(depth)[0]
+    colours = of_depth(depth)[0]
     known = np.ones((9, 9), bool)
     known[4, 3:6] = known[3:6, 4] = False
     known[:, 7:] = False
-    assert np.array_equal((codes > 0).any(-1), known)
+    assert np.array_equal((colours > 0).any(-1), known)
     assert not of_depth(np.eye(3, dtype=np.float32)).any(), "single pixels have no slope"
     assert not of_depth(np.ones((1, 5), np.float32)).any(), "nor has one row"
 
@@ -133,9 +135,9 @@ def test_right_angles_and_mirrors_turn_normals_as_they_turn_depth(
     y, x = np.mgrid[: frame[0], : frame[1]].astype(float)
     depth = hill(x, y, frame)
     theta, flipped = affine(frame, quarter * np.pi / 2, mirror=mirror).float(), torch.tensor([mirror])
-    moved = Depth({}).move(depth[None], theta, flipped, frame)[0]
+    moved = Depth({}).geometry.move(depth[None], theta, flipped, frame)[0]
     assert (moved > 0).all()
-    turned = TASK.move(of_depth(depth), theta, flipped, frame)
+    turned = TASK.geometry.move(of_depth(depth), theta, flipped, frame)
     assert angles(vectors(turned), vectors(of_depth(moved))).max() < 1, "rounding to colours, twice"
     if quarter or mirror:
         assert angles(vectors(of_depth(depth)), vectors(of_depth(moved))).max() > 5, (
@@ -153,22 +155,22 @@ def test_any_angle_turns_normals_as_it_turns_the_surface(angle: float, mirror: b
         (F.affine_grid(theta, [1, 1, *frame], align_corners=False)[0] + 1) * torch.tensor([frame[1], frame[0]]) - 1
     ) / 2
     expected = vectors(of_depth(hill(source[..., 0].numpy(), source[..., 1].numpy(), frame)))
-    codes = TASK.move(of_depth(hill(x, y, frame)), theta.float(), torch.tensor([mirror]), frame)
-    known = TASK.known(codes)[0]
-    assert known[frame[0] // 4 : -frame[0] // 4, frame[1] // 4 : -frame[1] // 4].mean() > 0.9
-    inner = known.copy()
+    colours = TASK.geometry.move(of_depth(hill(x, y, frame)), theta.float(), torch.tensor([mirror]), frame)
+    there = known(colours, 0)[0]
+    assert there[frame[0] // 4 : -frame[0] // 4, frame[1] // 4 : -frame[1] // 4].mean() > 0.9
+    inner = there.copy()
     inner[[0, -1]] = inner[:, [0, -1]] = False
     edge = ((source < 1) | (source > torch.tensor([frame[1], frame[0]]) - 2)).any(-1).numpy()
-    assert angles(vectors(codes), expected)[0][inner & ~edge].max() < 3
+    assert angles(vectors(colours), expected)[0][inner & ~edge].max() < 3
 
 
 def test_zooming_and_shifting_turn_nothing() -> None:
-    codes, theta = coded(directions(0, 1, 20, 20)), affine((20, 20), 0.0, 0.7, (0.2, -0.1)).float()
-    moved = TASK.move(codes, theta, torch.tensor([False]), (20, 20))
-    asked = moved_maps(codes, theta, 0)
-    assert np.array_equal(TASK.known(moved), TASK.known(asked))
-    assert angles(vectors(moved), vectors(asked))[TASK.known(moved)].max() < 1
-    outside = TASK.move(codes, affine((20, 20), shift=(1.0, 0.0)).float(), torch.tensor([False]), (20, 20))
+    colours, theta = to_colours(directions(0, 1, 20, 20)), affine((20, 20), 0.0, 0.7, (0.2, -0.1)).float()
+    moved = TASK.geometry.move(colours, theta, torch.tensor([False]), (20, 20))
+    asked = moved_maps(colours, theta, 0)
+    assert np.array_equal(known(moved, 0), known(asked, 0))
+    assert angles(vectors(moved), vectors(asked))[known(moved, 0)].max() < 1
+    outside = TASK.geometry.move(colours, affine((20, 20), shift=(1.0, 0.0)).float(), torch.tensor([False]), (20, 20))
     assert not outside[:, :, 10:].any(), "nothing is known of what comes in"
 
 
@@ -179,13 +181,13 @@ def test_zooming_and_shifting_turn_nothing() -> None:
 @settings(max_examples=25, deadline=None)
 def test_directions_come_back_within_a_degree(seed: int) -> None:
     unit_vectors = directions(seed, 2, 5, 4)
-    target = TASK.encode(coded(unit_vectors), (5, 4))
+    target = TASK.learning.encode(to_colours(unit_vectors), (5, 4))
     assert target.shape == (2, 5, 4, 3)
     members = (target.movedim(-1, 1) * 3.5)[None].expand(4, -1, -1, -1, -1)
-    codes, uncertainty = TASK.decode(members)
-    assert angles(vectors(codes), unit_vectors).max() < 1
+    colours, uncertainty = TASK.learning.decode(members)
+    assert angles(vectors(colours), unit_vectors).max() < 1
     assert float(uncertainty.max()) < 1e-3
-    assert codes.dtype == np.uint8
+    assert colours.dtype == np.uint8
 
 
 def test_uncertainty_is_how_far_members_point_apart() -> None:
@@ -193,24 +195,26 @@ def test_uncertainty_is_how_far_members_point_apart() -> None:
         return torch.tensor(vector, dtype=torch.float32).view(1, 1, 3, 1, 1)
 
     left, right = say(-0.5, 0, 3**0.5 / 2), say(1.0, 0, 3**0.5) * 7  # 30° to either side
-    codes, uncertainty = TASK.decode(torch.cat([left, right]))
-    assert codes.flatten().tolist() == list(FACING)
+    colours, uncertainty = TASK.learning.decode(torch.cat([left, right]))
+    assert colours.flatten().tolist() == list(FACING)
     assert uncertainty.item() == pytest.approx(1 - np.cos(np.pi / 6), abs=1e-4)
-    assert TASK.decode(torch.cat([left, right]), torch.tensor([1.0, 0.0]))[1].item() == pytest.approx(0, abs=1e-6)
-    codes, uncertainty = TASK.decode(torch.cat([say(0, 1, 0), say(0, -1, 0)]))
+    assert TASK.learning.decode(torch.cat([left, right]), torch.tensor([1.0, 0.0]))[1].item() == pytest.approx(
+        0, abs=1e-6
+    )
+    colours, uncertainty = TASK.learning.decode(torch.cat([say(0, 1, 0), say(0, -1, 0)]))
     assert uncertainty.item() == pytest.approx(1)
-    assert not codes.any(), "no direction is the mean of two opposite ones"
-    assert TASK.doubt(np.full((2, 3, 3), 0.25, np.float32)).tolist() == [0.25, 0.25]
+    assert not colours.any(), "no direction is the mean of two opposite ones"
+    assert TASK.scores.image_uncertainty(np.full((2, 3, 3), 0.25, np.float32)).tolist() == [0.25, 0.25]
 
 
 def test_unknown_normals_neither_teach_nor_count() -> None:
-    codes = coded(directions(0, 2, 6, 5))
-    codes[:, 2:4, 1:3] = 0
-    unknown = ~torch.from_numpy(TASK.known(codes))
+    colours = to_colours(directions(0, 2, 6, 5))
+    colours[:, 2:4, 1:3] = 0
+    unknown = ~torch.from_numpy(known(colours, 0))
     assert unknown.sum() == 8
     said = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    target = TASK.encode(codes, (6, 5))
-    loss = TASK.loss(said, target)
+    target = TASK.learning.encode(colours, (6, 5))
+    loss = TASK.learning.loss(said, target)
     assert (loss[unknown] == 0).all()
     loss.sum().backward()
     assert said.grad is not None
@@ -219,31 +223,31 @@ def test_unknown_normals_neither_teach_nor_count() -> None:
     assert (said.grad.movedim(1, -1)[~unknown].abs().sum(-1) > 0).all()
     cosine = (F.normalize(said.detach(), dim=1).movedim(1, -1) * target).sum(-1)
     torch.testing.assert_close(loss.detach()[~unknown], 1 - cosine[~unknown], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(TASK.loss(said.flatten(2), target.flatten(1, 2)), loss.flatten(1))
-    chances = TASK.chances(codes, (6, 5), 0.25)
+    torch.testing.assert_close(TASK.learning.loss(said.flatten(2), target.flatten(1, 2)), loss.flatten(1))
+    chances = TASK.learning.sampling_weights(colours, (6, 5), 0.25)
     assert torch.equal(chances.view(2, 6, 5) == 0, unknown)
 
 
 def test_scores_are_those_computed_by_hand() -> None:
     tilted = [unit(np.sin(a), 0, np.cos(a)) for a in np.radians([0, 10, 20, 90])]
-    truth, predicted = coded(np.array([[[tilted[0]] * 3]])), coded(np.array([[tilted[1:]]]))
+    truth, predicted = to_colours(np.array([[[tilted[0]] * 3]])), to_colours(np.array([[tilted[1:]]]))
     unknown = np.zeros((1, 1, 3, 3), np.uint8)
-    scores = TASK.score(iter([(predicted, truth), (predicted, unknown)]))
+    scores = TASK.scores.score(iter([(predicted, truth), (predicted, unknown)]))
     assert scores["metrics"]["angle"] == pytest.approx((10 + 20 + 90) / 3, abs=0.5)
     assert scores["metrics"]["within_11.25"] == pytest.approx(1 / 3)
     assert list(scores["metrics"]) == list(Normals.metrics)
-    assert TASK.score([(truth, truth)])["metrics"] == pytest.approx({"angle": 0, "within_11.25": 1}, abs=1e-3)
-    assert all(np.isnan(value) for value in TASK.score([(truth, unknown)])["metrics"].values())
-    assert TASK.census(np.concatenate([truth, unknown])) == {"normals": (1, 0.5)}
-    assert TASK.draw(unknown + 9, truth) is truth
+    assert TASK.scores.score([(truth, truth)])["metrics"] == pytest.approx({"angle": 0, "within_11.25": 1}, abs=1e-3)
+    assert all(np.isnan(value) for value in TASK.scores.score([(truth, unknown)])["metrics"].values())
+    assert TASK.scores.label_statistics(np.concatenate([truth, unknown])) == {"normals": (1, 0.5)}
+    assert TASK.drawing.draw(unknown + 9, truth) is truth
 
 
 # --- in files -----------------------------------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_read_back_elsewhere(tmp_path: Path) -> None:
-    task, codes = Normals({"focal": 1.5}), coded(directions(0, 2, 4, 7))
-    for index, label in enumerate(codes):
+    task, colours = Normals({"focal": 1.5}), to_colours(directions(0, 2, 4, 7))
+    for index, label in enumerate(colours):
         write_sample(
             tmp_path / "here", str(index), np.zeros((4, 7, 3), np.uint8), {"normals": label}, {"normals": task}
         )
@@ -252,7 +256,7 @@ def test_what_is_written_is_read_back_elsewhere(tmp_path: Path) -> None:
     pack = open_labelled(tmp_path / "there")
     assert list(pack.kinds) == ["normals"]
     assert pack.tasks["normals"].schema == task.schema
-    for index, label in enumerate(codes):
+    for index, label in enumerate(colours):
         assert np.array_equal(pack.label("normals", str(index)), label)
 
 
@@ -282,19 +286,19 @@ def test_a_pack_with_depth_gives_normals_too_and_one_with_normals_gives_those(tm
 
 def test_what_is_wrong_with_normals_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x is 3x4 pixels, its image 8x6: make it as large as the image"):
-        TASK.parse(png(np.zeros((3, 4, 3), np.uint8)), "x", (8, 6))
+        parsed(TASK, png(np.zeros((3, 4, 3), np.uint8)), "x", (8, 6))
     with pytest.raises(InputError, match=r"x is not a readable image"):
-        TASK.parse(png(coded(directions(0, 8, 6)))[:90], "x", (8, 6))
+        parsed(TASK, png(to_colours(directions(0, 8, 6)))[:90], "x", (8, 6))
     with pytest.raises(InputError, match=r"x is not a readable image \(not a known image format\)"):
-        TASK.parse(b"text", "x", (8, 6))
+        parsed(TASK, b"text", "x", (8, 6))
     with pytest.raises(
         InputError, match=r"The normals of pack are black everywhere, which means not known: there is nothing to learn"
     ):
-        TASK.settled(np.zeros((2, 8, 6, 3), np.uint8), "pack")
+        TASK.learning.infer_schema(np.zeros((2, 8, 6, 3), np.uint8), "pack")
     buffer = io.BytesIO()
     Image.new("RGBA", (6, 8), (*FACING, 7)).save(buffer, "PNG")
-    assert (TASK.parse(buffer.getvalue(), "x", (8, 6)) == FACING).all(), "transparency does not matter"
-    depth_pack(tmp_path)
+    assert (parsed(TASK, buffer.getvalue(), "x", (8, 6)) == FACING).all(), "transparency does not matter"
+    depth = depth_pack(tmp_path)
     for card in ('{"focal": 0}', '{"focal": "1"}', '{"width": 2}', "[]", "3", '{"focal": null}', '{"scale": 1}'):
         (tmp_path / "normals.json").write_text(card)
         with pytest.raises(
@@ -303,6 +307,5 @@ def test_what_is_wrong_with_normals_is_said(tmp_path: Path) -> None:
             open_labelled(tmp_path, tasks=["normals"])
     (tmp_path / "normals.json").write_text('{"focal": 2}')
     assert open_labelled(tmp_path).tasks["normals"].schema == {"focal": 2}
-    assert open_like(tmp_path, {"normals": {"focal": 1.0}}).tasks["normals"].schema["focal"] == 2, (
-        "each pack by its own camera"
-    )
+    read = open_like(tmp_path, {"normals": {"focal": 1.0}}).label("normals", "0")
+    assert np.array_equal(read, to_colours(from_depth(depth, 2.0))), "each dataset by its own camera"

@@ -15,6 +15,17 @@ from handsoff.core.frames import MAX_PIXELS, Frame
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright
+QUARTER_TURNS = frozenset({5, 6, 7, 8})  # its values that swap height and width
+PNG_ORIENTED = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # parts of a PNG that may state it
+UNDECODABLE = (
+    UnidentifiedImageError,
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
 
 
@@ -39,20 +50,33 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
             if upright.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling
                 upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
             return np.asarray(upright.convert("RGB"))
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        TypeError,
-        struct.error,
-        Image.DecompressionBombError,
-    ) as error:
+    except UNDECODABLE as error:
+        raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
+
+
+def image_size(data: bytes, name: str) -> Frame:
+    """(H, W) of the image that `decode_image` would give, from the header of the file alone.
+
+    The pixels are decoded only where a PNG may state its orientation behind them.
+
+    Raises:
+        BrokenImageError: it is no image, or too large. An image that is cut off is not noticed.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise BrokenImageError(
+                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
+                )
+            stated = image.format != "PNG" or any(mark in data for mark in PNG_ORIENTED)
+            turned = stated and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+            return (image.width, image.height) if turned else (image.height, image.width)
+    except UNDECODABLE as error:
         raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
 
 
 def shows_itself(data: bytes) -> bool:
-    """Whether a readable image file needs no turning (EXIF) and no conversion: whoever decodes it sees what `decode_image` gives."""
+    """Whether whoever decodes a readable image file sees what `decode_image` gives: no turning (EXIF), no conversion."""
     with Image.open(io.BytesIO(data)) as image:
         return image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
 
@@ -113,7 +137,7 @@ def to_uint8(images: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "n h w 3"]:
 
 
 def tile(images: UInt8[np.ndarray, "n h w 3"], columns: int | None = None) -> UInt8[np.ndarray, "gh gw 3"]:
-    """Lay images out in rows, left to right (as near to square as fits, unless `columns` is given); empty places are white."""
+    """Lay images out in rows, left to right; empty places are white. Without `columns` as near to square as fits."""
     count, height, width = images.shape[:3]
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

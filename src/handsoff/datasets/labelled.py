@@ -16,33 +16,42 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.frames import Frame
-from handsoff.core.images import decode_image
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.images import decode_image, image_size
+from handsoff.datasets.framing import frame_sample
 from handsoff.datasets.layout import GapError, Layout, layout_of, refuse_gaps
 from handsoff.datasets.sources import Source, open_source
-from handsoff.geometry.views import fit_image
 from handsoff.tasks import TASKS, make_task, task_type
-from handsoff.tasks.base import Label, Labels, Task
+from handsoff.tasks.base import Label, Labels, Parse, StorageLocation, Task
 
-Options = Mapping[
-    str, Mapping[str, Any]
-]  # task → what the user says about its labels, such as {"segmentation": {"merge": …}}
+Options = Mapping[str, Mapping[str, Any]]  # task → what the user says about its labels, such as {"merge": …}
 Schemas = Mapping[str, dict[str, Any]]  # task → schema, as in a dataset's manifest
 
 
 @dataclass(frozen=True)
 class LabelKind:
-    """One kind of label of a pack.
+    """One kind of label of a dataset.
 
     Attributes:
-        task: reads this pack's labels.
+        task: what the labels are.
+        parse: reads this dataset's labels as labels of `task`.
+        location: the one of the task's locations that they are read from.
+        card: what the dataset (and its user) says about them.
         files: sample name → the file that holds its label.
         entries: sample name → its label in that file, where one JSON file holds all of them.
     """
 
     task: Task
+    parse: Parse
+    location: StorageLocation
+    card: Any
     files: dict[str, str]
     entries: dict[str, Any]
+
+    @property
+    def derived(self) -> bool:
+        """Whether the labels are made from labels of another kind, such as normals from depth."""
+        return self.location != self.task.locations[0]
 
 
 @dataclass(frozen=True)
@@ -85,18 +94,24 @@ class LabelledDataset:
         return image, {task: self.parsed(kind, name, size) for task, kind in self.kinds.items()}
 
     def parsed(self, kind: LabelKind, name: str, size: Frame) -> Label:
-        place = str(self.source.path / kind.files[name])
-        if kind.entries:
-            return kind.task.parse(kind.entries[name], f"{place}: {name}", size)
-        return kind.task.parse(self.source.read(kind.files[name]), place, size)
-
-    def label(self, task: str, name: str) -> Label:
-        """One label of one sample.
+        """One label of one sample whose image is of `size`.
 
         Raises:
-            InputError: as `sample`.
+            InputError: it is not whole, or not of this size.
         """
-        return replace(self, kinds={task: self.kinds[task]}).sample(name)[1][task]
+        place = str(self.source.path / kind.files[name])
+        if kind.entries:
+            return kind.parse(kind.entries[name], f"{place}: {name}", size)
+        return kind.parse(self.source.read(kind.files[name]), place, size)
+
+    def label(self, task: str, name: str) -> Label:
+        """One label of one sample. Of its image only the size is read.
+
+        Raises:
+            InputError: the label is not whole, or it and the image do not go together.
+        """
+        file = self.images[name]
+        return self.parsed(self.kinds[task], name, image_size(self.source.read(file), str(self.source.path / file)))
 
     def part(self, start: int, stop: int | None) -> "LabelledDataset":
         """The samples `names[start:stop]`.
@@ -112,8 +127,10 @@ class LabelledDataset:
             )
         return replace(self, names=names)
 
-    def load(self, frame: Frame, *, enlarge: bool = False) -> tuple[UInt8[np.ndarray, "n h w 3"], dict[str, Labels]]:
-        """All samples, cropped and resized to the frame: images, and labels by task.
+    def load(
+        self, frame: Frame, framing: Framing = "crop", *, enlarge: bool = False
+    ) -> tuple[UInt8[np.ndarray, "n h w 3"], dict[str, Labels]]:
+        """All samples in the frame: images, and labels by task; see `framing.frame_photo`.
 
         Raises:
             InputError: as `sample`, or an image is smaller than the frame and `enlarge` is not set.
@@ -121,9 +138,8 @@ class LabelledDataset:
 
         def read(name: str) -> tuple[UInt8[np.ndarray, "h w 3"], dict[str, Label]]:
             image, labels = self.sample(name)
-            size: Frame = (image.shape[0], image.shape[1])
-            fitted = fit_image(image, frame, str(self.source.path / self.images[name]), enlarge=enlarge)
-            return fitted, {task: self.kinds[task].task.fit(label, size, frame) for task, label in labels.items()}
+            where = str(self.source.path / self.images[name])
+            return frame_sample(image, labels, self.tasks, frame, framing, where, enlarge=enlarge)
 
         with ThreadPoolExecutor() as pool:
             found = list(pool.map(read, self.names))
@@ -132,10 +148,13 @@ class LabelledDataset:
         }
 
     def describe(self) -> dict[str, str]:
-        """Path and fingerprint, for a report; the fingerprint is of the chosen samples and what their labels mean, wherever they lie."""
+        """Path and fingerprint, for a report.
+
+        The fingerprint is of the chosen samples and of what their labels mean, wherever they lie.
+        """
         digest = hashlib.sha256()
         for task, kind in self.kinds.items():
-            digest.update(json.dumps([task, kind.task.schema, kind.task.cards()]).encode())
+            digest.update(json.dumps([task, kind.task.schema, kind.card]).encode())
         for name in self.names:
             digest.update(json.dumps(name).encode() + hashlib.sha256(self.source.read(self.images[name])).digest())
             for kind in self.kinds.values():
@@ -176,9 +195,7 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
     if gaps and (tasks or not kinds):
         raise gaps[0]
     if not kinds:
-        raise InputError(
-            f"{path} has images but no labels: {wanted('segmentation')}, or {wanted('keypoints')}, or {wanted('depth')}."
-        )
+        raise InputError(f"{path} has images but no labels: {', or '.join(map(wanted, TASKS))}.")
     return LabelledDataset(source, tuple(sorted(images)), images, kinds)
 
 
@@ -189,36 +206,34 @@ def open_like(path: Path, schemas: Schemas) -> LabelledDataset:
         InputError: as `open_labelled`.
         MismatchError: the labels cannot be read so.
     """
-    pack = open_labelled(path, tasks=list(schemas))
-    layout, kinds = layout_of(pack.source), {}
-    for name, kind in pack.kinds.items():
-        task = make_task(name, schemas[name]).reading(*layout.card(kind.task.card))
-        task.place = kind.task.place
-        kinds[name] = replace(kind, task=task)
-    return replace(pack, kinds=kinds)
+    dataset = open_labelled(path, tasks=list(schemas))
+    layout, kinds = layout_of(dataset.source), {}
+    for name, kind in dataset.kinds.items():
+        card, where = layout.card(kind.task.card)
+        task = make_task(name, schemas[name])
+        kinds[name] = replace(kind, task=task, parse=task.storage.bind(card, where, kind.location), card=card)
+    return replace(dataset, kinds=kinds)
 
 
 def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> LabelKind | None:
-    """The labels of a task in the first of its places where there are any."""
-    for place in task_type(task).places:
-        files, entries = layout.labels(place)
+    """The labels of a task at the first of its locations where there are any."""
+    kind = task_type(task)
+    for location in kind.locations:
+        files, entries = layout.labels(location)
         if not files:
             continue
-        example = next(iter(entries.values()), None)
-        made = task_type(task).described(*layout.card(task_type(task).card), dict(options), example)
-        made.place = place
-        refuse_gaps(layout, images, files, place)
-        return LabelKind(made, files, entries)
+        card, where = layout.card(kind.card)
+        made = make_task(task, kind.declare(card, where, options, next(iter(entries.values()), None)))
+        refuse_gaps(layout, images, files, location)
+        if options and isinstance(card, dict | None):  # what the user says counts more than the card
+            card = {**(card or {}), **options}
+        return LabelKind(made, made.storage.bind(card, where, location), location, card, files, entries)
     return None
 
 
 def wanted(task: str) -> str:
-    """What a pack must hold for a task, for a sentence."""
-    places = (
-        f"{place.folder}/NAME{place.suffixes[0]}" if place.suffixes else f"{place.folder}.json"
-        for place in task_type(task).places
-    )
-    return f"add {' or '.join(places)}"
+    """What a dataset must hold for a task, for a sentence."""
+    return f"add {' or '.join(location.example for location in task_type(task).locations)}"
 
 
 def write_sample(
@@ -229,7 +244,7 @@ def write_sample(
     tasks: Mapping[str, Task],
     copied: tuple[bytes, str] | None = None,
 ) -> dict[str, Any]:
-    """Write `images/NAME.png` and the labels that are files, each atomically; the others are returned, for `write_cards`.
+    """Write `images/NAME.png` and the labels that are files, each atomically; return the others, for `write_cards`.
 
     `copied` is a file that shows `image` already, and its suffix: it is taken as it is.
     """
@@ -237,9 +252,9 @@ def write_sample(
     write_bytes(folder / "images" / f"{name}{suffix}", data)
     rest = {}
     for task, label in labels.items():
-        place, stored = tasks[task].places[0], tasks[task].serialise(label)
-        if place.suffixes:
-            write_bytes(folder / place.folder / f"{name}{place.suffixes[0]}", stored)
+        location, stored = tasks[task].locations[0], tasks[task].storage.serialise(label)
+        if location.suffixes:
+            write_bytes(folder / location.folder / f"{name}{location.suffixes[0]}", stored)
         else:
             rest[task] = stored
     return rest
@@ -249,18 +264,24 @@ def remove_sample(folder: Path, name: str, tasks: Mapping[str, Task]) -> None:
     """Take away what `write_sample` wrote."""
     (folder / "images" / f"{name}.png").unlink(missing_ok=True)
     for task in tasks.values():
-        for suffix in task.places[0].suffixes[:1]:
-            (folder / task.places[0].folder / f"{name}{suffix}").unlink(missing_ok=True)
+        for suffix in task.locations[0].suffixes[:1]:
+            (folder / task.locations[0].folder / f"{name}{suffix}").unlink(missing_ok=True)
 
 
 def write_cards(folder: Path, tasks: Mapping[str, Task], rests: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-    """Write what the labels mean (`classes.json`, …) and the labels that share a file; `rests`: sample name → what `write_sample` returned."""
+    """Write what the labels mean (`classes.json`, …) and the labels that share a file.
+
+    Args:
+        folder: the dataset.
+        tasks: its kinds of label.
+        rests: sample name → what `write_sample` returned.
+    """
     for name, task in tasks.items():
-        for file, content in task.cards().items():
+        for file, content in task.storage.cards().items():
             write_json(folder / file, content)
-        if not task.places[0].suffixes:
+        if not task.locations[0].suffixes:
             lines = (
                 f" {json.dumps(sample, ensure_ascii=False)}: {json.dumps(rest[name])}"
                 for sample, rest in (rests or {}).items()
             )
-            write_bytes(folder / f"{task.places[0].folder}.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+            write_bytes(folder / f"{task.locations[0].folder}.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())

@@ -18,12 +18,12 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image
-from handsoff.geometry.views import fit_image
+from handsoff.datasets.framing import frame_photo
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
 
 LABEL_FOLDERS = frozenset(
-    {"uncertainty", *(place.folder for task in TASKS.values() for place in task.places if place.suffixes)}
+    {"uncertainty", *(location.folder for task in TASKS.values() for location in task.locations if location.suffixes)}
 )
 MAX_BROKEN = 0.05
 MAX_BYTES = 2**32  # of one file: what a zip declares is not believed beyond that
@@ -137,7 +137,7 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
 
     def load(name: str) -> UInt8[np.ndarray, "h w 3"] | InputError:
         try:
-            return fit_image(decode_image(source.read(name), name), frame, name, framing)
+            return frame_photo(decode_image(source.read(name), name), frame, framing, name)
         except InputError as error:
             return error
 

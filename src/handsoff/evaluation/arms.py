@@ -99,4 +99,6 @@ def sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.nda
     model.eval()
     predicted = np.concatenate(list(predictions(model, task, images)))
     model.train()
-    return tile(np.concatenate([images, task.draw(images, truths), task.draw(images, predicted)]), len(chosen))
+    return tile(
+        np.concatenate([images, task.drawing.draw(images, truths), task.drawing.draw(images, predicted)]), len(chosen)
+    )

@@ -1,4 +1,4 @@
-"""What containers of samples (Parquet files, tar shards) have in common: names, splits and images inside them, and JSON files beside them."""
+"""What containers of samples (Parquet files, tar shards) share: names, splits and images inside, JSON files beside."""
 
 import re
 from collections.abc import Mapping
@@ -7,15 +7,14 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_json
-from handsoff.core.images import IGNORE, decode_image, shows_itself
+from handsoff.core.images import decode_image, shows_itself
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import LabelledImage
 from handsoff.formats.stated import beside
-from handsoff.tasks import task_type
-from handsoff.tasks.base import Task
+from handsoff.tasks import make_task, task_type
+from handsoff.tasks.base import Parse, Task
 
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # how images that may be copied begin
-CLASSES = "id2label.json"  # {"0": "background", …}, as datasets on the Hugging Face hub say it
 UNFIT = re.compile(
     "[\x00-\x1f\\\\\ud800-\udfff]"
 )  # control characters, what leads elsewhere on Windows, what is no Unicode
@@ -45,7 +44,7 @@ def split_in(file: str, otherwise: str) -> str:
 
 
 def full_name(name: str, file: str, otherwise: str) -> str:
-    """What a sample is called in the pack: as in its shard, below the shard's split unless that is there already.
+    """What a sample is called in the dataset: as in its shard, below the shard's split unless that is there already.
 
     Raises:
         InputError: no file can be called so.
@@ -61,43 +60,40 @@ def full_name(name: str, file: str, otherwise: str) -> str:
     return name if split_of(name, otherwise) == split else f"{split}/{name}"
 
 
-def described(source: Source, examples: Mapping[str, Any]) -> dict[str, Task]:
-    """The tasks of a pack from the cards beside its containers (`classes.json`, …); of classes also from `id2label.json`.
+def declared(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str, Task], dict[str, Parse]]:
+    """The tasks of a dataset from the cards beside its containers (`classes.json`, …), and how to read their labels.
 
     Args:
-        source: the pack.
+        source: the dataset.
         examples: task → the label of one sample where it is a JSON entry, else None.
 
     Raises:
-        InputError: a card is wrong, or the classes have no names.
+        InputError: a card is missing or wrong.
     """
     tasks: dict[str, Task] = {}
+    parses: dict[str, Parse] = {}
     for name, example in examples.items():
-        card, where = beside(source, task_type(name).card)
-        if card is None and name == "segmentation":
-            table, place = beside(source, CLASSES)
-            card, where = (None, where) if table is None else (listed(table, place), place)
-        tasks[name] = task_type(name).described(card, where, {}, example)
-    return tasks
+        kind = task_type(name)
+        card, where = card_of(source, kind)
+        tasks[name] = make_task(name, kind.declare(card, where, {}, example))
+        parses[name] = tasks[name].storage.bind(card, where, kind.locations[0])
+    return tasks, parses
 
 
-def listed(table: Any, where: str) -> list[Any]:
-    """`id2label.json` as a list, position = id; ids that it leaves out get a name of their own.
-
-    Raises:
-        InputError: its keys are not ids of an 8-bit mask.
-    """
-    ids = {key for key in table if key.isdecimal() and int(key) <= IGNORE} if isinstance(table, dict) else set()
-    if not ids or ids != table.keys():
-        raise InputError(
-            f'{where} is not a table of the ids 0 to {IGNORE} and their names: write {{"0": "background", …}}.'
-        )
-    names = {int(key): name for key, name in table.items() if int(key) != IGNORE}
-    return [names.get(index, f"class {index}") for index in range(max(names, default=-1) + 1)]
+def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
+    """What a dataset says about its labels of a task, in the task's own card or another tool's, and where."""
+    card, where = beside(source, kind.card)
+    if card is not None:
+        return card, where
+    for file, translated in kind.card_variants.items():
+        other, place = beside(source, file)
+        if other is not None:
+            return translated(other, place), place
+    return None, where
 
 
 def points(value: Any, where: str) -> Any:
-    """The keypoints of a sample as a task is described by them.
+    """The keypoints of a sample that a task is declared by.
 
     Raises:
         InputError: they are none.
@@ -108,7 +104,7 @@ def points(value: Any, where: str) -> Any:
 
 
 def write_cards(out: Path, tasks: Mapping[str, Task]) -> None:
-    """What the labels mean, for `described`."""
+    """What the labels mean, for `declared`."""
     for task in tasks.values():
-        for file, content in task.cards().items():
+        for file, content in task.storage.cards().items():
             write_json(out / file, content)

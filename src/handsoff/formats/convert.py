@@ -11,17 +11,17 @@ import numpy as np
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
-from handsoff.core.images import IGNORE, tile
+from handsoff.core.images import tile
+from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.sources import open_source
 from handsoff.formats.exchange import WRITERS, open_dataset
 from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
-from handsoff.geometry.views import fit_image
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
+from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
-from handsoff.tasks.segmentation import Segmentation
 
 PART = 64  # samples per ledger entry, and per shard where a format has shards
 SHOWN, SHOWN_SIDE = 16, 128  # samples on the contact sheet, and their size there
@@ -67,7 +67,11 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
                 absent: list[str] = []
                 read = present(pool.map(partial(unless_absent, samples), names), absent)
                 write_json(
-                    ledger, {"entries": writer.write(out, part, checked(read, writer), writing), "absent": absent}
+                    ledger,
+                    {
+                        "entries": writer.write(out, part, checked(read, samples.tasks, writer), writing),
+                        "absent": absent,
+                    },
                 )
             found = read_json(ledger)
             entries, missing = entries + found["entries"], missing + found["absent"]
@@ -112,9 +116,9 @@ def contact_sheet(samples: Sequence[LabelledImage], tasks: Mapping[str, Task]) -
     """Samples beside their labels, as a PNG."""
     pictures = []
     for sample in samples:
-        drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
+        drawn = [task.drawing.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
         pictures += [
-            fit_image(picture, (SHOWN_SIDE, SHOWN_SIDE), sample.name, "letterbox", enlarge=True)
+            frame_photo(picture, (SHOWN_SIDE, SHOWN_SIDE), "letterbox", sample.name, enlarge=True)
             for picture in (sample.image, *drawn)
         ]
     return png(tile(np.stack(pictures), 4 * (1 + len(tasks))))
@@ -145,13 +149,13 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
     if settings.reframes:  # before classes are merged: what to frame by has the names of the pack
         kept = replace(kept, read=lambda name: keep(framed(samples.read(name), samples.tasks, settings), tasks))
-    if "segmentation" in tasks:
-        return relabelled(kept, settings, where)
-    if settings.classes is not None or settings.ignore is not None:
+    if settings.classes is None and settings.ignore is None:
+        return kept
+    if not any(task.merges for task in tasks.values()):
         raise InputError(
             f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those settings out."
         )
-    return kept
+    return relabelled(kept, settings, where)
 
 
 def below(samples: Dataset, prefix: str) -> Dataset:
@@ -164,24 +168,20 @@ def keep(sample: LabelledImage, tasks: Mapping[str, Task]) -> LabelledImage:
 
 
 def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
-    """Classes merged as asked, and what is ignored turned into a class if asked."""
-    task = samples.tasks["segmentation"]
-    options = {} if settings.classes is None else {"merge": settings.classes}
-    merged = Segmentation.described(task.schema["classes"], where, options, None)
-    table = np.frombuffer(merged.table, np.uint8).copy()
-    if settings.ignore is not None:
-        if settings.ignore not in merged.classes:
-            raise InputError(
-                f"ignore = {settings.ignore!r} is no class of {where}: choose one of {', '.join(merged.classes)}."
-            )
-        table[table == IGNORE] = merged.classes.index(settings.ignore)
-    final = Segmentation({"classes": merged.classes})
+    """Classes merged as asked, and what is ignored turned into a class if asked, in every kind of label that has classes."""
+    found = {
+        name: task.storage.relabel(settings.classes, settings.ignore, where)
+        for name, task in samples.tasks.items()
+        if task.merges
+    }
+    tasks = {name: make_task(name, schema) for name, (schema, _) in found.items()}
 
     def read(name: str) -> LabelledImage:
         sample = samples.read(name)
-        return replace(sample, labels={**sample.labels, "segmentation": table[sample.labels["segmentation"]]})
+        changed = {task: relabel(sample.labels[task]) for task, (_, relabel) in found.items()}
+        return replace(sample, labels={**sample.labels, **changed})
 
-    return replace(samples, tasks={**samples.tasks, "segmentation": final}, read=read)
+    return replace(samples, tasks={**samples.tasks, **tasks}, read=read)
 
 
 def refuse_homeless(tasks: Sequence[str], writer: FormatWriter) -> None:
@@ -201,14 +201,16 @@ def refuse_homeless(tasks: Sequence[str], writer: FormatWriter) -> None:
         )
 
 
-def checked(samples: Iterator[LabelledImage], writer: FormatWriter) -> Iterator[LabelledImage]:
+def checked(
+    samples: Iterator[LabelledImage], tasks: Mapping[str, Task], writer: FormatWriter
+) -> Iterator[LabelledImage]:
     """The same samples, refused where the format cannot say what they say.
 
     Raises:
         InputError: there are ignored pixels and it cannot ignore.
     """
     for sample in samples:
-        if not writer.ignores and "segmentation" in sample.labels and (sample.labels["segmentation"] == IGNORE).any():
+        if not writer.ignores and any(tasks[name].storage.ignores(label) for name, label in sample.labels.items()):
             raise InputError(
                 f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with --set ignore=CLASS."
             )

@@ -12,6 +12,7 @@ from handsoff.core.images import IGNORE
 from handsoff.formats.shapes import Palette, palette
 from handsoff.tasks.base import Task
 from handsoff.tasks.keypoints import Keypoints
+from handsoff.tasks.points import read_points
 
 IGNORED = frozenset({"ignore", "__ignore__"})  # labels that say that a region is to be ignored
 
@@ -151,5 +152,5 @@ def point_label(
     Raises:
         InputError: a point that can be seen lies outside of the image.
     """
-    listed = [found.get(name, (0.5, 0.5, 0)) for name in task.parts()]
-    return task.parse([[x - 0.5, y - 0.5, seen] for x, y, seen in listed], where, size)
+    listed = [found.get(name, (0.5, 0.5, 0)) for name in task.parts]
+    return read_points([[x - 0.5, y - 0.5, seen] for x, y, seen in listed], where, size, task.channels)

@@ -12,10 +12,11 @@ from jaxtyping import Float
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
+from handsoff.datasets.framing import placed
 from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.affine import Matrix
-from handsoff.geometry.views import STRAIGHT, Box, after, beyond, fitting, warped
+from handsoff.geometry.views import STRAIGHT, Box, after, fitting
 from handsoff.tasks.base import Label, Task
 
 Points = Float[np.ndarray, "n 2"]
@@ -32,11 +33,7 @@ def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSe
         NothingThereError: it lacks what it is to be cropped around or aligned by.
     """
     frame, matrix, limit = view(sample, tasks, settings)
-    image = warped(sample.image, matrix, frame, limit)
-    labels = {name: tasks[name].placed(label, matrix, sample.size, frame) for name, label in sample.labels.items()}
-    if limit is not None:
-        bars = beyond(matrix, limit, frame)
-        labels = {name: tasks[name].hidden(label, bars) for name, label in labels.items()}
+    image, labels = placed(sample.image, sample.labels, tasks, matrix, frame, limit)
     account = {"file": sample.file, "size": list(sample.size), "to_frame": matrix.tolist()}
     return replace(sample, image=image, labels=labels, data=b"", box=None, account={**sample.account, **account})
 
@@ -70,7 +67,7 @@ def restored(task: Task, label: Label, account: Mapping[str, Any], frame: Frame)
     turned = np.linalg.inv(matrix[:, :2])
     back = np.column_stack([turned, -turned @ matrix[:, 2]])
     size: Frame = (account["size"][0], account["size"][1])
-    return task.placed(label, back, frame, size)
+    return task.geometry.place(label, back, frame, size)
 
 
 def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings, stretch: float) -> Box:
@@ -97,7 +94,7 @@ def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSet
 def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box | None:
     """The box around pixels of the named classes and points of the named names ("labels": of all that are not background)."""
     names = [name.strip() for name in around.split(",")]
-    places = [spots(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
+    places = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
     found = np.concatenate([np.zeros((0, 2)), *places])
     if not len(found):
         return None
@@ -106,17 +103,19 @@ def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box
 
 
 def everything(tasks: Mapping[str, Task]) -> list[str]:
-    """All parts but what lies behind the others."""
-    return [part for task in tasks.values() for part in task.parts() if part != task.behind]
+    """All parts but the background."""
+    return [part for task in tasks.values() for part in task.parts if part != task.background]
 
 
-def spots(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Points:
+def locations(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Points:
     """Where a part (class, point) is, in the photo: the centres of its pixels, or the point if it can be seen.
 
     Raises:
         InputError: nothing is called so.
     """
-    found = [task.spots(sample.labels[name], part) + 0.5 for name, task in tasks.items() if part in task.parts()]
+    found = [
+        task.geometry.locations(sample.labels[name], part) + 0.5 for name, task in tasks.items() if part in task.parts
+    ]
     if not found:
         raise InputError(
             f"No class and no point of the pack is called {part!r}: correct around or align, or use 'labels' or 'box'."
@@ -137,7 +136,7 @@ def alignment(
     """
     here, there = [], []
     for names, place in align.items():
-        found = [spots(sample, tasks, name.strip()) for name in names.split(",")]
+        found = [locations(sample, tasks, name.strip()) for name in names.split(",")]
         middles = [points.mean(0) for points in found if len(points)]
         if middles:
             here.append(true[:, :2] @ np.mean(middles, 0) + true[:, 2])

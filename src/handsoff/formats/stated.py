@@ -7,8 +7,8 @@ from typing import Any
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import LabelledImage
+from handsoff.tasks.classes import class_names
 from handsoff.tasks.keypoints import Keypoints
-from handsoff.tasks.segmentation import class_names
 
 MANIFEST = "manifest.json"
 
@@ -55,7 +55,8 @@ def stated_points(source: Source) -> Keypoints | None:
     if schema is None:
         return None
     names = schema.get("names")
-    return Keypoints.described(schema, place, {}, [[0, 0]] * (len(names) if isinstance(names, list) else 1))
+    example = [[0, 0]] * (len(names) if isinstance(names, list) else 1)
+    return Keypoints(Keypoints.declare(schema, place, {}, example))
 
 
 def stated_licence(source: Source) -> str:
@@ -73,7 +74,7 @@ def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> K
     """
     if stated is not None and stated.schema["names"] == list(names):
         return stated
-    return Keypoints.described({"names": list(names)}, where, {}, [[0, 0]] * len(names))
+    return Keypoints(Keypoints.declare({"names": list(names)}, where, {}, [[0, 0]] * len(names)))
 
 
 def write_image(out: Path, sample: LabelledImage) -> str:

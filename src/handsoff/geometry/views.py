@@ -1,9 +1,10 @@
 """Views of a photo: matrices (2, 3) from places in it to places in a frame, in pixels whose edges are at whole numbers."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 
 from handsoff.core.errors import InputError
@@ -13,29 +14,18 @@ from handsoff.geometry.affine import TIE, Matrix, box_matrix
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 STRAIGHT = 1e-9  # a matrix that turns less does not turn
+POINT_TIE = 1e-3  # of a pixel: points are 32-bit floats, and one on a border may be rounded to beyond it
 MAX_BORDER = 4  # times a photo's longer side: no frame reaches farther beyond it
 
 
-def fit_image(
-    image: UInt8[np.ndarray, "h w 3"], frame: Frame, name: str, framing: Framing = "crop", *, enlarge: bool = False
-) -> UInt8[np.ndarray, "fh fw 3"]:
-    """A photo in the frame: its middle, all of it, or squashed, as `fitting` says.
+def scaled_to(frame: Frame, longer: int) -> Frame:
+    """The frame of the same shape whose longer side is `longer` pixels.
 
-    Raises:
-        InputError: it would have to be enlarged, and `enlarge` is not set.
+    >>> scaled_to((256, 192), 64)
+    (64, 48)
     """
-    height, width = image.shape[:2]
-    scales = frame[0] / height, frame[1] / width
-    if not enlarge and (max if framing in {"crop", "stretch"} else min)(scales) > 1:
-        raise InputError(
-            f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}: use larger images or a lower --resolution."
-        )
-    whole = (0.0, 0.0, float(width), float(height))
-    return (
-        image
-        if (height, width) == frame
-        else warped(image, fitting(whole, frame, framing), frame, whole if framing == "letterbox" else None)
-    )
+    scale = longer / max(frame)
+    return max(1, round(frame[0] * scale)), max(1, round(frame[1] * scale))
 
 
 def after(second: Matrix, first: Matrix) -> Matrix:
@@ -87,7 +77,7 @@ def warped(
             (frame[1], frame[0]), Image.Resampling.LANCZOS, box=clipped(inner, image.shape[1], image.shape[0])
         )
     )
-    return found if limit is None else np.where(beyond(matrix, limit, frame)[..., None], np.uint8(0), found)
+    return found if limit is None else np.where(Visible(matrix, limit, frame).pixels()[..., None], found, np.uint8(0))
 
 
 def clipped(box: Box, width: int, height: int) -> Box:
@@ -112,9 +102,37 @@ def upright(image: UInt8[np.ndarray, "h w 3"], matrix: Matrix) -> tuple[UInt8[np
     return np.asarray(turned), np.column_stack([np.eye(2) * scale, matrix[:, 2] + scale * low])
 
 
-def beyond(matrix: Matrix, limit: Box, frame: Frame) -> Bool[np.ndarray, "h w"]:
-    """Which pixels of the frame show what lies beyond the limit."""
-    back = np.linalg.inv(matrix[:, :2])
-    y, x = np.mgrid[: frame[0], : frame[1]] + 0.5
-    across, down = np.einsum("ij,jhw->ihw", back, np.stack([x - matrix[0, 2], y - matrix[1, 2]])) + TIE
-    return (across < limit[0]) | (across >= limit[2]) | (down < limit[1]) | (down >= limit[3])
+@dataclass(frozen=True)
+class Visible:
+    """Which part of a frame shows the part `limit` of a photo; elsewhere are bars.
+
+    Attributes:
+        matrix: photo → frame.
+        limit: in the photo; what lies on its border is inside.
+        frame: (H, W) of the frame.
+    """
+
+    matrix: Matrix
+    limit: Box
+    frame: Frame
+
+    def pixels(self) -> Bool[np.ndarray, "h w"]:
+        """The frame's pixels whose centres lie in that part; a centre on the right or lower border does not."""
+        y, x = np.mgrid[: self.frame[0], : self.frame[1]] + 0.5
+        across, down = self.back(np.stack([x, y], -1))
+        left, top, right, bottom = self.limit
+        across, down = across + TIE, down + TIE
+        return (across >= left) & (across < right) & (down >= top) & (down < bottom)
+
+    def shows(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
+        """Which points (x, y) of the frame, the first pixel's centre being (0, 0), lie in that part or on its border."""
+        across, down = self.back(points.astype(np.float64) + 0.5)
+        left, top, right, bottom = self.limit
+        slack = POINT_TIE / np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))  # in the photo's pixels
+        inside = (across >= left - slack) & (across <= right + slack) & (down >= top - slack) & (down <= bottom + slack)
+        return np.asarray(inside)
+
+    def back(self, places: Float[np.ndarray, "*n 2"]) -> tuple[Float[np.ndarray, "*n"], Float[np.ndarray, "*n"]]:
+        """Where places of the frame are in the photo: across, down."""
+        found = (places - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+        return found[..., 0], found[..., 1]

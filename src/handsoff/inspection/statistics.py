@@ -50,7 +50,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
             if not tells(samples.tasks[task], found, task)
         ]
         for task, kind in samples.tasks.items():
-            for part, entry in kind.census(found.labels[task][None]).items():
+            for part, entry in kind.scores.label_statistics(found.labels[task][None]).items():
                 counts.setdefault((task, part), []).append(entry)
     whole = sum(sizes.values())
     parts = [
@@ -63,7 +63,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     absent = [
         f"{part} occurs in no sample"
         for task, kind in samples.tasks.items()
-        for part in kind.parts()
+        for part in kind.parts
         if not any(n for n, _ in counts.get((task, part), ()))
     ]
     doubles = [f"{', '.join(same)} are the same image" for same in images.values() if len(same) > 1]
@@ -92,8 +92,8 @@ def read_all(samples: Dataset, names: tuple[str, ...]) -> Iterator[LabelledImage
 
 def tells(task: Task, sample: LabelledImage, name: str) -> bool:
     """Whether a label says anything."""
-    found = task.census(sample.labels[name][None])
-    return any(found[part][0] for part in (task.parts() or found) if part in found)
+    found = task.scores.label_statistics(sample.labels[name][None])
+    return any(found[part][0] for part in (task.parts or found) if part in found)
 
 
 def facts(samples: Dataset, names: tuple[str, ...], sizes: Counter[Frame]) -> Facts:

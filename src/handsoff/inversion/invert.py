@@ -25,6 +25,7 @@ from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.variants import moved
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
 CODES, CARD, CONTACT, LABELS = "codes.safetensors", "codes.json", "contact.png", "labels"
@@ -59,7 +60,8 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     net = load_generator(generator)
     with job.undone_if_refused():
         images, labels = data.load(net.resolution)
-        tasks = {name: task.settled(labels[name], str(labelled)) for name, task in data.tasks.items()}
+        schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
+        tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
     perceptual, space = Perceptual(frozen_lite0(), net.resolution), latent_space(net)
     if settings.encoder_steps and settings.encoder is None:
         yield from prepare_encoder(generator, net, perceptual, out, settings)

@@ -17,11 +17,11 @@ def moved(
     count, frame = len(images), (images.shape[2], images.shape[3])
     uniform = torch.rand(4, count, generator=torch.Generator().manual_seed(seed)) * 2 - 1
     angle, zoom = uniform[0] * 0.105, (uniform[1] * 0.08).exp()
-    flipped = (torch.arange(count) % 2 == seed % 2) & all(task.mirrors for task in tasks.values())
+    flipped = (torch.arange(count) % 2 == seed % 2) & all(task.geometry.mirrors for task in tasks.values())
     flip, aspect = torch.where(flipped, -1.0, 1.0), frame[0] / frame[1]
     cos, sin, shift = zoom * angle.cos(), zoom * angle.sin(), uniform[2:] * 0.08
     rows = [torch.stack([flip * cos, -sin * aspect, shift[0]], 1), torch.stack([flip * sin / aspect, cos, shift[1]], 1)]
     theta = torch.stack(rows, 1)
     return moved_images(images, theta), {
-        name: tasks[name].move(label, theta, flipped, frame) for name, label in labels.items()
+        name: tasks[name].geometry.move(label, theta, flipped, frame) for name, label in labels.items()
     }

@@ -206,7 +206,7 @@ def fit_step(course: Course, step: int) -> Float[Tensor, ""]:
     weights = ~course.held_out[:, chosen].repeat_interleave(settings.pixels, 1) * pool.trust[place].flatten()
     target = pool.target[place]
     by_image = outputs.float().unflatten(1, target.shape[:2]).movedim(3, 2)
-    losses = torch.stack([course.task.loss(member, target).flatten() for member in by_image])
+    losses = torch.stack([course.task.learning.loss(member, target).flatten() for member in by_image])
     return (losses * weights).sum() / weights.sum().clamp_min(1) * settings.members
 
 
@@ -221,6 +221,6 @@ def held_out_loss(course: Course) -> Float[Tensor, " e"]:
         for photo in photos:
             with mixed_precision():
                 outputs = ensemble.alone(member, pool.columns[photo])
-            found.append(course.task.loss(outputs.float().T[None], pool.target[photo][None]).mean())
+            found.append(course.task.learning.loss(outputs.float().T[None], pool.target[photo][None]).mean())
         losses.append(torch.stack(found).mean())
     return torch.stack(losses)

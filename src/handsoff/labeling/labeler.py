@@ -66,7 +66,7 @@ def label_together(
         votes = [labeler.ensemble.dense(labeler.reader.blocks(features, taps), labeler.size) for labeler in labelers]
     found = []
     for labeler, members in zip(labelers, votes, strict=True):
-        labels, uncertainty = labeler.task.decode(
+        labels, uncertainty = labeler.task.learning.decode(
             *with_networks(members, labeler.networks, image.float(), labeler.card["network_share"])
         )
         found.append((labels, uncertainty.float().cpu().numpy()))

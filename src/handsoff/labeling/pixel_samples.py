@@ -33,7 +33,7 @@ class Pool:
 
     Attributes:
         columns: their hypercolumns.
-        target: what `task.loss` compares with.
+        target: what `task.learning.loss` compares with.
         trust: how much each counts.
         weights: how likely each is drawn.
     """
@@ -56,9 +56,9 @@ def gather(
     balance: float,
     seed: int,
 ) -> Generator[Progress, None, Pool]:
-    """Choose the pixels and read them; `balance` as in `task.chances`."""
+    """Choose the pixels and read them; `balance` as in `task.learning.sampling_weights`."""
     size = reader.generator.resolution
-    places, weights = choose(task.chances(labels, size, balance), seed)
+    places, weights = choose(task.learning.sampling_weights(labels, size, balance), seed)
     columns = torch.empty(*places.shape, reader.channels, dtype=KEPT.get(fast_dtype(), fast_dtype()), device=ws.device)
     targets = []
     batch = max(1, TOGETHER // (size[0] * size[1]))
@@ -68,7 +68,7 @@ def gather(
             blocks = reader.read(ws[part])[1]
         columns[part] = sample(blocks, at(places[part], size).to(ws.device)).clamp(-HALF, HALF)
         targets += [
-            picked(task.encode(labels[index : index + 1], size), places[index : index + 1])
+            picked(task.learning.encode(labels[index : index + 1], size), places[index : index + 1])
             for index in range(len(ws))[part]
         ]
         yield Progress("reading the codes' features", min(start + batch, len(ws)), len(ws))

@@ -42,8 +42,8 @@ def random_affine(
 def warp(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
     """The same affine map for both; images bilinear and reflected at the border."""
     frame = (images.shape[2], images.shape[3])
-    theta, flipped = random_affine(len(images), frame, stream, mirrors=task.mirrors)
-    return moved_images(images, theta), task.move(labels, theta, flipped, frame)
+    theta, flipped = random_affine(len(images), frame, stream, mirrors=task.geometry.mirrors)
+    return moved_images(images, theta), task.geometry.move(labels, theta, flipped, frame)
 
 
 def moved_images(images: Images, theta: Float[Tensor, "n 2 3"]) -> Images:

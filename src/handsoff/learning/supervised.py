@@ -61,17 +61,17 @@ def train_predictor(
     The loss counts the classes by the labels of all pools of the first batch, as `settings.balance` says.
     """
     model = new_model(task, seed, settings.model)
-    teacher = task.balanced([pool.labels for pool, _ in mixture(0)], settings.balance)
+    class_weights = task.learning.class_weights([pool.labels for pool, _ in mixture(0)], settings.balance)
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps + 1)
     for step in range(settings.steps):
         stream = step_generator(seed, step)
         images, labels = draw(mixture(step), stream)
         images, labels = augment(images, labels, task, stream)
-        target = task.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
+        target = task.learning.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
         with seeded(step_generator(seed, step, stream=2)):
             outputs = model(images.to(best_device()))
-        loss = teacher.loss(outputs, target).mean()
+        loss = task.learning.loss(outputs, target, class_weights).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -121,13 +121,13 @@ def predictions(model: nn.Module, task: Task, images: UInt8[np.ndarray, "n h w 3
     """Labels of `images`, a batch at a time."""
     for start in range(0, len(images), TEST_BATCH):
         outputs = model(to_float(images[start : start + TEST_BATCH]).to(best_device()))
-        yield task.decode(outputs[None])[0]
+        yield task.learning.decode(outputs[None])[0]
 
 
 def evaluated(model: nn.Module, task: Task, samples: LabelledArrays) -> dict[str, Any]:
     """The task's score of the model on `samples`."""
     model.eval()
     truths = (samples.labels[start : start + TEST_BATCH] for start in range(0, len(samples), TEST_BATCH))
-    scores = task.score(zip(predictions(model, task, samples.images), truths, strict=True))
+    scores = task.scores.score(zip(predictions(model, task, samples.images), truths, strict=True))
     model.train()
     return scores

@@ -76,7 +76,9 @@ class Gallery:
         if not found:
             return None
         image, label = decode_image(found[0].read_bytes(), found[0].name), self.label(name)
-        drawn = self.task.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
+        drawn = (
+            self.task.drawing.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
+        )
         doubt = self.doubts / f"{name}.png"
         heat = heat_map(decode_mask(doubt.read_bytes(), doubt.name)) if doubt.is_file() else None
         return {
@@ -107,7 +109,7 @@ def write_page(report: Path, dataset: Path) -> None:
     shares = part_shares(gallery, samples)
     missing = [name for name, share in shares.items() if share == 0]
     html = page.render(
-        task=metrics.get("task", ""), arms=ARMS, legend=task.legend() if task else [], shares=shares, parts=part_bars(metrics, shares),
+        task=metrics.get("task", ""), arms=ARMS, legend=task.drawing.legend() if task else [], shares=shares, parts=part_bars(metrics, shares),
         part_metric=task.part_metric if task else "",
         comparison=comparison(metrics), note=metrics.get("note"), caution=caution(metrics), meaning=meaning(metrics, missing), **headline(metrics),
         **sample_pictures(gallery, samples), histogram=histogram(samples), reasons=reasons(samples),
@@ -235,7 +237,7 @@ def part_shares(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, fl
     labels = [label for sample in kept(samples)[:LOOKED_AT] if (label := gallery.label(sample["name"])) is not None]
     if not labels or gallery.task is None or not gallery.task.part_metric:
         return {}
-    return {name: share for name, (_, share) in gallery.task.census(np.stack(labels)).items()}
+    return {name: share for name, (_, share) in gallery.task.scores.label_statistics(np.stack(labels)).items()}
 
 
 def sample_pictures(gallery: Gallery, samples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def samples(labelers: Sequence[Labeler], seeds: Sequence[int], psi: float) -> It
         with torch.no_grad():
             images, found = label_together(labelers, net.mapping(z, psi))
         named = {labeler.task: pair for labeler, pair in zip(labelers, found, strict=True)}
-        doubts = {task.name: task.doubt(uncertainty) for task, (_, uncertainty) in named.items()}
+        doubts = {task.name: task.scores.image_uncertainty(uncertainty) for task, (_, uncertainty) in named.items()}
         for index, seed in enumerate(batch):
             labels, uncertainty = ({task.name: pair[part][index] for task, pair in named.items()} for part in (0, 1))
             yield LabelledSample(
@@ -237,6 +237,6 @@ def preview(out: Path, labelers: Sequence[Labeler], seeds: Sequence[int], psi: f
     """A sheet of the first kept samples: image | label, for every task."""
     tasks, pictures = tasks_of(labelers), []
     for sample in samples(labelers, seeds, psi):
-        drawn = [task.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
+        drawn = [task.drawing.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
         pictures += [sample.image, *drawn]
     write_bytes(out / "preview.png", png(tile(np.stack(pictures), 4 * (1 + len(tasks)))))

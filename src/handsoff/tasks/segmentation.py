@@ -1,8 +1,8 @@
 """Segmentation: a class id per pixel, 255 = ignore; `masks/NAME.png` (or .npy) and `classes.json` (names, position = id)."""
 
-import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import matplotlib as mpl
@@ -19,118 +19,85 @@ from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.tasks.base import (
-    MapTask,
+    Drawing,
+    Label,
     Metric,
     Pairs,
+    Parse,
     PoolLabels,
+    Schema,
+    Scores,
     StorageLocation,
+    Task,
     drawable,
-    equal_votes,
+    equal_weights,
     mirrored_names,
     refuse_unknown,
 )
+from handsoff.tasks.classes import Merge, class_names, merge_table, names_by_id, shortened
+from handsoff.tasks.maps import MapGeometry, MapLearning, MapStorage
 
-MAX_LISTED = 20  # class names in a sentence
 Masks = UInt8[np.ndarray, "n h w"]
-Merge = dict[str, str]  # {"left_eye,right_eye,glasses": "eye", …}: names in the pack (comma separated) → your name
 
 
-class Segmentation(MapTask):
-    """`schema` is {"classes": [name, …], "merge": table or None}, the position of a class being its id.
+@dataclass(frozen=True)
+class MaskStorage(MapStorage):
+    """Ids as they are where a dataset has the task's own classes, else translated by the merge table."""
 
-    Attributes:
-        originals: the names in the `classes.json` of the pack that is read.
-        table: 256 bytes, id in its masks → id here.
-    """
+    classes: tuple[str, ...]
+    merge: Merge | None
 
-    name: ClassVar[str] = "segmentation"
-    places: ClassVar[tuple[StorageLocation, ...]] = (StorageLocation("masks", (".png", ".npy")),)
-    card: ClassVar[str] = "classes.json"
-    metrics: ClassVar[dict[str, Metric]] = {"miou": Metric("mIoU"), "miou_foreground": Metric("mIoU, foreground")}
-    part_metric: ClassVar[str] = "IoU"
-    outside: ClassVar[float] = IGNORE
+    def bind(self, card: object, where: str, location: StorageLocation) -> Parse:  # noqa: ARG002  # there is one location
+        originals = class_names(card, where)
+        table = self.translation(originals, where)
+        return lambda data, where, size: np.frombuffer(table, np.uint8)[read_mask(data, where, size, len(originals))]
 
-    def __init__(self, schema: dict[str, Any]) -> None:
-        self.place = self.places[0]
-        self.schema: dict[str, Any] = {"classes": list(schema["classes"]), "merge": schema.get("merge")}
-        self.channels = len(self.classes)
-        self.originals, self.table = tuple(self.classes), bytes(range(256))
-        self.weights: Tensor | None = None
-
-    @property
-    def classes(self) -> list[str]:
-        names: list[str] = self.schema["classes"]
-        return names
-
-    @classmethod
-    def described(cls, card: object, where: str, options: dict[str, Any], example: object) -> "Segmentation":  # noqa: ARG003  # masks are files
-        """The classes of the pack, or those of the table `options["merge"]`; classes that it does not name become 255.
-
-        Ids follow the first appearance of a name on the table's right side.
+    def translation(self, originals: tuple[str, ...], where: str) -> bytes:
+        """256 bytes: id in a dataset with the classes `originals` → id here.
 
         Raises:
-            InputError: `classes.json` is missing or wrong, or the table does not fit it.
+            MismatchError: nothing leads from those classes to these.
         """
-        refuse_unknown(options, ("merge",), cls.name)
-        originals = class_names(card, where)
-        merge: Merge | None = options.get("merge")
-        classes = originals if merge is None else tuple(dict.fromkeys(merge.values()))
-        task = cls({"classes": classes, "merge": merge})
-        task.originals = originals
-        if merge is not None:
-            task.table = merge_table(merge, originals, where)
-        return task
-
-    def reading(self, card: object, where: str) -> "Segmentation":
-        """As it is where the classes are the same ones, else by this task's merge table."""
-        merge: Merge | None = self.schema["merge"]
-        originals, task = class_names(card, where), copy.copy(self)
-        task.originals = originals
         reason = "there is no merge table that leads from one to the other"
-        if originals == tuple(self.classes):
-            task.table = bytes(range(256))
-            return task
-        if merge is not None:
+        if originals == self.classes:
+            return bytes(range(256))
+        if self.merge is not None:
             try:
-                task.table = merge_table(merge, originals, where)
+                return merge_table(self.merge, originals, where)
             except InputError as error:
                 reason = f"the merge table does not apply ({str(error).rstrip('.')})"
-            else:
-                return task
         names = f"{where} has the classes {shortened(originals)}, the dataset has {shortened(self.classes)}"
         raise MismatchError(f"{names}, and {reason}: give labelled data with the same classes.")
-
-    def cards(self) -> dict[str, object]:
-        return {self.card: self.classes}
-
-    def parse(self, data: bytes, where: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
-        mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
-        if mask.shape != size:
-            sizes = f"{mask.shape[0]}x{mask.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"
-            raise InputError(f"{where} is {sizes}: make the mask as large as the image.")
-        strange = sorted(set(np.unique(mask).tolist()) - {*range(len(self.originals)), IGNORE})
-        if strange:
-            known = f"{self.card} names only 0 to {len(self.originals) - 1} (and {IGNORE} is ignored)"
-            raise InputError(
-                f"{where} holds the id {strange[0]}, but {known}: correct the mask or add the class to {self.card}."
-            )
-        return np.frombuffer(self.table, np.uint8)[mask]
 
     def serialise(self, label: UInt8[np.ndarray, "h w"]) -> bytes:
         return png(label)
 
-    def parts(self) -> list[str]:
-        return self.classes
+    def cards(self) -> dict[str, object]:
+        return {Segmentation.card: list(self.classes)}
 
-    @property
-    def behind(self) -> str:
-        return self.classes[0]
+    def explain(self) -> list[str]:
+        """Ids and names of the classes."""
+        lines = [f"`{Segmentation.aliases[0]}`: class ids, {IGNORE} = ignored.", ""]
+        return [*lines, *(f"- {index}: {name}" for index, name in enumerate(self.classes))]
 
-    def spots(self, label: UInt8[np.ndarray, "h w"], part: str) -> Float[np.ndarray, "n 2"]:
-        return np.argwhere(label == self.classes.index(part))[:, ::-1].astype(np.float64)
+    def relabel(
+        self, classes: Mapping[str, str] | None, ignore: str | None, where: str
+    ) -> tuple[Schema, Callable[[Label], Label]]:
+        names = self.classes if classes is None else tuple(dict.fromkeys(classes.values()))
+        held = bytes(range(256)) if classes is None else merge_table(classes, self.classes, where)
+        table = np.frombuffer(held, np.uint8).copy()
+        if ignore is not None:
+            if ignore not in names:
+                raise InputError(f"ignore = {ignore!r} is no class of {where}: choose one of {', '.join(names)}.")
+            table[table == IGNORE] = names.index(ignore)
+        return {"classes": list(names)}, lambda label: table[label]
 
-    def known(self, labels: Masks) -> Shaped[np.ndarray, "n h w"]:
-        return labels != IGNORE
+
+@dataclass(frozen=True)
+class MaskGeometry(MapGeometry):
+    """In the mirror, classes whose names differ in left and right change places."""
+
+    classes: tuple[str, ...]
 
     def move(
         self,
@@ -140,72 +107,94 @@ class Segmentation(MapTask):
         frame: Frame,
         size: Frame | None = None,
     ) -> UInt8[np.ndarray, "n fh fw"]:
-        """In the mirror, classes whose names differ in left and right change places."""
         named = np.where(flipped.cpu().numpy()[:, None, None], mirrored_ids(self.classes)[labels], labels)
         return super().move(named, theta, flipped, frame, size)
 
-    def settled(self, labels: Masks, where: str) -> "Segmentation":
+    def locations(self, label: UInt8[np.ndarray, "h w"], part: str) -> Float[np.ndarray, "n 2"]:
+        return np.argwhere(label == self.classes.index(part))[:, ::-1].astype(np.float64)
+
+
+@dataclass(frozen=True)
+class MaskLearning(MapLearning):
+    """A probability per class is learnt."""
+
+    @property
+    def classes(self) -> list[str]:
+        names: list[str] = self.schema["classes"]
+        return names
+
+    def infer_schema(self, labels: Masks, where: str) -> Schema:
         """Masks of one class teach nothing; most often they are 0 and 255, and 255 was meant to be a class."""
         found = sorted(set(np.unique(labels).tolist()) - {IGNORE})
         if len(found) < 2:  # noqa: PLR2004  # two classes are the least that can be told apart
             held = f"only the class {self.classes[found[0]]}" if found else "no class at all"
-            raise InputError(
-                f"The masks of {where} hold {held} ({IGNORE} is ignored): write the ids of {self.card}, such as 1 instead of {IGNORE}."
-            )
-        return self
+            remedy = f"write the ids of {Segmentation.card}, such as 1 instead of {IGNORE}"
+            raise InputError(f"The masks of {where} hold {held} ({IGNORE} is ignored): {remedy}.")
+        return self.schema
 
-    def balanced(self, pools: Sequence[PoolLabels], power: float) -> "Segmentation":
+    def class_weights(self, labels: Sequence[PoolLabels], power: float) -> Float[Tensor, " k"]:
         """Class k counts ∝ frequency ** -power (1 on average over the pixels), frequencies being the mean of the pools'.
 
-        The network then learns p(k | x) · frequency_k ** -power, so that its argmax is the logit adjustment of
-        Menon et al. (2021): 0 decides for the most probable class, 1 for the balanced error; IoU wants something between.
+        The network then learns p(k | x) · frequency_k ** -power, so that its argmax is the logit adjustment of Menon et
+        al. (2021): 0 decides for the most probable class, 1 for the balanced error; IoU wants something between.
         """
-        counts = [np.bincount(labels.ravel(), minlength=256)[: self.channels] for labels in pools]
+        counts = [np.bincount(pool.ravel(), minlength=256)[: len(self.classes)] for pool in labels]
         frequency = torch.from_numpy(np.mean([count / max(count.sum(), 1) for count in counts], 0)).float()
         weights = frequency.clamp_min(1e-6) ** -power
-        task = copy.copy(self)
-        task.weights = weights / (weights * frequency).sum().clamp_min(1e-6)
-        return task
+        return weights / (weights * frequency).sum().clamp_min(1e-6)
 
-    def chances(self, labels: Masks, frame: Frame, power: float) -> Float[Tensor, "n p"]:  # noqa: ARG002  # masks know their size
+    def sampling_weights(self, labels: Masks, frame: Frame, power: float) -> Float[Tensor, "n p"]:  # noqa: ARG002  # masks know their size
         """∝ frequency of the pixel's class to the power of -`power`; ignored pixels never are drawn."""
         values, counts = np.unique(labels, return_counts=True)
-        chance = np.zeros(256)
-        chance[values] = (counts / counts.sum()) ** -power
-        chance[IGNORE] = 0.0
-        return drawable(torch.from_numpy(chance[labels].reshape(len(labels), -1)).float())
+        weight = np.zeros(256)
+        weight[values] = (counts / counts.sum()) ** -power
+        weight[IGNORE] = 0.0
+        return drawable(torch.from_numpy(weight[labels].reshape(len(labels), -1)).float())
 
     def encode(self, labels: Masks, frame: Frame) -> Int64[Tensor, "n h w"]:  # noqa: ARG002  # masks know their size
         """Ids as int64."""
         return torch.from_numpy(labels.astype(np.int64))
 
-    def loss(self, outputs: Float[Tensor, "n k ..."], target: Int64[Tensor, "n ..."]) -> Float[Tensor, "n ..."]:
+    def loss(
+        self,
+        outputs: Float[Tensor, "n k ..."],
+        target: Int64[Tensor, "n ..."],
+        class_weights: Float[Tensor, " k"] | None = None,
+    ) -> Float[Tensor, "n ..."]:
         """Cross-entropy per pixel."""
-        weights = None if self.weights is None else self.weights.to(outputs.device)
+        weights = None if class_weights is None else class_weights.to(outputs.device)
         return F.cross_entropy(outputs.float(), target, weights, ignore_index=IGNORE, reduction="none")
 
     def decode(
-        self, members: Float[Tensor, "e n k h w"], votes: Float[Tensor, " e"] | None = None
+        self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"] | None = None
     ) -> tuple[Masks, Float[Tensor, "n h w"]]:
         """The class of the highest mean probability, and the members' Jensen–Shannon divergence.
 
-        JS = H(mean p) - mean H(p) (DatasetGAN, section 3.3), means weighted by `votes`, divided by its upper bound, the
-        smaller of H(votes) and log(classes).
+        JS = H(mean p) - mean H(p) (DatasetGAN, section 3.3), means weighted by `weights`, divided by its upper bound,
+        the smaller of H(weights) and log(classes).
         """
-        votes = equal_votes(members, votes)
-        log_p = members.float().log_softmax(2)
-        mean = torch.einsum("e,enkhw->nkhw", votes, log_p.exp())
+        weights = equal_weights(outputs, weights)
+        log_p = outputs.float().log_softmax(2)
+        mean = torch.einsum("e,enkhw->nkhw", weights, log_p.exp())
         entropy = -(mean * mean.clamp_min(1e-12).log()).sum(1)
-        divergence = entropy + torch.einsum("e,enhw->nhw", votes, (log_p.exp() * log_p).sum(2))
-        bound = max(min(float(-(votes * votes.clamp_min(1e-12).log()).sum()), math.log(self.channels)), 1e-3)
+        divergence = entropy + torch.einsum("e,enhw->nhw", weights, (log_p.exp() * log_p).sum(2))
+        most = float(-(weights * weights.clamp_min(1e-12).log()).sum())
+        bound = max(min(most, math.log(len(self.classes))), 1e-3)
         return mean.argmax(1).to(torch.uint8).cpu().numpy(), (divergence / bound).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class MaskScores(Scores):
+    """Overlaps over all pixels that are not ignored."""
+
+    classes: tuple[str, ...]
 
     def score(self, pairs: Pairs) -> dict[str, Any]:
         """Dataset-level intersection over union, averaged over the classes that occur (in truth or prediction).
 
         `miou_foreground` leaves out class 0.
         """
-        matrix = MulticlassConfusionMatrix(self.channels, ignore_index=IGNORE, validate_args=False)
+        matrix = MulticlassConfusionMatrix(len(self.classes), ignore_index=IGNORE, validate_args=False)
         for predicted, truth in pairs:
             matrix.update(torch.from_numpy(predicted.astype(np.int64)), torch.from_numpy(truth.astype(np.int64)))
         counts = matrix.compute().double()
@@ -219,71 +208,112 @@ class Segmentation(MapTask):
         }
         return {"metrics": metrics, "per_class": iou}
 
-    def census(self, labels: Masks) -> dict[str, tuple[int, float]]:
+    def label_statistics(self, labels: Masks) -> dict[str, tuple[int, float]]:
         """Class → samples that show it, share of the pixels; with "ignored" at the end where there are such."""
         counts = np.stack([np.bincount(mask.ravel(), minlength=IGNORE + 1) for mask in labels])
         pixels, samples = counts.sum(0), (counts > 0).sum(0)
         listed = [*enumerate(self.classes), *([(IGNORE, "ignored")] if pixels[IGNORE] else [])]
         return {name: (int(samples[index]), float(pixels[index] / pixels.sum())) for index, name in listed}
 
+
+@dataclass(frozen=True)
+class MaskDrawing(Drawing):
+    """A colour per class, black for the first."""
+
+    classes: tuple[str, ...]
+
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Masks) -> UInt8[np.ndarray, "n h w 3"]:
         """Colours half over the image; ignored pixels are left as they are."""
-        painted = palette(self.channels)[np.minimum(labels, self.channels - 1)]
+        painted = palette(len(self.classes))[np.minimum(labels, len(self.classes) - 1)]
         mixed = (images.astype(np.uint16) + painted) // 2
         return np.where((labels == IGNORE)[..., None], images, mixed.astype(np.uint8))
 
     def legend(self) -> list[tuple[str, str]]:
         return [
             (name, "#{:02x}{:02x}{:02x}".format(*colour))
-            for name, colour in zip(self.classes, palette(self.channels), strict=True)
+            for name, colour in zip(self.classes, palette(len(self.classes)), strict=True)
         ]
 
 
-def class_names(card: object, where: str) -> tuple[str, ...]:
-    """The names in `classes.json`.
+class Segmentation(Task):
+    """`schema` is {"classes": [name, …], "merge": table or None}, the position of a class being its id."""
 
-    Raises:
-        InputError: it is missing, or not a list of 1 to 255 different names.
-    """
-    remedy = 'write a JSON list of class names, position = id, such as ["background", "skin"].'
-    if card is None:
-        raise InputError(f"{where} is missing: {remedy}")
-    if not isinstance(card, list) or not all(isinstance(name, str) and name.strip() for name in card):
-        raise InputError(f"{where} is not a list of names: {remedy}")
-    if not 1 <= len(card) <= IGNORE:
-        raise InputError(f"{where} has {len(card)} names, and 8-bit masks allow 1 to {IGNORE}: {remedy}")
-    twice = sorted({name for name in card if card.count(name) > 1})
-    if twice:
-        raise InputError(f"{where} names {twice[0]!r} twice: give every class a name of its own.")
-    return tuple(card)
+    name = "segmentation"
+    locations = (StorageLocation("masks", (".png", ".npy")),)
+    card = "classes.json"
+    card_variants: ClassVar = {"id2label.json": names_by_id}
+    aliases = (
+        "mask",
+        "annotation",
+        "annotations",
+        "seg",
+        "segmentation_mask",
+        "semantic_mask",
+        "segmentation",
+        "label",
+        "labels",
+    )
+    bare = ("png",)
+    metrics: ClassVar = {"miou": Metric("mIoU"), "miou_foreground": Metric("mIoU, foreground")}
+    part_metric = "IoU"
+    merges = True
 
-
-def merge_table(merge: Merge, originals: Sequence[str], where: str) -> bytes:
-    """Id in the pack → id after merging, 255 for the classes that the table does not name.
-
-    Raises:
-        InputError: the table is empty, names a class that the pack lacks, or names one twice.
-    """
-    targets = list(dict.fromkeys(merge.values()))
-    if not targets or not all(target.strip() for target in targets):
-        raise InputError(
-            f'The merge table for {where} names no target class: write lines such as "left_eye,right_eye" = "eye".'
+    def __init__(self, schema: Schema) -> None:
+        classes = tuple(schema["classes"])
+        schema = {"classes": list(classes), "merge": schema.get("merge")}
+        super().__init__(
+            schema,
+            channels=len(classes),
+            storage=MaskStorage(IGNORE, classes, schema["merge"]),
+            geometry=MaskGeometry(IGNORE, classes),
+            learning=MaskLearning(schema, IGNORE),
+            scores=MaskScores(classes),
+            drawing=MaskDrawing(classes),
+            parts=classes,
+            background=classes[0],
         )
-    key_of: dict[str, str] = {}
-    table = bytearray([IGNORE]) * 256
-    for key, target in merge.items():
-        for name in (part.strip() for part in key.split(",")):
-            if name not in originals:
-                raise InputError(
-                    f"The merge table names the class {name!r}, which {where} does not have: choose among {', '.join(originals)}."
-                )
-            if name in key_of:
-                raise InputError(
-                    f"The merge table names the class {name!r} twice, in {key_of[name]!r} and in {key!r}: keep it in one place."
-                )
-            key_of[name] = key
-            table[originals.index(name)] = targets.index(target)
-    return bytes(table)
+
+    @classmethod
+    def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:  # noqa: ARG003  # masks are files
+        """The classes of the dataset, or those of the table `options["merge"]`; classes that it does not name become 255.
+
+        Ids follow the first appearance of a name on the table's right side.
+
+        Raises:
+            InputError: `classes.json` is missing or wrong, or the table does not fit it.
+        """
+        refuse_unknown(options, ("merge",), cls.name)
+        originals = class_names(card, where)
+        merge: Merge | None = options.get("merge")
+        if merge is None:
+            return {"classes": list(originals), "merge": None}
+        classes = list(dict.fromkeys(merge.values()))
+        table = merge_table(merge, originals, where)
+        if tuple(classes) == originals and table[: len(originals)] != bytes(range(len(originals))):
+            raise InputError(
+                f"The merge table gives the names in {where} to other classes: choose new names, or write them in order."
+            )
+        return {"classes": classes, "merge": merge}
+
+
+def read_mask(data: bytes, where: str, size: Frame, count: int) -> UInt8[np.ndarray, "h w"]:
+    """A mask of the ids of `count` classes and 255, of an image of `size`.
+
+    Raises:
+        InputError: it is not that.
+    """
+    mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
+    if mask.shape != size:
+        sizes = f"{mask.shape[0]}x{mask.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"
+        raise InputError(f"{where} is {sizes}: make the mask as large as the image.")
+    strange = sorted(set(np.unique(mask).tolist()) - {*range(count), IGNORE})
+    if strange:
+        card = Segmentation.card
+        known = f"{card} names only 0 to {count - 1} (and {IGNORE} is ignored)"
+        raise InputError(
+            f"{where} holds the id {strange[0]}, but {known}: correct the mask or add the class to {card}."
+        )
+    return mask
 
 
 def mirrored_ids(classes: Sequence[str]) -> UInt8[np.ndarray, "256"]:
@@ -296,9 +326,3 @@ def palette(count: int) -> UInt8[np.ndarray, "k 3"]:
     """Well-distinguished colours, black for class 0."""
     colours = np.array([mpl.colormaps["tab20"]((k * 2 % 20 + k // 10 % 2) % 20)[:3] for k in range(max(count - 1, 1))])
     return np.concatenate([np.zeros((1, 3), np.uint8), (colours * 255).astype(np.uint8)])[:count]
-
-
-def shortened(classes: Sequence[str]) -> str:
-    """The class names in a sentence, the first of them where there are many."""
-    listed = ", ".join(classes[:MAX_LISTED])
-    return f"{listed}, … ({len(classes)} in all)" if len(classes) > MAX_LISTED else listed

@@ -87,7 +87,7 @@ def mask_of(samples: Dataset, name: str) -> np.ndarray:
 
 
 def classes_of(samples: Dataset) -> list[str]:
-    return samples.tasks["segmentation"].parts()
+    return list(samples.tasks["segmentation"].parts)
 
 
 def block(top: int, left: int, bottom: int, right: int, value: int = 1) -> np.ndarray:
@@ -641,7 +641,7 @@ def test_labelstudio_points_and_configuration(tmp_path: Path) -> None:
         put(tmp_path, {"tasks.json": tasks, "label_config.xml": config, "a.png": PHOTO, "b.png": PHOTO}), "labelstudio"
     )
     assert [*samples.tasks] == ["keypoints"]
-    assert samples.tasks["keypoints"].parts() == ["nose", "ear"]
+    assert samples.tasks["keypoints"].parts == ("nose", "ear")
     np.testing.assert_array_equal(samples.read("a").labels["keypoints"], [[-0.5, 3.5, 1], [4.5, 7.5, 2]])
     np.testing.assert_array_equal(samples.read("b").labels["keypoints"], [[0, 0, 0], [4.5, 7.5, 2]])
 

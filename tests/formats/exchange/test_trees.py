@@ -597,7 +597,9 @@ def test_left_and_right_change_places_in_the_mirror(tmp_path: Path) -> None:
 
     left, right = (task.schema["classes"].index(name) for name in ("left_eye", "right_eye"))
     assert (
-        task.move(np.full((1, 2, 2), left, np.uint8), torch.from_numpy(theta), torch.ones(1, dtype=torch.bool), (2, 2))
+        task.geometry.move(
+            np.full((1, 2, 2), left, np.uint8), torch.from_numpy(theta), torch.ones(1, dtype=torch.bool), (2, 2)
+        )
         .ravel()
         .tolist()
         == [right] * 4

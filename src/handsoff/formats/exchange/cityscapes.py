@@ -20,7 +20,7 @@ from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.trees import files_like, paired, refuse_size
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
-from handsoff.tasks.depth import read_values
+from handsoff.tasks.depth_files import read_values
 
 CLASSES = {
     "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19, "traffic sign": 20,

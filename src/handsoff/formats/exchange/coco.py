@@ -23,6 +23,7 @@ from handsoff.formats.shapes import Palette, palette, polygon_mask, rle_mask
 from handsoff.formats.stated import points_task, stated_classes, stated_points
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
+from handsoff.tasks.points import read_points
 
 
 def recognises(source: Source) -> bool:
@@ -128,7 +129,7 @@ def points_in(annotations: Sequence[Numbered], task: Keypoints, size: Frame) -> 
     if not found:
         return np.zeros((task.channels, 3), np.float32)
     where, points, _ = max(found, key=lambda entry: (any(point[2] for point in entry[1]), entry[2]))
-    return task.parse(points, f"{where}: keypoints", size)
+    return read_points(points, f"{where}: keypoints", size, task.channels)
 
 
 def triples(where: str, annotation: dict[str, Any]) -> list[list[Any]]:

@@ -34,7 +34,7 @@ def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> It
             "size": list(sample.size),
         }
         if "segmentation" in sample.labels:
-            mask, classes = sample.labels["segmentation"], writing.tasks["segmentation"].parts()
+            mask, classes = sample.labels["segmentation"], writing.tasks["segmentation"].parts
             drawn = [index for index in np.unique(mask).tolist() if index != IGNORE and not is_nothing(classes[index])]
             entry["regions"] = [
                 [classes[index], rle_of(part)]
@@ -43,7 +43,7 @@ def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> It
             ]
             entry["crowd"] = rle_of(mask == IGNORE) if (mask == IGNORE).any() else None
         if "keypoints" in sample.labels:
-            entry["points"] = writing.tasks["keypoints"].serialise(sample.labels["keypoints"])
+            entry["points"] = writing.tasks["keypoints"].storage.serialise(sample.labels["keypoints"])
         yield entry
 
 
@@ -91,13 +91,13 @@ def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
 
 def categories_of(writing: Writing) -> list[dict[str, Any]]:
     """All classes but the background (unless there are no others), numbered from 1, and after them the one of the points."""
-    named = writing.tasks["segmentation"].parts() if "segmentation" in writing.tasks else []
+    named = writing.tasks["segmentation"].parts if "segmentation" in writing.tasks else ()
     classes = [name for name in named if not is_nothing(name)] or named
     found: list[dict[str, Any]] = [
         {"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)
     ]
     if "keypoints" in writing.tasks:
-        names = writing.tasks["keypoints"].parts()
+        names = writing.tasks["keypoints"].parts
         found.append(
             {"id": len(found) + 1, "name": POINTS, "supercategory": POINTS, "keypoints": names, "skeleton": []}
         )

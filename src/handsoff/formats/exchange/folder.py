@@ -23,22 +23,20 @@ def recognises(source: Source) -> bool:
         layout = layout_of(source)
     except InputError:
         return False
-    places = [place for task in TASKS.values() for place in task.places]
+    locations = [location for task in TASKS.values() for location in task.locations]
     roots = [f"{layout.top}{split}" for split in layout.splits]
     held = {
         file.removeprefix(root).partition("/")[0] for root in roots for file in source.sizes if file.startswith(root)
     }
     return "images" in held and any(
-        (place.folder if place.suffixes else f"{place.folder}.json") in held for place in places
+        (location.folder if location.suffixes else f"{location.folder}.json") in held for location in locations
     )
 
 
 def read(source: Source) -> Dataset:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
     pack = open_labelled(source.path)
-    pack = replace(
-        pack, kinds={name: kind for name, kind in pack.kinds.items() if kind.task.place == kind.task.places[0]}
-    )
+    pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if not kind.derived})
     return Dataset(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
 
 

@@ -17,21 +17,17 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import png, tiff, write_bytes
+from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
-from handsoff.formats.containers import described, full_name, pictured, points, split_in, split_of, write_cards
+from handsoff.formats.containers import declared, full_name, pictured, points, split_in, split_of, write_cards
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
-from handsoff.tasks.base import Label, Task
+from handsoff.tasks.base import Label, Parse, Task
 
 SPLIT = "train"  # where the names have none
 GROUP = 16  # rows that are read and written at once
 IMAGES = ("image", "img", "photo", "pixel_values")
-COLUMNS = {  # the first is the one that is written
-    "segmentation": ("mask", "annotation", "annotations", "segmentation_mask", "semantic_mask", "segmentation", "label", "labels"),
-    "keypoints": ("keypoints",), "depth": ("depth", "depth_map"), "normals": ("normals",),
-}  # fmt: skip
 IMAGE_FEATURE = {"_type": "Image"}
 POINTS_FEATURE = {
     "feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
@@ -104,7 +100,7 @@ def read(source: Source) -> Dataset:
     for shard in shards:
         if missing := [task for task in kinds if task not in shard.columns]:
             raise InputError(
-                f"{source.path / shard.file} has no labels for {missing[0]}, as others have: add the column {COLUMNS[missing[0]][0]} or remove it."
+                f"{source.path / shard.file} has no labels for {missing[0]}, as others have: add the column {TASKS[missing[0]].aliases[0]} or remove it."
             )
     rows = named(shards)
     if not kinds or not rows:
@@ -117,12 +113,12 @@ def read(source: Source) -> Dataset:
         column, where = rows[first].shard.columns[task], f"{source.path / rows[first].shard.file}: {first}"
         examples[task] = (
             None
-            if TASKS[task].places[0].suffixes
+            if TASKS[task].locations[0].suffixes
             else points(values(rows[first], column), f"{where}, column {column},")
         )
-    tasks = described(source, examples)
+    tasks, parses = declared(source, examples)
     return Dataset(
-        tuple(rows), tasks, lambda name: one(source, values, tasks, rows[name], name), stated_licence(source)
+        tuple(rows), tasks, lambda name: one(source, values, parses, rows[name], name), stated_licence(source)
     )
 
 
@@ -165,8 +161,8 @@ def columns_of(schema: Any) -> dict[str, str]:
         return any(check(kind) for check in sequences) and any(check(kind.value_type) for check in sequences)
 
     found = {}
-    for use, names in {"image": IMAGES, **COLUMNS}.items():
-        fits = files if use == "image" or TASKS[use].places[0].suffixes else lists
+    for use, names in {"image": IMAGES, **{name: task.aliases for name, task in TASKS.items()}}.items():
+        fits = files if use == "image" or TASKS[use].locations[0].suffixes else lists
         column = next((name for name in names if schema.names.count(name) == 1 and fits(schema.field(name).type)), None)
         if column is not None:
             found[use] = column
@@ -240,17 +236,17 @@ def reader_of(source: Source) -> Callable[[Row, str], Any]:
 
 
 def one(
-    source: Source, values: Callable[[Row, str], Any], tasks: dict[str, Task], row: Row, name: str
+    source: Source, values: Callable[[Row, str], Any], parses: dict[str, Parse], row: Row, name: str
 ) -> LabelledImage:
     where = f"{source.path / row.shard.file}: {name}"
     columns = row.shard.columns
     places = {use: f"{where}, column {column}," for use, column in columns.items()}
     photo = pictured(held(values(row, columns["image"]), places["image"]), name, places["image"])
     labels = {}
-    for kind, task in tasks.items():
+    for kind, parse in parses.items():
         value = values(row, columns[kind])
-        labels[kind] = task.parse(
-            held(value, places[kind]) if task.places[0].suffixes else value, places[kind], photo.size
+        labels[kind] = parse(
+            held(value, places[kind]) if TASKS[kind].locations[0].suffixes else value, places[kind], photo.size
         )
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
@@ -302,7 +298,7 @@ def schema_of(pa: Any, tasks: Iterable[str]) -> Any:
     fields = [("name", pa.string()), ("image", image)]
     features: dict[str, Any] = {"name": {"dtype": "string", "_type": "Value"}, "image": IMAGE_FEATURE}
     for task in tasks:
-        files, column = bool(TASKS[task].places[0].suffixes), COLUMNS[task][0]
+        files, column = bool(TASKS[task].locations[0].suffixes), TASKS[task].aliases[0]
         fields.append((column, image if files else numbers))
         features[column] = IMAGE_FEATURE if files else POINTS_FEATURE
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
@@ -316,18 +312,15 @@ def row_of(sample: LabelledImage, tasks: Mapping[str, Task]) -> dict[str, Any]:
         "image": {"bytes": sample.data or png(sample.image), "path": f"{base}{suffix}"},
     }
     for kind, label in sample.labels.items():
-        row[COLUMNS[kind][0]] = cell(tasks[kind], label, base)
+        row[TASKS[kind].aliases[0]] = cell(tasks[kind], label, base)
     return row
 
 
 def cell(task: Task, label: Label, base: str) -> Any:
-    if not task.places[0].suffixes:
+    if not task.locations[0].suffixes:
         return label.tolist()
-    return (
-        {"bytes": tiff(label), "path": f"{base}.tiff"}
-        if task.name == "depth"
-        else {"bytes": task.serialise(label), "path": f"{base}.png"}
-    )
+    data, suffix = task.storage.as_image(label)
+    return {"bytes": data, "path": f"{base}{suffix}"}
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
@@ -338,12 +331,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     files = [line for split in splits for line in (f"  - split: {split}", f"    path: data/{split}-*.parquet")]
     head = ["---", *licence, "configs:", "- config_name: default", "  data_files:", *files, "---", ""]
     lines = [f"{len(entries)} images with labels ({', '.join(writing.tasks)}), written by HandsOff."]
-    if "segmentation" in writing.tasks:
-        classes = writing.tasks["segmentation"].schema["classes"]
-        lines += [
-            "",
-            "`mask`: class ids, 255 = ignored.",
-            "",
-            *(f"- {index}: {name}" for index, name in enumerate(classes)),
-        ]
+    for task in writing.tasks.values():
+        explained = task.storage.explain()
+        lines += ["", *explained] if explained else []
     write_bytes(out / "README.md", "\n".join([*head, *lines, ""]).encode())

@@ -43,9 +43,9 @@ def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict
     data: dict[str, Any] = {"image": f"/data/local-files/?d={quote(file)}"}
     results: list[dict[str, Any]] = []
     if "segmentation" in tasks:
-        results += brush_results(sample.labels["segmentation"], tasks["segmentation"].parts())
+        results += brush_results(sample.labels["segmentation"], tasks["segmentation"].parts)
     if "keypoints" in tasks:
-        found, absent = point_results(sample.labels["keypoints"], tasks["keypoints"].parts(), sample.size)
+        found, absent = point_results(sample.labels["keypoints"], tasks["keypoints"].parts, sample.size)
         results += found
         data |= {ABSENT: absent} if absent else {}
     common = {
@@ -99,12 +99,12 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: 
     ET.SubElement(view, "Image", name="image", value="$image")
     controls: list[tuple[str, str, list[str]]] = []
     if "segmentation" in writing.tasks:
-        classes = writing.tasks["segmentation"].parts()
+        classes = list(writing.tasks["segmentation"].parts)
         controls.append(
             ("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)])
         )
     if "keypoints" in writing.tasks:
-        controls.append(("KeyPointLabels", "points", writing.tasks["keypoints"].parts()))
+        controls.append(("KeyPointLabels", "points", list(writing.tasks["keypoints"].parts)))
     for tag, name, labels in controls:
         control = ET.SubElement(view, tag, name=name, toName="image")
         for label in labels:

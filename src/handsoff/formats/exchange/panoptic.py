@@ -198,7 +198,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
         {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]}
         for number, entry in enumerate(entries, start=1)
     ]
-    classes = writing.tasks["segmentation"].parts()
+    classes = writing.tasks["segmentation"].parts
     categories = [
         {"id": number, "name": name, "supercategory": name, "isthing": int(not is_nothing(name))}
         for number, name in enumerate(classes, start=1)

@@ -18,20 +18,14 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
-from handsoff.formats.containers import described, full_name, pictured, points, split_of, write_cards
+from handsoff.formats.containers import declared, full_name, pictured, points, split_of, write_cards
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Parse, Task
 
 SHARD = "shard"  # what shards are called where there are no splits
 IMAGES = ("jpg", "jpeg", "webp", "png")  # in this order: where there is also a jpg, the png is the mask
-WORDS = {
-    "segmentation": ("mask", "seg", "segmentation", "label"),
-    "keypoints": ("keypoints",),
-    "depth": ("depth",),
-    "normals": ("normals",),
-}
 BLOCK = 512
 UNREADABLE = (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, MemoryError, LookupError)
 
@@ -74,12 +68,12 @@ def read(source: Source) -> Dataset:
             )
     first = next(iter(found))
     example = {
-        task: None if TASKS[task].places[0].suffixes else points(*entry(source, reading, found[first][task], first))
+        task: None if TASKS[task].locations[0].suffixes else points(*entry(source, reading, found[first][task], first))
         for task in kinds
     }
-    tasks = described(source, example)
+    tasks, parses = declared(source, example)
     return Dataset(
-        tuple(found), tasks, lambda name: one(source, reading, tasks, found[name], name), stated_licence(source)
+        tuple(found), tasks, lambda name: one(source, reading, parses, found[name], name), stated_licence(source)
     )
 
 
@@ -144,7 +138,9 @@ def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, in
 
 
 def extensions(task: str) -> list[str]:
-    return [f"{word}{suffix}" for word in WORDS[task] for suffix in TASKS[task].places[0].suffixes or (".json",)]
+    return [
+        f"{word}{suffix}" for word in TASKS[task].aliases for suffix in TASKS[task].locations[0].suffixes or (".json",)
+    ]
 
 
 def chosen(files: Members) -> Members:
@@ -153,8 +149,8 @@ def chosen(files: Members) -> Members:
     if image is None:
         return {}
     labels = {task: [extension for extension in extensions(task) if extension in files] for task in TASKS}
-    if image != "png" and "png" in files and not labels["segmentation"]:
-        labels["segmentation"] = ["png"]
+    for task, found in labels.items():
+        found += [extension for extension in TASKS[task].bare if extension in files and extension != image]
     return {"image": files[image], **{task: files[found[0]] for task, found in labels.items() if found}}
 
 
@@ -167,13 +163,15 @@ def entry(source: Source, reading: Reading, member: Member, name: str) -> tuple[
         raise InputError(f"{where} has keypoints that are not valid JSON ({error}): correct them.") from None
 
 
-def one(source: Source, reading: Reading, tasks: dict[str, Task], files: Members, name: str) -> LabelledImage:
+def one(source: Source, reading: Reading, parses: dict[str, Parse], files: Members, name: str) -> LabelledImage:
     where = f"{source.path / files['image'].shard}: {name}"
     photo = pictured(reading(files["image"]), name, where)
     labels = {}
-    for kind, task in tasks.items():
-        data = reading(files[kind]) if task.places[0].suffixes else entry(source, reading, files[kind], name)[0]
-        labels[kind] = task.parse(data, f"{where} ({kind})", photo.size)
+    for kind, parse in parses.items():
+        data = (
+            reading(files[kind]) if TASKS[kind].locations[0].suffixes else entry(source, reading, files[kind], name)[0]
+        )
+        labels[kind] = parse(data, f"{where} ({kind})", photo.size)
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
@@ -208,8 +206,8 @@ def stored(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[s
         sample.data or png(sample.image),
     )
     for kind, label in sample.labels.items():
-        data = tasks[kind].serialise(label)
-        yield f"{key}.{extensions(kind)[0]}", data if tasks[kind].places[0].suffixes else json.dumps(data).encode()
+        data = tasks[kind].storage.serialise(label)
+        yield f"{key}.{extensions(kind)[0]}", data if tasks[kind].locations[0].suffixes else json.dumps(data).encode()
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: ARG001  # the shards say what they hold

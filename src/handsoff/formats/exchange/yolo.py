@@ -35,6 +35,7 @@ from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
 from handsoff.formats.stated import stated_classes, stated_licence, stated_points, write_image
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
+from handsoff.tasks.points import read_points
 
 BOX = 4  # numbers: middle x, middle y, width, height
 BEYOND = 0.01  # of a side: rounding, as far as Ultralytics accepts it
@@ -168,7 +169,7 @@ def read_pose(
         found = row.values[BOX:].reshape(-1, columns)
         seen = found[:, 2] if columns == 3 else 2.0 * found.any(1)  # noqa: PLR2004  # x, y, visibility
         places = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
-        label = points.parse(np.column_stack([places, seen]).tolist(), row.where, photo.size)
+        label = read_points(np.column_stack([places, seen]).tolist(), row.where, photo.size, points.channels)
     return replace(photo, labels={"keypoints": label}, box=united(rows, photo.size, pose=True))
 
 
@@ -269,13 +270,13 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
         card |= {"nc": len(names), "names": names}
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)
-        flip = {"flip_idx": points.partner.tolist()} if points.mirrors else {}
+        flip = {"flip_idx": list(points.geometry.partner)} if points.geometry.mirrors else {}
         card |= {
             "nc": 1,
             "names": ["object"],
             "kpt_shape": [points.channels, 3],
             **flip,
-            "kpt_names": {0: points.parts()},
+            "kpt_names": {0: list(points.parts)},
         }
     card |= {"license": writing.licence} if writing.licence else {}
     write_bytes(out / CARD, yaml.safe_dump(card, sort_keys=False, allow_unicode=True).encode())

@@ -133,7 +133,7 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
         named = next(iter(named.values()), None)
     if named is None:
         named = (
-            stated.parts()
+            list(stated.parts)
             if stated is not None and stated.channels == count
             else [str(index) for index in range(count)]
         )
@@ -150,7 +150,7 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
             f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same back: correct it."
         )
     pairs = [[a, b] for a, b in enumerate(flip) if a < b]
-    fits = points.mirrors and points.partner.tolist() == flip
+    fits = points.geometry.mirrors and list(points.geometry.partner) == flip
     return shape[1], points if fits else Keypoints({**points.schema, "mirror": pairs})
 
 

@@ -1,0 +1,79 @@
+"""The way of a photo and its labels into a frame, such as a generator's: the same for every photo that meets it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame, Framing
+from handsoff.geometry.affine import Matrix
+from handsoff.geometry.views import Box, Visible, fitting, warped
+from handsoff.tasks.base import Label, Task
+
+Photo = UInt8[np.ndarray, "h w 3"]
+
+
+def frame_photo(
+    image: Photo, frame: Frame, framing: Framing, name: str, *, enlarge: bool = False
+) -> UInt8[np.ndarray, "fh fw 3"]:
+    """A photo in the frame.
+
+    Args:
+        image: upright.
+        frame: (H, W) in pixels.
+        framing: crop shows the middle; letterbox shows all of it between black bars; pad the same, with the edge going
+            on instead of bars; stretch squashes it.
+        name: of the photo, for messages.
+        enlarge: whether a photo smaller than the frame is enlarged.
+
+    Raises:
+        InputError: it would have to be enlarged, and `enlarge` is not set.
+    """
+    return frame_sample(image, {}, {}, frame, framing, name, enlarge=enlarge)[0]
+
+
+def frame_sample(
+    image: Photo,
+    labels: Mapping[str, Label],
+    tasks: Mapping[str, Task],
+    frame: Frame,
+    framing: Framing,
+    name: str,
+    *,
+    enlarge: bool = False,
+) -> tuple[UInt8[np.ndarray, "fh fw 3"], dict[str, Label]]:
+    """A photo and its labels (task → label, as `tasks` understand them) in the frame, see `frame_photo`.
+
+    The labels say nothing where a letterbox shows bars, or the frame shows nothing of the photo.
+
+    Raises:
+        InputError: as `frame_photo`.
+    """
+    height, width = image.shape[:2]
+    scales = frame[0] / height, frame[1] / width
+    if not enlarge and (max if framing in {"crop", "stretch"} else min)(scales) > 1:
+        small = f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}"
+        raise InputError(f"{small}: use larger images or a lower --resolution.")
+    if (height, width) == frame:
+        return image, dict(labels)
+    whole = (0.0, 0.0, float(width), float(height))
+    limit = whole if framing == "letterbox" else None
+    return placed(image, labels, tasks, fitting(whole, frame, framing), frame, limit)
+
+
+def placed(
+    image: Photo,
+    labels: Mapping[str, Label],
+    tasks: Mapping[str, Task],
+    matrix: Matrix,
+    frame: Frame,
+    limit: Box | None,
+) -> tuple[UInt8[np.ndarray, "fh fw 3"], dict[str, Label]]:
+    """A photo and its labels after `matrix` (photo → frame); nothing is shown or known beyond `limit` (None: no limit)."""
+    size: Frame = (image.shape[0], image.shape[1])
+    moved = {name: tasks[name].geometry.place(label, matrix, size, frame) for name, label in labels.items()}
+    if limit is not None:
+        visible = Visible(matrix, limit, frame)
+        moved = {name: tasks[name].geometry.hide(label, visible) for name, label in moved.items()}
+    return warped(image, matrix, frame, limit), moved

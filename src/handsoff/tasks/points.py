@@ -1,0 +1,89 @@
+"""Points as datasets state them: read and checked."""
+
+import math
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+
+LEAST_SIGMA = 0.5  # pixels: a narrower heat map falls between them
+
+
+def read_points(data: Any, where: str, size: Frame, count: int) -> Float[np.ndarray, "k 3"]:
+    """The points of an image of `size` as stored: [x, y] or [x, y, visibility] each.
+
+    Without visibility, a point up to half an image outside counts as cut off; with it, a seen point must lie inside.
+
+    Raises:
+        InputError: they are not `count` such points.
+    """
+    points = numbers(data)
+    if points.ndim != 2 or points.shape[1] not in (2, 3):  # noqa: PLR2004  # x, y and perhaps visibility
+        raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
+    if len(points) != count:
+        raise InputError(
+            f"{where} has {len(points)} points, the others have {count}: give all of them, with visibility 0 for what is not there."
+        )
+    stated = points.shape[1] == 3  # noqa: PLR2004  # as above
+    points = points if stated else np.column_stack([points, np.full(len(points), 2.0)])
+    seen = points[:, 2] > 0
+    broken = ~np.isfinite(points).all(1) | ~np.isin(points[:, 2], (0, 1, 2))
+    if broken.any():
+        raise InputError(
+            f"{where}: point {int(broken.argmax())} is {data[int(broken.argmax())]}: write finite pixels, and visibility 0, 1 or 2."
+        )
+    far = seen & ~within(points, size, 0.0 if stated else 0.5)
+    if far.any():
+        index = int(far.argmax())
+        remedy = "correct it, or give it visibility 0"
+        raise InputError(
+            f"{where}: point {index} at {points[index, 0]:g}, {points[index, 1]:g} lies outside the image of {size[1]}x{size[0]} pixels: {remedy}."
+        )
+    points[~within(points, size), 2] = 0
+    return points.astype(np.float32)
+
+
+def numbers(data: object) -> Float[np.ndarray, "*_"]:
+    """JSON lists as an array; empty where they are not lists of numbers."""
+    try:
+        found = np.array(data)
+    except ValueError:  # lists of several lengths
+        return np.empty(0)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
+        return found.astype(np.float32) if found.dtype.kind in "iuf" else np.empty(0)
+
+
+def within(points: Float[np.ndarray, "*n k 3"], frame: Frame, margin: float = 0.0) -> Shaped[np.ndarray, "*n k"]:
+    """Which points lie on the image, or beside it by up to `margin` of its sides."""
+    side = np.array([frame[1], frame[0]])
+    places = points[..., :2] + 0.5
+    return np.asarray(((places >= -margin * side) & (places <= (1 + margin) * side)).all(-1))
+
+
+def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
+    """Check what `points.json` and the user say about single points.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    for name in ("mirror", "scale"):
+        groups = schema.get(name)
+        if groups is None:
+            continue
+        shaped = isinstance(groups, list) and all(isinstance(group, list) and group for group in groups)
+        pairs = shaped and (all(len(group) == 2 for group in groups) if name == "mirror" else len(groups) == 2)  # noqa: PLR2004  # two change places; two ends
+        listed = [index for group in groups for index in group] if pairs else []
+        twice = name == "mirror" and len(set(map(str, listed))) < len(listed)
+        if not pairs or twice or not all(isinstance(index, int) and 0 <= index < count for index in listed):
+            form = (
+                "[[0, 1], …]: pairs of points that change places"
+                if name == "mirror"
+                else "[[0, …], [1, …]]: two groups of points"
+            )
+            raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
+    sigma = schema.get("sigma")
+    if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= LEAST_SIGMA):
+        raise InputError(f"{where}: sigma = {sigma} must be a number of pixels, at least {LEAST_SIGMA}.")
