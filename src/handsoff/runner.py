@@ -1,161 +1,237 @@
-"""`handsoff run`: a TOML recipe → the steps in order; what is done is skipped, what was interrupted goes on."""
+"""`handsoff run`: the steps of a recipe as a graph; what is done is skipped, what was interrupted goes on.
+
+Which steps are done, and which are out of date because an input or a setting changed, is decided by comparing what a
+step is to be made by now (`plan`) with what its folder was begun with (`job.json`).
+"""
 
 import time
-import tomllib
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, ValidationError
+from typing import Any, Literal
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import image_names, open_source
-from handsoff.formats.convert import chosen, convert
+from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
-from handsoff.generators.stored import generator_hash, read_card
 from handsoff.inversion.invert import MIN_LABELLED
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, difference, discard, open_job, refuse_foreign
+from handsoff.jobs.progress import Outcome, Progress, Work, named
 from handsoff.methods import METHODS
-from handsoff.recipes.schema import Pack, Recipe, Step
+from handsoff.recipes.schema import Recipe, Role
+from handsoff.recipes.steps import Step
+from handsoff.verbs import given
 
-PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
-OWNED = {  # settings that follow from the top of the recipe
-    "convert": {
-        "format": "nothing: it is the folder format",
-        "tasks": "tasks",
-        "split": "split",
-        "classes": "[classes]",
-        "frame": "[train] resolution",
-    },
-    "train": {"framing": "[convert] framing"},
-    "invert": {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
-    "fit": {"first": "budgets", "task": "tasks"},
-    "evaluate": {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
-}
+State = Literal["done", "begun", "to do", "stale"]
+RUN = Plan("run", {}, {})  # the output folder of a recipe belongs to no data in particular: its steps do
+SECONDS = "seconds.json"
 
 
-def load_recipe(path: Path, output: Path | None = None) -> Recipe:
-    """Read a recipe; `output` takes the place of the recipe's own.
+@dataclass(frozen=True)
+class Node:
+    """A step of a run and where it stands.
 
-    Raises:
-        InputError: it is missing, not TOML, or says something that cannot be.
-        UnknownNameError: there is no such method.
+    Attributes:
+        name: its folder, relative to the run's output.
+        state: "done"; "begun": it goes on; "to do": it has no folder yet; "stale": its folder was made by other inputs
+            or settings than it would be now, or it depends on a step that is not done.
+        why: what changed, for a stale step.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: give a recipe, a TOML file such as recipes/faces.toml.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} is not a readable TOML recipe ({error}).") from None
-    unfold(path, values)
-    if output is not None:
-        values["output"] = output
-    refuse_owned(path, values)
-    try:
-        recipe = Recipe(**values)
-    except ValidationError as error:
-        raise explained(error, Recipe, str(path)) from None
-    if (recipe.images is None) == (recipe.generator is None):
-        raise InputError(
-            f"{path}: give either images (a folder or zip to train a generator on) or generator (one made earlier)."
-        )
-    if recipe.method not in METHODS:
-        raise UnknownNameError("method", recipe.method, METHODS)
-    return recipe.model_copy(
-        update={name: path.parent / value for name in PATHS if (value := getattr(recipe, name)) is not None}
-    )
+
+    step: Step
+    name: str
+    state: State
+    why: str = ""
 
 
-def unfold(path: Path, values: dict[str, Any]) -> None:
-    """One budget or one task may be written without the list around it."""
-    if "budget" in values and "budgets" in values:
-        raise InputError(f"{path}: budget and budgets say the same thing, keep one of them.")
-    if "budget" in values:
-        values["budgets"] = values.pop("budget")
-    for name, kind in (("budgets", int), ("tasks", str)):
-        if isinstance(values.get(name), kind):
-            values[name] = [values[name]]
-
-
-def refuse_owned(path: Path, values: dict[str, Any]) -> None:
-    """Say where a setting belongs that a recipe states once for all steps; fill in what has a default here only."""
-    for table, owners in OWNED.items():
-        for name in values[table] if isinstance(values.get(table), dict) else ():
-            if name in owners:
-                raise InputError(f"{path}: [{table}] {name} follows from {owners[name]} in a recipe, set that.")
-    if isinstance(values.get("generate"), dict):
-        values["generate"].setdefault("n", Recipe.model_fields["generate"].default.n)
-    if isinstance(values.get("train"), dict) and isinstance(values["train"].get("resolution"), int):
-        values["train"]["resolution"] = str(values["train"]["resolution"])
-
-
-def explained(error: ValidationError, model: type[BaseModel], where: str) -> InputError:
-    """The first thing pydantic found, in one sentence; an unknown name comes with the choices."""
-    first = error.errors()[0]
-    *tables, name = [str(part) for part in first["loc"]] or [""]
-    for table in tables:
-        inner = model.model_fields[table].annotation if table in model.model_fields else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            name = table  # inside a list or a dict: name that
-            break
-        model, where = inner, f"{where}: [{table}]"
-    if first["type"] == "extra_forbidden":
-        return InputError(f"{where} has no setting {name!r}: choose one of {', '.join(sorted(model.model_fields))}.")
-    if first["type"] == "missing":
-        return InputError(f"{where} lacks {name}: {model.model_fields[name].description}.")
-    message = first["msg"].removeprefix("Value error, ").rstrip(".")
-    return InputError(f"{where}: {name} = {first['input']} cannot be: {message[:1].lower()}{message[1:]}.")
-
-
-def run(recipe: Recipe) -> Work:
+def run(recipe: Recipe, *, redo: bool = False) -> Work:
     """Do every step of the recipe's method below `recipe.output`, then sum up in its `report.json`.
 
+    Args:
+        recipe: what to do.
+        redo: remove stale steps and make them again.
+
     Raises:
-        InputError: data that cannot serve, seen before any work, or an output folder that holds something else.
+        InputError: data that cannot be used (seen before any work), stale steps without `redo`, or an output folder
+            that holds something else.
     """
-    check(recipe)
-    conversions, ready = prepared(recipe)
-    steps = [*conversions, *METHODS[recipe.method](ready)]
-    job = open_job(recipe.output, Plan("run", sources(recipe), {"method": recipe.method}), beside="generator")
-    spent: dict[str, float] = read_json(job.out / "seconds.json") if (job.out / "seconds.json").is_file() else {}
-    before = [finished_at(step) for step in steps]
+    nodes = graph(recipe)
+    stale = [node for node in nodes if node.state == "stale"]
+    if stale and not redo:
+        raise InputError(stale_sentence(stale, recipe.output))
+    job = open_job(recipe.output, RUN, beside="generator")
+    if stale or any(node.state != "done" for node in nodes):
+        job.reopen()
+    for node in stale:
+        discard(node.step.folder)
+    spent: dict[str, float] = read_json(job.out / SECONDS) if (job.out / SECONDS).is_file() else {}
+    spent = {name: seconds for name, seconds in spent.items() if name not in {node.name for node in stale}}
+    outcomes: dict[str, Outcome] = {}
     with job.undone_if_refused():
-        for step in steps:
-            yield from advance(step, job.out, spent)
-    if job.done and before == [finished_at(step) for step in steps]:
-        return job.outcome
-    job.reopen()
-    shown = recipe.model_dump(mode="json")
-    job.finish(
-        recipe=shown,
-        steps={name_of(step, job.out): spent.get(name_of(step, job.out)) for step in steps},
-        results=results(recipe),
-    )
+        for node in nodes:
+            if node.state == "done":
+                yield Progress(node.name, 1, 1, "done before, skipped")
+                outcomes[node.name] = "done"
+            else:
+                outcomes[node.name] = yield from timed(node, job.out, spent)
+    if not job.done:
+        sum_up(job, recipe, nodes, outcomes, spent)
     return job.outcome
 
 
-def check(recipe: Recipe) -> None:
+def timed(node: Node, out: Path, spent: dict[str, float]) -> Generator[Progress, None, Outcome]:
+    """Do one step; the seconds of all its parts, interrupted ones too, are added up in `seconds.json`."""
+    began = time.monotonic()
+    try:
+        return (yield from named(node.name, node.step.work()))
+    finally:
+        if node.step.folder.is_dir():
+            spent[node.name] = round(spent.get(node.name, 0.0) + time.monotonic() - began, 1)
+            write_json(out / SECONDS, spent)
+
+
+def sum_up(
+    job: Job, recipe: Recipe, nodes: Sequence[Node], outcomes: dict[str, Outcome], spent: dict[str, float]
+) -> None:
+    """Write the run's `report.json`: the recipe, every step with what it was made from, and all metrics."""
+    job.finish(
+        recipe=recipe.model_dump(mode="json"),
+        steps={
+            node.name: {
+                "verb": node.step.verb,
+                "inputs": shown_inputs(node.step, job.out),
+                "seconds": spent.get(node.name),
+                "outcome": outcomes[node.name],
+            }
+            for node in nodes
+        },
+        results=results(recipe),
+    )
+
+
+def shown_inputs(step: Step, out: Path) -> dict[str, str | list[str]]:
+    """The inputs of a step: what lies in the run's output relative to it, everything else with its whole path."""
+
+    def shown(path: Path) -> str:
+        return path.relative_to(out).as_posix() if path.is_relative_to(out) else str(path.resolve())
+
+    return {
+        name: [shown(path) for path in value] if isinstance(value, list) else shown(value)
+        for name, value in given(step.inputs).items()
+    }
+
+
+def results(recipe: Recipe) -> dict[str, Any]:
+    """Budget (and task, where there are several) → its `metrics.json`, for those that have one."""
+    files = {name: folder / "metrics.json" for name, folder in recipe.reports().items()}
+    return {name: read_json(file) for name, file in files.items() if file.is_file()}
+
+
+# --- the graph -----------------------------------------------------------------------------------------------------
+
+
+def graph(recipe: Recipe) -> list[Node]:
+    """Every step of a recipe in the order of doing, and where it stands. Nothing is written.
+
+    Raises:
+        HandsOffError: what a step would refuse later: unusable data, too few labels, a foreign folder in the way.
+    """
+    if recipe.method not in METHODS:
+        raise UnknownNameError("method", recipe.method, METHODS)
+    conversions, ready = prepared(recipe)
+    steps = [*conversions, *METHODS[recipe.method](ready)]
+    refuse_unused(recipe, steps)
+    check(recipe, ready, converted={step.folder for step in conversions})
+    refuse_foreign(recipe.output, "run", beside="generator")
+    nodes: list[Node] = []
+    for step in steps:
+        nodes.append(stand(step, step.folder.relative_to(recipe.output).as_posix(), nodes))
+    return nodes
+
+
+def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
+    """Refuse settings that no step would look at.
+
+    Raises:
+        InputError: the recipe has a table for a verb that it does not use.
+    """
+    unused = {verb for verb, table in recipe.tables.items() if table} - {step.verb for step in steps}
+    if unused:
+        raise InputError(f"The recipe has settings for [{min(unused)}], and no step of that kind: leave them out.")
+
+
+def stand(step: Step, name: str, before: Sequence[Node]) -> Node:
+    """Where a step stands, given the steps before it."""
+    if not (step.folder / "job.json").is_file():
+        refuse_foreign(step.folder, step.verb)
+        return Node(step, name, "to do")
+    inputs = step.paths()
+    waiting = next((node for node in before if node.step.folder in inputs and node.state != "done"), None)
+    if waiting is not None:
+        why = {"stale": "is out of date", "begun": "goes on", "to do": "is to be made"}[waiting.state]
+        return Node(step, name, "stale", f"{waiting.name} {why}")
+    changed = difference(step.folder, step.plan())
+    if changed:
+        return Node(step, name, "stale", f"it was begun with {changed}")
+    return Node(step, name, "done" if step.finished() else "begun")
+
+
+def stale_sentence(stale: Sequence[Node], out: Path) -> str:
+    """Which steps are out of date, why, and what to do."""
+    first, *others = stale
+    also = f" (and {', '.join(node.name for node in others)})" if others else ""
+    return (
+        f"{out / first.name} is out of date: {first.why}{also}; run again with --redo to make "
+        f"{'them' if others else 'it'} again, or choose another output folder with -o."
+    )
+
+
+# --- before any work -----------------------------------------------------------------------------------------------
+
+
+def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
+    """The steps that convert labelled data where that is needed, and the recipe that goes on from their folders.
+
+    Data stays where it is if it is in the folder format, no split of it is asked for and [convert] says nothing.
+    """
+    steps: list[Step] = []
+    found: dict[str, Path] = {}
+    for role, path in labelled_data(recipe).items():
+        if not recipe.tables.get("convert") and role not in recipe.split and format_of(open_source(path)) == FOLDER:
+            found[role] = path
+        else:
+            found[role] = recipe.output / role
+            steps.append(Step("convert", found[role], {"dataset": path}, recipe.for_convert(role)))
+    return steps, recipe.model_copy(update=found)
+
+
+def labelled_data(recipe: Recipe) -> dict[Role, Path]:
+    """The labelled dataset and, where it is another or another split of it, the test."""
+    test = recipe.test or (recipe.labelled if "test" in recipe.split else None)
+    return {"labelled": recipe.labelled, **({} if test is None else {"test": test})}
+
+
+def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
     """Refuse now what a step would refuse hours later.
+
+    Args:
+        recipe: as it was read.
+        ready: the recipe that goes on from the converted datasets.
+        converted: their folders, which need not exist yet.
 
     Raises:
         HandsOffError: as the step would.
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))
-    conversions, ready = prepared(recipe)
-    converted = {step.folder for step in conversions}
-    names = (
-        listed(recipe, "labelled")
-        if ready.labelled in converted
-        else open_labelled(ready.labelled, recipe.options, recipe.tasks).names
-    )
+    if ready.labelled in converted:
+        names = names_to_convert(recipe, "labelled")
+    else:
+        names = open_labelled(ready.labelled, recipe.options, recipe.tasks).names
     if ready.test in converted:
-        listed(recipe, "test")
+        names_to_convert(recipe, "test")
     elif ready.test is not None:
         open_labelled(ready.test, tasks=recipe.tasks)
     if min(recipe.budgets) < MIN_LABELLED:
@@ -165,81 +241,12 @@ def check(recipe: Recipe) -> None:
         rest = " and at least one for the test" if ready.test is None else ""
         wanted = f"{recipe.largest} labels, {recipe.validation} for validation{rest}"
         raise InputError(
-            f"{recipe.labelled} holds {len(names)} labelled samples, too few for {wanted}: lower budgets or validation, or label more."
+            f"{recipe.labelled} holds {len(names)} labelled samples, too few for {wanted}: "
+            "lower budgets or validation, or label more."
         )
 
 
-def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
-    """The steps that bring packs into the folder format (and frame) where they are not, and the recipe that goes on from there."""
-    steps: list[Step] = []
-    found: dict[str, Path] = {}
-    for pack, path in packs(recipe).items():
-        if not recipe.convert.model_fields_set and pack not in recipe.split and format_of(open_source(path)) == FOLDER:
-            found[pack] = path
-        else:
-            found[pack] = recipe.output / pack
-            steps.append(
-                Step(found[pack], partial(convert, path, found[pack], recipe.for_convert(pack, frame_text(recipe))))
-            )
-    return steps, recipe.model_copy(update=found)
-
-
-def packs(recipe: Recipe) -> dict[Pack, Path]:
-    """The labelled pack and, where it is another or another split of it, the test."""
-    test = recipe.test or (recipe.labelled if "test" in recipe.split else None)
-    return {"labelled": recipe.labelled, **({} if test is None else {"test": test})}
-
-
-def listed(recipe: Recipe, pack: Pack) -> tuple[str, ...]:
-    """The names of the samples of a pack that is to be converted."""
-    path, settings = packs(recipe)[pack], recipe.for_convert(pack, frame_text(recipe))
+def names_to_convert(recipe: Recipe, role: Role) -> tuple[str, ...]:
+    """The names of the samples of a dataset that is to be converted."""
+    path, settings = labelled_data(recipe)[role], recipe.for_convert(role)
     return chosen(open_dataset(open_source(path), settings.source), settings, str(path)).names
-
-
-def frame_text(recipe: Recipe) -> str:
-    """HxW of the generator, made already or yet to be trained."""
-    return (
-        recipe.train.resolution
-        if recipe.generator is None
-        else "x".join(map(str, read_card(recipe.generator).image_size))
-    )
-
-
-def sources(recipe: Recipe) -> dict[str, dict[str, str]]:
-    """What the output folder belongs to: another budget or setting may be added later, other data may not."""
-    if recipe.images is not None:
-        origin = {"images": open_source(recipe.images).describe()}
-    else:
-        generator = recipe.generator or Path()
-        origin = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
-    return {**origin, "labelled": open_source(recipe.labelled).describe()}
-
-
-def name_of(step: Step, out: Path) -> str:
-    return step.folder.relative_to(out).as_posix()
-
-
-def finished_at(step: Step) -> int | None:
-    """When the step's folder was finished, None if it is not."""
-    marker = step.folder / "DONE"
-    return marker.stat().st_mtime_ns if marker.is_file() else None
-
-
-def advance(step: Step, out: Path, spent: dict[str, float]) -> Iterator[Progress]:
-    """Do one step, or say that it is done already; the seconds of all its parts are added up in `seconds.json`."""
-    name, before, began = name_of(step, out), finished_at(step), time.monotonic()
-    try:
-        for progress in step.begin():
-            yield replace(progress, stage=f"{name}: {progress.stage}")
-    finally:
-        if step.folder.is_dir() and (before is None or finished_at(step) != before):
-            spent[name] = round(spent.get(name, 0.0) + time.monotonic() - began, 1)
-            write_json(out / "seconds.json", spent)
-    if before is not None and finished_at(step) == before:
-        yield Progress(name, 1, 1, "done before, skipped")
-
-
-def results(recipe: Recipe) -> dict[str, Any]:
-    """Budget (and task, where there are several) → its `metrics.json`, for those that have one."""
-    files = {name: folder / "metrics.json" for name, folder in recipe.reports().items()}
-    return {name: read_json(file) for name, file in files.items() if file.is_file()}

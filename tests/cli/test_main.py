@@ -1,4 +1,4 @@
-"""The command line: one sentence and exit code 2 for what the user can mend, 130 when stopped, a traceback for a bug."""
+"""The command line: exit code 2 and one sentence for what the user can mend, 130 when stopped, a bug's traceback."""
 
 import errno
 import os
@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import handsoff
 from handsoff.cli import main as cli
 from handsoff.cli.terminal import until_stopped
-from handsoff.core.errors import InputError
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
@@ -42,20 +42,26 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("train empty -o out --set color=red", "train has no setting 'color': choose one of batch"),
         ("train empty -o out --set kimg", "--set kimg lacks a value"),
         ("train empty -o out --seed one", "--seed"),
-        ("invert nowhere pack -o out", "nowhere holds no generator"),
+        ("invert nowhere labelled -o out", "nowhere holds no generator"),
         ("invert nowhere empty -o out", "empty has no images/ folder"),
         ("invert nowhere nothing -o out", "nothing does not exist"),
-        ("invert nowhere pack -o out --first 2", "at least 4"),
-        ("invert nowhere pack -o out --first 0", "first = 0 cannot be"),
-        ("invert nowhere pack -o out --set labels={eye=", "is not valid TOML"),
-        ('invert nowhere pack -o out --set labels={segmentation={merge={nose="eye"}}}', "the class 'nose'"),
-        ("fit nowhere empty -o out", "empty was not made by handsoff invert"),
+        ("invert nowhere labelled -o out --first 2", "at least 4"),
+        ("invert nowhere labelled -o out --first 0", "first = 0 cannot be"),
+        ("invert nowhere labelled -o out --set labels={eye=", "is not valid TOML"),
+        ('invert nowhere labelled -o out --set labels={segmentation={merge={nose="eye"}}}', "the class 'nose'"),
+        ("fit nowhere empty -o out", "empty"),
+        ("import text -o out --framing cut", "import: framing = cut cannot be"),
+        ("evaluate --real labelled --synthetic labelled --test labelled -o out --arms {", "is not valid TOML"),
+        ("generate nowhere -o out -n 3 --format coco", "No such option: --format"),
         ("generate nowhere -o out -n 3", "nowhere was not made by handsoff fit"),
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),
         ("generate nowhere -o out", "Missing option '-n'"),
         ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
-        ("evaluate --real pack --synthetic pack --test pack -o out", "pack was not made by handsoff generate"),
-        ("evaluate --real pack --test pack -o out", "Missing option '--synthetic'"),
+        (
+            "evaluate --real labelled --synthetic labelled --test labelled -o out",
+            "labelled was not made by handsoff generate",
+        ),
+        ("evaluate --real labelled --test labelled -o out", "Missing option '--synthetic'"),
         ("run nowhere.toml", "nowhere.toml does not exist"),
         ("run text", "not a readable TOML recipe"),
         ("run empty", "not a readable TOML recipe"),
@@ -67,7 +73,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("convert empty -o out --set frame=big", "frame = big cannot be: write height x width in pixels"),
         ("inspect empty", "empty is no folder of HandsOff"),
         ("inspect text", "text is neither"),
-        ("paint pack", "No such command 'paint'"),
+        ("paint labelled", "No such command 'paint'"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(
@@ -76,8 +82,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     (here / "empty").mkdir()
     (here / "text").write_text("= not what it should be")
     for index in range(5):
-        write_mask(here / "pack", str(index), np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
-    write_classes(here / "pack", ["background", "eye"])
+        write_mask(here / "labelled", str(index), np.zeros((16, 16, 3), np.uint8), np.zeros((16, 16), np.uint8))
+    write_classes(here / "labelled", ["background", "eye"])
     assert cli.main(command.split()) == 2
     said = capsys.readouterr()
     assert said.err.startswith("handsoff: ")
@@ -110,24 +116,31 @@ def test_help_lists_every_verb_and_every_setting(capsys: pytest.CaptureFixture[s
     assert all(f"  {name}" in shown for name in TrainSettings.model_fields)
 
 
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"handsoff {handsoff.__version__}\n"
+
+
+def test_shells_complete_verbs_and_options() -> None:
+    """What a shell asks when somebody presses Tab; `handsoff --install-completion` sets it up."""
+    for words, expected in {"handsoff ev": "evaluate", "handsoff run --dry": "--dry-run"}.items():
+        asked = {"_HANDSOFF_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        command = [sys.executable, "-m", "handsoff"]
+        result = subprocess.run(command, env={**os.environ, **asked}, capture_output=True, text=True, check=False)
+        assert result.stdout.split() == [expected]
+
+
+def test_completion_for_a_shell_can_be_printed() -> None:
+    told = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "handsoff", "--show-completion", "bash"]
+    result = subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+    assert result.returncode == 0
+    assert "_HANDSOFF_COMPLETE=complete_bash" in result.stdout
+
+
 def test_help_loads_no_torch() -> None:
     code = "import sys, handsoff.cli.main as cli; cli.main(['train', '--help']); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
-
-
-def test_any_setting_can_be_set() -> None:
-    settings = cli.settings_of(
-        TrainSettings, ["mixing=0.5", "mirror=false", "resolution=32x16", "seed = 7"], seed=3, kimg=None
-    )
-    assert (settings.mixing, settings.mirror, settings.resolution, settings.seed, settings.kimg) == (
-        0.5,
-        False,
-        "32x16",
-        7,
-        None,
-    )
-    with pytest.raises(InputError, match="choose one of"):
-        cli.settings_of(TrainSettings, ["nothing=1"])
 
 
 Replace = Callable[[Callable[..., Work]], None]
@@ -143,14 +156,15 @@ def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
     return put
 
 
-def three_stages(_images: Path, out: Path, settings: TrainSettings) -> Work:
-    job = open_job(out, Plan("train", {}, {}))
+def three_stages(images: Path, out: Path, settings: TrainSettings) -> Work:
+    job = open_job(out, Plan("train", {}, {"images": str(images)}))
     if job.done:
-        return
+        return job.outcome
     for stage in ("one", "two"):
         for unit in range(3):
             yield Progress(stage, unit + 1, 3, f"note {unit}")
     job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
+    return job.outcome
 
 
 def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +188,7 @@ def test_what_is_done_is_said_to_be_done(replace_train: Replace, capsys: pytest.
 
 
 def failing(error: BaseException) -> Callable[..., Work]:
-    def work(*_inputs: object) -> Work:
+    def work(**_inputs: object) -> Work:
         yield Progress("working", 1, 3)
         raise error
 
@@ -212,12 +226,13 @@ def test_ctrl_c_ends_the_work_between_two_steps() -> None:
                 yield Progress("working", unit, 5)
         finally:
             log.append("tidy")
+        return "made"
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     inner = work()
     with pytest.raises(KeyboardInterrupt):
         list(until_stopped(inner))
-    inner.close()  # type: ignore[attr-defined]  # a generator
+    inner.close()
     assert log == [0, 1, 2, "tidy"]
     assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
@@ -234,16 +249,18 @@ def test_inspect_tells_what_it_sees(
     here: Path, capsys: pytest.CaptureFixture[str], photos: Callable[..., Path]
 ) -> None:
     write_mask(
-        here / "pack", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
+        here / "labelled", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
     )
-    write_classes(here / "pack", ["background", "eye"])
-    job = open_job(here / "begun", Plan("fit", {"codes": {"path": "codes", "fingerprint": ""}}, {}))
-    assert cli.main(["inspect", "pack"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
+    write_classes(here / "labelled", ["background", "eye"])
+    job = open_job(here / "begun", Plan("fit", {"examples": {"path": "latents", "fingerprint": ""}}, {}))
+    assert (
+        cli.main(["inspect", "labelled"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
+    )
     job.finish(held_out=0.25)
     assert cli.main(["inspect", "begun"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
-        "pack: a labelled pack",
+        "labelled: a labelled dataset",
         "4 x 8 pixels",
         "eye in 1 of 1, 12.5 %",
         "ignored in 1 of 1",
@@ -252,21 +269,21 @@ def test_inspect_tells_what_it_sees(
     ):
         assert text in shown
     assert cli.main(["inspect", "begun", "-o", "sheet.png"]) == 2
-    assert "made by handsoff fit, finished codes codes" in shown
+    assert "made by handsoff fit, finished examples latents" in shown
     assert "held out 0.25" in shown
 
 
 def test_inspect_tells_what_is_wrong_and_draws_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in "abcd":
         write_mask(
-            here / "pack",
+            here / "labelled",
             name,
             np.full((4, 8, 3), name == "d", np.uint8),
             np.full((4, 8), 255 if name == "c" else 0, np.uint8),
         )
-    write_classes(here / "pack", ["background", "eye"])
-    (here / "pack" / "images" / "b.png").write_bytes(b"no image")
-    assert cli.main(["inspect", "pack", "-o", "sheet.png"]) == 0
+    write_classes(here / "labelled", ["background", "eye"])
+    (here / "labelled" / "images" / "b.png").write_bytes(b"no image")
+    assert cli.main(["inspect", "labelled", "-o", "sheet.png"]) == 0
     told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("!")]
     assert "b.png is not a readable image" in told[0]
     assert told[1:] == [
@@ -280,11 +297,11 @@ def test_inspect_tells_what_is_wrong_and_draws_a_sheet(here: Path, capsys: pytes
 
 def test_convert_writes_what_inspect_reads(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("train/a", "val/b"):
-        write_mask(here / "pack", name, np.full((9, 12, 3), len(name), np.uint8), np.eye(9, 12, dtype=np.uint8) * 2)
-    write_classes(here / "pack", ["background", "eye", "ear"])
+        write_mask(here / "labelled", name, np.full((9, 12, 3), len(name), np.uint8), np.eye(9, 12, dtype=np.uint8) * 2)
+    write_classes(here / "labelled", ["background", "eye", "ear"])
     words = [
         "convert",
-        "pack",
+        "labelled",
         "-o",
         "out",
         "--set",
@@ -305,7 +322,7 @@ def test_convert_writes_what_inspect_reads(here: Path, capsys: pytest.CaptureFix
     assert "6 x 6 pixels" in capsys.readouterr().out
     assert cli.main([*words[:-2], "--set", "frame=7x7"]) == 2
     assert "was begun with" in capsys.readouterr().err
-    assert cli.main(["convert", "pack", "-o", "other", "--set", "split=test"]) == 2
+    assert cli.main(["convert", "labelled", "-o", "other", "--set", "split=test"]) == 2
     assert "has no split 'test': choose one of train, val" in capsys.readouterr().err
-    assert cli.main(["convert", "pack", "-o", "other", "--set", "tasks=['depth']"]) == 2
+    assert cli.main(["convert", "labelled", "-o", "other", "--set", "tasks=['depth']"]) == 2
     assert not (here / "other").exists()

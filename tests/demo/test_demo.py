@@ -1,4 +1,4 @@
-"""The demo and the pack that comes with the package: what is in it, and the whole way from 50 labels to the report at tiny size."""
+"""The demo and its data: what is in them, and the whole way from 50 labels to the report at tiny size."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ TINY = {
 
 
 @pytest.mark.parametrize(("name", "count", "seed"), [("train", 50, 4), ("test", 200, 2)])
-def test_the_pack_has_masks_keypoints_and_depth_of_every_head(name: str, count: int, seed: int) -> None:
+def test_the_data_has_masks_keypoints_and_depth_of_every_head(name: str, count: int, seed: int) -> None:
     heads = open_labelled(DATA / f"{name}.zip", tasks=["segmentation", "keypoints", "depth"])
     assert len(heads.names) == count
     assert heads.tasks["segmentation"].schema["classes"] == CLASSES
@@ -48,10 +48,10 @@ def test_the_pack_has_masks_keypoints_and_depth_of_every_head(name: str, count: 
     assert np.mean(inside) > 0.75, "pupils lie in eyes, unless these are closed"
 
 
-def test_the_pack_is_small_and_its_generator_is_free() -> None:
+def test_the_data_is_small_and_its_generator_is_free() -> None:
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) <= 25e6
     generator = load_generator(DATA / "generator")
-    assert generator.resolution == (SIZE, SIZE)
+    assert generator.image_size == (SIZE, SIZE)
     assert "CC0" in generator.licence
 
 
@@ -59,7 +59,7 @@ def test_the_pack_is_small_and_its_generator_is_free() -> None:
 def test_both_recipes_can_be_read(full: bool) -> None:  # noqa: FBT001
     recipe = demo_recipe(full=full)
     assert recipe.output == Path("demo-full" if full else "demo")
-    assert (recipe.largest, recipe.evaluate.seeds) == (50, 3 if full else 1)
+    assert (recipe.largest, recipe.settings("evaluate").seeds) == (50, 3 if full else 1)
 
 
 @pytest.mark.slow
@@ -67,12 +67,9 @@ def test_the_demo_writes_dataset_and_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def tiny(out: Path | None, *, full: bool) -> Recipe:
-        return Recipe(
-            **{
-                name: {**vars(value), **TINY[name]} if name in TINY else value
-                for name, value in vars(demo_recipe(out, full=full)).items()
-            }
-        )
+        recipe = demo_recipe(out, full=full)
+        tables = {verb: {**recipe.tables.get(verb, {}), **table} for verb, table in TINY.items()}
+        return recipe.model_copy(update={"tables": {**recipe.tables, **tables}})
 
     monkeypatch.setattr(demonstration, "demo_recipe", tiny)
     out = tmp_path / "demo"

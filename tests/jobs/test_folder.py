@@ -1,3 +1,6 @@
+"""Output folders: begun, continued, finished, refused and removed."""
+
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -5,8 +8,7 @@ import pytest
 
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.files import read_json
-from handsoff.jobs.folder import Plan, first_difference, open_job, require_done
-from handsoff.jobs.progress import Progress, Work, run_to_end
+from handsoff.jobs.folder import Plan, difference, discard, first_difference, open_job, refuse_foreign, require_done
 
 INPUTS = {"images": {"path": "/here/photos", "fingerprint": "abc"}}
 SETTINGS: dict[str, Any] = {"seed": 0, "sizes": (3, 4)}
@@ -111,14 +113,60 @@ def test_begun_work_and_bugs_leave_the_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "work").is_file()
 
 
-def test_finish_drains_the_work() -> None:
-    done: list[int] = []
+def test_a_new_folder_that_is_reopened_is_still_new(tmp_path: Path) -> None:
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    job.reopen()
+    assert job.outcome == "made"
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    assert job.outcome == "continued"
+    job.finish()
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    assert job.outcome == "done"
+    job.reopen()
+    assert job.outcome == "continued"
 
-    def work() -> Work:
-        for index in range(3):
-            done.append(index)
-            yield Progress("counting", index, 3)
-        return "made"
 
-    assert run_to_end(work()) == "made"
-    assert done == [0, 1, 2]
+def test_plans_are_compared_as_they_are_recorded(tmp_path: Path) -> None:
+    """A tuple is a list in `job.json`; that is no difference."""
+    open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
+    assert difference(tmp_path, Plan("train", INPUTS, SETTINGS)) is None
+    changed = difference(tmp_path, Plan("train", INPUTS, {**SETTINGS, "sizes": (3, 5)}))
+    assert changed == "sizes = [3, 4] instead of [3, 5]"
+
+
+def test_a_discarded_folder_is_gone(tmp_path: Path) -> None:
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    (job.out / "images").mkdir()
+    (job.out / "images" / "a.png").write_bytes(b"")
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "b.png").write_bytes(b"")
+    (job.out / "link").symlink_to(tmp_path / "precious")
+    job.finish()
+    discard(job.out)
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["b.png", "precious"]
+
+
+def test_a_half_discarded_folder_is_still_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    (job.out / "images").mkdir()
+    job.finish()
+
+    def killed(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        discard(job.out)
+    assert open_job(job.out, Plan("train", INPUTS, SETTINGS)).outcome == "continued"
+
+
+def test_only_foreign_folders_are_refused(tmp_path: Path) -> None:
+    refuse_foreign(tmp_path / "nothing", "fit")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        refuse_foreign(tmp_path / "file", "fit")
+    with pytest.raises(InputError, match="is not empty and was not made by handsoff fit"):
+        refuse_foreign(tmp_path, "fit")
+    refuse_foreign(tmp_path, "fit", beside="file")
+    open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
+    refuse_foreign(tmp_path / "out", "fit")

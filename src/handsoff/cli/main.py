@@ -1,31 +1,26 @@
-"""The command line: thin verbs that parse, call, draw progress and print one table."""
+"""The command line: every command parses its options, does the work with a progress bar, and prints one table."""
 
 import errno
 import os
 import sys
-import tomllib
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticUndefined
+from pydantic import BaseModel
 
+from handsoff.cli.options import listing, parsed, settings_of
 from handsoff.cli.terminal import SPEAKS, complaints, drain, say, show_arms, show_facts
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.formats.settings import ConvertSettings
-from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
-from handsoff.labeling.settings import FitSettings
-from handsoff.synthesis.settings import GenerateSettings
-from handsoff.training.settings import TrainSettings
+from handsoff.verbs import VERBS, Inputs
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]  # typer's UsageError, which it does not export
-S = TypeVar("S", bound=BaseModel)
+STATES = {"done": "done", "begun": "goes on", "to do": "to do", "stale": "out of date"}
 
 SENTENCE = "A folder of images and a few labels in; a labelled dataset and an honest report out."
-app = typer.Typer(add_completion=False, rich_markup_mode=None, help=SENTENCE)
+app = typer.Typer(rich_markup_mode=None, help=SENTENCE)
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="the output folder", show_default=False)]
 Set = Annotated[
@@ -35,49 +30,23 @@ First = Annotated[int | None, typer.Option("--first", help="only the first N lab
 Seed = Annotated[int | None, typer.Option("--seed", help="where all random numbers come from [0]")]
 
 
-def listing(model: type[BaseModel]) -> str:
-    """All settings of a verb, for the end of its help."""
-    lines = []
-    for name, field in model.model_fields.items():
-        default = "" if field.default in (None, PydanticUndefined) else f" [{field.default}]"
-        lines.append(f"  {name}{default}{f': {field.description}' if field.description else ''}")
-    return "\b\nSettings for --set, with their defaults:\n" + "\n".join(lines)
+def show_version(wanted: bool) -> bool:  # noqa: FBT001  # typer calls it with the flag's value
+    if wanted:
+        say(f"handsoff {version('handsoff-labels')}")
+        raise typer.Exit
+    return wanted
 
 
-def settings_of(model: type[S], assignments: list[str] | None, **options: object) -> S:
-    """The settings of a verb from its options and its `--set`s.
-
-    Raises:
-        InputError: an unknown name or an impossible value.
-    """
-    values: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for assignment in assignments or ():
-        name, equals, text = assignment.partition("=")
-        if not equals:
-            raise InputError(f"--set {assignment} lacks a value: write --set NAME=VALUE.")
-        field = model.model_fields.get(name.strip())
-        values[name.strip()] = (
-            text.strip() if field is not None and field.annotation in (str, str | None) else parsed(text.strip())
-        )
-    try:
-        return model(**values)
-    except ValidationError as error:
-        from handsoff.runner import explained  # noqa: PLC0415  # brings torch along
-
-        raise explained(error, model, model.__name__.removesuffix("Settings").lower()) from None
+@app.callback()
+def handsoff(
+    _version: Annotated[  # noqa: FBT002  # typer makes a flag of it
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="show the version and exit")
+    ] = False,
+) -> None:
+    """A folder of images and a few labels in; a labelled dataset and an honest report out."""
 
 
-def parsed(text: str) -> Any:
-    """A table or list in TOML's notation as what it is; everything else as text, which pydantic turns into the setting's type."""
-    if not text.startswith(("[", "{")):
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"--set …={text} is not valid TOML ({error}).") from None
-
-
-@app.command(epilog=listing(TrainSettings))
+@app.command(epilog=listing("train"))
 def train(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="a folder or zip of images")],
     out: Out,
@@ -88,32 +57,32 @@ def train(
     assignments: Set = None,
 ) -> None:
     """Train a generator on a folder or zip of unlabelled images."""
-    settings = settings_of(TrainSettings, assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
-    from handsoff.training.gan.train import train as work  # noqa: PLC0415
-
-    if perform(work(images, out, settings), out):
+    settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
+    if perform("train", {"images": images}, out, settings):
         print_report(out)
 
 
-@app.command("import")
+@app.command("import", epilog=listing("import"))
 def import_(
     checkpoint: Annotated[
         Path, typer.Argument(metavar="CKPT", help="a published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors")
     ],
     out: Out,
     licence: Annotated[str | None, typer.Option(help="the terms of the weights, as their makers state them")] = None,
+    framing: Annotated[
+        str | None, typer.Option(help="how photos got into its frame: crop, letterbox, pad or stretch [crop]")
+    ] = None,
+    assignments: Set = None,
 ) -> None:
     """Turn a published checkpoint into a generator; nothing in the file is run."""
-    alone()
-    from handsoff.generators.checkpoints.importing import ImportSettings, import_checkpoint  # noqa: PLC0415
-
-    if perform(import_checkpoint(checkpoint, out, ImportSettings(licence=licence)), out):
+    settings = settings_of("import", assignments, licence=licence, framing=framing)
+    if perform("import", {"checkpoint": checkpoint}, out, settings):
         print_report(out)
 
 
-@app.command(epilog=listing(InvertSettings))
+@app.command(epilog=listing("invert"))
 def invert(
-    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train")],
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train or import")],
     labelled: Annotated[
         Path, typer.Argument(metavar="LABELLED", help="a folder or zip of images with masks, keypoints or depth")
     ],
@@ -121,33 +90,33 @@ def invert(
     first: First = None,
     assignments: Set = None,
 ) -> None:
-    """Find the generator's codes of labelled photos."""
-    settings = settings_of(InvertSettings, assignments, first=first)
-    alone()
-    from handsoff.inversion.invert import invert as work  # noqa: PLC0415
-
-    if perform(work(generator, labelled, out, settings), out):
+    """Find the generator's latents of labelled photos."""
+    settings = settings_of("invert", assignments, first=first)
+    if perform("invert", {"generator": generator, "labelled": labelled}, out, settings):
         print_report(out)
 
 
-@app.command(epilog=listing(FitSettings))
+@app.command(epilog=listing("fit"))
 def fit(
-    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train")],
-    codes: Annotated[Path, typer.Argument(metavar="CODES", help="the folder of handsoff invert")],
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help="the folder of handsoff train or import")],
+    examples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LATENTS|LABELLED",
+            help="the folder of handsoff invert, a generated dataset with corrected labels, or labelled photos",
+        ),
+    ],
     out: Out,
-    task: Annotated[str | None, typer.Option(help="segmentation, keypoints, depth or normals [segmentation]")] = None,
+    task: Annotated[str | None, typer.Option(help="which labels to learn, see docs/tasks.md [segmentation]")] = None,
     assignments: Set = None,
 ) -> None:
-    """Train the label generator on codes and their labels."""
-    settings = settings_of(FitSettings, assignments, task=task)
-    alone()
-    from handsoff.labeling.fit import fit as work  # noqa: PLC0415
-
-    if perform(work(generator, codes, out, settings), out):
+    """Train the labeler on latents or photos and their labels."""
+    settings = settings_of("fit", assignments, task=task)
+    if perform("fit", {"generator": generator, "examples": examples}, out, settings):
         print_report(out)
 
 
-@app.command(epilog=listing(GenerateSettings))
+@app.command(epilog=listing("generate"))
 def generate(
     labelers: Annotated[
         list[Path],
@@ -159,26 +128,25 @@ def generate(
     n: Annotated[int, typer.Option("-n", help="how many samples to draw", show_default=False)],
     seed: Seed = None,
     keep: Annotated[float | None, typer.Option(help="share of them to keep, the most certain ones [0.9]")] = None,
-    form: Annotated[
-        str | None, typer.Option("--format", help="a format to write the dataset in as well [folder]")
-    ] = None,
     assignments: Set = None,
 ) -> None:
     """Draw a labelled dataset."""
-    settings = settings_of(GenerateSettings, assignments, n=n, seed=seed, keep=keep, format=form)
+    settings = settings_of("generate", assignments, n=n, seed=seed, keep=keep)
     alone()
-    from handsoff.synthesis.generate import generate as work  # noqa: PLC0415
-    from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415
+    from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415  # brings torch along
 
     say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
-    if perform(work(labelers, out, settings), out):
+    if perform("generate", {"labelers": labelers}, out, settings):
         print_report(out)
 
 
-@app.command(epilog=listing(EvaluateSettings))
+@app.command(epilog=listing("evaluate"))
 def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     real: Annotated[Path, typer.Option(help="the labelled photos that were used", show_default=False)],
-    synthetic: Annotated[Path, typer.Option(help="the folder of handsoff generate", show_default=False)],
+    synthetic: Annotated[
+        list[Path],
+        typer.Option(help="the folder of handsoff generate; may be repeated", show_default=False),
+    ],
     test: Annotated[Path, typer.Option(help="labelled photos to test on", show_default=False)],
     out: Out,
     validation: Annotated[
@@ -187,17 +155,34 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     first: First = None,
     steps: Annotated[int | None, typer.Option(help="training steps of every run [700]")] = None,
     seeds: Annotated[int | None, typer.Option(help="runs per arm [3]")] = None,
+    arms: Annotated[
+        str | None, typer.Option(metavar="TOML", help="what every batch is made of, see docs/evaluate.md")
+    ] = None,
     assignments: Set = None,
 ) -> None:
-    """Measure what the dataset is worth: real only, synthetic only and both, on real test photos."""
-    settings = settings_of(EvaluateSettings, assignments, first=first, steps=steps, seeds=seeds)
-    alone()
-    from handsoff.core.files import read_json  # noqa: PLC0415
-    from handsoff.evaluation.evaluate import evaluate as work  # noqa: PLC0415
+    """Measure what datasets are worth: real labels only, synthetic only and both, on real test photos."""
+    given = {} if arms is None else {"arms": parsed(arms)}
+    settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, **given)
+    inputs: Inputs = {"real": real, "synthetic": synthetic, "test": test, "validation": validation}
+    if perform("evaluate", inputs, out, settings):
+        from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
-    if perform(work(real, synthetic, test, out, settings, validation), out):
         show_arms(read_json(out / "metrics.json"))
         say(f"The whole report: {out / 'report.html'}")
+
+
+@app.command(epilog=listing("convert"))
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="a labelled dataset of any format, see docs/formats.md")],
+    out: Out,
+    form: Annotated[str | None, typer.Option("--format", help="how it is written [folder]")] = None,
+    first: First = None,
+    assignments: Set = None,
+) -> None:
+    """Turn labelled data of any format into any other."""
+    settings = settings_of("convert", assignments, format=form, first=first)
+    if perform("convert", {"dataset": path}, out, settings):
+        print_report(out)
 
 
 @app.command()
@@ -206,18 +191,25 @@ def run(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="the output folder, instead of the recipe's own")
     ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the steps and where they stand; do nothing")] = False,  # noqa: FBT002  # typer makes a flag of it
+    redo: Annotated[bool, typer.Option("--redo", help="make steps that are out of date again")] = False,  # noqa: FBT002  # as above
 ) -> None:
     """Run a recipe from images and labels to the report; what is done is skipped."""
     alone()
-    from handsoff.runner import load_recipe  # noqa: PLC0415
-    from handsoff.runner import run as work  # noqa: PLC0415
+    from handsoff import runner  # noqa: PLC0415  # brings torch along
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
 
     plan = load_recipe(recipe, out)
+    if dry_run:
+        rows = [(node.name, node.step.verb, STATES[node.state], node.why) for node in runner.graph(plan)]
+        say(f"Steps in {plan.output}:")
+        show_facts(rows)
+        return
     if plan.generator is not None:
-        from handsoff.generators.stored import generator_licence  # noqa: PLC0415
+        from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
-    perform(work(plan), plan.output)
+    perform_work(runner.run(plan, redo=redo), plan.output)
     show_run(plan.output, plan.reports())
 
 
@@ -228,58 +220,41 @@ def demo(
 ) -> None:
     """Show all of it on rendered heads that come with HandsOff: 50 labels to a dataset and its report."""
     alone()
-    from handsoff.demo import MINUTES, demo_recipe  # noqa: PLC0415
-    from handsoff.demo import demo as work  # noqa: PLC0415
+    from handsoff.demo import MINUTES, demo_recipe  # noqa: PLC0415  # brings torch along
+    from handsoff.demo import demo as work  # noqa: PLC0415  # as above
 
     plan = demo_recipe(out, full=full)
     say(f"About {MINUTES[full]} minutes on two CPU cores, less on a GPU; Ctrl-C stops it, the same command goes on.")
-    perform(work(plan), plan.output)
+    perform_work(work(plan), plan.output)
     show_run(plan.output, plan.reports())
     say(f"Dataset: {plan.output / str(plan.largest) / 'dataset'}\nReport: {plan.output / 'report.html'}")
 
 
 def show_run(out: Path, reports: dict[str, Path]) -> None:
     """The seconds of every step and the arms of every budget and task."""
-    from handsoff.core.files import read_json  # noqa: PLC0415
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
     report = read_json(out / "report.json")
-    show_facts(
-        [(name, "" if seconds is None else f"{seconds:,.1f} s") for name, seconds in report["steps"].items()], "Time"
-    )
+    seconds = {name: step["seconds"] for name, step in report["steps"].items()}
+    show_facts([(name, "" if spent is None else f"{spent:,.1f} s") for name, spent in seconds.items()], "Time")
     for name, metrics in report["results"].items():
-        budget, _, task = name.partition(" ")
-        show_arms(metrics, f"{budget} labels{f', {task}' if task else ''}: {reports[name] / 'report.html'}")
-
-
-@app.command(epilog=listing(ConvertSettings))
-def convert(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="a labelled pack of any format, see docs/formats.md")],
-    out: Out,
-    form: Annotated[str | None, typer.Option("--format", help="how it is written [folder]")] = None,
-    first: First = None,
-    assignments: Set = None,
-) -> None:
-    """Turn labelled data of any format into any other."""
-    settings = settings_of(ConvertSettings, assignments, format=form, first=first)
-    alone()
-    from handsoff.formats.convert import convert as work  # noqa: PLC0415
-
-    if perform(work(path, out, settings), out):
-        print_report(out)
+        if name in reports:
+            budget, _, task = name.partition(" ")
+            show_arms(metrics, f"{budget} labels{f', {task}' if task else ''}: {reports[name] / 'report.html'}")
 
 
 @app.command()
 def inspect(
     path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="a folder of HandsOff, a labelled pack of any format, or images")
+        Path, typer.Argument(metavar="PATH", help="a folder of HandsOff, a labelled dataset of any format, or images")
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="a contact sheet, as PNG")] = None,
 ) -> None:
     """Say what a folder or zip is, what it holds and what is wrong with it."""
-    from handsoff.core.files import write_bytes  # noqa: PLC0415
-    from handsoff.inspection.inspect import describe  # noqa: PLC0415
+    from handsoff.core.files import write_bytes  # noqa: PLC0415  # brings torch along
+    from handsoff.inspection.inspect import describe  # noqa: PLC0415  # as above
 
-    what, facts, parts, problems, sheet = describe(path)
+    what, facts, parts, problems, contact_sheet = describe(path)
     say(f"{path}: {what}")
     show_facts(facts)
     if parts:
@@ -287,46 +262,53 @@ def inspect(
     for problem in problems:
         say(f"! {problem}")
     if out is not None:
-        if not sheet:
+        if not contact_sheet:
             raise InputError(f"{path} holds no images to show: leave -o away.")
-        write_bytes(out, sheet)
+        write_bytes(out, contact_sheet)
 
 
-def alone() -> None:
+def alone(verb: str | None = None) -> None:
     """Refuse several processes where one does all the work.
 
     Raises:
         HandsOffError: started by torchrun.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if verb != "train" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise HandsOffError("Only handsoff train can use several processes: start this command without torchrun.")
 
 
-def perform(work: Work, out: Path) -> bool:
+def perform(verb: str, inputs: Inputs, out: Path, settings: BaseModel) -> bool:
+    """Do the work of a verb, showing it; False if `out` was finished before."""
+    alone(verb)
+    return perform_work(VERBS[verb].work(inputs, out, settings), out)
+
+
+def perform_work(work: Work, out: Path) -> bool:
     """Do the work, showing it; False if `out` was finished before."""
-    from handsoff.core.device import keep_freed_memory  # noqa: PLC0415  # torch is loaded when there is work
+    from handsoff.core.device import keep_freed_memory  # noqa: PLC0415  # brings torch along
 
     keep_freed_memory()
-    marker = out / "DONE"
-    before = marker.stat().st_mtime_ns if marker.is_file() else None
-    drain(work)
-    if SPEAKS and before is not None and marker.is_file() and marker.stat().st_mtime_ns == before:
+    done = drain(work) == "done"
+    if done:
         say(f"{out} is finished already: nothing to do. For another result choose another output folder with -o.")
-        return False
-    return True
+    return not done
 
 
 def print_report(out: Path) -> None:
     """The key facts of a finished folder."""
-    from handsoff.core.files import read_json  # noqa: PLC0415
-    from handsoff.inspection.inspect import report_facts  # noqa: PLC0415
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.inspection.inspect import report_facts  # noqa: PLC0415  # as above
 
     if SPEAKS:
         show_facts([("folder", str(out)), *report_facts(read_json(out / "report.json"))])
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; the exit code is 0, 2 for what the user can mend, 130 when interrupted. A bug shows its traceback."""
+    """Run a command.
+
+    Returns:
+        The exit code: 0, 2 for what the user can mend, 130 when interrupted. A bug shows its traceback.
+    """
     try:
         code = app(
             args=(sys.argv[1:] if arguments is None else arguments) or ["--help"],
@@ -342,7 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        from handsoff.core.files import disk_error  # noqa: PLC0415
+        from handsoff.core.files import disk_error  # noqa: PLC0415  # brings torch along
 
         return complain(str(disk_error(Path(str(error.filename or "the output")), error)))
     if code == 130:  # noqa: PLR2004  # newer typer turns the interrupt into this itself

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.progress import Outcome, Progress, Work
 
 PLAIN_SECONDS = 10.0  # between lines where the output is no terminal
 SPEAKS = int(os.environ.get("RANK", "0")) == 0  # of several processes started by torchrun, the first
@@ -25,15 +25,21 @@ def say(text: str, where: Console = console) -> None:
     where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def drain(work: Work) -> None:
-    """Do the work to its end, showing how far it is."""
+def drain(work: Work) -> Outcome:
+    """Do the work to its end, showing how far it is; Ctrl-C ends it between two steps of it."""
+    outcomes: list[Outcome] = []
+
+    def watched() -> Iterator[Progress]:
+        outcomes.append((yield from until_stopped(work)))
+
     try:
-        (draw_bars if console.is_terminal else print_lines)(until_stopped(work))
+        (draw_bars if console.is_terminal else print_lines)(watched())
     finally:
-        getattr(work, "close", lambda: None)()  # what was interrupted tidies up now, not some day
+        work.close()  # what was interrupted tidies up now, not when it is collected
+    return outcomes[0]
 
 
-def until_stopped(work: Work) -> Iterator[Progress]:
+def until_stopped(work: Work) -> Work:
     """The same work, ended by Ctrl-C between two steps instead of within one; a second Ctrl-C ends it at once."""
     asked: list[int] = []
 
@@ -48,7 +54,12 @@ def until_stopped(work: Work) -> Iterator[Progress]:
     if listens:
         signal.signal(signal.SIGINT, ask)
     try:
-        for now in work:
+        while True:
+            try:
+                now = next(work)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
             yield now
             if asked:
                 raise KeyboardInterrupt
@@ -102,11 +113,11 @@ def small_table(*header: str, title: str | None) -> Table:
     return Table(*header, box=None, show_header=bool(header), title=title, title_justify="left", padding=(0, 2, 0, 0))
 
 
-def show_facts(rows: Iterable[tuple[str, str]], title: str | None = None) -> None:
+def show_facts(rows: Iterable[tuple[str, ...]], title: str | None = None) -> None:
     """A small table of names and values."""
     table = small_table(title=title)
-    for name, value in rows:
-        table.add_row(escape(name), escape(value))
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table, highlight=False)
 
 

@@ -1,11 +1,12 @@
-"""`handsoff demo`: a recipe on the pack of rendered heads that comes with the package, from 50 labels to the report."""
+"""`handsoff demo`: from 50 labels to the report, on rendered heads that come with the package."""
 
 from pathlib import Path
 
 from handsoff.core.files import write_bytes
 from handsoff.jobs.progress import Work
+from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
-from handsoff.runner import load_recipe, run
+from handsoff.runner import run
 
 MINUTES = {False: 4, True: 37}  # --full → minutes on two CPU cores, measured
 DATA = Path(__file__).parent

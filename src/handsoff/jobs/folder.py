@@ -49,7 +49,10 @@ class Job:
         return self.outcome == "done"
 
     def finish(self, **facts: object) -> None:
-        """Write `report.json` (plan, version, seconds and `facts`), then the marker that says it is whole; what killed processes left half written goes."""
+        """Write `report.json` (plan, version, seconds and `facts`), then the empty `DONE`.
+
+        Files that killed processes left half written are removed before.
+        """
         remove_halves(self.out)
         seconds = round(time.monotonic() - self.started, 1)
         write_json(
@@ -60,7 +63,10 @@ class Job:
 
     @contextmanager
     def undone_if_refused(self, *, whole: bool = False) -> Iterator[None]:
-        """Leave no folder behind when the input turns out to be bad before any work was written; `whole`: even after it, where bad input is found late."""
+        """Leave no folder behind when bad input is found before any work was written.
+
+        With `whole` the folder also goes when it is found later, for verbs that read their input bit by bit.
+        """
         try:
             yield
         except HandsOffError as error:
@@ -69,9 +75,10 @@ class Job:
             raise
 
     def reopen(self) -> None:
-        """Take the marker away: a finished folder is to be worked on further."""
+        """Take `DONE` away where it is: a finished folder is worked on further."""
         (self.out / "DONE").unlink(missing_ok=True)
-        self.outcome = "continued"
+        if self.outcome == "done":
+            self.outcome = "continued"
 
 
 def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
@@ -80,22 +87,56 @@ def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
     Raises:
         InputError: the folder holds something else, or the same verb with other inputs or settings.
     """
-    plan = Plan(**json.loads(json.dumps(asdict(plan))))
-    if out.is_file():
-        raise InputError(f"{out} is a file: choose another output folder with -o.")
+    plan = as_recorded(plan)
+    refuse_foreign(out, plan.verb, beside=beside)
     if (out / "job.json").is_file():
-        difference = first_difference(Plan(**read_json(out / "job.json")), plan)
-        if difference:
+        changed = difference(out, plan)
+        if changed:
             raise InputError(
-                f"{out} was begun with {difference}: choose another output folder with -o, or delete that one."
+                f"{out} was begun with {changed}: choose another output folder with -o, or delete that one."
             )
         return Job(out, plan, "done" if (out / "DONE").is_file() else "continued")
-    if out.is_dir() and any(entry.name != beside for entry in out.iterdir()):
-        raise InputError(
-            f"{out} is not empty and was not made by handsoff {plan.verb}: choose another output folder with -o."
-        )
     write_json(out / "job.json", asdict(plan))
     return Job(out, plan, "made")
+
+
+def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
+    """Refuse an output folder with something in it that HandsOff did not make.
+
+    Raises:
+        InputError: it is a file, or it is not empty and has no `job.json`.
+    """
+    if out.is_file():
+        raise InputError(f"{out} is a file: choose another output folder with -o.")
+    if out.is_dir() and not (out / "job.json").is_file() and any(entry.name != beside for entry in out.iterdir()):
+        raise InputError(
+            f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o."
+        )
+
+
+def discard(out: Path) -> None:
+    """Remove a job's folder; `job.json` goes last, so that half a folder is still known as what it was."""
+    (out / "DONE").unlink(missing_ok=True)
+    for entry in out.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != "job.json":
+            entry.unlink()
+    shutil.rmtree(out)
+
+
+def as_recorded(plan: Plan) -> Plan:
+    """The plan as `job.json` gives it back: tuples are lists there."""
+    return Plan(**json.loads(json.dumps(asdict(plan))))
+
+
+def difference(out: Path, plan: Plan) -> str | None:
+    """The first thing in which a plan differs from what the folder `out` was begun with, None if nothing does.
+
+    Raises:
+        InputError: its `job.json` is damaged.
+    """
+    return first_difference(Plan(**read_json(out / "job.json")), as_recorded(plan))
 
 
 def first_difference(before: Plan, now: Plan) -> str | None:

@@ -1,7 +1,8 @@
 """What a work function yields while it works; whoever drains it decides how to show it."""
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -15,7 +16,7 @@ class Progress:
     note: str = ""
 
 
-Outcome = Literal["made", "continued", "done"]  # from nothing; from where it was interrupted; it was done before
+Outcome = Literal["made", "continued", "done"]  # begun by this call; begun before and finished now; finished before
 Work = Generator[Progress, None, Outcome]  # of a verb
 Part = Generator[Progress]  # of the work of a verb
 
@@ -27,3 +28,15 @@ def run_to_end(work: Work) -> Outcome:
             next(work)
         except StopIteration as end:
             return end.value
+
+
+def named(name: str, work: Work) -> Work:
+    """The same work, its stages called "NAME: STAGE"."""
+    with closing(work):
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                return outcome
+            yield replace(progress, stage=f"{name}: {progress.stage}")

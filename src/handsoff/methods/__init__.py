@@ -1,8 +1,9 @@
-"""Whole ways from images and labels to a dataset and its report, each a short list of steps. One line here per method."""
+"""Whole ways from images and labels to a dataset and its report, each a short list of steps. One line per method."""
 
 from collections.abc import Callable, Iterator
 
 from handsoff.methods import handsoff, paper
-from handsoff.recipes.schema import Recipe, Step
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
 
 METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {"handsoff": handsoff.steps, "handsoff-paper": paper.steps}

@@ -1,33 +1,24 @@
-"""The default: whatever has won the measurements in docs/log.md so far, which is what the settings' defaults are."""
+"""The default method. Its settings are the defaults of every verb: what measured best so far, see docs/log.md."""
 
 from collections.abc import Iterator
-from functools import partial
 
-from handsoff.evaluation.evaluate import evaluate
-from handsoff.inversion.invert import invert
-from handsoff.labeling.fit import fit
-from handsoff.recipes.schema import Recipe, Step
-from handsoff.synthesis.generate import generate
-from handsoff.training.gan.train import train
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
-    """One generator and one set of codes; per budget a label generator and a report for every task, and one dataset."""
-    out = recipe.output
-    generator, codes = recipe.generator or out / "generator", out / "codes"
+    """One generator and the latents of all labels; per budget a dataset, and a labeler and a report for every task."""
+    generator, latents = recipe.generator or recipe.output / "generator", recipe.output / "latents"
+    test = recipe.test or recipe.labelled
     if recipe.images is not None:
-        yield Step(generator, partial(train, recipe.images, generator, recipe.for_train()))
-    yield Step(codes, partial(invert, generator, recipe.labelled, codes, recipe.for_invert()))
+        yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
+    yield Step("invert", latents, {"generator": generator, "labelled": recipe.labelled}, recipe.for_invert())
     for budget in recipe.budgets:
-        labelers, dataset = (
-            [recipe.folder(budget, "labeler", task) for task in recipe.tasks],
-            out / str(budget) / "dataset",
-        )
-        for labeler, task in zip(labelers, recipe.tasks, strict=True):
-            yield Step(labeler, partial(fit, generator, codes, labeler, recipe.for_fit(budget, task)))
-        yield Step(dataset, partial(generate, labelers, dataset, recipe.generate))
+        labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
+        dataset = recipe.output / str(budget) / "dataset"
+        for task, labeler in zip(recipe.tasks, labelers, strict=True):
+            yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
+        yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
         for task in recipe.tasks:
             report, settings = recipe.folder(budget, "report", task), recipe.for_evaluate(budget, task)
-            yield Step(
-                report, partial(evaluate, recipe.labelled, dataset, recipe.test or recipe.labelled, report, settings)
-            )
+            yield Step("evaluate", report, {"real": recipe.labelled, "synthetic": [dataset], "test": test}, settings)

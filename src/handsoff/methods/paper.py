@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from handsoff.methods import handsoff
-from handsoff.recipes.schema import Recipe, Step
+from handsoff.recipes.schema import Recipe, Tables
+from handsoff.recipes.steps import Step
 
-SETTINGS = {
+SETTINGS: Tables = {
     "invert": {"encoder_steps": 0, "prior": 0.0},
-    "fit": {"perception": False, "balance": 0.0, "trust": 0.0, "networks": 0},
+    "fit": {"features": ["generator"], "balance": 0.0, "networks": 0},
 }
 
 

@@ -1,1 +1,1 @@
-"""What a recipe may say, and one readable sentence where it says something else."""
+"""What a recipe may say, how it is read, and the steps that a method makes of it."""

@@ -1,28 +1,40 @@
-"""What a recipe says, and what a method makes of it: steps, each with a folder of its own."""
+"""What a recipe says: data, budgets, a method, and a table of settings for any verb."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.formats.settings import ConvertSettings
-from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.progress import Work
-from handsoff.labeling.settings import FitSettings
-from handsoff.synthesis.settings import GenerateSettings
+from handsoff.generators.stored import read_card
+from handsoff.tasks import TASKS
 from handsoff.training.settings import TrainSettings
+from handsoff.verbs import VERBS
 
-Pack = Literal["labelled", "test"]
+Role = Literal["labelled", "test"]  # of a labelled dataset
+Tables = Mapping[str, Mapping[str, Any]]  # verb → its settings
+DEFAULTS: Tables = {"generate": {"n": 10_000}}  # where a recipe need not say what a command line must
+FRAMING = frozenset({"framing", "around", "align", "aspect"})  # settings of convert that ask for a frame
+
+
+def stated_settings(verb: str, stated: Mapping[str, Any]) -> BaseModel:
+    """The settings of a verb in a recipe.
+
+    Raises:
+        ValidationError: an unknown name or an impossible value.
+    """
+    return VERBS[verb].settings(**{**DEFAULTS.get(verb, {}), **stated})
 
 
 class Recipe(BaseModel):
     """A recipe: data, budgets, method, and the settings of every step.
 
-    The labelled pack is cut once, in sorted order: its first max(`budgets`) samples are the labels (a smaller budget is
-    the beginning of them), the next `validation` ones choose, and the rest are the test unless `test` names another pack.
+    The labelled dataset is cut once, in sorted order: its first max(`budgets`) samples are the labels (a smaller budget
+    takes the first of them), the next `validation` ones choose the best weights of a run, and the rest are the test
+    unless `test` names another dataset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -30,38 +42,33 @@ class Recipe(BaseModel):
     images: Path | None = Field(None, description="unlabelled images, a folder or zip")
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
     labelled: Path = Field(description="labelled images, a folder or zip")
-    test: Path | None = Field(None, description="another labelled pack to test on")
-    split: dict[Pack, str] = Field(
-        {}, description="which splits of the pack teach and test: {labelled = 'train', test = 'val'}"
+    test: Path | None = Field(None, description="another labelled dataset to test on")
+    split: dict[Role, str] = Field(
+        {}, description="which splits of the dataset are labels and test: {labelled = 'train', test = 'val'}"
     )
     output: Path = Field(description="where all the folders go")
     budgets: tuple[int, ...] = Field(
         (50,), min_length=1, description="how many labels to use; each gets a dataset and a report"
     )
     validation: int = Field(
-        100, ge=0, description="labelled samples that choose, never teach; 0: the last weights of a run count"
+        100,
+        ge=0,
+        description="labelled samples that choose the best weights and are never trained on; 0: the last weights count",
     )
     method: str = "handsoff"
     tasks: tuple[str, ...] = Field(
-        ("segmentation",),
+        (next(iter(TASKS)),),
         min_length=1,
-        description="kinds of labels to generate; each gets a label generator and a report",
+        description="kinds of labels to generate; each gets a labeler and a report",
     )
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="what to know about the labels, by task, see docs/tasks.md"
     )
     classes: dict[str, str] | None = Field(
         None,
-        description="'left_eye,right_eye' = 'eye': which classes of the pack make up yours, in the order of the ids",
+        description="'left_eye,right_eye' = 'eye': which classes of the dataset make up yours, in the order of the ids",
     )
-    convert: ConvertSettings = Field(
-        ConvertSettings(), description="how labelled and test images are read and framed, see docs/formats.md"
-    )
-    train: TrainSettings = TrainSettings()
-    invert: InvertSettings = InvertSettings()
-    fit: FitSettings = FitSettings()
-    generate: GenerateSettings = GenerateSettings(n=10_000)
-    evaluate: EvaluateSettings = EvaluateSettings()
+    tables: dict[str, dict[str, Any]] = Field({}, description="verb → what is said about its settings")
 
     @field_validator("tasks")
     @classmethod
@@ -72,14 +79,45 @@ class Recipe(BaseModel):
 
     @property
     def largest(self) -> int:
-        """How many samples of the pack are labels of the largest budget."""
+        """How many samples of the labelled dataset are labels of the largest budget."""
         return max(self.budgets)
 
     @property
     def options(self) -> dict[str, dict[str, Any]]:
-        """What to know about the labels; `classes` is the short form of the merge table of segmentation."""
-        merge = {} if self.classes is None else {"merge": self.classes}
-        return {**self.labels, **({"segmentation": {**self.labels.get("segmentation", {}), **merge}} if merge else {})}
+        """What to know about the labels, by task; `classes` is the short form of the table that merges classes."""
+        merging = [name for name, task in TASKS.items() if task.merges] if self.classes is not None else []
+        return {**self.labels, **{name: {**self.labels.get(name, {}), "merge": self.classes} for name in merging}}
+
+    @property
+    def framing(self) -> Framing:
+        """How photos get into the generator's frame: as [convert] says, else as they did for a given generator."""
+        stated: Framing | None = self.tables.get("convert", {}).get("framing")
+        if stated is not None:
+            return stated
+        return "crop" if self.generator is None else read_card(self.generator).framing
+
+    @property
+    def frame(self) -> Frame:
+        """The image size (height, width) of the generator, made already or yet to be trained.
+
+        Raises:
+            InputError: `generator` is none, or the resolution to train at is no size.
+        """
+        if self.generator is not None:
+            return read_card(self.generator).image_size
+        resolution = TrainSettings(**self.tables.get("train", {})).resolution
+        try:
+            return frame_of(resolution)
+        except ValueError:
+            raise InputError(f"[train] resolution = {resolution} is no size: write 64, or 96x64.") from None
+
+    def settings(self, verb: str, **owned: Any) -> BaseModel:
+        """The settings of a verb: what its table says, and what follows from the rest of the recipe.
+
+        Raises:
+            ValidationError: an unknown name or an impossible value, in a recipe that `load_recipe` has not checked.
+        """
+        return stated_settings(verb, self.tables.get(verb, {})).model_copy(update=owned)
 
     def folder(self, budget: int, kind: str, task: str) -> Path:
         """Where a step of one task goes: where there are several tasks, the folder's name ends with it."""
@@ -93,51 +131,34 @@ class Recipe(BaseModel):
             for budget, task in pairs
         }
 
-    def for_train(self) -> TrainSettings:
+    def for_train(self) -> BaseModel:
         """Unlabelled images are framed as the labelled ones are."""
-        return self.train.model_copy(update={"framing": self.convert.framing})
+        return self.settings("train", framing=self.framing)
 
-    def for_convert(self, pack: Pack, frame: str) -> ConvertSettings:
-        """All kinds of labels that are wanted; in the generator's frame where anything is said about framing."""
-        framed = bool(self.convert.model_fields_set & {"framing", "around", "align", "aspect"})
-        return self.convert.model_copy(
-            update={"tasks": self.tasks, "split": self.split.get(pack), "frame": frame if framed else None}
-        )
+    def for_convert(self, role: Role) -> ConvertSettings:
+        """The kinds of labels that are wanted; in the generator's frame where anything is said about framing."""
+        framed = bool(self.tables.get("convert", {}).keys() & FRAMING)
+        frame = f"{self.frame[0]}x{self.frame[1]}" if framed else None
+        owned = {"tasks": self.tasks, "split": self.split.get(role), "frame": frame, "framing": self.framing}
+        return ConvertSettings(**self.tables.get("convert", {})).model_copy(update=owned)
 
-    def for_invert(self) -> InvertSettings:
-        """All labels at once: every budget uses the beginning of the same codes."""
-        return self.invert.model_copy(update={"first": self.largest, "tasks": self.tasks, "labels": self.options})
+    def for_invert(self) -> BaseModel:
+        """All labels at once: every budget uses the first of the same latents."""
+        return self.settings("invert", first=self.largest, tasks=self.tasks, labels=self.options)
 
-    def for_fit(self, budget: int, task: str) -> FitSettings:
-        return self.fit.model_copy(update={"first": budget, "task": task})
+    def for_fit(self, budget: int, task: str) -> BaseModel:
+        return self.settings("fit", first=budget, task=task)
 
-    def for_evaluate(self, budget: int, task: str) -> EvaluateSettings:
+    def for_evaluate(self, budget: int, task: str) -> BaseModel:
         """Every budget is validated and tested on the same samples."""
         end = self.largest + self.validation
         parts = {
             "validation_part": f"{self.largest}:{end}" if self.validation else None,
             "test_part": f"{end}:" if self.test is None else None,
         }
-        return self.evaluate.model_copy(update={"first": budget, "task": task, **parts})
+        return self.settings("evaluate", first=budget, task=task, **parts)
 
-    def with_defaults(self, defaults: Mapping[str, Mapping[str, Any]]) -> "Recipe":
-        """The same recipe with a method's own settings per step wherever the recipe itself says nothing."""
-        stated = {table: getattr(self, table).model_dump(exclude_unset=True) for table in defaults}
-        return self.model_copy(
-            update={
-                table: type(getattr(self, table))(**{**values, **stated[table]}) for table, values in defaults.items()
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Step:
-    """One verb of a plan.
-
-    Attributes:
-        folder: its output.
-        begin: starts or continues it; does nothing if it is done.
-    """
-
-    folder: Path
-    begin: Callable[[], Work]
+    def with_defaults(self, defaults: Tables) -> "Recipe":
+        """The same recipe with a method's own settings wherever the recipe itself says nothing."""
+        merged = {verb: {**values, **self.tables.get(verb, {})} for verb, values in defaults.items()}
+        return self.model_copy(update={"tables": {**self.tables, **merged}})

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, sha256
 from handsoff.core.frames import Framing
 from handsoff.core.seeds import standard_normal, step_generator
 from handsoff.generators.checkpoints.layouts import Found, complete, convert, find_generator
+from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.generators.checkpoints.tensors import read_checkpoint
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
@@ -19,19 +19,6 @@ from handsoff.jobs.progress import Progress, Work
 
 MEAN_OF = 10_000  # latents whose mean w stands for w_avg where a file has none
 NVIDIA_LICENCE = "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, for the weights and for what they generate"
-
-
-class ImportSettings(BaseModel):
-    """Settings of `handsoff import`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    framing: Framing = Field(
-        "crop", description="how photos got into the frame when it was trained: crop, letterbox, pad or stretch"
-    )
-    licence: str | None = Field(
-        None, description="the terms of the weights, as their makers state them; goes into every dataset"
-    )
 
 
 def plan(checkpoint: Path, settings: ImportSettings) -> Plan:

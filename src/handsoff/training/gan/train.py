@@ -77,17 +77,14 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     frame, base = parse_resolution(settings.resolution)
     source = open_source(images)
     image_names(source)
-    budget: Budget = {
-        "kimg": settings.kimg or (None if settings.minutes else DEFAULT_KIMG),
-        "minutes": settings.minutes,
-    }
+    budget = asked_for(settings)
     rank, world = join()
     if rank > 0:
         barrier()  # the first process makes the folder
     job = open_job(out, plan(images, settings))
     if rank == 0:
         barrier()
-    if job.done and reached(*spent(out), budget):
+    if job.done and finished(out, settings):
         return job.outcome
     cache = out / "photos.u8"
     if rank == 0:
@@ -104,6 +101,19 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
         write_report(job, state, len(photos), budget)
     barrier()
     return job.outcome
+
+
+def asked_for(settings: TrainSettings) -> Budget:
+    """How long to train, `DEFAULT_KIMG` where nothing is said."""
+    return {
+        "kimg": settings.kimg or (None if settings.minutes else DEFAULT_KIMG),
+        "minutes": settings.minutes,
+    }
+
+
+def finished(out: Path, settings: TrainSettings) -> bool:
+    """Whether the run in `out` has trained for as long as is asked for now."""
+    return reached(*spent(out), asked_for(settings))
 
 
 def write_report(job: Job, state: State, count: int, budget: Budget) -> None:

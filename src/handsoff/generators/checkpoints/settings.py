@@ -1,0 +1,18 @@
+"""What can be set about importing a checkpoint."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from handsoff.core.frames import Framing
+
+
+class ImportSettings(BaseModel):
+    """Settings of `handsoff import`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    framing: Framing = Field(
+        "crop", description="how photos got into the frame when it was trained: crop, letterbox, pad or stretch"
+    )
+    licence: str | None = Field(
+        None, description="the terms of the weights, as their makers state them; goes into every dataset"
+    )

@@ -1,0 +1,79 @@
+"""A recipe's TOML file → `Recipe`."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from handsoff.core.errors import InputError
+from handsoff.recipes.errors import explained, unknown
+from handsoff.recipes.schema import Recipe, stated_settings
+from handsoff.verbs import VERBS, Verb
+
+PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
+
+
+def load_recipe(path: Path, output: Path | None = None) -> Recipe:
+    """Read a recipe; `output` takes the place of the recipe's own.
+
+    Raises:
+        InputError: it is missing, not TOML, or says something that cannot be.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: give a recipe, a TOML file such as recipes/faces.toml.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} is not a readable TOML recipe ({error}).") from None
+    known = Recipe.model_fields.keys() - {"tables"} | VERBS.keys() | {"budget"}
+    for name in values:
+        if name not in known:
+            raise unknown(name, sorted(known), str(path))
+    unfold(path, values)
+    tables = {name: read_table(path, verb, values.pop(name)) for name, verb in VERBS.items() if name in values}
+    if output is not None:
+        values["output"] = output
+    try:
+        recipe = Recipe(**values, tables=tables)
+    except ValidationError as error:
+        raise explained(error, Recipe, str(path)) from None
+    if (recipe.images is None) == (recipe.generator is None):
+        raise InputError(
+            f"{path}: give either images (a folder or zip to train a generator on) or generator (one made earlier)."
+        )
+    return recipe.model_copy(
+        update={name: path.parent / value for name in PATHS if (value := getattr(recipe, name)) is not None}
+    )
+
+
+def unfold(path: Path, values: dict[str, Any]) -> None:
+    """One budget or one task may be written without the list around it."""
+    if "budget" in values and "budgets" in values:
+        raise InputError(f"{path}: budget and budgets say the same thing, keep one of them.")
+    if "budget" in values:
+        values["budgets"] = values.pop("budget")
+    for name, kind in (("budgets", int), ("tasks", str)):
+        if isinstance(values.get(name), kind):
+            values[name] = [values[name]]
+
+
+def read_table(path: Path, verb: Verb, table: Any) -> dict[str, Any]:
+    """What a recipe says in the table of a verb: values that its settings accept, and none that a recipe owns.
+
+    Raises:
+        InputError: something else.
+    """
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: {verb.name} = {table} cannot be: write a table, [{verb.name}].")
+    for name, owner in verb.owned.items():
+        if name in table:
+            raise InputError(f"{path}: [{verb.name}] {name} follows from {owner} in a recipe, set that.")
+    fields = verb.settings.model_fields
+    texts = {name for name, value in table.items() if name in fields and fields[name].annotation is str}
+    table = {name: str(value) if name in texts else value for name, value in table.items()}  # resolution = 64
+    try:
+        stated_settings(verb.name, table)
+    except ValidationError as error:
+        raise explained(error, verb.settings, f"{path}: [{verb.name}]") from None
+    return table

@@ -1,0 +1,135 @@
+"""The verbs: one entry each says what a step takes, what can be set about it, and where its work is done.
+
+The command line, recipes and the runner follow from this table. A method with a step of its own adds a module with two
+functions, `plan(inputs, settings)` and the work, and one entry here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.formats.settings import ConvertSettings
+from handsoff.generators.checkpoints.settings import ImportSettings
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import Work
+from handsoff.labeling.settings import FitSettings
+from handsoff.synthesis.settings import GenerateSettings
+from handsoff.training.settings import TrainSettings
+
+Inputs = Mapping[str, Path | list[Path] | None]
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a verb takes: a folder or file; `several` of them, as a list; or none, where it is `optional`."""
+
+    name: str
+    several: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One kind of step.
+
+    Attributes:
+        module: where `plan` and the work function are; imported when there is work, since it brings torch along.
+        function: the name of the work function there.
+        settings: the type of its settings.
+        inputs: what it takes besides; these are the names of the arguments of both functions.
+        owned: setting → what it follows from in a recipe, where it cannot be set in the verb's own table.
+        extends: whether a finished folder can be worked on further; `finished(out, settings)` of the module says
+            whether as much was done as is asked for now.
+    """
+
+    name: str
+    module: str
+    function: str
+    settings: type[BaseModel]
+    inputs: tuple[Input, ...]
+    owned: Mapping[str, str] = field(default_factory=dict)
+    extends: bool = False
+
+    def load(self, name: str) -> Callable[..., Any]:
+        """A function of the verb's module."""
+        function: Callable[..., Any] = getattr(import_module(self.module), name)
+        return function
+
+    def work(self, inputs: Inputs, out: Path, settings: BaseModel) -> Work:
+        """Begin, or go on with, the work in the folder `out`."""
+        work: Work = self.load(self.function)(**given(inputs), out=out, settings=settings)
+        return work
+
+
+def given(inputs: Inputs) -> dict[str, Path | list[Path]]:
+    """The inputs without those that are left out."""
+    return {name: value for name, value in inputs.items() if value is not None}
+
+
+TRAIN = Verb(
+    "train",
+    "handsoff.training.gan.train",
+    "train",
+    TrainSettings,
+    (Input("images"),),
+    {"framing": "[convert] framing"},
+    extends=True,
+)
+IMPORT = Verb(
+    "import",
+    "handsoff.generators.checkpoints.importing",
+    "import_checkpoint",
+    ImportSettings,
+    (Input("checkpoint"),),
+)
+INVERT = Verb(
+    "invert",
+    "handsoff.inversion.invert",
+    "invert",
+    InvertSettings,
+    (Input("generator"), Input("labelled")),
+    {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
+)
+FIT = Verb(
+    "fit",
+    "handsoff.labeling.fit",
+    "fit",
+    FitSettings,
+    (Input("generator"), Input("examples")),
+    {"first": "budgets", "task": "tasks"},
+)
+GENERATE = Verb(
+    "generate",
+    "handsoff.synthesis.generate",
+    "generate",
+    GenerateSettings,
+    (Input("labelers", several=True),),
+)
+EVALUATE = Verb(
+    "evaluate",
+    "handsoff.evaluation.evaluate",
+    "evaluate",
+    EvaluateSettings,
+    (Input("real"), Input("synthetic", several=True), Input("test"), Input("validation", optional=True)),
+    {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
+)
+CONVERT = Verb(
+    "convert",
+    "handsoff.formats.convert",
+    "convert",
+    ConvertSettings,
+    (Input("dataset"),),
+    {
+        "format": "nothing: it is the folder format",
+        "tasks": "tasks",
+        "split": "split",
+        "classes": "[classes]",
+        "frame": "[train] resolution",
+    },
+)
+VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, EVALUATE, CONVERT)}

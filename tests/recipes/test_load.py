@@ -1,0 +1,115 @@
+"""Reading a recipe: what it may say, one sentence for what it may not, and where its paths lead."""
+
+from pathlib import Path
+
+import pytest
+
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.recipes.load import load_recipe
+from handsoff.recipes.schema import DEFAULTS, Recipe
+from handsoff.verbs import VERBS
+
+DATA = 'images = "photos.zip"\nlabelled = "labelled"\noutput = "out"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("images = ", "not a readable TOML recipe"),
+        (DATA + "colour = 3", r"recipe\.toml has no setting 'colour': choose one of .*budgets.*evaluate"),
+        (DATA + "tables = {}", r"recipe\.toml has no setting 'tables'"),
+        (DATA + "[invert]\nstepz = 3", r"\[invert\] has no setting 'stepz': choose one of .*steps"),
+        (DATA + '[fit]\nsteps = "many"', r"\[fit\]: steps = many cannot be: input should be a valid integer"),
+        (DATA + "[fit]\nhidden = [3]", r"\[fit\]: hidden\.1 cannot be: field required"),
+        (DATA + "[generate]\nkeep = 2.0", r"\[generate\]: keep = 2\.0 cannot be"),
+        (DATA + "generate = 3", "generate = 3 cannot be"),
+        (DATA + "validation = -1", "validation = -1 cannot be"),
+        (DATA + "budgets = []", r"budgets = \[\] cannot be"),
+        (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
+        (DATA + '[classes]\neye = ["left_eye"]', "cannot be: input should be a valid string"),
+        (DATA + "[invert]\nfirst = 3", r"\[invert\] first follows from budgets"),
+        (DATA + '[convert]\nframe = "8x8"', r"\[convert\] frame follows from \[train\] resolution"),
+        (DATA + '[convert]\nframing = "cut"', r"\[convert\]: framing = cut cannot be"),
+        (DATA + 'split = { extra = "x" }', "split = x cannot be|extra"),
+        (DATA + '[fit]\ntask = "depth"', r"\[fit\] task follows from tasks"),
+        (DATA + '[evaluate]\ntest_part = "3:"', r"\[evaluate\] test_part follows from test"),
+        (DATA + 'generator = "gan"', "give either images"),
+        ('labelled = "labelled"\noutput = "out"', "give either images"),
+        ('images = "photos.zip"\noutput = "out"', "lacks labelled: labelled images, a folder or zip"),
+        ('images = "photos.zip"\nlabelled = "labelled"', "lacks output"),
+        (DATA + 'tasks = ["depth", "depth"]', "name every task once"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(HandsOffError, match=sentence) as caught:
+        load_recipe(write(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.toml does not exist"):
+        load_recipe(tmp_path / "nothing.toml")
+
+
+def test_paths_are_relative_to_the_recipe_and_the_output_is_not(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, DATA + 'test = "/somewhere/else"'))
+    assert (recipe.images, recipe.labelled, recipe.test) == (
+        tmp_path / "photos.zip",
+        tmp_path / "labelled",
+        Path("/somewhere/else"),
+    )
+    assert recipe.output == Path("out")
+    assert load_recipe(write(tmp_path, DATA), tmp_path / "other").output == tmp_path / "other"
+
+
+def test_everything_has_a_default(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, DATA))
+    assert (recipe.budgets, recipe.validation, recipe.method) == ((50,), 100, "handsoff")
+    assert recipe.settings("generate").n == 10_000
+    assert load_recipe(write(tmp_path, DATA + "[generate]\npsi = 0.5")).settings("generate").n == 10_000
+    assert load_recipe(write(tmp_path, DATA + "[train]\nresolution = 32")).for_train().resolution == "32"
+    assert (
+        load_recipe(write(tmp_path, DATA + "budget = 7")).budgets
+        == load_recipe(write(tmp_path, DATA + "budgets = 7")).budgets
+        == (7,)
+    )
+
+
+def test_every_setting_of_a_verb_is_owned_or_can_be_set(tmp_path: Path) -> None:
+    """Which tables a recipe may have, and what may stand in them, follows from the registry of verbs alone."""
+    plain = Recipe(images=Path("a"), labelled=Path("b"), output=Path("c"))
+    for verb in VERBS.values():
+        fields = verb.settings.model_fields
+        assert verb.owned.keys() <= fields.keys(), verb.name
+        needed = DEFAULTS.get(verb.name, {})
+        for name, field in fields.items():
+            value = needed.get(name, field.default)
+            text = f"{DATA}[{verb.name}]\n{name} = {written(value)}\n"
+            if name in verb.owned:
+                with pytest.raises(InputError, match=rf"\[{verb.name}\] {name} follows from .* set that"):
+                    load_recipe(write(tmp_path, text))
+            elif value is not None:
+                recipe = load_recipe(write(tmp_path, text))
+                assert getattr(recipe.settings(verb.name), name) == getattr(plain.settings(verb.name), name)
+
+
+def written(value: object) -> str:
+    """A default in TOML; owned settings are refused before their value is looked at."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, int | float):
+        return str(value)
+    return "{}" if value == {} else f"'{value}'"
+
+
+def test_recipes_that_come_with_the_project_can_be_read() -> None:
+    for path in sorted((Path(__file__).parents[2] / "recipes").glob("*.toml")):
+        assert load_recipe(path).budgets

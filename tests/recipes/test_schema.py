@@ -1,0 +1,69 @@
+"""What follows from a recipe: the settings of every verb, and which samples are labels, validation and test."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handsoff.core.errors import InputError
+from handsoff.generators.stored import save_generator
+from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.recipes.schema import Recipe
+from handsoff.tasks import TASKS
+
+
+def recipe(**values: Any) -> Recipe:
+    return Recipe(**{"images": Path("photos.zip"), "labelled": Path("labelled"), "output": Path("out"), **values})
+
+
+def test_every_budget_is_tested_on_the_same_samples() -> None:
+    several = recipe(budgets=[50, 16], validation=20)
+    parts = {budget: several.for_evaluate(budget, "segmentation") for budget in several.budgets}
+    assert {(settings.validation_part, settings.test_part) for settings in parts.values()} == {("50:70", "70:")}
+    assert [settings.first for settings in parts.values()] == [50, 16]
+    assert (several.for_invert().first, several.for_fit(16, "segmentation").first) == (50, 16)
+    assert recipe(test=Path("other")).for_evaluate(50, "segmentation").test_part is None
+    without = recipe(validation=0).for_evaluate(50, "segmentation")
+    assert (without.validation_part, without.test_part) == (None, "50:")
+
+
+def test_classes_become_the_merge_table_of_the_tasks_that_merge() -> None:
+    merged = recipe(
+        classes={"background,hat": "rest", "left_eye,right_eye": "eye"}, labels={"keypoints": {"mirror": [[0, 1]]}}
+    )
+    labels = merged.for_invert().labels
+    merging = {name for name, task in TASKS.items() if task.merges}
+    assert {name for name, options in labels.items() if "merge" in options} == merging != set()
+    assert all(
+        list(labels[name]["merge"].items()) == [("background,hat", "rest"), ("left_eye,right_eye", "eye")]
+        for name in merging
+    )
+    assert labels["keypoints"] == {"mirror": [[0, 1]]}
+    assert recipe().options == {}
+
+
+def test_a_methods_settings_give_way_to_the_recipes() -> None:
+    stated = recipe(tables={"invert": {"steps": 3}}).with_defaults({"invert": {"steps": 900, "encoder_steps": 0}})
+    assert (stated.settings("invert").steps, stated.settings("invert").encoder_steps) == (3, 0)
+    assert stated.settings("fit") == recipe().settings("fit")
+
+
+def test_unlabelled_photos_are_framed_as_labelled_ones() -> None:
+    assert recipe().for_train().framing == "crop"
+    framed = recipe(tables={"convert": {"framing": "letterbox"}, "train": {"resolution": "64x32"}})
+    assert framed.for_train().framing == framed.for_convert("test").framing == "letterbox"
+    assert framed.for_convert("test").size == (64, 32)
+    assert recipe(tables={"train": {"resolution": "64x32"}}).for_convert("test").size is None  # copied as they are
+    with pytest.raises(InputError, match=r"\[train\] resolution = big is no size"):
+        _ = recipe(tables={"train": {"resolution": "big"}}).frame
+
+
+def test_a_generator_says_how_photos_get_into_its_frame(tmp_path: Path) -> None:
+    """Labelled photos that are converted are framed as those that the generator was trained on, unless stated."""
+    config = StyleGAN2Config((16, 8), (4, 2), 16, 16, 2, 256, 16)
+    save_generator(StyleGAN2(config, "CC0", "letterbox"), tmp_path)
+    made = recipe(images=None, generator=tmp_path, tables={"convert": {"around": "labels"}})
+    settings = made.for_convert("labelled")
+    assert (settings.framing, settings.size) == ("letterbox", (16, 8))
+    stated = recipe(images=None, generator=tmp_path, tables={"convert": {"framing": "stretch"}})
+    assert stated.for_convert("labelled").framing == "stretch"

@@ -1,0 +1,454 @@
+"""Runs: where every step stands, what is skipped, what goes on, and what is made again only when that is asked for."""
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+
+import handsoff
+from handsoff import methods, runner, verbs
+from handsoff.cli import main as cli
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_json, write_bytes
+from handsoff.datasets.labelled import open_labelled
+from handsoff.jobs.folder import Plan, open_job
+from handsoff.jobs.progress import Outcome, Progress, Work, run_to_end
+from handsoff.recipes.load import load_recipe
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
+from handsoff.runner import check, graph, prepared, run
+from handsoff.verbs import Input, Verb
+from toy import write_classes, write_mask
+
+DATA = 'images = "photos.zip"\nlabelled = "labelled"\noutput = "out"\n'
+Log = list[str]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
+    """Twelve labelled samples and a few photos."""
+    for index in range(12):
+        write_mask(
+            tmp_path / "labelled", f"{index:02d}", np.full((16, 16, 3), index, np.uint8), np.zeros((16, 16), np.uint8)
+        )
+    write_classes(tmp_path / "labelled", ["background", "eye"])
+    photos().rename(tmp_path / "photos.zip")
+    return tmp_path
+
+
+# --- a verb of three units of work, whose result says what it was made from ----------------------------------------
+
+
+class FakeSettings(BaseModel):
+    """What the fake verb is told: `word` goes into its result, `length` says how long it goes on."""
+
+    word: str = "a"
+    length: int = 1
+
+
+class FakeVerb(ModuleType):
+    """Its module: `source` is a folder with a file `result`, or a file."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__("fake_verb")
+        self.log = log
+        self.fails: dict[str, BaseException] = {}  # folder → what its work raises after the first unit
+
+    def plan(self, source: Path, settings: FakeSettings) -> Plan:
+        mark = hashlib.sha256(content(source)).hexdigest()
+        return Plan("fake", {"source": {"path": str(source), "fingerprint": mark}}, {"word": settings.word})
+
+    def finished(self, out: Path, settings: FakeSettings) -> bool:
+        return int((out / "length").read_text()) >= settings.length
+
+    def work(self, source: Path, out: Path, settings: FakeSettings) -> Work:
+        job = open_job(out, self.plan(source, settings))
+        if job.done and self.finished(out, settings):
+            return job.outcome
+        job.reopen()
+        for unit in range(3):
+            self.log.append(f"{out.name} {unit}")
+            yield Progress("working", unit + 1, 3)
+            if out.name in self.fails:
+                raise self.fails.pop(out.name)
+        write_bytes(out / "result", content(source) + settings.word.encode() * settings.length)
+        write_bytes(out / "length", str(settings.length).encode())
+        job.finish()
+        return job.outcome
+
+
+def content(source: Path) -> bytes:
+    return (source / "result" if source.is_dir() else source).read_bytes()
+
+
+class World:
+    """A recipe with a fake method: a generator from the photos, and per budget a labeler and a report."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.out, self.log = folder, folder / "out", Log()
+        self.module = FakeVerb(self.log)
+        monkeypatch.setitem(sys.modules, "fake_verb", self.module)
+        verb = Verb("fake", "fake_verb", "work", FakeSettings, (Input("source"),), extends=True)
+        monkeypatch.setitem(verbs.VERBS, "fake", verb)
+        monkeypatch.setitem(methods.METHODS, "fake", self.steps)
+        self.words: dict[str, str] = {}
+        self.length = 1
+
+    def steps(self, recipe: Recipe) -> Iterator[Step]:
+        generator, source = recipe.output / "generator", recipe.images or Path()
+        yield Step("fake", generator, {"source": source}, self.settings("generator", self.length))
+        for budget in recipe.budgets:
+            labeler, report = (recipe.output / str(budget) / name for name in ("labeler", "report"))
+            yield Step("fake", labeler, {"source": generator}, self.settings("labeler"))
+            yield Step("fake", report, {"source": labeler}, self.settings("report"))
+
+    def settings(self, name: str, length: int = 1) -> FakeSettings:
+        return FakeSettings(word=self.words.get(name, "a"), length=length)
+
+    def recipe(self, text: str = "budget = 4") -> Recipe:
+        path = write(self.folder, f'{DATA}method = "fake"\nvalidation = 2\n{text}')
+        return load_recipe(path, self.out)
+
+    def states(self, text: str = "budget = 4") -> dict[str, str]:
+        return {node.name: node.state for node in graph(self.recipe(text))}
+
+    def run(self, text: str = "budget = 4", *, redo: bool = False) -> tuple[list[Progress], Log, Outcome]:
+        """What was shown, which units were worked on, and the outcome."""
+        self.log.clear()
+        shown: list[Progress] = []
+
+        def watched() -> Iterator[None]:
+            outcome: Outcome = yield from seen(run(self.recipe(text), redo=redo), shown)
+            outcomes.append(outcome)
+
+        outcomes: list[Outcome] = []
+        list(watched())
+        return shown, list(self.log), outcomes[0]
+
+
+def seen(work: Work, shown: list[Progress]) -> Any:
+    while True:
+        try:
+            shown.append(next(work))
+        except StopIteration as end:
+            return end.value
+        yield
+
+
+@pytest.fixture
+def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    return World(folder, monkeypatch)
+
+
+ALL = [f"{name} {unit}" for name in ("generator", "labeler", "report") for unit in range(3)]
+NAMES = ["generator", "4/labeler", "4/report"]
+
+
+# --- doing, skipping, going on -------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_does_nothing_again(world: World) -> None:
+    assert list(world.states().items()) == [(name, "to do") for name in NAMES]
+    assert not world.out.exists(), "looking writes nothing"
+    shown, log, outcome = world.run()
+    assert (log, outcome) == (ALL, "made")
+    assert {progress.stage for progress in shown} == {f"{name}: working" for name in NAMES}
+    assert set(world.states().values()) == {"done"}
+    finished = (world.out / "DONE").stat().st_mtime_ns
+    shown, log, outcome = world.run()
+    assert (log, outcome) == ([], "done")
+    assert [(progress.stage, progress.note) for progress in shown] == [(name, "done before, skipped") for name in NAMES]
+    assert (world.out / "DONE").stat().st_mtime_ns == finished
+
+
+def test_the_report_says_what_every_step_was_made_from(world: World) -> None:
+    world.run()
+    report = read_json(world.out / "report.json")
+    assert list(report["steps"]) == NAMES
+    assert report["steps"]["4/report"]["inputs"] == {"source": "4/labeler"}
+    assert report["steps"]["generator"]["inputs"] == {"source": str((world.folder / "photos.zip").resolve())}
+    assert all(step["verb"] == "fake" and step["outcome"] == "made" for step in report["steps"].values())
+    assert all(step["seconds"] >= 0 for step in report["steps"].values())
+    assert (report["recipe"]["budgets"], report["results"]) == ([4], {})
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_an_interrupted_run_goes_on_and_adds_up_its_time(world: World, error: BaseException) -> None:
+    world.module.fails["labeler"] = error
+    with pytest.raises(type(error)):
+        world.run()
+    assert not (world.out / "DONE").exists()
+    assert set(read_json(world.out / "seconds.json")) == {"generator", "4/labeler"}
+    assert world.states() == {"generator": "done", "4/labeler": "begun", "4/report": "to do"}
+    shown, log, outcome = world.run()
+    assert log == ALL[3:]
+    assert shown[0] == Progress("generator", 1, 1, "done before, skipped")
+    assert outcome == "continued"
+    steps = read_json(world.out / "report.json")["steps"]
+    assert [step["outcome"] for step in steps.values()] == ["done", "continued", "made"]
+
+
+def test_a_work_that_is_closed_closes_the_step(world: World) -> None:
+    work = run(world.recipe())
+    next(work)
+    work.close()
+    assert world.states()["generator"] == "begun"
+    assert "generator" in read_json(world.out / "seconds.json")
+
+
+def test_a_budget_can_be_added_later(world: World) -> None:
+    world.run()
+    _, log, outcome = world.run("budgets = [4, 6]")
+    assert (log, outcome) == (ALL[3:], "continued")
+    assert list(read_json(world.out / "report.json")["steps"]) == [*NAMES, "6/labeler", "6/report"]
+
+
+# --- what became stale ---------------------------------------------------------------------------------------------
+
+
+def test_a_changed_setting_makes_a_step_and_what_depends_on_it_stale(world: World) -> None:
+    world.run("budgets = [4, 6]")
+    world.words["labeler"] = "b"
+    why = {node.name: (node.state, node.why) for node in graph(world.recipe("budgets = [4, 6]"))}
+    changed, dependent = "it was begun with word = a instead of b", "4/labeler is out of date"
+    assert why["generator"] == ("done", "")
+    assert why["4/labeler"] == ("stale", changed)
+    assert why["4/report"] == ("stale", dependent)
+    assert why["6/labeler"] == ("stale", changed)
+
+
+def test_stale_steps_are_named_in_one_sentence_before_any_work(world: World) -> None:
+    world.run()
+    world.words["labeler"] = "b"
+    before = snapshot(world.out)
+    sentence = (
+        r"out/4/labeler is out of date: it was begun with word = a instead of b \(and 4/report\); run again with "
+        r"--redo to make them again, or choose another output folder with -o\.$"
+    )
+    with pytest.raises(InputError, match=sentence) as caught:
+        world.run("budgets = [4, 6]")
+    assert "\n" not in str(caught.value)
+    assert world.log == []
+    assert snapshot(world.out) == before
+
+
+def test_redo_makes_stale_steps_again_and_nothing_else(world: World) -> None:
+    world.run()
+    world.words["labeler"] = "b"
+    _, log, outcome = world.run(redo=True)
+    assert (log, outcome) == (ALL[3:], "continued")
+    assert (world.out / "4" / "report" / "result").read_bytes().endswith(b"aba")
+    steps = read_json(world.out / "report.json")["steps"]
+    assert [step["outcome"] for step in steps.values()] == ["done", "made", "made"]
+    assert set(world.states().values()) == {"done"}
+    assert world.run(redo=True)[1:] == ([], "done"), "and only once"
+
+
+def test_other_data_makes_everything_stale(world: World) -> None:
+    world.run()
+    (world.folder / "photos.zip").write_bytes((world.folder / "photos.zip").read_bytes() + b"\0")
+    assert list(world.states().values()) == ["stale"] * 3
+    with pytest.raises(InputError, match=r"out/generator is out of date: it was begun with another source"):
+        world.run()
+    assert world.run(redo=True)[1] == ALL
+
+
+def test_a_step_that_goes_on_makes_what_depends_on_it_stale(world: World) -> None:
+    """As when more minutes of training are asked for: the generator goes on, everything after it is made again."""
+    world.run()
+    world.length = 2
+    assert world.states() == {"generator": "begun", "4/labeler": "stale", "4/report": "stale"}
+    with pytest.raises(InputError, match=r"labeler is out of date: generator goes on \(and 4/report\)"):
+        world.run()
+    _, log, _ = world.run(redo=True)
+    assert log == ALL
+    assert read_json(world.out / "report.json")["steps"]["generator"]["outcome"] == "continued"
+    assert (world.out / "4" / "report" / "result").read_bytes().endswith(b"aaaa")
+
+
+def test_a_step_that_somebody_deleted_makes_what_depends_on_it_stale(world: World) -> None:
+    world.run()
+    shutil.rmtree(world.out / "4" / "labeler")
+    assert world.states() == {"generator": "done", "4/labeler": "to do", "4/report": "stale"}
+    with pytest.raises(InputError, match=r"4/report is out of date: 4/labeler is to be made; .*to make it again"):
+        world.run()
+    assert world.run(redo=True)[1] == ALL[3:]
+
+
+def test_an_interrupted_redo_goes_on_without_being_asked_again(world: World) -> None:
+    world.run()
+    world.words["generator"] = "b"
+    world.module.fails["labeler"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        world.run(redo=True)
+    assert world.states() == {"generator": "done", "4/labeler": "begun", "4/report": "to do"}
+    assert world.run()[1] == ALL[3:]
+    assert (world.out / "4" / "report" / "result").read_bytes().endswith(b"baa")
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        file.relative_to(folder).as_posix(): (file.stat().st_mtime_ns, file.read_bytes())
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
+# --- from the command line and from Python -------------------------------------------------------------------------
+
+
+def test_dry_run_shows_every_step_and_does_nothing(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.recipe()
+    words = ["run", str(world.folder / "recipe.toml"), "-o", str(world.out), "--dry-run"]
+    assert cli.main(words) == 0
+    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()[1:]] == [["to", "do"]] * 3
+    assert not world.out.exists()
+    world.run()
+    world.words["report"] = "b"
+    before = snapshot(world.out)
+    assert cli.main(words) == 0
+    assert [line.split() for line in capsys.readouterr().out.splitlines()[1:]] == [
+        ["generator", "fake", "done"],
+        ["4/labeler", "fake", "done"],
+        [
+            "4/report",
+            "fake",
+            *["out", "of", "date", "it", "was", "begun", "with", "word", "=", "a", "instead", "of", "b"],
+        ],
+    ]
+    assert snapshot(world.out) == before
+
+
+def test_the_command_line_redoes_only_when_told(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.run()
+    world.words["report"] = "b"
+    words = ["run", str(world.folder / "recipe.toml"), "-o", str(world.out)]
+    assert cli.main(words) == 2
+    assert "run again with --redo" in capsys.readouterr().err
+    assert cli.main([*words, "--redo"]) == 0
+    assert "4/report" in capsys.readouterr().out
+    assert cli.main(words) == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def test_a_recipe_can_be_run_from_python(world: World) -> None:
+    world.recipe()
+    report = handsoff.run(str(world.folder / "recipe.toml"), world.out)
+    assert list(report["steps"]) == NAMES
+    world.words["report"] = "b"
+    with pytest.raises(InputError, match="out of date"):
+        handsoff.run(world.folder / "recipe.toml", world.out)
+    assert handsoff.run(world.folder / "recipe.toml", world.out, redo=True)["steps"]["4/report"]["outcome"] == "made"
+
+
+# --- before any work -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "budget = 10",
+            "holds 12 labelled samples, too few for 10 labels, 2 for validation and at least one for the test",
+        ),
+        ("budget = 3", "too small: use at least 4"),
+        ('budget = 4\n[classes]\nskin = "face"', "the class 'skin'"),
+        ('budget = 4\ntasks = "smell"', "Unknown task 'smell'"),
+        ('budget = 4\ntasks = ["segmentation", "keypoints"]', "has no labels for keypoints: add keypoints.json"),
+        ('budget = 4\ntest = "nowhere"', "nowhere does not exist"),
+        ("budget = 4\n[fit]\nsteps = 3", r"settings for \[fit\], and no step of that kind"),
+    ],
+)
+def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str, sentence: str) -> None:
+    with pytest.raises(HandsOffError, match=sentence):
+        world.run(text)
+    assert world.log == []
+    assert not world.out.exists()
+
+
+def test_an_unknown_method_is_refused(folder: Path) -> None:
+    recipe = load_recipe(write(folder, DATA + 'method = "magic"'), folder / "out")
+    with pytest.raises(HandsOffError, match="Unknown method 'magic': choose one of handsoff, handsoff-paper"):
+        graph(recipe)
+
+
+@pytest.mark.parametrize("place", [".", "4/report"])
+def test_foreign_folders_in_the_way_are_refused_before_any_work(world: World, place: str) -> None:
+    (world.out / place).mkdir(parents=True)
+    (world.out / place / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="is not empty and was not made by handsoff"):
+        world.run(redo=True)
+    assert world.log == []
+    assert (world.out / place / "thesis.tex").is_file()
+
+
+def test_a_refused_first_step_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    text = f"{DATA}budget = 4\nvalidation = 2\n[train]\nresolution = 4096"
+    recipe = load_recipe(write(folder, text), tmp_path / "new" / "out")
+    with pytest.raises(InputError, match="smaller than the resolution"):
+        run_to_end(run(recipe))
+    assert not (tmp_path / "new" / "out").exists()
+
+
+def test_the_formats_of_the_data_are_looked_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+    look = runner.format_of
+    monkeypatch.setattr(runner, "format_of", lambda source: asked.append(source.path) or look(source))
+    world.run()
+    assert asked == [world.folder / "labelled"]
+
+
+def test_data_is_converted_where_that_is_asked_for(folder: Path) -> None:
+    def conversions(text: str) -> tuple[list[str], Recipe]:
+        recipe = load_recipe(write(folder, DATA + text), folder / "out")
+        steps, ready = prepared(recipe)
+        return [step.folder.name for step in steps], ready
+
+    assert conversions("")[0] == []
+    shutil.copytree(folder / "labelled", folder / "splits" / "train")
+    shutil.copytree(folder / "labelled", folder / "splits" / "val")
+    write_classes(folder / "splits", ["background", "eye"])
+    names, ready = conversions('split = { labelled = "train", test = "val" }')
+    assert names == ["labelled", "test"]
+    assert (ready.labelled, ready.test) == (folder / "out" / "labelled", folder / "out" / "test")
+    names, ready = conversions('test = "labelled"\n[convert]\nframing = "letterbox"')
+    assert names == ["labelled", "test"]
+
+
+def test_one_split_holds_the_labels_and_another_the_test(folder: Path) -> None:
+    for name in ("train", "val"):
+        for index in range(6):
+            write_mask(
+                folder / "labelled" / name,
+                f"{index}",
+                np.full((16, 16, 3), index + 9 * (name == "val"), np.uint8),
+                np.zeros((16, 16), np.uint8),
+            )
+    shutil.rmtree(folder / "labelled" / "images")
+    shutil.rmtree(folder / "labelled" / "masks")
+    text = 'split = { labelled = "train", test = "val" }\nbudget = 4\nvalidation = 2'
+
+    def checked(text: str) -> list[Step]:
+        recipe = load_recipe(write(folder, DATA + text), folder / "out")
+        steps, ready = prepared(recipe)
+        check(recipe, ready, {step.folder for step in steps})
+        return steps
+
+    for step in checked(text):
+        run_to_end(step.work())
+    assert open_labelled(folder / "out" / "labelled").names == tuple("012345")
+    with pytest.raises(InputError, match="holds 6 labelled samples, too few for 5 labels, 2 for validation: lower"):
+        checked(text.replace("budget = 4", "budget = 5"))
