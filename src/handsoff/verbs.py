@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.checkpoints.settings import ImportSettings
+from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
@@ -132,4 +133,5 @@ CONVERT = Verb(
         "frame": "[train] resolution",
     },
 )
-VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, EVALUATE, CONVERT)}
+DIAGNOSE = Verb("diagnose", "handsoff.inspection.diagnose", "diagnose", DiagnoseSettings, (Input("run"),))
+VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, EVALUATE, CONVERT, DIAGNOSE)}

@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from handsoff.cli.options import listing, parsed, settings_of
-from handsoff.cli.terminal import SPEAKS, complaints, drain, say, show_arms, show_facts
+from handsoff.cli.terminal import SPEAKS, complaints, drain, say, show_arms, show_facts, show_table
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.jobs.progress import Work
 from handsoff.verbs import VERBS, Inputs
@@ -169,6 +169,24 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
 
         show_arms(read_json(out / "metrics.json"))
         say(f"The whole report: {out / 'report.html'}")
+
+
+@app.command(epilog=listing("diagnose"))
+def diagnose(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="the output folder of handsoff run")],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="the output folder [RUN/diagnosis]")] = None,
+    assignments: Set = None,
+) -> None:
+    """Measure every link of a finished run on its own, to see where quality is lost."""
+    settings = settings_of("diagnose", assignments)
+    folder = out or run / "diagnosis"
+    perform("diagnose", {"run": run}, folder, settings)
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.report.diagnosis import tables  # noqa: PLC0415  # as above
+
+    for table in tables(read_json(folder / "diagnosis.json")):
+        show_table(table.title, table.header, table.rows)
+    say(f"With pictures: {folder / 'diagnosis.html'}")
 
 
 @app.command(epilog=listing("convert"))

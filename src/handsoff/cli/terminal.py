@@ -121,6 +121,14 @@ def show_facts(rows: Iterable[tuple[str, ...]], title: str | None = None) -> Non
     console.print(table, highlight=False)
 
 
+def show_table(title: str, header: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
+    """A table with a line of column names."""
+    table = small_table(*map(escape, header), title=title)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table, highlight=False)
+
+
 def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
     """The scores of an evaluation, their differences to real only, and the verdict."""
     from handsoff.report.verdict import arm_title, difference, scores, title, verdict  # noqa: PLC0415  # brings torch along

@@ -1,15 +1,13 @@
 """What a diagnosis measured, as tables for the terminal and as `diagnosis.html`, one file that needs nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
-
 from handsoff.core.files import read_json, write_bytes
-from handsoff.report.page import contact_sheet
+from handsoff.report.gallery import contact_sheet
+from handsoff.report.render import render
 from handsoff.report.verdict import arm_title, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
@@ -24,7 +22,7 @@ class Table:
     title: str
     reading: str
     header: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
@@ -42,10 +40,9 @@ def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
     for path in sorted(out.glob("pictures/*/*.png")):
         budget, _, task = path.parent.name.partition("-")
         sheets.append((f"{path.stem.capitalize()} samples, {budget} labels, {task}", contact_sheet(path)))
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(files("handsoff.report").joinpath("diagnosis.html").read_text("utf-8"))
-    html = page.render(tables=tables(diagnosis), sheets=[pair for pair in sheets if pair[1]], notes=notes(diagnosis))
-    write_bytes(out / "diagnosis.html", html.encode())
+    shown = [(caption, picture) for caption, picture in sheets if picture]
+    html = render("diagnosis.html", tables=tables(diagnosis), sheets=shown, notes=notes(diagnosis))
+    write_bytes(out / "diagnosis.html", html)
 
 
 def notes(diagnosis: Mapping[str, Any]) -> list[str]:

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment
 
 from handsoff.core.files import read_json, write_bytes
+from handsoff.datasets.generated import Record
 from handsoff.report.gallery import (
     Gallery,
-    Record,
     contact_sheet,
     histogram,
     kept,
@@ -21,6 +19,7 @@ from handsoff.report.gallery import (
     reasons,
     sample_pictures,
 )
+from handsoff.report.render import render
 from handsoff.report.verdict import (
     REAL_ONLY,
     Difference,
@@ -55,10 +54,8 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
     shares = mean_shares([part_shares(gallery, records[name]) for name, gallery in galleries.items()])
     licences = dict.fromkeys(str(found) for gallery in galleries.values() if (found := gallery.manifest.get("licence")))
     arms = {arm: arm_title(arm) for arm in scores(metrics)}
-    page = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        files("handsoff.report").joinpath("page.html").read_text("utf-8")
-    )
-    html = page.render(
+    html = render(
+        "page.html",
         task=metrics.get("task", ""), note=metrics.get("note"), arms=arms, colours=colours(arms), **headline(metrics),
         comparison=comparison(metrics), caution=caution(metrics),
         meaning=meaning(metrics, [name for name, share in shares.items() if share == 0]),
@@ -69,7 +66,7 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         facts=facts(metrics, galleries.values(), [record for found in records.values() for record in found]),
         licences=list(licences), settings=settings([*datasets.values(), report]),
     )  # fmt: skip
-    write_bytes(report / "report.html", html.encode())
+    write_bytes(report / "report.html", html)
 
 
 def optional_json(path: Path, default: Any) -> Any:
