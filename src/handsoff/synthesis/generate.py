@@ -51,7 +51,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
         name = "labeler" if index == 0 else f"labeler {index + 1}"
         inputs[name] = {"path": str(folder.resolve()), "fingerprint": labeler_fingerprint(folder)}
     check_same_generator(labelers)
-    planned_draws(labelers[0], settings)
+    planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
     return Plan("generate", inputs, settings.model_dump())
 
 
