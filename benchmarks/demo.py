@@ -14,8 +14,8 @@ from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled
 from handsoff.demo import DATA
+from handsoff.inspection.diagnose import machine
 from handsoff.report.gallery import heat_map
-from links import machine
 
 ROOT = Path(__file__).parents[1]
 COUNT, SIDE, GAP, TEXT = 9, 128, 4, 34  # pictures per row; pixels

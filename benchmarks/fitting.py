@@ -27,13 +27,13 @@ from handsoff.core.seeds import latents
 from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.inspection.diagnose import machine
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.segmentation import Segmentation
-from links import machine
 
 BUDGETS, CLASSES, MEMBERS, HIDDEN = (16, 50), 19, 10, (256, 32)
 RESULT = Path(__file__).parent / "results" / "fitting.json"

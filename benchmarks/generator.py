@@ -22,7 +22,7 @@ from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.seeds import latents
 from handsoff.generators.stylegan2 import StyledConv, StyleGAN2, StyleGAN2Config
-from links import machine
+from handsoff.inspection.diagnose import machine
 
 SIZES = {64: (2, 32), 256: (1, 8), 1024: (1, 2)}  # batches of each; channels as published (config-f)
 ROUNDS = 5

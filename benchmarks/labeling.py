@@ -28,9 +28,9 @@ from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.seeds import latents
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.inspection.diagnose import machine
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.hypercolumn import Features
-from links import machine
 
 SIZES = (256, 512, 1024)
 MEMBERS, HIDDEN, CLASSES = 10, (256, 32), 19

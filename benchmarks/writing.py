@@ -24,6 +24,7 @@ from rich.console import Console
 from handsoff.core.device import keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
+from handsoff.inspection.diagnose import machine
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import labeler as labeling
 from handsoff.labeling.labeler import Labeler, load_labeler
@@ -32,7 +33,6 @@ from handsoff.synthesis.generate import generate
 from handsoff.synthesis.samples import LabelledSample, batch_size, label_draws, tasks_of, write_labelled
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import SHARD
-from links import machine
 
 RESULTS = Path(__file__).parent / "results"
 COMPARED = 64  # samples labelled in both precisions

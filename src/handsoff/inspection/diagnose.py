@@ -161,14 +161,19 @@ def arms_of(steps: list[FinishedStep], dataset: Path, task: str) -> dict[str, An
 def circumstances(run: Path, steps: list[FinishedStep]) -> dict[str, Any]:
     """Machine, versions, the recipe without its paths, and the seconds of every step."""
     report = read_json(run / "report.json")
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "gpu": torch.cuda.is_available()}
     seconds = {name: step["seconds"] for name, step in report["steps"].items()}
     trained = next((step.inputs["generator"][0] / "report.json" for step in steps if "generator" in step.inputs), None)
     if "generator" not in seconds and trained is not None and trained.is_file():  # it was trained before the run
         seconds = {"generator": read_json(trained).get("training_seconds"), **seconds}
     return {
-        "machine": {**machine, "python": platform.python_version()},
+        "machine": machine(),
         "versions": {name: version(name) for name in ("handsoff-labels", "torch", "numpy")},
         "recipe": {key: value for key, value in report["recipe"].items() if key not in PATHS},
         "seconds": seconds,
     }
+
+
+def machine() -> dict[str, Any]:
+    """What the seconds were measured on."""
+    cores, gpu = os.cpu_count(), torch.cuda.is_available()
+    return {"processor": platform.machine(), "cores": cores, "gpu": gpu, "python": platform.python_version()}
