@@ -19,7 +19,7 @@ from handsoff.core.images import tile
 from handsoff.core.seeds import standard_normal
 from handsoff.datasets.labelled import remove_sample, write_cards, write_sample
 from handsoff.datasets.sources import open_source
-from handsoff.formats.convert import refuse_homeless, write_all, writer_of
+from handsoff.formats.convert import check_supported, write_all, writer_of
 from handsoff.formats.exchange import FOLDER, open_dataset
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
@@ -73,7 +73,7 @@ def generate(labelers: list[Path], out: Path, settings: GenerateSettings) -> Wor
         return job.outcome
     loaded = [load_labeler(folder) for folder in labelers]
     with job.undone_if_refused():
-        refuse_homeless(tuple(tasks_of(loaded)), writer_of(settings.format))
+        check_supported(tuple(tasks_of(loaded)), writer_of(settings.format))
     records: list[Record] = []
     with ThreadPoolExecutor() as pool, ThreadPoolExecutor(1) as clerk:
         for written in chunks(loaded, out, settings, pool, clerk):
