@@ -163,13 +163,13 @@ def test_a_folder_may_hold_masks_as_arrays(tmp_path: Path) -> None:
 # --- depth ----------------------------------------------------------------------------------------------------------------------------------------
 
 
-def parsed(data: bytes) -> np.ndarray:
+def depth_of(data: bytes) -> np.ndarray:
     return np.asarray(parsed(Depth({}), data, "x", (4, 3)))
 
 
 @pytest.mark.parametrize("scale", ["-1.0", "1", "-0.00392156862745098", "+1e-3", "-1e+00"])
 def test_a_portable_float_map_has_its_last_row_first(scale: str) -> None:
-    read = parsed(pfm(DEPTH, scale))
+    read = depth_of(pfm(DEPTH, scale))
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, DEPTH)
 
@@ -177,18 +177,18 @@ def test_a_portable_float_map_has_its_last_row_first(scale: str) -> None:
 def test_portable_float_maps_are_read_as_pillow_writes_them() -> None:
     buffer = io.BytesIO()
     Image.fromarray(DEPTH).save(buffer, "PPM")
-    np.testing.assert_array_equal(parsed(buffer.getvalue()), DEPTH)
+    np.testing.assert_array_equal(depth_of(buffer.getvalue()), DEPTH)
 
 
 def test_infinity_in_a_portable_float_map_is_not_known() -> None:
-    assert parsed(pfm(np.where(DEPTH == 2, np.inf, DEPTH)))[0].tolist() == [1, 0, 3]
+    assert depth_of(pfm(np.where(DEPTH == 2, np.inf, DEPTH)))[0].tolist() == [1, 0, 3]
 
 
 @pytest.mark.parametrize("array", [DEPTH, DEPTH.astype(np.float64), DEPTH.astype(np.float16), DEPTH.astype(np.int32), np.asfortranarray(DEPTH),
                                    DEPTH.astype(">f4")])  # fmt: skip
 def test_npy_and_tiff_are_exact(array: np.ndarray) -> None:
-    np.testing.assert_array_equal(parsed(npy(array)), DEPTH)
-    np.testing.assert_array_equal(parsed(tiff(array.astype(np.float32))), DEPTH)
+    np.testing.assert_array_equal(depth_of(npy(array)), DEPTH)
+    np.testing.assert_array_equal(depth_of(tiff(array.astype(np.float32))), DEPTH)
 
 
 def test_a_scale_counts_for_whole_numbers_only() -> None:
@@ -200,28 +200,28 @@ def test_a_scale_counts_for_whole_numbers_only() -> None:
 @pytest.mark.parametrize("channel", ["Z", "Y", "R", "anything", "depth__Z", "View Layer__Depth__Z"])
 @pytest.mark.parametrize("kind", [np.float32, np.float16])
 def test_an_openexr_image_of_one_channel_is_depth(tmp_path: Path, channel: str, kind: type) -> None:
-    read = parsed(exr(tmp_path, **{channel: DEPTH.astype(kind)}))
+    read = depth_of(exr(tmp_path, **{channel: DEPTH.astype(kind)}))
     assert read.dtype == np.float32
     np.testing.assert_array_equal(read, DEPTH)
 
 
 def test_among_the_channels_of_an_openexr_image_z_is_depth(tmp_path: Path) -> None:
     colours = {name: np.zeros((4, 3), np.float16) for name in "RGB"}
-    np.testing.assert_array_equal(parsed(exr(tmp_path, Z=DEPTH, **colours)), DEPTH)
-    np.testing.assert_array_equal(parsed(exr(tmp_path, main__depth=DEPTH, **colours)), DEPTH)
+    np.testing.assert_array_equal(depth_of(exr(tmp_path, Z=DEPTH, **colours)), DEPTH)
+    np.testing.assert_array_equal(depth_of(exr(tmp_path, main__depth=DEPTH, **colours)), DEPTH)
     with pytest.raises(
         InputError, match=r"^x is not a readable depth map \(it has the channels B, G, R and not exactly one called Z\)"
     ):
-        parsed(exr(tmp_path, **colours))
+        depth_of(exr(tmp_path, **colours))
     with pytest.raises(InputError, match="not exactly one called Z"):
-        parsed(exr(tmp_path, a__Z=DEPTH, b__Z=DEPTH))
+        depth_of(exr(tmp_path, a__Z=DEPTH, b__Z=DEPTH))
 
 
 def test_without_the_package_openexr_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = exr(tmp_path, Z=DEPTH)
     monkeypatch.setitem(sys.modules, "OpenEXR", None)
     with pytest.raises(HandsOffError, match=r"install it with pip install 'handsoff-labels\[exr\]'"):
-        parsed(data)
+        depth_of(data)
 
 
 def huge(data: bytes) -> bytes:
@@ -260,7 +260,7 @@ def test_what_is_wrong_with_a_depth_map_is_said(tmp_path: Path) -> None:
     }
     for case, (data, sentence) in cases.items():
         with pytest.raises(InputError, match=rf"^{sentence}") as caught:
-            parsed(data)
+            depth_of(data)
         assert "\n" not in str(caught.value), case
 
 
@@ -272,7 +272,7 @@ def test_damaged_depth_maps_are_read_or_refused_in_a_sentence(tmp_path: Path, ki
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            depth = parsed(damaged(whole, data))
+            depth = depth_of(damaged(whole, data))
         except InputError:
             return
     assert depth.shape == (4, 3)
@@ -285,7 +285,7 @@ def test_damaged_depth_maps_are_read_or_refused_in_a_sentence(tmp_path: Path, ki
 def test_whatever_is_cut_off_is_refused(whole: bytes, stop: int) -> None:
     if stop < len(whole):
         with pytest.raises(InputError):
-            parsed(whole[:stop])
+            depth_of(whole[:stop])
 
 
 def test_readers_say_what_they_cannot_read() -> None:

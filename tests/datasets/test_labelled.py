@@ -428,7 +428,7 @@ def test_what_is_wrong_is_named_at_reading(three: Path, case: str) -> None:
     labelled = open_labelled(three)
     spoil(three)
     assert labelled.label("segmentation", "a").shape == (6, 5)
-    for read in (lambda: labelled.label("segmentation", "b"), lambda: labelled.load((4, 4))):
+    for read in (lambda: labelled.sample("b"), lambda: labelled.load((4, 4))):
         with pytest.raises(InputError, match=sentence):
             read()
 

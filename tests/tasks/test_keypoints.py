@@ -91,13 +91,15 @@ def test_half_a_pixel_of_sigma_is_too_fine_to_be_exact() -> None:
 
 
 def test_the_width_of_the_heat_maps_can_be_stated() -> None:
-    assert points(sigma=3.5).sigma((96, 48)) == 3.5
-    assert points().sigma((512, 256)) == points().sigma((256, 512)) == 2 * points().sigma((256, 256)), (
-        "it grows with the longer side"
-    )
-    corner = points().encode(np.array([[[7.5, 7.5, 2]] * 3], np.float32), (16, 16))
+    assert points(sigma=3.5).learning.sigma((96, 48)) == 3.5
+    assert (
+        points().learning.sigma((512, 256))
+        == points().learning.sigma((256, 512))
+        == 2 * points().learning.sigma((256, 256))
+    ), "it grows with the longer side"
+    corner = points().learning.encode(np.array([[[7.5, 7.5, 2]] * 3], np.float32), (16, 16))
     assert float(corner.max()) > 0.3, "a point between four pixels shows however small the image is"
-    height = points(sigma=2).encode(np.array([[[4, 4, 2], [4, 4, 1], [4, 4, 0]]], np.float32), (9, 9))[0, 4, 6]
+    height = points(sigma=2).learning.encode(np.array([[[4, 4, 2], [4, 4, 1], [4, 4, 0]]], np.float32), (9, 9))[0, 4, 6]
     assert height.tolist() == pytest.approx([np.exp(-0.5), np.exp(-0.5), 0])
 
 
@@ -225,7 +227,7 @@ def test_points_are_fitted_as_images_are(size: tuple[int, int]) -> None:
 def test_a_dot_is_drawn_on_its_pixel_and_nowhere_else() -> None:
     images = np.full((1, 12, 10, 3), 7, np.uint8)
     labels = np.array([[[2.3, 3.6, 2], [9.5, 11.5, 1], [5, 5, 0]]], np.float32)
-    drawn = points().draw(images, labels)
+    drawn = points().drawing.draw(images, labels)
     changed = {(int(y), int(x)) for _, y, x in np.argwhere((drawn != 7).any(-1))}
     assert changed == {(4, 2), (11, 9)}
     assert (images == 7).all()
@@ -311,7 +313,7 @@ def test_scores_by_the_box_are_those_computed_by_hand() -> None:
     predicted[1, 1, 0] += 1  # 0.05 of 20
     predicted[1, 2] = 0  # not there: does not count
     predicted[..., 2] = 0  # whether it was called seen does not count
-    scores = points().score(iter([(predicted[:1], truth[:1]), (predicted[1:], truth[1:])]))
+    scores = points().scores.score(iter([(predicted[:1], truth[:1]), (predicted[1:], truth[1:])]))
     assert scores["metrics"]["pck@0.1"] == pytest.approx(4 / 5)
     assert scores["metrics"]["pck@0.05"] == pytest.approx(3 / 5)
     assert scores["metrics"]["nme"] == pytest.approx((0.05 + 0.08 + np.hypot(6, 8.5) / 100 + 0 + 0.05) / 5)
@@ -335,14 +337,14 @@ def test_scores_by_two_groups_are_those_computed_by_hand() -> None:
 def test_without_any_unit_there_is_no_score() -> None:
     one = np.array([[[5, 5, 2], [0, 0, 0], [0, 0, 0]]], np.float32)
     for truth in (one, np.zeros_like(one)):
-        scores = points().score([(truth, truth)])
+        scores = points().scores.score([(truth, truth)])
         assert all(np.isnan(value) for value in scores["metrics"].values())
         assert scores["per_class"] == {}
 
 
-def test_the_census_counts_images_that_show_a_point() -> None:
+def test_label_statistics_count_images_that_show_a_point() -> None:
     labels = np.array([[[1, 1, 2], [2, 2, 1], [0, 0, 0]], [[1, 1, 2], [0, 0, 0], [0, 0, 0]]], np.float32)
-    assert points().census(labels) == {"left_eye": (2, 1.0), "right_eye": (1, 0.5), "nose": (0, 0.0)}
+    assert points().scores.label_statistics(labels) == {"left_eye": (2, 1.0), "right_eye": (1, 0.5), "nose": (0, 0.0)}
 
 
 # --- in files -----------------------------------------------------------------------------------------------------------------------------------
@@ -476,13 +478,13 @@ def test_options_of_the_user_are_checked_alike() -> None:
 
 def test_left_and_right_in_the_names_are_mirror_partners() -> None:
     assert points().schema["mirror"] == [[0, 1]]
-    assert points().mirrors
+    assert points().geometry.mirrors
     nameless = Keypoints(Keypoints.declare(None, "points.json", {}, [[0, 0]] * 3))
     assert nameless.schema["names"] == ["0", "1", "2"]
-    assert not nameless.mirrors, "who is whose mirror image is not known"
+    assert not nameless.geometry.mirrors, "who is whose mirror image is not known"
     assert points(names=None).schema["names"] == ["0", "1", "2"], "null is not stated"
-    assert points(mirror=[]).mirrors, "an empty list says that every point stays"
-    assert points(mirror=[[0, 2]]).partner.tolist() == [2, 1, 0]
+    assert points(mirror=[]).geometry.mirrors, "an empty list says that every point stays"
+    assert points(mirror=[[0, 2]]).geometry.partner == (2, 1, 0)
 
 
 def make(folder: Path, task: Keypoints, labels: np.ndarray, size: tuple[int, int]) -> Path:

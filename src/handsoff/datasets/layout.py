@@ -7,10 +7,9 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES
-from handsoff.datasets.sources import LABEL_FOLDERS, Source
+from handsoff.datasets.sources import Source, label_folders
 from handsoff.tasks.base import StorageLocation
 
-FOLDERS = {"images", *LABEL_FOLDERS}
 LAYOUT = "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or depth/NAME.npz"
 
 
@@ -98,12 +97,13 @@ def layout_of(source: Source) -> Layout:
     Raises:
         InputError: nowhere, or in folders that do not lie side by side.
     """
+    folders = {"images", *label_folders()}
     above = [
         parts[:index]
         for name in source.sizes
         for parts in [PurePosixPath(name).parts]
         for index in range(min(len(parts) - 1, 3))
-        if parts[index] in FOLDERS
+        if parts[index] in folders
     ]
     if not above:
         raise InputError(f"{source.path} has no images/ folder: {LAYOUT}.")

@@ -22,9 +22,6 @@ from handsoff.datasets.framing import frame_photo
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
 
-LABEL_FOLDERS = frozenset(
-    {"uncertainty", *(location.folder for task in TASKS.values() for location in task.locations if location.suffixes)}
-)
 MAX_BROKEN = 0.05
 MAX_BYTES = 2**32  # of one file: what a zip declares is not believed beyond that
 CHUNK = 256  # images decoded ahead of the one being written: all of them would pile up in memory
@@ -102,16 +99,23 @@ def open_source(path: Path) -> Source:
     return Source(path, visible, archive)
 
 
+def label_folders() -> set[str]:
+    """Names of folders that hold labels, or what was found out about them."""
+    locations = (location for task in TASKS.values() for location in task.locations)
+    return {"uncertainty", *(location.folder for location in locations if location.suffixes)}
+
+
 def image_names(source: Source) -> list[str]:
     """The images among the files; of a labelled pack, what lies beside `images/` as labels is none.
 
     Raises:
         InputError: there are none.
     """
+    labels = label_folders()
     folders = {parent for name in source.sizes for parent in PurePosixPath(name).parents}
 
     def is_label(file: PurePosixPath) -> bool:
-        return any(folder.name in LABEL_FOLDERS and folder.with_name("images") in folders for folder in file.parents)
+        return any(folder.name in labels and folder.with_name("images") in folders for folder in file.parents)
 
     names = [
         name

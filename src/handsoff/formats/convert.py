@@ -13,7 +13,7 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.datasets.framing import frame_photo
-from handsoff.datasets.sources import open_source
+from handsoff.datasets.sources import Source, open_source
 from handsoff.formats.exchange import WRITERS, open_dataset
 from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
@@ -27,24 +27,47 @@ PART = 64  # samples per ledger entry, and per shard where a format has shards
 SHOWN, SHOWN_SIDE = 16, 128  # samples on the contact sheet, and their size there
 
 
-def convert(path: Path, out: Path, settings: ConvertSettings) -> Work:
-    """Write the labelled pack at `path` in another format; `out` gets a contact sheet and a manifest beside it.
+def plan(dataset: Path, settings: ConvertSettings) -> Plan:
+    """What `convert` would do.
 
     Raises:
-        InputError: the pack is of no known format, or a sample is not whole: its file and line or key are named, and nothing stays written.
+        InputError: as `convert`, as far as can be seen without reading the samples.
         UnknownNameError: there is no such format.
     """
-    writer = writer_of(settings.format)
-    source = open_source(path)
-    samples = chosen(open_dataset(source, settings.source), settings, str(path))
-    refuse_homeless(tuple(samples.tasks), writer)
-    job = open_job(out, Plan("convert", {"dataset": source.describe()}, settings.model_dump()))
+    source = open_source(dataset)
+    opened(source, settings)
+    return Plan("convert", {"dataset": source.describe()}, settings.model_dump())
+
+
+def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
+    """Write a labelled dataset in another format; `out` gets a contact sheet and a manifest beside it.
+
+    Raises:
+        InputError: the dataset is of no known format, or a sample is not whole: its file and line or key are named, and
+            nothing stays written.
+        UnknownNameError: there is no such format.
+    """
+    job = open_job(out, plan(dataset, settings))
     if job.done:
         return job.outcome
+    samples = opened(open_source(dataset), settings)
     with job.undone_if_refused(whole=True):
         missing = yield from write_all(out, samples, settings)
     job.finish(count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence)
     return job.outcome
+
+
+def opened(source: Source, settings: ConvertSettings) -> Dataset:
+    """The samples that the settings ask for.
+
+    Raises:
+        InputError: there are none, or the format has no room for their labels.
+        UnknownNameError: there is no such format.
+    """
+    writer = writer_of(settings.format)
+    samples = chosen(open_dataset(source, settings.source), settings, str(source.path))
+    check_supported(tuple(samples.tasks), writer)
+    return samples
 
 
 def writer_of(name: str) -> FormatWriter:
@@ -184,16 +207,16 @@ def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Datas
     return replace(samples, tasks={**samples.tasks, **tasks}, read=read)
 
 
-def refuse_homeless(tasks: Sequence[str], writer: FormatWriter) -> None:
+def check_supported(tasks: Sequence[str], writer: FormatWriter) -> None:
     """Labels that the format has no room for.
 
     Raises:
         InputError: there are some.
     """
-    homeless = [task for task in tasks if task not in writer.holds]
-    if homeless:
+    unsupported = [task for task in tasks if task not in writer.holds]
+    if unsupported:
         raise InputError(
-            f"{writer.title} holds {' and '.join(writer.holds)}, not {homeless[0]}: choose with --set 'tasks=[…]', or another --format."
+            f"{writer.title} holds {' and '.join(writer.holds)}, not {unsupported[0]}: choose with --set 'tasks=[…]', or another --format."
         )
     if writer.alone and len(tasks) > 1:
         raise InputError(

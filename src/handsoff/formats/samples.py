@@ -13,6 +13,7 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image, shows_itself
 from handsoff.datasets.sources import Source
 from handsoff.geometry.views import Box
+from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
 Entry = dict[str, Any]  # what a writer must remember of a sample to finish, as JSON
@@ -94,7 +95,7 @@ class FormatWriter:
     The same samples give the same bytes. Paths inside the output are relative, so that it may be moved.
 
     Attributes:
-        holds: the tasks it has room for.
+        only: the tasks it has room for, None if it has room for all.
         alone: whether it has room for one of them only.
         ignores: whether it can say that a pixel is to be ignored.
     """
@@ -102,9 +103,14 @@ class FormatWriter:
     title: str
     write: Callable[[Path, int, Iterable[LabelledImage], Writing], list[Entry]]  # out, number of the part, its samples
     finish: Callable[[Path, list[Entry], Writing], None]
-    holds: tuple[str, ...]
+    only: tuple[str, ...] | None = None
     alone: bool = False
     ignores: bool = True
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """The tasks it has room for."""
+        return tuple(TASKS) if self.only is None else self.only
 
 
 def load_image(source: Source, file: str, name: str) -> LabelledImage:

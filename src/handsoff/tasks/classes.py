@@ -29,8 +29,8 @@ def class_names(card: object, where: str) -> tuple[str, ...]:
     return tuple(card)
 
 
-def names_by_id(table: Any, where: str) -> list[str]:
-    """`id2label.json` of the Hugging Face hub as a list, position = id; ids that it leaves out get a name of their own.
+def names_by_id(table: Any, where: str) -> list[Any]:
+    """`id2label.json` of the Hugging Face hub as a list, position = id; ids that it leaves out get a name of their own. The names are not checked.
 
     Raises:
         InputError: its keys are not ids of an 8-bit mask.

@@ -270,7 +270,7 @@ class Segmentation(Task):
             scores=MaskScores(classes),
             drawing=MaskDrawing(classes),
             parts=classes,
-            background=classes[0],
+            background=classes[0] if classes else "",
         )
 
     @classmethod

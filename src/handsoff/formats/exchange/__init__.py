@@ -37,14 +37,12 @@ READERS: dict[str, FormatReader] = {  # asked in this order what a pack is: the 
     "webdataset": FormatReader("WebDataset", webdataset.recognises, webdataset.read),
 }
 WRITERS: dict[str, FormatWriter] = {
-    FOLDER: FormatWriter("HandsOff's folder format", folder.write, folder.finish, tuple(TASKS)),
+    FOLDER: FormatWriter("HandsOff's folder format", folder.write, folder.finish),
     "cvat": FormatWriter("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
     "coco": FormatWriter("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
     "coco-panoptic": FormatWriter("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
-    "huggingface": FormatWriter(
-        "Parquet for Hugging Face datasets", huggingface.write, huggingface.finish, tuple(TASKS)
-    ),
-    "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish, tuple(TASKS)),
+    "huggingface": FormatWriter("Parquet for Hugging Face datasets", huggingface.write, huggingface.finish),
+    "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish),
     "labelstudio": FormatWriter(
         "Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")
     ),

@@ -1,0 +1,74 @@
+"""One way of a photo and its labels into a frame, whoever takes it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from handsoff.core.frames import Frame, Framing
+from handsoff.core.images import IGNORE
+from handsoff.datasets.framing import frame_sample
+from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.formats.convert import convert
+from handsoff.formats.settings import ConvertSettings
+from handsoff.jobs.progress import run_to_end
+from handsoff.tasks import make_task
+
+TASKS = {
+    "segmentation": make_task("segmentation", {"classes": ["a", "b"]}),
+    "keypoints": make_task("keypoints", {"names": ["first", "second"]}),
+    "depth": make_task("depth", {}),
+}
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    rng, rests = np.random.default_rng(0), {}
+    for name in ("one", "two"):
+        image = rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        labels = {
+            "segmentation": rng.integers(0, 2, (40, 60), dtype=np.uint8),
+            "keypoints": np.column_stack([rng.uniform(0, 59, 2), rng.uniform(0, 39, 2), [2, 2]]).astype(np.float32),
+            "depth": rng.uniform(1, 2, (40, 60)).astype(np.float32),
+        }
+        rests[name] = write_sample(tmp_path / "data", name, image, labels, TASKS)
+    write_cards(tmp_path / "data", TASKS, rests)
+    return tmp_path / "data"
+
+
+@pytest.mark.parametrize("frame", [(20, 20), (24, 16), (16, 31)])
+@pytest.mark.parametrize("framing", ["crop", "letterbox", "pad", "stretch"])
+def test_loading_agrees_with_converting(dataset: Path, tmp_path: Path, framing: Framing, frame: Frame) -> None:
+    images, labels = open_labelled(dataset, tasks=list(TASKS)).load(frame, framing)
+    settings = ConvertSettings(framing=framing, frame=f"{frame[0]}x{frame[1]}")
+    run_to_end(convert(dataset, tmp_path / "out", settings))
+    expected_images, expected = open_labelled(tmp_path / "out", tasks=list(TASKS)).load(frame)
+    np.testing.assert_array_equal(images, expected_images)
+    np.testing.assert_array_equal(labels["segmentation"], expected["segmentation"])
+    np.testing.assert_array_equal(labels["depth"], expected["depth"])
+    np.testing.assert_allclose(labels["keypoints"], expected["keypoints"], atol=1e-3)
+    run_to_end(load_photos(open_source(dataset), frame, tmp_path / "cache", framing))
+    np.testing.assert_array_equal(map_photos(tmp_path / "cache", frame), images, "unlabelled photos too")
+
+
+def test_nothing_is_known_of_the_bars_of_a_letterbox(dataset: Path) -> None:
+    image, labels = open_labelled(dataset, tasks=list(TASKS)).sample("one")
+    shown, moved = frame_sample(image, labels, TASKS, (30, 30), "letterbox", "one")
+    assert not shown[:5].any()
+    assert not shown[-5:].any()
+    assert (moved["segmentation"][:5] == IGNORE).all()
+    assert (moved["depth"][-5:] == 0).all()
+    assert (moved["segmentation"][5:25] != IGNORE).all()
+
+
+@pytest.mark.parametrize("framing", ["letterbox", "pad", "stretch"])
+@pytest.mark.parametrize("frame", [(3, 3), (8, 9), (60, 57), (7, 200)])
+def test_a_point_on_the_border_of_the_photo_stays_visible(framing: Framing, frame: Frame) -> None:
+    """However little of a frame's pixel the photo covers there."""
+    edge = [(x, y, 2.0) for x in (-0.5, 58.9, 59.5) for y in (-0.5, 0.1, 39.5)]
+    task = make_task("keypoints", {"names": [str(index) for index in range(len(edge))]})
+    points = np.array(edge, np.float32)
+    image = np.zeros((40, 60, 3), np.uint8)
+    _, moved = frame_sample(image, {"keypoints": points}, {"keypoints": task}, frame, framing, "it", enlarge=True)
+    assert (moved["keypoints"][:, 2] == 2).all()
