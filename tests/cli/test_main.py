@@ -243,7 +243,7 @@ def test_inspect_tells_what_it_sees(
     assert cli.main(["inspect", "begun"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
-        "pack: a labelled pack",
+        "pack: a labelled dataset",
         "4 x 8 pixels",
         "eye in 1 of 1, 12.5 %",
         "ignored in 1 of 1",

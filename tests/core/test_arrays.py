@@ -60,7 +60,7 @@ def exr(folder: Path, **channels: np.ndarray) -> bytes:
     return (folder / "made.exr").read_bytes()
 
 
-# --- masks ----------------------------------------------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------------------
 
 
 @given(hnp.arrays(st.sampled_from([np.uint8, np.int16, np.uint16, np.int64, ">i4"]), st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -160,7 +160,7 @@ def test_a_folder_may_hold_masks_as_arrays(tmp_path: Path) -> None:
     assert [pack.label("segmentation", name).tolist() for name in pack.names] == [[[0, 1]], [[1], [255]]]
 
 
-# --- depth ----------------------------------------------------------------------------------------------------------------------------------------
+# --- depth ------------------------------------------------------------------------------------------------------------
 
 
 def depth_of(data: bytes) -> np.ndarray:
