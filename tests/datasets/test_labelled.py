@@ -454,7 +454,10 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> LabelledDataset:
     joined=st.booleans(),
 )
 def test_merging_sends_every_class_where_the_table_says(
-    six: LabelledDataset, groups: list[str | None], order: list[int], joined: bool
+    six: LabelledDataset,
+    groups: list[str | None],
+    order: list[int],
+    joined: bool,  # noqa: FBT001  # passed by name
 ) -> None:  # hypothesis passes it by name
     merge: dict[str, str] = {}
     if joined:

@@ -501,7 +501,9 @@ def make(folder: Path, task: Keypoints, labels: np.ndarray, size: tuple[int, int
 @given(st.tuples(st.integers(1, 300), st.integers(1, 300)), st.lists(PLACES, min_size=6, max_size=6), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_what_is_written_is_read_back_elsewhere(
-    size: tuple[int, int], shares: list[tuple[float, float, int]], stated: bool
+    size: tuple[int, int],
+    shares: list[tuple[float, float, int]],
+    stated: bool,  # noqa: FBT001  # passed by name
 ) -> None:  # hypothesis passes it by name
     side = np.array([size[1], size[0]])
     labels = np.array([[*(np.array(share[:2]) * side - 0.5), share[2]] for share in shares], np.float32).reshape(

@@ -1,4 +1,4 @@
-"""Surface normals: from depth or as they are, turned with the image, learnt and scored. It shows what a new task costs."""
+"""Surface normals: from depth or as they are, turned, learnt and scored. It shows what a new task costs."""
 
 import inspect
 import io
@@ -130,7 +130,9 @@ def test_beside_what_is_not_known_no_normal_is_known() -> None:
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
 def test_right_angles_and_mirrors_turn_normals_as_they_turn_depth(
-    quarter: int, mirror: bool, frame: tuple[int, int]
+    quarter: int,
+    mirror: bool,  # noqa: FBT001  # passed by name
+    frame: tuple[int, int],
 ) -> None:  # pytest passes it by name
     y, x = np.mgrid[: frame[0], : frame[1]].astype(float)
     depth = hill(x, y, frame)

@@ -126,7 +126,7 @@ def drawn_tasks(classes: Palette | None, points: Keypoints | None) -> dict[str, 
 
 
 def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[str]:
-    """The names of a dataset's points, sorted; none where an image has a name twice and there are regions to learn from.
+    """The names of a dataset's points, sorted; none where an image repeats a name and there are regions too.
 
     Args:
         labels: place of an image's annotations → the labels of its points.

@@ -108,7 +108,7 @@ def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
 
 
 def edges_of(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, " e"], Int64[np.ndarray, " e"]]:
-    """The unit edges between mask and rest (way · places + place it leaves from, sorted), and what each is followed by."""
+    """The unit edges between mask and rest (way · places + start, sorted), and what each is followed by."""
     padded = np.pad(mask, 1)
     nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     leaving = np.stack([se & ~ne, sw & ~se, nw & ~sw, ne & ~nw]).ravel()

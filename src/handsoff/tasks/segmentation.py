@@ -278,7 +278,7 @@ class Segmentation(Task):
 
     @classmethod
     def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:  # noqa: ARG003  # masks are files
-        """The classes of the dataset, or those of `options["merge"]`, by which classes that it does not name become 255.
+        """The classes of the dataset, or those of `options["merge"]`, which turns classes it does not name into 255.
 
         Ids follow the first appearance of a name on the table's right side.
 
