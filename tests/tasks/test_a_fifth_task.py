@@ -1,4 +1,4 @@
-"""A task that the package does not know, in this one file: everything below works with it once it is in the registry."""
+"""A task that the package does not know, in this one file: all below works once it is in the registry."""
 
 from collections.abc import Mapping
 from pathlib import Path
