@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -79,6 +79,30 @@ class FeatureGenerator(Generator, Protocol):
 
     def features(self, latents: Latents) -> tuple[Float[Tensor, "n 3 h w"], list[Float[Tensor, "n _c _h _w"]]]:
         """The images, and the feature maps that made them, coarse to fine, each at its native size."""
+        ...
+
+
+@runtime_checkable
+class StyleGenerator(FeatureGenerator, Protocol):
+    """A generator with a w space: its latents are {"ws": [N, num_ws, w_dim]}, and photos can be inverted to them."""
+
+    @property
+    def z_dim(self) -> int: ...
+
+    @property
+    def w_dim(self) -> int: ...
+
+    @property
+    def num_ws(self) -> int: ...
+
+    def mapping(
+        self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
+    ) -> Float[Tensor, "n l d"]:
+        """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards their mean by psi; `classes` where it has classes."""
+        ...
+
+    def random_classes(self, count: int, stream: torch.Generator) -> Int64[Tensor, " n"] | None:
+        """Class ids, each class with the same probability; None where the generator has no classes."""
         ...
 
 
