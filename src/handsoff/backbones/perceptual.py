@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from handsoff.backbones.lite0 import Lite0
 from handsoff.core.frames import Frame
+from handsoff.geometry.views import scaled_to
 
 LOOK_SIZE = 128  # longer side, pixels: what the features were seen to work at
 
@@ -19,8 +20,7 @@ class Perceptual:
 
     def __init__(self, net: Lite0, frame: Frame) -> None:
         self.net = net
-        scale = LOOK_SIZE / max(frame)
-        self.size = (round(frame[0] * scale), round(frame[1] * scale)) if scale > 1 else frame
+        self.size = scaled_to(frame, LOOK_SIZE) if max(frame) < LOOK_SIZE else frame
 
     def taps(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
         """All five taps (/2 … /32) of images in [-1, 1]."""

@@ -77,7 +77,7 @@ def writer_of(name: str) -> FormatWriter:
 
 
 def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
-    """Part after part; a part with an entry in the ledger is not written again. Returns what was left out, a sentence each."""
+    """Write part after part, except those in the ledger. Returns what was left out, a sentence each."""
     writer = writer_of(settings.format)
     writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
     entries: list[Entry] = []
@@ -105,7 +105,7 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
                 f"left out {len(missing)}, the last one: {missing[-1]}" if missing else "",
             )
         if not entries:
-            raise InputError(f"Nothing is left of the pack: {missing[0]}")
+            raise InputError(f"Nothing is left of the dataset: {missing[0]}")
         shown = list(present(pool.map(partial(unless_absent, samples), samples.names[:SHOWN]), []))
     writer.finish(out, entries, writing)
     write_bytes(out / "contact.png", contact_sheet(shown, samples.tasks))
@@ -151,7 +151,7 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
     """The split, number, kinds and classes that the settings ask for.
 
     Raises:
-        InputError: the pack does not have them.
+        InputError: the dataset does not have them.
     """
     names = samples.names
     if settings.split is not None:
@@ -170,13 +170,14 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
         )
     tasks = {name: task for name, task in samples.tasks.items() if settings.tasks is None or name in settings.tasks}
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
-    if settings.reframes:  # before classes are merged: what to frame by has the names of the pack
+    if settings.reframes:  # before classes are merged: what to frame by has the names of the dataset
         kept = replace(kept, read=lambda name: keep(framed(samples.read(name), samples.tasks, settings), tasks))
     if settings.classes is None and settings.ignore is None:
         return kept
     if not any(task.merges for task in tasks.values()):
         raise InputError(
-            f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those settings out."
+            f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave "
+            f"those settings out."
         )
     return relabelled(kept, settings, where)
 
@@ -191,7 +192,7 @@ def keep(sample: LabelledImage, tasks: Mapping[str, Task]) -> LabelledImage:
 
 
 def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
-    """Classes merged as asked, and what is ignored turned into a class if asked, in every kind of label that has classes."""
+    """Classes merged as asked, and ignored pixels turned into a class if asked, in all labels that have classes."""
     found = {
         name: task.storage.relabel(settings.classes, settings.ignore, where)
         for name, task in samples.tasks.items()
@@ -216,11 +217,13 @@ def check_supported(tasks: Sequence[str], writer: FormatWriter) -> None:
     unsupported = [task for task in tasks if task not in writer.holds]
     if unsupported:
         raise InputError(
-            f"{writer.title} holds {' and '.join(writer.holds)}, not {unsupported[0]}: choose with --set 'tasks=[…]', or another --format."
+            f"{writer.title} holds {' and '.join(writer.holds)}, not {unsupported[0]}: choose with --set "
+            f"'tasks=[…]', or another --format."
         )
     if writer.alone and len(tasks) > 1:
         raise InputError(
-            f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with --set 'tasks=[…]'."
+            f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with "
+            f"--set 'tasks=[…]'."
         )
 
 
@@ -235,6 +238,7 @@ def checked(
     for sample in samples:
         if not writer.ignores and any(tasks[name].storage.ignores(label) for name, label in sample.labels.items()):
             raise InputError(
-                f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with --set ignore=CLASS."
+                f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they "
+                f"become with --set ignore=CLASS."
             )
         yield sample

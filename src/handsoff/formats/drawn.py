@@ -120,17 +120,17 @@ def painted(
 
 
 def drawn_tasks(classes: Palette | None, points: Keypoints | None) -> dict[str, Task]:
-    """The tasks of a pack with regions, points, or both."""
+    """The tasks of a dataset with regions, points, or both."""
     regions = {} if classes is None else {"segmentation": classes.task()}
     return regions if points is None else {**regions, points.name: points}
 
 
 def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[str]:
-    """The names of the points of a pack in sorted order; none where a name comes twice in an image and there are regions to learn from.
+    """The names of a dataset's points, sorted; none where an image repeats a name and there are regions too.
 
     Args:
         labels: place of an image's annotations → the labels of its points.
-        regions: whether the pack has labelled regions.
+        regions: whether the dataset has labelled regions.
 
     Raises:
         InputError: a name comes twice, and there are no regions.
@@ -147,7 +147,7 @@ def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[s
 def point_label(
     task: Keypoints, found: Mapping[str, tuple[float, float, int]], where: str, size: Frame
 ) -> Float[np.ndarray, "k 3"]:
-    """Name → (x, y, visibility), edges of pixels at whole numbers, as the label of an image; a name that is missing is not in the image.
+    """Name → (x, y, visibility), edges of pixels at whole numbers, as a label; a missing name is not in the image.
 
     Raises:
         InputError: a point that can be seen lies outside of the image.

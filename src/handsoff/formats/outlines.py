@@ -1,4 +1,4 @@
-"""Masks as outlines: the borders between pixels, whose corners lie at whole numbers, followed around every connected part.
+"""Masks as outlines: the borders between pixels, corners at whole numbers, followed around every connected part.
 
 The reverse of `shapes.polygon_mask`: a polygon made here covers exactly the pixels that it was made from.
 """
@@ -25,7 +25,8 @@ class Borders:
 
     Attributes:
         paths: every whole place on each border; a hole's begins at the left end of a highest edge.
-        above: for a hole, the border that lies straight above its beginning and where in that border's path; None for outer borders.
+        above: for a hole, the border that lies straight above its beginning and where in that border's path;
+            None for outer borders.
     """
 
     paths: list[Path]
@@ -33,7 +34,7 @@ class Borders:
 
 
 def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
-    """The corners of every part whose pixels hang together by their sides: of its outer border, then of those of its holes.
+    """The corners of every part (pixels joined by their sides): of its outer border, then of those of its holes.
 
     Parts come in the order of their first pixels, row by row.
     """
@@ -50,7 +51,7 @@ def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
 
 
 def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
-    """One polygon per part as in `components`: an edge that is walked up and down again joins a hole to the border above it."""
+    """One polygon per part as in `components`: an edge walked up and down again joins a hole to the border above it."""
     borders = borders_of(mask)
     joins: list[dict[int, Path]] = [{} for _ in borders.paths]  # place in a path → the hole to walk around from there
     whole = list(borders.paths)
@@ -107,7 +108,7 @@ def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
 
 
 def edges_of(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, " e"], Int64[np.ndarray, " e"]]:
-    """The unit edges between mask and rest, each as way · places + place it leaves from (sorted), and which edge each is followed by."""
+    """The unit edges between mask and rest (way · places + start, sorted), and what each is followed by."""
     padded = np.pad(mask, 1)
     nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     leaving = np.stack([se & ~ne, sw & ~se, nw & ~sw, ne & ~nw]).ravel()

@@ -1,6 +1,6 @@
 """Photos of any shape in the generator's frame: cropped, letterboxed, cut around objects, or aligned; and the way back.
 
-What was done to a sample is one matrix (`core.views`), kept in `samples.jsonl`.
+What was done to a sample is one matrix (`geometry.views`), kept in `samples.jsonl`.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ class NothingThereError(InputError):
 
 
 def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings) -> LabelledImage:
-    """The sample as the settings want it in their frame (without one: as large as what is shown of it), with `account["to_frame"]`, its matrix.
+    """The sample in the settings' frame (without one: as large as what is shown); `account["to_frame"]` is its matrix.
 
     Raises:
         NothingThereError: it lacks what it is to be cropped around or aligned by.
@@ -41,7 +41,7 @@ def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSe
 def view(
     sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings
 ) -> tuple[Frame, Matrix, Box | None]:
-    """The frame, the photo's matrix into it, and the part of the photo beyond which nothing is to be seen (None: all of it)."""
+    """The frame, the photo's matrix into it, and the part of the photo that is to be seen (None: all of it)."""
     stretch = settings.aspect if settings.aspect and sample.size[0] == sample.size[1] else 1.0
     true = np.array([[stretch, 0, 0], [0, 1, 0.0]])  # photo as stored → photo with square pixels
     if settings.align:
@@ -92,7 +92,7 @@ def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSet
 
 
 def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box | None:
-    """The box around pixels of the named classes and points of the named names ("labels": of all that are not background)."""
+    """The box around the named classes and points ("labels": around all but the background)."""
     names = [name.strip() for name in around.split(",")]
     places = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
     found = np.concatenate([np.zeros((0, 2)), *places])
@@ -118,7 +118,8 @@ def locations(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Po
     ]
     if not found:
         raise InputError(
-            f"No class and no point of the pack is called {part!r}: correct around or align, or use 'labels' or 'box'."
+            f"No class and no point of the dataset is called {part!r}: correct around or align, or use "
+            f"'labels' or 'box'."
         )
     return np.concatenate(found)
 
@@ -130,9 +131,10 @@ def alignment(
     true: Matrix,
     frame: Frame,
 ) -> Matrix:
-    """The similarity (turn, scale, shift) that brings the anchors nearest to their places (Umeyama 1991, without reflection).
+    """The similarity (turn, scale, shift) that brings the anchors nearest to their places (Umeyama 1991, unreflected).
 
-    An anchor is the mean of its classes' middles and points; its place is (across, down) in parts of the frame. Two must be there.
+    An anchor is the mean of its classes' middles and points; its place is (across, down) in parts of the frame. Two
+    must be there.
     """
     here, there = [], []
     for names, place in align.items():

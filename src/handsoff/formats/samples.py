@@ -24,7 +24,7 @@ class LabelledImage:
     """One image with its labels.
 
     Attributes:
-        name: posix path without suffix, unique in its pack; a split is its first folder (train/0001).
+        name: posix path without suffix, unique in its dataset; a split is its first folder (train/0001).
         image: upright.
         labels: task → label of the image's size, as that task stores them in memory.
         file: the image's file in its source, "" where it came from none.
@@ -48,13 +48,14 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A labelled pack of any format, nothing of it read yet.
+    """A labelled dataset of any format, nothing of it read yet.
 
     Attributes:
-        names: in the order of the pack (sorted).
+        names: in the order of the dataset (sorted).
         tasks: what the labels mean.
-        read: name → sample; raises InputError where it is not whole or contradicts itself, naming the file and its line or key.
-        licence: the terms of the images, "" where the pack says nothing.
+        read: name → sample; raises InputError where it is not whole or contradicts itself, naming the file and
+            its line or key.
+        licence: the terms of the images, "" where the dataset says nothing.
     """
 
     names: tuple[str, ...]
@@ -74,7 +75,7 @@ class FormatReader:
 
 @dataclass(frozen=True)
 class Writing:
-    """What a writer is told besides the samples.
+    """What a writer needs to know besides the samples.
 
     Attributes:
         names: of all samples, in order.
@@ -90,7 +91,7 @@ class Writing:
 
 @dataclass(frozen=True)
 class FormatWriter:
-    """How a format is written: `write` per part of the samples (a part may be written again), `finish` once after the last.
+    """How a format is written: `write` per part of the samples (perhaps again), `finish` once after the last.
 
     The same samples give the same bytes. Paths inside the output are relative, so that it may be moved.
 
@@ -159,6 +160,7 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     fitting = [file for file in named if agreement(file) == best]
     if len(fitting) > 1:
         raise InputError(
-            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): keep one or give longer paths."
+            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, "
+            f"{fitting[1]}): keep one or give longer paths."
         )
     return fitting[0]

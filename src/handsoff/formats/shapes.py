@@ -22,7 +22,7 @@ FAR = 16  # times the longer side: a corner farther out is a mistake, and drawin
 
 @dataclass(frozen=True)
 class Palette:
-    """The classes of a pack and what its names for them mean.
+    """The classes of a dataset and what its names for them mean.
 
     Attributes:
         classes: position = id.
@@ -40,7 +40,8 @@ class Palette:
         """
         if name not in self.classes:
             raise InputError(
-                f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it or correct the name."
+                f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it "
+                f"or correct the name."
             )
         return self.classes.index(name)
 
@@ -59,7 +60,7 @@ def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = Non
     """Classes from the names that annotations use; a background is put first unless one is among them.
 
     Args:
-        names: in the order of the pack.
+        names: in the order of the dataset.
         where: what is read, for the sentence.
         stated: the classes as a HandsOff writer noted them, which then count instead.
 
@@ -110,7 +111,8 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     stated = rle.get("size") if isinstance(rle, dict) else None
     if stated != list(size):
         raise InputError(
-            f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): correct one of them."
+            f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): "
+            f"correct one of them."
         )
     remedy = "export it again"
     if isinstance(counts, list):
@@ -129,9 +131,10 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
 
 
 def counts_of(text: bytes) -> list[int] | None:
-    """COCO's compressed run lengths as numbers, None if they are damaged: pycocotools reads beyond the end of such a text.
+    """COCO's compressed run lengths as numbers, None if damaged: pycocotools reads beyond the end of such a text.
 
-    Five bits per character from 48 on, the sixth says that more follow; from the third run on a number is the difference to the run
+    Five bits per character from 48 on, the sixth says that more follow; from the third run on a number is the
+    difference to the run
     before the last.
     """
     runs: list[int] = []

@@ -1,4 +1,4 @@
-"""What a HandsOff writer noted beside what it wrote, in the `manifest.json` nearest to the top; and images as all writers copy them."""
+"""What a HandsOff writer noted in the `manifest.json` nearest to the top; and images as all writers copy them."""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -36,7 +36,7 @@ def stated(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
 
 
 def stated_classes(source: Source) -> tuple[str, ...] | None:
-    """The classes as they were when the pack was written, None where nobody says.
+    """The classes as they were when the dataset was written, None where nobody says.
 
     Raises:
         InputError: they are no list of names.
@@ -46,7 +46,7 @@ def stated_classes(source: Source) -> tuple[str, ...] | None:
 
 
 def stated_points(source: Source) -> Keypoints | None:
-    """The task of the points as they were when the pack was written, None where nobody says.
+    """The task of the points as they were when the dataset was written, None where nobody says.
 
     Raises:
         InputError: what is said of them cannot be.
