@@ -43,7 +43,7 @@ steps = 2
 batch = 2
 seeds = 1
 """
-FEW = DiagnoseSettings(photos=3, images=10, samples=5)
+FEW = DiagnoseSettings(photos=4, images=10, samples=5)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_every_link_is_measured(diagnosis: Path) -> None:
 
 def test_held_out_photos_are_those_of_the_validation_part(diagnosis: Path) -> None:
     card = read_json(diagnosis / "held-out" / "latents.json")
-    assert card["names"] == ["photo06", "photo07", "photo08"]
+    assert card["names"] == ["photo06", "photo07", "photo08", "photo09"]
 
 
 def test_the_page_and_the_terminal_show_the_same_tables(diagnosis: Path) -> None:
@@ -112,8 +112,8 @@ def test_the_page_and_the_terminal_show_the_same_tables(diagnosis: Path) -> None
 
 def test_a_diagnosis_is_done_once(finished: Path, diagnosis: Path) -> None:
     assert run_to_end(diagnose(finished, diagnosis, FEW)) == "done"
-    with pytest.raises(InputError, match="photos = 3 instead of 4"):
-        run_to_end(diagnose(finished, diagnosis, FEW.model_copy(update={"photos": 4})))
+    with pytest.raises(InputError, match="photos = 4 instead of 5"):
+        run_to_end(diagnose(finished, diagnosis, FEW.model_copy(update={"photos": 5})))
 
 
 def test_photos_that_are_gone_are_said_to_be(finished: Path, tmp_path: Path) -> None:
