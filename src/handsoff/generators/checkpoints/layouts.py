@@ -1,4 +1,4 @@
-"""Names and shapes of published StyleGAN2 checkpoints → ours. Two families: NVIDIA's, and the community's (rosinality's port)."""
+"""Names and shapes of published StyleGAN2 checkpoints → ours: NVIDIA's, and the community's (rosinality's port)."""
 
 import math
 import re
@@ -51,7 +51,8 @@ def find_generator(content: Any, where: str) -> Found:
     if not found:
         held = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else type(content).__name__
         raise InputError(
-            f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): give another checkpoint."
+            f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): "
+            "give another checkpoint."
         )
     return min(
         found,
@@ -162,7 +163,7 @@ def config_of(const: Tensor, channels: list[int], z_dim: int, w_dim: int, where:
 
 
 def nvidia(found: Found, where: str) -> Converted:
-    """NVIDIA's names: `synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …; ours are the same, blocks being numbered."""
+    """NVIDIA's names: `synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …; ours number the blocks."""
     get = Values(found, where)
     refuse_other_kinds(found, where)
     sizes = sorted(
@@ -204,12 +205,13 @@ def refuse_other_kinds(found: Found, where: str) -> None:
             value = attributes.get(name)
             if value is not None and value not in fine:
                 raise InputError(
-                    f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: only {', '.join(map(repr, fine))} is."
+                    f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: "
+                    f"only {', '.join(map(repr, fine))} is."
                 )
 
 
 def community(found: Found, where: str) -> Converted:
-    """rosinality's names: `convs.K.conv.weight` with the scale outside of the weight, `to_rgbs.K`, `noises.noise_K`, `style.K`."""
+    """rosinality's names: `convs.K.conv.weight` (scaled when used), `to_rgbs.K`, `noises.noise_K`, `style.K`."""
     get = Values(found, where)
     doublings = get.count(r"to_rgbs\.(\d+)\.bias")
     layers = get.count(r"style\.(\d+)\.weight")
@@ -239,7 +241,7 @@ def community(found: Found, where: str) -> Converted:
 
 
 def styled(get: Values, theirs: str, ours: str, index: int) -> State:
-    """A convolution: theirs is scaled when it is used, ours is stored scaled; their filter of an up-convolution has gain 4."""
+    """A convolution: theirs is scaled when used, ours is stored scaled; the filter of an up-convolution has gain 4."""
     weight = get(f"{theirs}.conv.weight")[0]
     state = {
         "weight": weight / math.sqrt(weight[0].numel()),
@@ -267,7 +269,7 @@ def to_rgb(get: Values, theirs: str, ours: str) -> State:
 
 
 def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
-    """The state with the constants that a file may leave out (filters, stored noise), checked against the shapes of the network.
+    """The state with constants that a file may leave out (filters, stored noise), checked against the network's shapes.
 
     Raises:
         InputError: a parameter is missing or has another shape.
@@ -279,12 +281,14 @@ def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
             value = tensor
         if value is None:
             raise InputError(
-                f"{where}: the generator lacks {name} (in our names): the file is not whole, or of a form that is not read."
+                f"{where}: the generator lacks {name} (in our names): "
+                "the file is not whole, or of a form that is not read."
             )
         if value.shape != tensor.shape:
             shapes = "x".join(map(str, value.shape)), "x".join(map(str, tensor.shape))
             raise InputError(
-                f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: this StyleGAN2 is of a form that is not read."
+                f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: "
+                "this StyleGAN2 is of a form that is not read."
             )
         if not torch.isfinite(value).all():
             raise InputError(f"{where}: {name} holds values that are not finite: the file is damaged, get it again.")

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: tensors, arrays, plain containers, and objects of networks as records of their attributes.
+"""What a checkpoint may hold: tensors, arrays, plain containers, and network objects as records of their attributes.
 
 Three wrappings of a pickle are read: a plain one (NVIDIA's .pkl), torch's zip and torch's older stream (both .pt).
 """
@@ -21,8 +21,9 @@ from handsoff.core.errors import InputError
 from handsoff.generators.checkpoints.machine import Call, Machine, RefusedError, Symbol
 
 STORAGES = {
-    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }  # fmt: skip
 ARRAY_KINDS = "fiub"  # of numpy: floats, integers, booleans
@@ -120,7 +121,7 @@ def dtype_of(kind: Any, where: str) -> np.dtype:
     return np.dtype(("" if order in {"|", "="} else str(order)) + code)
 
 
-# --- rules: name → what a call of it is worth ---------------------------------------------------------------------------------------------------
+# --- rules: name → what a call of it is worth
 
 
 def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> View:
@@ -130,7 +131,7 @@ def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ..
 
 
 def persistent_object(meta: Any) -> Record:
-    """NVIDIA's persistent objects: {"type", "version", "module_src", "class_name", "state"}; the source is dropped unread."""
+    """NVIDIA's persistent objects: {"type", "version", "module_src", "class_name", "state"}; the source is not read."""
     if (
         not isinstance(meta, dict)
         or not isinstance(meta.get("class_name"), str)
@@ -194,7 +195,7 @@ def storage_type(symbol: Any, where: str) -> torch.dtype:
     return STORAGES[name]
 
 
-# --- wrappings ----------------------------------------------------------------------------------------------------------------------------------
+# --- wrappings
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -276,7 +277,7 @@ def memory(data: bytes) -> ReadAt:
 
 
 def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
-    """torch.save before 1.6: magic number, protocol, system, content, keys, then for each key its length and numbers."""
+    """torch.save before 1.6: magic number, protocol, system, content, keys, then per key its length and numbers."""
     storages: dict[str, Storage] = {}
 
     def persistent(identity: Any) -> Storage:
