@@ -72,8 +72,8 @@ def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> st
     licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
     if licence is None:
         raise InputError(
-            f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state "
-            "(or --licence unknown)."
+            f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or "
+            "--licence unknown)."
         )
     return licence
 

@@ -161,7 +161,7 @@ def rules(where: str) -> dict[str, Callable[..., Any]]:
         "torch._utils._rebuild_tensor": view,
         "torch._utils._rebuild_tensor_v2": view,
         "torch._utils._rebuild_parameter": lambda data, *_: data,
-        "torch.storage._load_from_bytes": lambda data: read_stream(io.BytesIO(data), memory(data), where),
+        "torch.storage._load_from_bytes": lambda data: read_stream(io.BytesIO(data), from_memory(data), where),
         "torch.Size": lambda size=(): tuple(size),
         "torch.device": lambda *args: str(args),
         "torch_utils.persistence._reconstruct_persistent_obj": persistent_object,
@@ -210,7 +210,7 @@ def read_checkpoint(path: Path) -> Any:
             return read_zip(path)
         with path.open("rb") as file:
             return (
-                read_stream(file, on_disk(path), where)
+                read_stream(file, from_disk(path), where)
                 if is_stream(file)
                 else Machine(rules(where), None, where).run(file)
             )
@@ -263,7 +263,7 @@ def is_stream(file: io.BufferedIOBase) -> bool:
 ReadAt = Callable[[int, int], bytes | memoryview]  # offset and length → bytes
 
 
-def on_disk(path: Path) -> ReadAt:
+def from_disk(path: Path) -> ReadAt:
     def read(offset: int, length: int) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)
@@ -272,7 +272,7 @@ def on_disk(path: Path) -> ReadAt:
     return read
 
 
-def memory(data: bytes) -> ReadAt:
+def from_memory(data: bytes) -> ReadAt:
     return lambda offset, length: memoryview(data)[offset : offset + length]
 
 
@@ -286,11 +286,11 @@ def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
             raise RefusedError(f"{where} has a storage of an unknown form: the file is damaged, get it again.")
         return storages.setdefault(str(key), Storage(storage_type(symbol, where), count))
 
-    if plain(file, where) != MAGIC or plain(file, where) != PROTOCOL:
+    if next_pickle(file, where) != MAGIC or next_pickle(file, where) != PROTOCOL:
         raise RefusedError(f"{where} is no stream that torch wrote: get it again.")
-    plain(file, where)
+    next_pickle(file, where)
     content = Machine(rules(where), persistent, where).run(file)
-    keys = plain(file, where)
+    keys = next_pickle(file, where)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
         raise RefusedError(f"{where} lists other storages than it uses: the file is damaged, get it again.")
     for key in map(str, keys):
@@ -303,6 +303,6 @@ def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
     return content
 
 
-def plain(file: io.BufferedIOBase, where: str) -> Any:
+def next_pickle(file: io.BufferedIOBase, where: str) -> Any:
     """The next pickle, which may hold plain values only."""
     return Machine({}, None, where).run(file)
