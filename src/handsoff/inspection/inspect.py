@@ -17,7 +17,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
     """What lies at `path`: (one line, facts, classes with how often they occur, what is wrong, a contact sheet as PNG or b"").
 
     Raises:
-        InputError: nothing that HandsOff knows.
+        InputError: `path` is missing, or is neither a folder of HandsOff, nor a dataset, nor images.
     """
     if path.is_dir() and (path / "job.json").is_file():
         job = read_json(path / "job.json")

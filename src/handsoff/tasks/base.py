@@ -149,7 +149,7 @@ class Learning(ABC):
         """The task's schema, completed from the training labels where the dataset left something open.
 
         Raises:
-            InputError: nothing can be learnt from these labels.
+            InputError: the labels hold nothing to learn from (for example no keypoint is visible anywhere).
         """
 
     def class_weights(self, labels: Sequence[PoolLabels], power: float) -> Float[Tensor, " k"] | None:  # noqa: ARG002  # most tasks have no classes

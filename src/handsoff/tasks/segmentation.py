@@ -56,7 +56,7 @@ class MaskStorage(MapStorage):
         """256 bytes: id in a dataset with the classes `originals` → id here.
 
         Raises:
-            MismatchError: nothing leads from those classes to these.
+            MismatchError: the classes differ, and there is no merge table or it does not fit those classes.
         """
         reason = "there is no merge table that leads from one to the other"
         if originals == self.classes:
