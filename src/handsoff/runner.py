@@ -143,7 +143,7 @@ def check(recipe: Recipe) -> None:
     """Refuse now what a step would refuse hours later.
 
     Raises:
-        HandsOffError: as the step would.
+        HandsOffError: a step would refuse its inputs or settings.
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))

@@ -290,7 +290,7 @@ def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], task: str) 
     """Options of a task that it does not have.
 
     Raises:
-        InputError: there are some.
+        InputError: `options` has a name that is not in `known`.
     """
     strange = sorted(options.keys() - set(known))
     if strange:

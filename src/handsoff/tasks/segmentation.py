@@ -300,7 +300,7 @@ def read_mask(data: bytes, where: str, size: Frame, count: int) -> UInt8[np.ndar
     """A mask of the ids of `count` classes and 255, of an image of `size`.
 
     Raises:
-        InputError: it is not that.
+        InputError: the file is no mask, has another size, or holds other values.
     """
     mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
     if mask.shape != size:
