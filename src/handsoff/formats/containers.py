@@ -96,7 +96,7 @@ def points(value: Any, where: str) -> Any:
     """The keypoints of a sample that a task is declared by.
 
     Raises:
-        InputError: they are none.
+        InputError: `value` is not a list, or is empty.
     """
     if not isinstance(value, list) or not value:
         raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")

@@ -23,7 +23,7 @@ def dictionary(value: Any, where: str) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        InputError: it is something else.
+        InputError: `value` is no object.
     """
     if not isinstance(value, dict):
         raise InputError(f"{where} is not a JSON object: export it again.")
@@ -34,7 +34,7 @@ def dictionaries(value: Any, where: str) -> list[dict[str, Any]]:
     """A list of JSON objects.
 
     Raises:
-        InputError: it is something else.
+        InputError: `value` is no list, or an entry is no object.
     """
     if not isinstance(value, list):
         raise InputError(f"{where} is not a list: export it again.")

@@ -111,7 +111,7 @@ def locations(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Po
     """Where a part (class, point) is, in the photo: the centres of its pixels, or the point if it can be seen.
 
     Raises:
-        InputError: nothing is called so.
+        InputError: no class and no point has the name `part`.
     """
     found = [
         task.geometry.locations(sample.labels[name], part) + 0.5 for name, task in tasks.items() if part in task.parts

@@ -66,7 +66,7 @@ def refuse_size(values: Shaped[np.ndarray, "h w ..."], size: Frame, where: str) 
     """Check that a map is as large as its image.
 
     Raises:
-        InputError: it is not.
+        InputError: height or width differ.
     """
     if values.shape[:2] != size:
         sizes = f"{values.shape[0]}x{values.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"

@@ -110,7 +110,7 @@ def check_condition(conditions: Conditions, condition: Tensor | None, count: int
     """Whether a condition of `count` samples is one the generator knows.
 
     Raises:
-        InputError: it is not.
+        InputError: the generator has no conditions, or the condition is missing or not one of them.
     """
     if conditions.kind == "none":
         if condition is not None:

@@ -20,7 +20,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         One line, facts, classes with how often they occur, what is wrong, and a contact sheet as PNG or b"".
 
     Raises:
-        InputError: nothing that HandsOff knows.
+        InputError: `path` is missing, or is neither a folder of HandsOff, nor a dataset, nor images.
     """
     if path.is_dir() and (path / "job.json").is_file():
         job = read_json(path / "job.json")

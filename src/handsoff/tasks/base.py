@@ -152,7 +152,7 @@ class Learning(ABC):
         """The task's schema, completed from the training labels where the dataset left something open.
 
         Raises:
-            InputError: nothing can be learnt from these labels.
+            InputError: the labels hold nothing to learn from (for example no keypoint is visible anywhere).
         """
 
     def class_weights(self, labels: Sequence[PoolLabels], power: float) -> Float[Tensor, " k"] | None:  # noqa: ARG002  # most tasks have no classes
@@ -293,7 +293,7 @@ def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], task: str) 
     """Options of a task that it does not have.
 
     Raises:
-        InputError: there are some.
+        InputError: `options` has a name that is not in `known`.
     """
     strange = sorted(options.keys() - set(known))
     if strange:

@@ -70,7 +70,7 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
     """Check what `points.json` and the user say about single points.
 
     Raises:
-        InputError: it cannot be.
+        InputError: mirror, scale or sigma has another form, or names a point that does not exist.
     """
     for name in ("mirror", "scale"):
         groups = schema.get(name)

@@ -59,7 +59,7 @@ class MaskStorage(MapStorage):
         """256 bytes: id in a dataset with the classes `originals` → id here.
 
         Raises:
-            MismatchError: nothing leads from those classes to these.
+            MismatchError: the classes differ, and there is no merge table or it does not fit those classes.
         """
         reason = "there is no merge table that leads from one to the other"
         if originals == self.classes:
@@ -304,7 +304,7 @@ def read_mask(data: bytes, where: str, size: Frame, count: int) -> UInt8[np.ndar
     """A mask of the ids of `count` classes and 255, of an image of `size`.
 
     Raises:
-        InputError: it is not that.
+        InputError: the file is no mask, has another size, or holds other values.
     """
     mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
     if mask.shape != size:

@@ -189,7 +189,7 @@ def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
     """The entries by what they say under a key.
 
     Raises:
-        InputError: nothing, or the same twice.
+        InputError: an entry lacks the key, has neither a whole number nor a text there, or repeats another's value.
     """
     found: dict[Any, dict[str, Any]] = {}
     for where, entry in entries:

@@ -173,7 +173,7 @@ def named(shards: Iterable[Shard]) -> dict[str, Row]:
     """Name → row, sorted.
 
     Raises:
-        InputError: a name cannot be one.
+        InputError: two samples have the same name, or a name cannot be that of a file.
     """
     rows = [
         Row(shard, group, number)

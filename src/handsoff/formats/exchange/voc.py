@@ -85,7 +85,7 @@ def read(source: Source) -> Dataset:
     """Which samples there are, and their splits, is what the lists say; without lists, all masks.
 
     Raises:
-        InputError: the tree is not whole.
+        InputError: a folder or a file that the tree needs is missing, or there are several trees.
     """
     found = roots(source)
     if len(found) != 1:
