@@ -57,10 +57,10 @@ test-render-heads: $(RENDER)/.installed
 	XDG_CACHE_HOME=$(CURDIR)/$(RENDER)/cache $(RENDER)/bin/python -m pytest -c /dev/null --rootdir $(HEADS) \
 		-p no:cacheprovider $(HEADS)/test_render.py
 
-$(RENDER)/.installed: $(HEADS)/requirements.txt $(HEADS)/requirements-assets.txt
+$(RENDER)/.installed: $(HEADS)/requirements.txt $(HEADS)/requirements-assets.txt constraints.txt
 	$(PYTHON) -m venv --clear $(RENDER)
 	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt -r $(HEADS)/requirements.txt pytest
-	$(RENDER)/bin/python -m pip install $(PIP_ARGS) --no-deps -r $(HEADS)/requirements-assets.txt
+	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt --no-deps -r $(HEADS)/requirements-assets.txt
 	touch $@
 
 # What is quick, on src/ as it is.

@@ -144,7 +144,7 @@ def check_handsoff(words: list[str]) -> None:
     command = COMMANDS.commands[verb]
     try:
         context = command.make_context(verb, ["1" if word == "N" else word for word in arguments])
-    except Exception as error:  # noqa: BLE001  # of click's many, which typer does not export
+    except Exception as error:  # of click's many, which typer does not export
         raise AssertionError(f"handsoff {shlex.join(words)}: {error}") from error
     settings = set(re.findall(r"^  (\w+)", command.epilog or "", re.MULTILINE)) | {"NAME"}
     stated = {assignment.partition("=")[0] for assignment in context.params.get("assignments") or ()}
