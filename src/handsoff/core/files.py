@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor
 
 from handsoff.core.errors import HandsOffError, InputError
@@ -81,8 +81,8 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     write_bytes(path, save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}))
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read named tensors.
+def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+    """Read the named tensors whose names begin with `prefix`; the others are not read.
 
     Raises:
         InputError: the file is missing or not safetensors.
@@ -90,7 +90,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path} is missing: the folder is not complete, make it again.")
     try:
-        return load_file(path)
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # no dict
     except SafetensorError as error:
         raise InputError(f"{path} is not a valid safetensors file ({error}); make the folder again.") from None
 
