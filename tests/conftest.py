@@ -45,3 +45,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def diffusion_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The toy diffusion generator can be stored and loaded, as an architecture of HandsOff's own."""
+    from handsoff.generators.stored import ARCHITECTURES  # noqa: PLC0415  # after the hook
+    from toy_generators import ToyDiffusion, build_toy_diffusion  # noqa: PLC0415
+
+    monkeypatch.setitem(ARCHITECTURES, ToyDiffusion.architecture, build_toy_diffusion)

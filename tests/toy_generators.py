@@ -11,7 +11,7 @@ from handsoff.core.frames import Frame, Framing
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Conditions, check_condition
 from handsoff.generators.latents import Latents
-from handsoff.generators.stored import ARCHITECTURES, GeneratorCard
+from handsoff.generators.stored import GeneratorCard
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 
@@ -54,9 +54,6 @@ class ToyDiffusion(nn.Module):
 def build_toy_diffusion(card: GeneratorCard) -> ToyDiffusion:
     height, width = card.config["size"]
     return ToyDiffusion((height, width), card.licence, card.framing)
-
-
-ARCHITECTURES[ToyDiffusion.architecture] = build_toy_diffusion
 
 
 def toy_diffusion() -> ToyDiffusion:

@@ -27,6 +27,7 @@ def net(request: pytest.FixtureRequest, tmp_path: Path) -> StoredGenerator:
             return toy_generator(tmp_path / "plain")
 
 
+@pytest.mark.usefixtures("diffusion_known")
 @pytest.mark.parametrize("net", GENERATORS, indirect=True)
 @torch.no_grad()
 def test_a_generator_comes_back_as_it_was(net: StoredGenerator, tmp_path: Path) -> None:
@@ -56,6 +57,7 @@ def test_latents_give_the_same_image_alone_in_a_batch_and_after_a_file(net: Stor
     assert (back.condition is None) == (latents.condition is None)
 
 
+@pytest.mark.usefixtures("diffusion_known")
 def test_what_a_generator_can_do_is_known_without_its_weights(tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "diffusion")
     toy_generator(tmp_path / "plain")

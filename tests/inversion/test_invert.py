@@ -158,6 +158,7 @@ def test_an_encoder_of_another_shape_is_refused(world: Path, tmp_path: Path) -> 
         run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", settings))
 
 
+@pytest.mark.usefixtures("diffusion_known")
 def test_a_generator_without_a_w_space_is_refused_at_once(world: Path, tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "diffusion")
     with pytest.raises(InputError, match="cannot be inverted"):

@@ -93,6 +93,7 @@ def accuracy(labeler: Labeler, seeds: range) -> float:
     return float((labels == truth).mean())
 
 
+@pytest.mark.usefixtures("diffusion_known")
 def test_a_diffusion_generator_is_fitted_to_labelled_images(tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "generator")
     net = load_generator(tmp_path / "generator")
@@ -103,6 +104,7 @@ def test_a_diffusion_generator_is_fitted_to_labelled_images(tmp_path: Path) -> N
     assert not (tmp_path / "labeler" / "inversions.png").exists()
 
 
+@pytest.mark.usefixtures("diffusion_known")
 def test_a_diffusion_generator_is_fitted_to_annotated_samples(tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "generator")
     net, draws = load_generator(tmp_path / "generator"), [Draw(seed) for seed in range(8)]
@@ -142,6 +144,7 @@ def test_features_that_need_latents_refuse_images(world: Path, tmp_path: Path) -
     assert not (tmp_path / "labeler").exists()
 
 
+@pytest.mark.usefixtures("diffusion_known")
 def test_a_generator_without_feature_maps_says_what_to_do(world: Path, tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "generator")
     with pytest.raises(InputError, match=r"no feature maps of its own: read its images with --set 'features"):

@@ -82,7 +82,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """Read named tensors, only those whose names begin with `prefix`: the others are not loaded.
+    """Read the named tensors whose names begin with `prefix`; the others are not read.
 
     Raises:
         InputError: the file is missing or not safetensors.
@@ -91,7 +91,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
         raise InputError(f"{path} is missing: the folder is not complete, make it again.")
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # a file is no dict
+            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # no dict
     except SafetensorError as error:
         raise InputError(f"{path} is not a valid safetensors file ({error}); make the folder again.") from None
 

@@ -50,12 +50,12 @@ def load_checkpoint(
 
 
 def read_numbers(path: Path) -> dict[str, float]:
-    """The numbers of a checkpoint; its weights are not loaded.
+    """The numbers of a checkpoint; its weights are not read.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    return numbers_in(read_tensors(path, f"{NUMBERS}."))
+    return numbers_in(read_tensors(path, prefix=f"{NUMBERS}."))
 
 
 def numbers_in(tensors: Mapping[str, Tensor]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """`handsoff fit`: a label generator, from labelled latents or labelled images.
 
 Each pixel classifier leaves out its own fold of the images and stops at the step where the loss on that fold was
-lowest: all images teach, and no classifier is judged by an image that it learnt from.
+lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
 """
 
 from dataclasses import dataclass
