@@ -60,7 +60,7 @@ def write_classes(folder: Path, classes: list[str]) -> None:
 
 
 def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000) -> None:
-    """Samples of `net` with masks, the brightest and the darkest pixel as keypoints, and 1 + brightness as depth in metres."""
+    """Samples of `net` with masks, brightest and darkest pixel as keypoints, and 1 + brightness as depth in metres."""
     with torch.no_grad():
         images = to_uint8(net.synthesize(net.draw(range(first, first + count))))
     grey = images.mean(-1)

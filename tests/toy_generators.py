@@ -16,7 +16,7 @@ from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 
 class ToyDiffusion(nn.Module):
-    """Images from noise in a few deterministic steps of a tiny denoiser: no w, no seed beyond the noise, no feature maps."""
+    """Images from noise in a few deterministic steps of a tiny denoiser: no w space, no feature maps of its own."""
 
     architecture = "toy_diffusion"
     steps = 3

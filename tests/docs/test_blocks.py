@@ -36,7 +36,7 @@ validation = 5
 invert = { encoder_steps = 0, steps = 1 }
 fit = { members = 2, steps = 2, networks = 0 }
 generate = { n = 20 }
-evaluate = { steps = 2, seeds = 1 }
+evaluate = { steps = 2, seeds = 1, batch = 4 }
 """
 
 

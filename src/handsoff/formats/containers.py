@@ -9,8 +9,8 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import write_json
 from handsoff.core.images import decode_image, shows_itself
 from handsoff.datasets.sources import Source
+from handsoff.formats.manifest import nearest_json
 from handsoff.formats.samples import LabelledImage
-from handsoff.formats.stated import beside
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Parse, Task
 
@@ -21,7 +21,7 @@ UNFIT = re.compile(
 NUMBER = re.compile(r"[-_.]?\d{4,}")  # of a shard, after its split
 
 
-def pictured(data: bytes, name: str, where: str) -> LabelledImage:
+def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:
     """A sample without labels from the bytes of its image.
 
     Raises:
@@ -60,7 +60,7 @@ def full_name(name: str, file: str, otherwise: str) -> str:
     return name if split_of(name, otherwise) == split else f"{split}/{name}"
 
 
-def declared(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str, Task], dict[str, Parse]]:
+def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str, Task], dict[str, Parse]]:
     """The tasks of a dataset from the cards beside its containers (`classes.json`, …), and how to read their labels.
 
     Args:
@@ -82,11 +82,11 @@ def declared(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str, Tas
 
 def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
     """What a dataset says about its labels of a task, in the task's own card or another tool's, and where."""
-    card, where = beside(source, kind.card)
+    card, where = nearest_json(source, kind.card)
     if card is not None:
         return card, where
     for file, translated in kind.card_variants.items():
-        other, place = beside(source, file)
+        other, place = nearest_json(source, file)
         if other is not None:
             return translated(other, place), place
     return None, where

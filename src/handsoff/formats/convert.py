@@ -176,8 +176,8 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
         return kept
     if not any(task.merges for task in tasks.values()):
         raise InputError(
-            f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave "
-            f"those settings out."
+            f"{where} gives no masks here, which classes and ignore are about, only {', '.join(tasks)}: leave those "
+            "settings out."
         )
     return relabelled(kept, settings, where)
 
@@ -218,12 +218,12 @@ def check_supported(tasks: Sequence[str], writer: FormatWriter) -> None:
     if unsupported:
         raise InputError(
             f"{writer.title} holds {' and '.join(writer.holds)}, not {unsupported[0]}: choose with --set "
-            f"'tasks=[…]', or another --format."
+            "'tasks=[…]', or another --format."
         )
     if writer.alone and len(tasks) > 1:
         raise InputError(
-            f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with "
-            f"--set 'tasks=[…]'."
+            f"{writer.title} holds one kind of label, the samples have {', '.join(tasks)}: choose one with --set "
+            "'tasks=[…]'."
         )
 
 
@@ -238,7 +238,7 @@ def checked(
     for sample in samples:
         if not writer.ignores and any(tasks[name].storage.ignores(label) for name, label in sample.labels.items()):
             raise InputError(
-                f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they "
-                f"become with --set ignore=CLASS."
+                f"{sample.name} has ignored pixels, which {writer.title} cannot say: name the class they become with "
+                "--set ignore=CLASS."
             )
         yield sample

@@ -16,10 +16,10 @@ from handsoff.tasks.points import read_points
 
 IGNORED = frozenset({"ignore", "__ignore__"})  # labels that say that a region is to be ignored
 
-Places = Float[np.ndarray, "_n 2"]  # (x, y) in pixels, their edges at whole numbers
+Coordinates = Float[np.ndarray, "_n 2"]  # (x, y) in pixels, their edges at whole numbers
 
 
-def dictionary(value: Any, where: str) -> dict[str, Any]:
+def json_object(value: Any, where: str) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
@@ -30,7 +30,7 @@ def dictionary(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def dictionaries(value: Any, where: str) -> list[dict[str, Any]]:
+def json_objects(value: Any, where: str) -> list[dict[str, Any]]:
     """A list of JSON objects.
 
     Raises:
@@ -38,10 +38,10 @@ def dictionaries(value: Any, where: str) -> list[dict[str, Any]]:
     """
     if not isinstance(value, list):
         raise InputError(f"{where} is not a list: export it again.")
-    return [dictionary(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
+    return [json_object(entry, f"{where}[{index}]") for index, entry in enumerate(value)]
 
 
-def places(value: Any, where: str, least: int) -> Places:
+def coordinates(value: Any, where: str, least: int) -> Coordinates:
     """Pairs of numbers.
 
     Raises:
@@ -70,7 +70,7 @@ def numbers(value: Mapping[str, Any], keys: Sequence[str], where: str) -> list[f
     return [float(number) for number in found if number is not None]
 
 
-def turned(offsets: Places, degrees: float) -> Places:
+def rotated(offsets: Coordinates, degrees: float) -> Coordinates:
     """Turned clockwise around (0, 0), as seen on the screen."""
     angle = np.deg2rad(degrees)
     return offsets @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -81,12 +81,12 @@ def ellipse_mask(
 ) -> Bool[np.ndarray, "h w"]:
     """The pixels whose centres lie in an ellipse that is turned clockwise."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
-    offsets = turned(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
+    offsets = rotated(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
     inside = (offsets[:, 0] * radii[1]) ** 2 + (offsets[:, 1] * radii[0]) ** 2 <= (radii[0] * radii[1]) ** 2
     return inside.reshape(size)
 
 
-def refuse_other_size(height: Any, width: Any, size: Frame, where: str) -> None:
+def check_stated_size(height: Any, width: Any, size: Frame, where: str) -> None:
     """Check the size that annotations state for their image, if they do.
 
     Raises:
@@ -104,7 +104,7 @@ def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | Non
     return palette([name for name in names if name.lower() not in IGNORED or name in (stated or ())], where, stated)
 
 
-def painted(
+def paint_mask(
     regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str
 ) -> UInt8[np.ndarray, "h w"]:
     """Later regions over earlier ones.

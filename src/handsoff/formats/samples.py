@@ -160,7 +160,7 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     fitting = [file for file in named if agreement(file) == best]
     if len(fitting) > 1:
         raise InputError(
-            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, "
-            f"{fitting[1]}): keep one or give longer paths."
+            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): "
+            "keep one or give longer paths."
         )
     return fitting[0]

@@ -40,8 +40,8 @@ class Palette:
         """
         if name not in self.classes:
             raise InputError(
-                f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it "
-                f"or correct the name."
+                f"{where} has the class {name!r}, which is not among {', '.join(self.classes[:20])}: add it or "
+                "correct the name."
             )
         return self.classes.index(name)
 
@@ -111,8 +111,8 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     stated = rle.get("size") if isinstance(rle, dict) else None
     if stated != list(size):
         raise InputError(
-            f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): "
-            f"correct one of them."
+            f"{where} has run lengths for the size {stated}, its image is {list(size)} (height, width): correct one "
+            "of them."
         )
     remedy = "export it again"
     if isinstance(counts, list):

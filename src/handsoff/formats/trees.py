@@ -62,7 +62,7 @@ def text_lines(source: Source, file: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def refuse_size(values: Shaped[np.ndarray, "h w ..."], size: Frame, where: str) -> None:
+def check_label_size(values: Shaped[np.ndarray, "h w ..."], size: Frame, where: str) -> None:
     """Check that a map is as large as its image.
 
     Raises:

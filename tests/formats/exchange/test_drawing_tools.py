@@ -23,7 +23,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
 from handsoff.formats.exchange import format_of, labelme, labelstudio, labelstudio_write, open_dataset, yolo
-from handsoff.formats.exchange.brush import brush_mask, brush_runs, unpacked
+from handsoff.formats.exchange.brush import brush_mask, brush_runs, unpack
 from handsoff.formats.samples import Dataset, LabelledImage, Writing
 from handsoff.tasks import make_task
 
@@ -530,7 +530,7 @@ def test_labelme_never_breaks(tmp_path_factory: pytest.TempPathFactory, data: st
 def test_brush_runs_as_others_read_them() -> None:
     """The example in the tests of Label Studio's own converter, for reading; the rest is what we write."""
     packed = bytes([0, 0, 0, 18, 57, 27, 252, 96, 32, 1, 0, 6, 0, 40, 0, 192, 3, 128, 17, 56, 32])
-    assert unpacked(packed, 18, "here").tolist() == [1, 1, 1, 1, 2, 3, 5, 6, 7, 8, 4, 4, 4, 4, 4, 4, 4, 4]
+    assert unpack(packed, 18, "here").tolist() == [1, 1, 1, 1, 2, 3, 5, 6, 7, 8, 4, 4, 4, 4, 4, 4, 4, 4]
     assert bytes(brush_runs(np.ones((1, 1), bool)))[:7] == bytes([0, 0, 0, 4, 57, 27, 252])  # the same head
 
 

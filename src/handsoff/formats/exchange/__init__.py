@@ -19,7 +19,6 @@ from handsoff.formats.exchange import (
     yolo,
 )
 from handsoff.formats.samples import Dataset, FormatReader, FormatWriter
-from handsoff.tasks import TASKS
 
 FOLDER = "folder"  # what everything else here reads
 READERS: dict[str, FormatReader] = {  # asked in this order what a pack is: the strictest first

@@ -23,10 +23,10 @@ def brush_mask(data: bytes, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     Raises:
         InputError: the run lengths are damaged, or of an image of another size.
     """
-    return unpacked(data, CHANNELS * size[0] * size[1], where).reshape(*size, CHANNELS)[..., -1] > 0
+    return unpack(data, CHANNELS * size[0] * size[1], where).reshape(*size, CHANNELS)[..., -1] > 0
 
 
-def unpacked(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
+def unpack(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
     """The bytes, which must be `count`.
 
     Raises:
@@ -39,7 +39,8 @@ def unpacked(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
         raise damaged
     if int(text[:32], 2) != count:
         raise InputError(
-            f"{where} has run lengths for {int(text[:32], 2) // CHANNELS} pixels, its image has {count // CHANNELS}: give the image as it was labelled."
+            f"{where} has run lengths for {int(text[:32], 2) // CHANNELS} pixels, its image has {count // CHANNELS}: "
+            "give the image as it was labelled."
         )
     sizes = [int(text[start : start + 4], 2) + 1 for start in range(37, HEAD, 4)]
     values, done, place = np.empty(count, np.uint8), 0, HEAD

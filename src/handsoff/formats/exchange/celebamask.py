@@ -15,7 +15,7 @@ from handsoff.core.images import decode_image
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import BACKGROUND
-from handsoff.formats.trees import files_like, paired, refuse_size
+from handsoff.formats.trees import check_label_size, files_like, paired
 from handsoff.tasks import make_task
 
 PARTS = {  # how a part is called in its file → here; painted in this order, so that hair lies over skin and a hat over hair
@@ -54,7 +54,8 @@ def read(source: Source) -> Dataset:
         number, _, part = key.partition("_")
         if part not in PARTS:
             raise InputError(
-                f"{source.path / file} is the mask of {part!r}, which is no part of CelebAMask-HQ ({', '.join(PARTS)}): rename or remove it."
+                f"{source.path / file} is the mask of {part!r}, which is no part of CelebAMask-HQ "
+                f"({', '.join(PARTS)}): rename or remove it."
             )
         parts = masks.setdefault(f"{int(number):0{DIGITS}d}", {})
         if part in parts:
@@ -64,18 +65,18 @@ def read(source: Source) -> Dataset:
         parts[part] = file
     names = paired(source, images, masks)
     task = make_task("segmentation", {"classes": list(CLASSES)})
-    return Dataset(names, {"segmentation": task}, lambda name: one(source, images[name], masks[name], name))
+    return Dataset(names, {"segmentation": task}, lambda name: read_image(source, images[name], masks[name], name))
 
 
-def one(source: Source, image: str, parts: Parts, name: str) -> LabelledImage:
+def read_image(source: Source, image: str, parts: Parts, name: str) -> LabelledImage:
     sample = load_image(source, image, name)
-    sample.labels["segmentation"] = enlarged(
-        painted(source, parts), sample.size, str(source.path / next(iter(parts.values())))
+    sample.labels["segmentation"] = enlarge(
+        merge_parts(source, parts), sample.size, str(source.path / next(iter(parts.values())))
     )
     return sample
 
 
-def painted(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"]:
+def merge_parts(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"]:
     """One mask of all parts, the later ones in the order of `PARTS` over the earlier.
 
     Raises:
@@ -89,14 +90,15 @@ def painted(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"
             mask = np.zeros(there.shape, np.uint8) if mask is None else mask
             if there.shape != mask.shape:
                 raise InputError(
-                    f"{where} is {there.shape[0]}x{there.shape[1]} pixels, masks of the same image {mask.shape[0]}x{mask.shape[1]}: restore it."
+                    f"{where} is {there.shape[0]}x{there.shape[1]} pixels, masks of the same image "
+                    f"{mask.shape[0]}x{mask.shape[1]}: restore it."
                 )
             mask[there] = index
     assert mask is not None  # noqa: S101  # for mypy: only images with parts are read
     return mask
 
 
-def enlarged(mask: UInt8[np.ndarray, "h w"], size: Frame, where: str) -> UInt8[np.ndarray, "H W"]:
+def enlarge(mask: UInt8[np.ndarray, "h w"], size: Frame, where: str) -> UInt8[np.ndarray, "H W"]:
     """The mask with every pixel repeated until it is as large as its image.
 
     Raises:
@@ -104,5 +106,5 @@ def enlarged(mask: UInt8[np.ndarray, "h w"], size: Frame, where: str) -> UInt8[n
     """
     times = max(1, size[0] // mask.shape[0])
     larger = mask.repeat(times, 0).repeat(times, 1)
-    refuse_size(larger, size, f"{where} ({times} times enlarged)" if times > 1 else where)
+    check_label_size(larger, size, f"{where} ({times} times enlarged)" if times > 1 else where)
     return larger

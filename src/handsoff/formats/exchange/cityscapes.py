@@ -17,7 +17,7 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
-from handsoff.formats.trees import files_like, paired, refuse_size
+from handsoff.formats.trees import check_label_size, files_like, paired
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 from handsoff.tasks.depth_files import read_values
@@ -81,10 +81,10 @@ def read(source: Source) -> Dataset:
     if disparities.keys() >= set(names):
         tasks["depth"] = make_task("depth", {"unit": "metres"})
     tree = Tree(source, images, masks, disparities, files(source, "camera", "camera.json"), tasks)
-    return Dataset(names, tasks, lambda name: one(tree, name))
+    return Dataset(names, tasks, lambda name: read_image(tree, name))
 
 
-def one(tree: Tree, name: str) -> LabelledImage:
+def read_image(tree: Tree, name: str) -> LabelledImage:
     sample = load_image(tree.source, tree.images[name], name)
     if "segmentation" in tree.tasks:
         sample.labels["segmentation"] = classes_in(tree.source, tree.masks[name], sample.size)
@@ -102,13 +102,14 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
     """
     where = str(source.path / file)
     mask = decode_mask(source.read(file), where)
-    refuse_size(mask, size, where)
+    check_label_size(mask, size, where)
     trained = file.endswith("labelTrainIds.png")
     count = len(CLASSES) if trained else LABELS
     strange = mask[(mask >= count) & (mask != IGNORE)]
     if strange.size:
         raise InputError(
-            f"{where} has the id {strange[0]}, which is not among Cityscapes' 0 to {count - 1} (and {IGNORE}): restore the published file."
+            f"{where} has the id {strange[0]}, which is not among Cityscapes' 0 to {count - 1} (and {IGNORE}): "
+            "restore the published file."
         )
     table = np.full(256, IGNORE, np.uint8)
     table[list(range(count) if trained else CLASSES.values())] = np.arange(len(CLASSES))
@@ -128,7 +129,7 @@ def depth_in(source: Source, file: str, size: Frame, scale: float) -> Float32[np
             f"{where} is not a PNG of 16 bits, as Cityscapes' disparities are: restore the published file."
         )
     values = read_values(data, where)
-    refuse_size(values, size, where)
+    check_label_size(values, size, where)
     known = values > 1  # 1 is a disparity of nothing, infinitely far
     if not known.any():
         raise InputError(f"{where} holds no disparity at all: restore the published file or remove the image.")
@@ -156,6 +157,7 @@ def stated(content: object, key: tuple[str, str], where: str) -> float:
     value = group.get(key[1]) if isinstance(group, dict) else None
     if not isinstance(value, int | float) or isinstance(value, bool) or not LEAST < value < MOST:
         raise InputError(
-            f"{where}: {'.'.join(key)} is {value!r:.40}, not a positive number of pixels or metres: restore the published file."
+            f"{where}: {'.'.join(key)} is {value!r:.40}, not a positive number of pixels or metres: restore the "
+            "published file."
         )
     return float(value)

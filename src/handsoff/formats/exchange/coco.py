@@ -16,32 +16,40 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import Source
-from handsoff.formats.drawn import drawn_tasks, numbers, refuse_other_size
-from handsoff.formats.exchange.coco_sheets import Numbered, Photo, Sheet, licence_of, photos_of, sheets_in, sheets_of
+from handsoff.formats.drawn import check_stated_size, drawn_tasks, numbers
+from handsoff.formats.exchange.coco_files import (
+    CocoFile,
+    Numbered,
+    Photo,
+    find_coco_files,
+    licence_of,
+    photos_of,
+    read_coco_files,
+)
+from handsoff.formats.manifest import manifest_classes, manifest_points, points_task
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import Palette, palette, polygon_mask, rle_mask
-from handsoff.formats.stated import points_task, stated_classes, stated_points
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
 
 
 def recognises(source: Source) -> bool:
-    return bool(sheets_in(source, panoptic=False))
+    return bool(find_coco_files(source, panoptic=False))
 
 
 def read(source: Source) -> Dataset:
-    sheets = sheets_of(source, panoptic=False)
-    photos = photos_of(source, sheets)
-    where, stated = sheets[0].place, stated_classes(source)
-    nothing = not any(sheet.annotated for sheet in sheets)  # then every image is background
-    regions = stated is not None or nothing or any(sheet.regions for sheet in sheets)
-    points = any(sheet.points and sheet.annotated for sheet in sheets)
+    coco_files = read_coco_files(source, panoptic=False)
+    photos = photos_of(source, coco_files)
+    where, stated = coco_files[0].where, manifest_classes(source)
+    nothing = not any(coco_file.annotated for coco_file in coco_files)  # then every image is background
+    regions = stated is not None or nothing or any(coco_file.regions for coco_file in coco_files)
+    points = any(coco_file.points and coco_file.annotated for coco_file in coco_files)
     if not regions and not points:
         raise InputError(f"{where} draws boxes only: masks (polygons, run lengths) or keypoints are needed.")
-    names = list(dict.fromkeys(name for sheet in sheets if sheet.draws for name in sheet.classes))
+    names = list(dict.fromkeys(name for coco_file in coco_files if coco_file.draws for name in coco_file.classes))
     classes = palette(names, where, stated) if regions else None
-    task = points_of(source, sheets) if points else None
+    task = points_of(source, coco_files) if points else None
     whole = sorted(name for name, photo in photos.items() if photo.covers(regions=regions, points=points))
     if not whole:
         wanted = " and ".join(["masks"] * regions + ["keypoints"] * points)
@@ -51,40 +59,42 @@ def read(source: Source) -> Dataset:
     return Dataset(
         tuple(whole),
         drawn_tasks(classes, task),
-        lambda name: one(source, name, photos[name], classes, task),
-        licence_of(source, sheets),
+        lambda name: read_image(source, name, photos[name], classes, task),
+        licence_of(source, coco_files),
     )
 
 
-def points_of(source: Source, sheets: Sequence[Sheet]) -> Keypoints:
+def points_of(source: Source, coco_files: Sequence[CocoFile]) -> Keypoints:
     """The task of the points that the categories name.
 
     Raises:
         InputError: they name none, or not the same.
     """
     named = [
-        (sheet.place, entry["keypoints"])
-        for sheet in sheets
-        for entry in sheet.categories.values()
+        (coco_file.where, entry["keypoints"])
+        for coco_file in coco_files
+        for entry in coco_file.categories.values()
         if entry.get("keypoints")
     ]
     if not named:
         raise InputError(
-            f"{sheets[0].place} has keypoints, but no category says which: add keypoints: [name, …] to it."
+            f"{coco_files[0].where} has keypoints, but no category says which: add keypoints: [name, …] to it."
         )
     place, names = named[0]
     if any(other != names for _, other in named):
         raise InputError(f"{place} has categories with different keypoints: keep one of them.")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InputError(f"{place}: keypoints of a category are no list of names: correct them.")
-    return points_task(names, stated_points(source), place)
+    return points_task(names, manifest_points(source), place)
 
 
-def one(source: Source, name: str, photo: Photo, classes: Palette | None, task: Keypoints | None) -> LabelledImage:
+def read_image(
+    source: Source, name: str, photo: Photo, classes: Palette | None, task: Keypoints | None
+) -> LabelledImage:
     sample = load_image(source, photo.file, name)
     for _, (where, entry) in photo.entries:
-        refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
-    found = [annotation for sheet, (_, entry) in photo.entries for annotation in sheet.annotations[entry["id"]]]
+        check_stated_size(entry.get("height"), entry.get("width"), sample.size, where)
+    found = [annotation for coco_file, (_, entry) in photo.entries for annotation in coco_file.annotations[entry["id"]]]
     labels = {}
     if classes is not None:
         labels["segmentation"] = mask_of(photo, classes, sample.size)
@@ -98,17 +108,19 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
 
     Files of keypoints outline people that the files of instances have too: they count where there is nothing else.
     """
-    drawing = [(sheet, entry) for sheet, (_, entry) in photo.entries if sheet.draws]
-    counting = [(sheet, entry) for sheet, entry in drawing if not sheet.points] or drawing
+    drawing = [(coco_file, entry) for coco_file, (_, entry) in photo.entries if coco_file.draws]
+    counting = [(coco_file, entry) for coco_file, entry in drawing if not coco_file.points] or drawing
     regions = [
-        (sheet, where, said)
-        for sheet, entry in counting
-        for where, said in sheet.annotations[entry["id"]]
+        (coco_file, where, said)
+        for coco_file, entry in counting
+        for where, said in coco_file.annotations[entry["id"]]
         if said.get("segmentation")
     ]
     mask = classes.blank(size)
-    for sheet, where, said in sorted(regions, key=lambda found: bool(found[2].get("iscrowd"))):  # stable: crowds last
-        value = IGNORE if said.get("iscrowd") else classes.id(sheet.categories[said["category_id"]]["name"], where)
+    for coco_file, where, said in sorted(
+        regions, key=lambda found: bool(found[2].get("iscrowd"))
+    ):  # stable: crowds last
+        value = IGNORE if said.get("iscrowd") else classes.id(coco_file.categories[said["category_id"]]["name"], where)
         mask[region(said["segmentation"], size, where)] = value
     return mask
 

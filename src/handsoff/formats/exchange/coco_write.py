@@ -14,19 +14,19 @@ from pycocotools import mask as coco_mask
 
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
+from handsoff.formats.manifest import write_image
 from handsoff.formats.outlines import components
 from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing, polygon_mask, rle_of
-from handsoff.formats.stated import write_image
 
 POINTS = "points"  # the category of keypoints
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has a file of its own
-    return list(entries(out, samples, writing))
+    return list(write_samples(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
+def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         entry: Entry = {
             "name": sample.name,
@@ -61,10 +61,12 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     splits = {entry["name"].partition("/")[0] if "/" in entry["name"] else "" for entry in entries}
     for split in splits if "" not in splits else {""}:
         chosen = [entry for entry in entries if split in {"", entry["name"].partition("/")[0]}]
-        write_json(out / (f"annotations/{split}.json" if split else "annotations.json"), sheet(chosen, writing))
+        write_json(
+            out / (f"annotations/{split}.json" if split else "annotations.json"), annotation_file(chosen, writing)
+        )
 
 
-def sheet(entries: list[Entry], writing: Writing) -> dict[str, Any]:
+def annotation_file(entries: list[Entry], writing: Writing) -> dict[str, Any]:
     """One JSON file."""
     categories = categories_of(writing)
     ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}

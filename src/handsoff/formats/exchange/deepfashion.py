@@ -18,7 +18,7 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
-from handsoff.formats.trees import files_like, paired, refuse_size, text_lines
+from handsoff.formats.trees import check_label_size, files_like, paired, text_lines
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task, mirrored_names
 
@@ -57,10 +57,10 @@ def recognises(source: Source) -> bool:
     """A mask in `segm/` or both files of points, and an image in `images/`; or these as the zips that they are published as."""
     files = source.sizes
     labelled = any(map(MASK.fullmatch, files)) or sum(TEXT.fullmatch(file) is not None for file in files) == 2  # noqa: PLR2004  # loc and vis
-    return (labelled and any(map(IMAGE.fullmatch, files))) or packed(source)
+    return (labelled and any(map(IMAGE.fullmatch, files))) or is_zipped(source)
 
 
-def packed(source: Source) -> bool:
+def is_zipped(source: Source) -> bool:
     return "images.zip" in source.sizes and ("segm.zip" in source.sizes or "keypoints.zip" in source.sizes)
 
 
@@ -71,9 +71,10 @@ def read(source: Source) -> Dataset:
         InputError: no image has a label, a line of points is not whole, or as `files_like`.
     """
     images, masks = files_like(source, IMAGE), files_like(source, MASK)
-    if packed(source) and not images:
+    if is_zipped(source) and not images:
         raise InputError(
-            f"{source.path} holds images.zip and others: unpack them there, so that there is images/ and segm/ or keypoints/."
+            f"{source.path} holds images.zip and others: unpack them there, so that there is images/ and segm/ or "
+            "keypoints/."
         )
     points = points_of(source)
     segmented = images.keys() & masks.keys()
@@ -82,10 +83,10 @@ def read(source: Source) -> Dataset:
     if segmented:
         tasks["segmentation"] = make_task("segmentation", {"classes": list(CLASSES)})
     if points is not None and points.lines.keys() >= set(names):
-        pairs = [[one, other] for one, other in enumerate(mirrored_names(POINTS)) if one < other]
+        pairs = [[a, b] for a, b in enumerate(mirrored_names(POINTS)) if a < b]
         tasks["keypoints"] = make_task("keypoints", {"names": list(POINTS), "mirror": pairs})
 
-    def one(name: str) -> LabelledImage:
+    def read_image(name: str) -> LabelledImage:
         sample = load_image(source, images[name], name)
         if "segmentation" in tasks:
             sample.labels["segmentation"] = classes_in(source, masks[name], sample.size)
@@ -94,17 +95,18 @@ def read(source: Source) -> Dataset:
             sample.labels["keypoints"] = points_in(points, name, sample.size)
         return sample
 
-    return Dataset(names, tasks, one)
+    return Dataset(names, tasks, read_image)
 
 
 def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
     where = str(source.path / file)
     mask = decode_mask(source.read(file), where)
-    refuse_size(mask, size, where)
+    check_label_size(mask, size, where)
     strange = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if strange.size:
         raise InputError(
-            f"{where} has the id {strange[0]}, which is not among DeepFashion-MultiModal's 0 to {len(CLASSES) - 1}: restore the published file."
+            f"{where} has the id {strange[0]}, which is not among DeepFashion-MultiModal's 0 to {len(CLASSES) - 1}: "
+            "restore the published file."
         )
     return mask
 
@@ -133,12 +135,14 @@ def lines_of(source: Source, file: str, count: int) -> dict[str, Line]:
             continue
         if len(words) != count + 1:
             raise InputError(
-                f"{source.path / file}, line {number} has {len(words)} words instead of a name and {count} numbers: restore the published file."
+                f"{source.path / file}, line {number} has {len(words)} words instead of a name and {count} numbers: "
+                "restore the published file."
             )
         name = PurePosixPath(words[0]).stem
         if name in lines:
             raise InputError(
-                f"{source.path / file}, lines {lines[name][0]} and {number} are both about {words[0]}: keep one of them."
+                f"{source.path / file}, lines {lines[name][0]} and {number} are both about {words[0]}: keep one of "
+                "them."
             )
         lines[name] = number, words[1:]
     return lines
@@ -155,7 +159,8 @@ def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21
     strange = next((code for code in codes if code not in VISIBILITY), None)
     if strange is not None:
         raise InputError(
-            f"{points.vis}, line {vis} has the visibility {strange[:40]!r} instead of 0, 1 or 2: restore the published file."
+            f"{points.vis}, line {vis} has the visibility {strange[:40]!r} instead of 0, 1 or 2: restore the "
+            "published file."
         )
     seen = np.array([VISIBILITY[code] for code in codes])
     seen[((places < -0.5) | (places > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge

@@ -10,8 +10,8 @@ from handsoff.core.files import write_bytes
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
+from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
-from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
@@ -35,22 +35,22 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Dataset:
     """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
-    pack = open_labelled(source.path)
-    pack = replace(pack, kinds={name: kind for name, kind in pack.kinds.items() if not kind.derived})
-    return Dataset(pack.names, pack.tasks, lambda name: one(pack, name), stated_licence(source))
+    dataset = open_labelled(source.path)
+    dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
+    return Dataset(dataset.names, dataset.tasks, lambda name: read_image(dataset, name), manifest_licence(source))
 
 
-def one(pack: LabelledDataset, name: str) -> LabelledImage:
-    photo = load_image(pack.source, pack.images[name], name)
-    labels = {task: pack.parsed(kind, name, photo.size) for task, kind in pack.kinds.items()}
+def read_image(dataset: LabelledDataset, name: str) -> LabelledImage:
+    photo = load_image(dataset.source, dataset.images[name], name)
+    labels = {task: dataset.parsed(kind, name, photo.size) for task, kind in dataset.kinds.items()}
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
-    return list(entries(out, samples, writing))
+    return list(write_samples(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
+def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         copied = (sample.data, PurePosixPath(sample.file).suffix.lower()) if sample.data else None
         rest = write_sample(out, sample.name, sample.image, sample.labels, writing.tasks, copied)

@@ -19,9 +19,17 @@ from typing import Any, NamedTuple
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
-from handsoff.formats.containers import declared, full_name, pictured, points, split_in, split_of, write_cards
+from handsoff.formats.containers import (
+    declare_tasks,
+    full_name,
+    load_image_bytes,
+    points,
+    split_in,
+    split_of,
+    write_cards,
+)
+from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
-from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Parse, Task
 
@@ -95,14 +103,15 @@ def is_parquet(file: str) -> bool:
 
 def read(source: Source) -> Dataset:
     """Samples are called as the column `name` says, or numbered within their split where it does not tell them apart."""
-    shards = [shard for file in source.sizes if is_parquet(file) for shard in listed(source, file)]
+    shards = [shard for file in source.sizes if is_parquet(file) for shard in read_shards(source, file)]
     kinds = [task for task in TASKS if any(task in shard.columns for shard in shards)]
     for shard in shards:
         if missing := [task for task in kinds if task not in shard.columns]:
             raise InputError(
-                f"{source.path / shard.file} has no labels for {missing[0]}, as others have: add the column {TASKS[missing[0]].aliases[0]} or remove it."
+                f"{source.path / shard.file} has no labels for {missing[0]}, as others have: add the column "
+                f"{TASKS[missing[0]].aliases[0]} or remove it."
             )
-    rows = named(shards)
+    rows = rows_by_name(shards)
     if not kinds or not rows:
         wanted = "a column called image and one called mask (or keypoints, depth, normals), images being {bytes, path}"
         raise InputError(f"{source.path} has Parquet files, but no images with labels in them: they need {wanted}.")
@@ -116,19 +125,19 @@ def read(source: Source) -> Dataset:
             if TASKS[task].locations[0].suffixes
             else points(values(rows[first], column), f"{where}, column {column},")
         )
-    tasks, parses = declared(source, examples)
+    tasks, parses = declare_tasks(source, examples)
     return Dataset(
-        tuple(rows), tasks, lambda name: one(source, values, parses, rows[name], name), stated_licence(source)
+        tuple(rows), tasks, lambda name: read_image(source, values, parses, rows[name], name), manifest_licence(source)
     )
 
 
-def listed(source: Source, file: str) -> Iterator[Shard]:
+def read_shards(source: Source, file: str) -> Iterator[Shard]:
     """The file if it has images.
 
     Raises:
         InputError: it is not a whole Parquet file, or a row group is too large to be read at once.
     """
-    with opened(source, file) as parquet:
+    with open_parquet(source, file) as parquet:
         columns = columns_of(parquet.schema_arrow)
         if "image" not in columns:
             return
@@ -169,7 +178,7 @@ def columns_of(schema: Any) -> dict[str, str]:
     return found
 
 
-def named(shards: Iterable[Shard]) -> dict[str, Row]:
+def rows_by_name(shards: Iterable[Shard]) -> dict[str, Row]:
     """Name → row, sorted.
 
     Raises:
@@ -195,7 +204,7 @@ def named(shards: Iterable[Shard]) -> dict[str, Row]:
 
 
 @contextmanager
-def opened(source: Source, file: str) -> Iterator[Any]:
+def open_parquet(source: Source, file: str) -> Iterator[Any]:
     """A Parquet file.
 
     Raises:
@@ -219,7 +228,7 @@ def reader_of(source: Source) -> Callable[[Row, str], Any]:
 
     @lru_cache(maxsize=2)
     def group(file: str, index: int, columns: tuple[str, ...]) -> dict[str, Any]:
-        with opened(source, file) as parquet:
+        with open_parquet(source, file) as parquet:
             table = parquet.read_row_group(index, columns=list(columns))
             found = {column: table.column(column) for column in columns}
             return {
@@ -235,23 +244,23 @@ def reader_of(source: Source) -> Callable[[Row, str], Any]:
     return value
 
 
-def one(
+def read_image(
     source: Source, values: Callable[[Row, str], Any], parses: dict[str, Parse], row: Row, name: str
 ) -> LabelledImage:
     where = f"{source.path / row.shard.file}: {name}"
     columns = row.shard.columns
     places = {use: f"{where}, column {column}," for use, column in columns.items()}
-    photo = pictured(held(values(row, columns["image"]), places["image"]), name, places["image"])
+    photo = load_image_bytes(image_bytes(values(row, columns["image"]), places["image"]), name, places["image"])
     labels = {}
     for kind, parse in parses.items():
         value = values(row, columns[kind])
         labels[kind] = parse(
-            held(value, places[kind]) if TASKS[kind].locations[0].suffixes else value, places[kind], photo.size
+            image_bytes(value, places[kind]) if TASKS[kind].locations[0].suffixes else value, places[kind], photo.size
         )
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
 
-def held(data: Any, where: str) -> bytes:
+def image_bytes(data: Any, where: str) -> bytes:
     """The bytes of an image feature.
 
     Raises:
@@ -259,7 +268,8 @@ def held(data: Any, where: str) -> bytes:
     """
     if not isinstance(data, bytes) or not data:
         raise InputError(
-            f"{where} holds no bytes, at most the path of a file elsewhere: write the Parquet file again with the images in it."
+            f"{where} holds no bytes, at most the path of a file elsewhere: write the Parquet file again with the "
+            "images in it."
         )
     return data
 

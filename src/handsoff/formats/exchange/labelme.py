@@ -17,20 +17,20 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image, decode_mask
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import (
-    dictionaries,
-    dictionary,
+    check_stated_size,
+    coordinates,
     drawn_tasks,
     ellipse_mask,
-    painted,
-    places,
+    json_object,
+    json_objects,
+    paint_mask,
     point_label,
     point_names,
-    refuse_other_size,
     region_palette,
 )
+from handsoff.formats.manifest import points_task
 from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image
 from handsoff.formats.shapes import Palette, polygon_mask
-from handsoff.formats.stated import points_task
 from handsoff.tasks.keypoints import Keypoints
 
 MAX_LOOK = 2**25  # bytes of the file that is looked into: images may be inside
@@ -38,7 +38,7 @@ REGIONS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 
 
 @dataclass(frozen=True)
-class Pack:
+class LabelMeFiles:
     """LabelMe's files and what their labels mean; None where no shape is of that kind."""
 
     source: Source
@@ -78,65 +78,70 @@ def read(source: Source) -> Dataset:
         files.append(file)
         points[where] = []
         for shape, place in shapes_of(entry, where):
-            if kind_of(shape, place) == "point":
+            if shape_type(shape, place) == "point":
                 points[where].append(shape["label"])
             else:
                 regions.add(shape["label"])
     if not files:
         raise InputError(
-            f"{source.path} has no JSON file of LabelMe, with shapes and imagePath: give the folder that LabelMe saves to."
+            f"{source.path} has no JSON file of LabelMe, with shapes and imagePath: give the folder that LabelMe "
+            "saves to."
         )
     named = point_names(points, regions=bool(regions))
     classes = region_palette(sorted(regions), str(source.path)) if regions or not named else None
     task = points_task(named, None, str(source.path)) if named else None
     above = posixpath.commonpath([posixpath.dirname(file) for file in files])
     names = {posixpath.relpath(file.removesuffix(".json"), above or "."): file for file in files}
-    pack = Pack(source, names, images_by_name(source), classes, task)
-    return Dataset(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: one(pack, name))
+    dataset = LabelMeFiles(source, names, images_by_name(source), classes, task)
+    return Dataset(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: read_image(dataset, name))
 
 
-def one(pack: Pack, name: str) -> LabelledImage:
-    file = pack.files[name]
-    where = str(pack.source.path / file)
-    entry = dictionary(pack.source.json(file), where)
-    photo = photo_of(pack, entry, file, name)
-    refuse_other_size(entry.get("imageHeight"), entry.get("imageWidth"), photo.size, where)
+def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:
+    file = dataset.files[name]
+    where = str(dataset.source.path / file)
+    entry = json_object(dataset.source.json(file), where)
+    photo = photo_of(dataset, entry, file, name)
+    check_stated_size(entry.get("imageHeight"), entry.get("imageWidth"), photo.size, where)
     shapes = list(shapes_of(entry, where))
-    if pack.classes is not None:
+    if dataset.classes is not None:
         regions = (
             (shape["label"], region(shape, photo.size, place))
             for shape, place in shapes
-            if kind_of(shape, place) != "point"
+            if shape_type(shape, place) != "point"
         )
-        photo = replace(photo, labels={"segmentation": painted(regions, pack.classes, photo.size, where)})
-    if pack.points is not None:
+        photo = replace(photo, labels={"segmentation": paint_mask(regions, dataset.classes, photo.size, where)})
+    if dataset.points is not None:
         spots = {
-            shape["label"]: places(shape.get("points"), f"{place}.points", 1)[0]
+            shape["label"]: coordinates(shape.get("points"), f"{place}.points", 1)[0]
             for shape, place in shapes
-            if kind_of(shape, place) == "point"
+            if shape_type(shape, place) == "point"
         }
         found = {label: (float(spot[0]), float(spot[1]), 2) for label, spot in spots.items()}
-        photo = replace(photo, labels={**photo.labels, "keypoints": point_label(pack.points, found, where, photo.size)})
+        photo = replace(
+            photo, labels={**photo.labels, "keypoints": point_label(dataset.points, found, where, photo.size)}
+        )
     return photo
 
 
-def photo_of(pack: Pack, entry: Mapping[str, Any], file: str, name: str) -> LabelledImage:
+def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: str) -> LabelledImage:
     """The image where `imagePath` says, else inside the JSON, else any that is called so.
 
     Raises:
         InputError: there is none.
     """
-    where, asked, inside = str(pack.source.path / file), entry.get("imagePath"), entry.get("imageData")
+    where, asked, inside = str(dataset.source.path / file), entry.get("imagePath"), entry.get("imageData")
     if not isinstance(asked, str) or not asked:
         raise InputError(f"{where}: imagePath does not name an image: correct it.")
     beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), asked.replace("\\", "/")))
-    if beside in pack.source.sizes:
-        return load_image(pack.source, beside, name)
+    if beside in dataset.source.sizes:
+        return load_image(dataset.source, beside, name)
     if isinstance(inside, str) and inside:
         return LabelledImage(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
     return load_image(
-        pack.source,
-        find_image(pack.source, pack.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"),
+        dataset.source,
+        find_image(
+            dataset.source, dataset.images, posixpath.join(posixpath.dirname(file), asked), f"{where}: imagePath"
+        ),
         name,
     )
 
@@ -147,14 +152,14 @@ def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, 
     Raises:
         InputError: there are none, or one has no label.
     """
-    for index, shape in enumerate(dictionaries(entry.get("shapes"), f"{where}: shapes")):
+    for index, shape in enumerate(json_objects(entry.get("shapes"), f"{where}: shapes")):
         place = f"{where}: shapes[{index}]"
         if not isinstance(shape.get("label"), str) or not shape["label"].strip():
             raise InputError(f"{place} has no label: give it one or remove it.")
         yield shape, place
 
 
-def kind_of(shape: Mapping[str, Any], where: str) -> str:
+def shape_type(shape: Mapping[str, Any], where: str) -> str:
     """Its type, which old files leave out.
 
     Raises:
@@ -163,7 +168,8 @@ def kind_of(shape: Mapping[str, Any], where: str) -> str:
     kind = shape.get("shape_type") or "polygon"
     if kind not in (*REGIONS, "point"):
         raise InputError(
-            f"{where} is of the type {kind!r}, which neither covers pixels nor is a point: draw a polygon instead, or remove it."
+            f"{where} is of the type {kind!r}, which neither covers pixels nor is a point: draw a polygon instead, "
+            "or remove it."
         )
     return str(kind)
 
@@ -174,8 +180,8 @@ def region(shape: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarray
     Raises:
         InputError: its points are not what its type needs.
     """
-    kind = kind_of(shape, where)
-    spots = places(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
+    kind = shape_type(shape, where)
+    spots = coordinates(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
     if kind == "mask":
         return boxed_mask(shape.get("mask"), spots, size, where)
     if kind == "circle":
@@ -200,7 +206,8 @@ def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np
     height, width = mask.shape
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
         raise InputError(
-            f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of {size[1]}x{size[0]}: draw it again."
+            f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of "
+            f"{size[1]}x{size[0]}: draw it again."
         )
     if np.abs(np.floor(spots.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
         raise InputError(

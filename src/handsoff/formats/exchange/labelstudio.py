@@ -20,23 +20,23 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import (
-    dictionaries,
-    dictionary,
+    check_stated_size,
+    coordinates,
     drawn_tasks,
     ellipse_mask,
+    json_object,
+    json_objects,
     numbers,
-    painted,
-    places,
+    paint_mask,
     point_label,
     point_names,
-    refuse_other_size,
     region_palette,
-    turned,
+    rotated,
 )
 from handsoff.formats.exchange.brush import brush_mask
+from handsoff.formats.manifest import manifest_classes, manifest_licence, manifest_points, points_task
 from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image
 from handsoff.formats.shapes import Palette, polygon_mask
-from handsoff.formats.stated import points_task, stated_classes, stated_licence, stated_points
 from handsoff.tasks.keypoints import Keypoints
 
 REGIONS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels")  # types of results that cover pixels
@@ -49,7 +49,7 @@ PERCENT = 100
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnnotatedTask:
     """A task with the annotation that counts."""
 
     where: str
@@ -93,71 +93,77 @@ def read(source: Source) -> Dataset:
         )
     folder = files[0].rpartition("/")[0]
     root = f"{folder}/" if folder else ""
-    answers = answers_of(source, files, root)
+    annotated = annotated_tasks(source, files, root)
     labels, points = config_labels(source, f"{root}{CONFIG}")
-    used = {label for answer in answers.values() for _, label, _ in answer.of(*REGIONS)}
+    used = {label for answer in annotated.values() for _, label, _ in answer.of(*REGIONS)}
     placed = {}
-    for answer in answers.values():
+    for answer in annotated.values():
         seen = [label for _, label, _ in answer.of(POINTS)]
         placed[answer.where] = seen + [label for label in answer.absent if label not in seen]
     regions = labels is not None or bool(used)
     named = point_names(placed, regions=regions)
     if not regions and not named:
         raise InputError(
-            f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, ellipses or key points."
+            f"{source.path} has neither labelled regions nor points: label with brush, polygons, rectangles, "
+            "ellipses or key points."
         )
     where = str(source.path)
     classes = (
-        region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, stated_classes(source))
+        region_palette([*(labels or ()), *sorted(used - set(labels or ()))], where, manifest_classes(source))
         if regions
         else None
     )
     task = (
-        points_task([*points, *(name for name in named if name not in points)], stated_points(source), where)
+        points_task([*points, *(name for name in named if name not in points)], manifest_points(source), where)
         if named
         else None
     )
-    tasks, licence = drawn_tasks(classes, task), stated_licence(source)
-    return Dataset(tuple(sorted(answers)), tasks, lambda name: one(source, answers[name], name, classes, task), licence)
+    tasks, licence = drawn_tasks(classes, task), manifest_licence(source)
+    return Dataset(
+        tuple(sorted(annotated)), tasks, lambda name: read_image(source, annotated[name], name, classes, task), licence
+    )
 
 
-def answers_of(source: Source, files: Sequence[str], root: str) -> dict[str, Answer]:
+def annotated_tasks(source: Source, files: Sequence[str], root: str) -> dict[str, AnnotatedTask]:
     """Sample name → task.
 
     Raises:
         InputError: none is annotated, or two are of the same image.
     """
     images = images_by_name(source)
-    answers: dict[str, Answer] = {}
+    annotated: dict[str, AnnotatedTask] = {}
     for file in files:
-        for index, task in enumerate(dictionaries(source.json(file), str(source.path / file))):
+        for index, task in enumerate(json_objects(source.json(file), str(source.path / file))):
             where = f"{source.path / file}[{index}]"
             results = results_of(task, where)
             if results is None:
                 continue
-            data = dictionary(task.get("data"), f"{where}.data")
+            data = json_object(task.get("data"), f"{where}.data")
             image = image_of(source, images, data, where)
             name = PurePosixPath(image.removeprefix(root).removeprefix("images/")).with_suffix("").as_posix()
-            if name in answers:
+            if name in annotated:
                 raise InputError(
-                    f"{where} and {answers[name].where} would be the same sample {name}: remove one of them."
+                    f"{where} and {annotated[name].where} would be the same sample {name}: remove one of them."
                 )
-            answers[name] = Answer(where, image, results, dictionary(data.get(ABSENT, {}), f"{where}.data.{ABSENT}"))
-    if not answers:
+            annotated[name] = AnnotatedTask(
+                where, image, results, json_object(data.get(ABSENT, {}), f"{where}.data.{ABSENT}")
+            )
+    if not annotated:
         raise InputError(
-            f"{source.path / files[0]} has no annotations (predictions alone do not count): submit some in Label Studio and export again."
+            f"{source.path / files[0]} has no annotations (predictions alone do not count): submit some in Label "
+            "Studio and export again."
         )
-    return answers
+    return annotated
 
 
 def results_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]] | None:
     """The last annotation that was not cancelled, of those that are the ground truth if any is; None if there is none."""
-    made = dictionaries(task.get("annotations", []), f"{where}.annotations")
+    made = json_objects(task.get("annotations", []), f"{where}.annotations")
     valid = [(index, annotation) for index, annotation in enumerate(made) if not annotation.get("was_cancelled")]
     best = [found for found in valid if found[1].get("ground_truth")] or valid
     if not best:
         return None
-    results = dictionaries(best[-1][1].get("result"), f"{where}.annotations[{best[-1][0]}].result")
+    results = json_objects(best[-1][1].get("result"), f"{where}.annotations[{best[-1][0]}].result")
     return [compact(result) for result in results]
 
 
@@ -227,17 +233,19 @@ def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str
     )
 
 
-def one(source: Source, answer: Answer, name: str, classes: Palette | None, points: Keypoints | None) -> LabelledImage:
+def read_image(
+    source: Source, answer: AnnotatedTask, name: str, classes: Palette | None, points: Keypoints | None
+) -> LabelledImage:
     photo = load_image(source, answer.file, name)
     for result, _, where in answer.of(*REGIONS, POINTS):
-        refuse_other_size(result.get("original_height"), result.get("original_width"), photo.size, where)
+        check_stated_size(result.get("original_height"), result.get("original_width"), photo.size, where)
         if result.get("image_rotation"):
             raise InputError(f"{where} was made on a turned image: turn the image itself, and label it again.")
     if classes is not None:
         regions = ((label, region(result, photo.size, where)) for result, label, where in answer.of(*REGIONS))
-        photo = replace(photo, labels={"segmentation": painted(regions, classes, photo.size, answer.where)})
+        photo = replace(photo, labels={"segmentation": paint_mask(regions, classes, photo.size, answer.where)})
     if points is not None:
-        label = point_label(points, spots(answer, photo.size), answer.where, photo.size)
+        label = point_label(points, point_locations(answer, photo.size), answer.where, photo.size)
         photo = replace(photo, labels={**photo.labels, "keypoints": label})
     return photo
 
@@ -248,7 +256,7 @@ def label_of(result: Mapping[str, Any], where: str) -> str:
     Raises:
         InputError: it has none, or several.
     """
-    labels = dictionary(result.get("value"), f"{where}.value").get(result["type"])
+    labels = json_object(result.get("value"), f"{where}.value").get(result["type"])
     if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str) or not labels[0].strip():
         raise InputError(f"{where} has {str(labels)[:40]} instead of one label: give it one or remove it.")
     return labels[0]
@@ -267,21 +275,21 @@ def region(result: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarra
             raise InputError(f"{where} has no run lengths (a list of bytes called rle): export it again.")
         return brush_mask(value["rle"], size, where)
     if kind == "polygonlabels":
-        return polygon_mask([places(value.get("points"), f"{where}.value.points", 3) * side], size, where)
+        return polygon_mask([coordinates(value.get("points"), f"{where}.value.points", 3) * side], size, where)
     lengths = ("width", "height") if kind == "rectanglelabels" else ("radiusX", "radiusY")
     x, y, across, down, angle = numbers({"rotation": 0, **value}, ("x", "y", *lengths, "rotation"), where)
     centre, (across, down) = np.array([x, y]) * side, np.array([across, down]) * side
     if kind == "ellipselabels":
         return ellipse_mask((float(centre[0]), float(centre[1])), (float(across), float(down)), angle, size)
     corners = np.array([[0, 0], [across, 0], [across, down], [0, down]])  # turned around its first corner
-    return polygon_mask([centre + turned(corners, angle)], size, where)
+    return polygon_mask([centre + rotated(corners, angle)], size, where)
 
 
-def spots(answer: Answer, size: Frame) -> dict[str, tuple[float, float, int]]:
+def point_locations(answer: AnnotatedTask, size: Frame) -> dict[str, tuple[float, float, int]]:
     """Name → x, y in pixels, their edges at whole numbers, and visibility."""
     side = size[1] / PERCENT, size[0] / PERCENT
     absent = {
-        name: places([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
+        name: coordinates([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
         for name, place in answer.absent.items()
     }
     found = {name: (x * side[0], y * side[1], 0) for name, (x, y) in absent.items()}

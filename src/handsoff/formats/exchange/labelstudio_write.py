@@ -19,9 +19,9 @@ from handsoff.core.images import IGNORE
 from handsoff.formats.drawn import IGNORED
 from handsoff.formats.exchange.brush import brush_runs
 from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
+from handsoff.formats.manifest import write_image
 from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing
-from handsoff.formats.stated import write_image
 from handsoff.tasks.base import Task
 
 DIGITS = 8  # decimals of a percentage: a thousandth of a pixel in images of any size

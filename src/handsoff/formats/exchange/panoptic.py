@@ -18,61 +18,63 @@ from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import MAX_PIXELS
 from handsoff.core.images import IGNORE, reason
 from handsoff.datasets.sources import Source
-from handsoff.formats.drawn import dictionaries, refuse_other_size
-from handsoff.formats.exchange.coco_sheets import (
+from handsoff.formats.drawn import check_stated_size, json_objects
+from handsoff.formats.exchange.coco_files import (
+    CocoFile,
     Numbered,
     Photo,
-    Sheet,
+    find_coco_files,
     hashable,
     licence_of,
     photos_of,
-    sheets_in,
-    sheets_of,
+    read_coco_files,
 )
 from handsoff.formats.exchange.coco_write import head, measured, objects
+from handsoff.formats.manifest import manifest_classes, write_image
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, images_by_name, load_image
 from handsoff.formats.shapes import Palette, is_nothing, palette, rle_of
-from handsoff.formats.stated import stated_classes, write_image
 
 FOLDER = "panoptic"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 def recognises(source: Source) -> bool:
-    return bool(sheets_in(source, panoptic=True))
+    return bool(find_coco_files(source, panoptic=True))
 
 
 def read(source: Source) -> Dataset:
-    sheets = sheets_of(source, panoptic=True)
-    names = list(dict.fromkeys(entry["name"] for sheet in sheets for entry in sheet.categories.values()))
-    classes = palette(names, sheets[0].place, stated_classes(source) or names)
-    drawings = drawings_of(source, sheets)
-    drawn = set(drawings.values())
+    coco_files = read_coco_files(source, panoptic=True)
+    names = list(dict.fromkeys(entry["name"] for coco_file in coco_files for entry in coco_file.categories.values()))
+    classes = palette(names, coco_files[0].where, manifest_classes(source) or names)
+    pngs = segment_files(source, coco_files)
+    drawn = set(pngs.values())
     pictures = replace(source, sizes={file: size for file, size in source.sizes.items() if file not in drawn})
-    photos = {name: photo for name, photo in photos_of(pictures, sheets).items() if drawing_of(photo) is not None}
+    photos = {
+        name: photo for name, photo in photos_of(pictures, coco_files).items() if annotation_of(photo) is not None
+    }
     if not photos:
-        raise InputError(f"{sheets[0].place} has no annotations: give the file that has them.")
+        raise InputError(f"{coco_files[0].where} has no annotations: give the file that has them.")
     return Dataset(
         tuple(sorted(photos)),
         {"segmentation": classes.task()},
-        lambda name: one(source, name, photos[name], drawings, classes),
-        licence_of(source, sheets),
+        lambda name: read_image(source, name, photos[name], pngs, classes),
+        licence_of(source, coco_files),
     )
 
 
-def drawing_of(photo: Photo) -> Numbered | None:
+def annotation_of(photo: Photo) -> Numbered | None:
     """The one annotation of an image, None where it has none.
 
     Raises:
         InputError: there are several.
     """
-    found = [annotation for sheet, (_, entry) in photo.entries for annotation in sheet.annotations[entry["id"]]]
+    found = [annotation for coco_file, (_, entry) in photo.entries for annotation in coco_file.annotations[entry["id"]]]
     if len(found) > 1:
         raise InputError(f"{found[1][0]} belongs to the same image as {found[0][0]}: keep one of them.")
     return found[0] if found else None
 
 
-def drawings_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, str]:
+def segment_files(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, str]:
     """Where an annotation stands → its PNG.
 
     Raises:
@@ -80,15 +82,15 @@ def drawings_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, str]:
     """
     images = images_by_name(source)
     return {
-        where: segments_file(source, images, sheet, where, said)
-        for sheet in sheets
-        for found in sheet.annotations.values()
+        where: segment_file(source, images, coco_file, where, said)
+        for coco_file in coco_files
+        for found in coco_file.annotations.values()
         for where, said in found
     }
 
 
-def segments_file(
-    source: Source, images: Mapping[str, list[str]], sheet: Sheet, where: str, annotation: dict[str, Any]
+def segment_file(
+    source: Source, images: Mapping[str, list[str]], coco_file: CocoFile, where: str, annotation: dict[str, Any]
 ) -> str:
     """The PNG of an annotation: in a folder called like the JSON, best beside it, or beside the JSON itself.
 
@@ -98,34 +100,36 @@ def segments_file(
     asked = annotation.get("file_name")
     if not isinstance(asked, str) or not asked:
         raise InputError(f"{where} has no file_name of its PNG: export it again.")
-    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(sheet.file)
+    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file)
     anywhere = [file for file in images.get(path.name.lower(), ()) if f"/{file}".endswith(f"/{home.stem}/{path}")]
     for file in (str(home.parent / home.stem / path), *anywhere, str(home.parent / path)):
         if file in source.sizes:
             return file
     raise InputError(
-        f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put it there."
+        f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put "
+        "it there."
     )
 
 
-def one(source: Source, name: str, photo: Photo, drawings: Mapping[str, str], classes: Palette) -> LabelledImage:
+def read_image(source: Source, name: str, photo: Photo, pngs: Mapping[str, str], classes: Palette) -> LabelledImage:
     sample = load_image(source, photo.file, name)
     for _, (where, entry) in photo.entries:
-        refuse_other_size(entry.get("height"), entry.get("width"), sample.size, where)
-    sheet, (_, entry) = next(
-        (sheet, numbered) for sheet, numbered in photo.entries if sheet.annotations[numbered[1]["id"]]
+        check_stated_size(entry.get("height"), entry.get("width"), sample.size, where)
+    coco_file, (_, entry) = next(
+        (coco_file, numbered) for coco_file, numbered in photo.entries if coco_file.annotations[numbered[1]["id"]]
     )
-    ((place, annotation),) = sheet.annotations[entry["id"]]
-    ids = segment_ids(source, drawings[place])
+    ((place, annotation),) = coco_file.annotations[entry["id"]]
+    ids = segment_ids(source, pngs[place])
     if ids.shape != sample.size:
         raise InputError(
-            f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} (upright): export it again."
+            f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} "
+            "(upright): export it again."
         )
-    return replace(sample, labels={"segmentation": mask_of(ids, sheet, place, annotation, classes)})
+    return replace(sample, labels={"segmentation": mask_of(ids, coco_file, place, annotation, classes)})
 
 
 def mask_of(
-    ids: Int64[np.ndarray, "h w"], sheet: Sheet, where: str, annotation: dict[str, Any], classes: Palette
+    ids: Int64[np.ndarray, "h w"], coco_file: CocoFile, where: str, annotation: dict[str, Any], classes: Palette
 ) -> UInt8[np.ndarray, "h w"]:
     """Segment ids → class ids; a segment without a category is ignored.
 
@@ -133,18 +137,18 @@ def mask_of(
         InputError: a segment is not in the JSON or there twice, or has an unknown category.
     """
     known = {0: IGNORE}
-    for index, segment in enumerate(dictionaries(annotation.get("segments_info"), f"{where}: segments_info")):
+    for index, segment in enumerate(json_objects(annotation.get("segments_info"), f"{where}: segments_info")):
         place, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
         if not isinstance(id_, int) or id_ in known:
             raise InputError(
                 f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
             )
-        if category is not None and (not hashable(category) or category not in sheet.categories):
+        if category is not None and (not hashable(category) or category not in coco_file.categories):
             raise InputError(
                 f"{place} has the category {category!r}, which is not among the categories: export it again."
             )
         ignored = category is None or segment.get("iscrowd")
-        known[id_] = IGNORE if ignored else classes.id(sheet.categories[category]["name"], place)
+        known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], place)
     found, places = np.unique(ids, return_inverse=True)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
@@ -162,7 +166,8 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
         with Image.open(io.BytesIO(source.read(file))) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(
-                    f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
+                    f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: "
+                    "shrink it first."
                 )
             return np.asarray(image.convert("RGB")).astype(np.int64) @ [1, 256, 256**2]
     except UNREADABLE as error:
@@ -170,10 +175,10 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
-    return list(entries(out, samples, writing))
+    return list(write_samples(out, samples, writing))
 
 
-def entries(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
+def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         file = write_image(out, sample).removeprefix("images/")
         mask = sample.labels["segmentation"]

@@ -18,10 +18,10 @@ from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
 from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
+from handsoff.formats.manifest import manifest_classes, manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.shapes import is_nothing, palette
-from handsoff.formats.stated import stated_classes, stated_licence
-from handsoff.formats.trees import files_like, refuse_size, text_lines
+from handsoff.formats.trees import check_label_size, files_like, text_lines
 
 IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
 LABELMAP = "labelmap.txt"
@@ -96,15 +96,16 @@ def read(source: Source) -> Dataset:
         )
         raise InputError(f"{source.path} has {held}: give a folder or zip with one.")
     masks, images = by_name(source, found[0], CLASSES, (".png",)), by_name(source, found[0], IMAGES, IMAGE_SUFFIXES)
-    ids = listed(source, found[0], masks, images)
+    ids = sample_names(source, found[0], masks, images)
     bare = next((masks[name] for name in ids.values() if name not in images), None)
     if bare is not None:
         wanted = PurePosixPath(bare.replace(CLASSES, IMAGES, 1)).with_suffix(".jpg")
         raise InputError(
-            f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put them there."
+            f"{source.path / bare} has no image {wanted}: CVAT leaves images out unless it is told to save them; put "
+            "them there."
         )
     colours = label_colours(source, f"{found[0]}{LABELMAP}")
-    stated = stated_classes(source) or ()
+    stated = manifest_classes(source) or ()
     ignored = {
         label
         for label, colour in colours.items()
@@ -112,22 +113,26 @@ def read(source: Source) -> Dataset:
     }
     legend = str(source.path / found[0] / LABELMAP)
     classes = palette([label for label in colours if label not in ignored], legend, stated or None)
-    table = {code(BLACK): classes.rest, code(BORDER): IGNORE}
+    table = {rgb_number(BLACK): classes.rest, rgb_number(BORDER): IGNORE}
     table |= {
-        code(colour): IGNORE if label in ignored else classes.id(label, legend) for label, colour in colours.items()
+        rgb_number(colour): IGNORE if label in ignored else classes.id(label, legend)
+        for label, colour in colours.items()
     }
     tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
     return Dataset(
-        tuple(sorted(ids)), {"segmentation": classes.task()}, lambda name: one(tree, name), stated_licence(source)
+        tuple(sorted(ids)),
+        {"segmentation": classes.task()},
+        lambda name: read_image(tree, name),
+        manifest_licence(source),
     )
 
 
-def one(tree: Tree, name: str) -> LabelledImage:
+def read_image(tree: Tree, name: str) -> LabelledImage:
     file = tree.masks[tree.ids[name]]
     where = str(tree.source.path / file)
     sample = load_image(tree.source, tree.images[tree.ids[name]], name)
     painted = decode_image(tree.source.read(file), where)
-    refuse_size(painted, sample.size, where)
+    check_label_size(painted, sample.size, where)
     sample.labels["segmentation"] = classes_of(painted, tree, where)
     return sample
 
@@ -146,12 +151,13 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
         y, x = strange[0].tolist()
         colour = ",".join(map(str, painted[y, x].tolist()))
         raise InputError(
-            f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add LABEL:{colour}:: or correct the mask."
+            f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add "
+            f"LABEL:{colour}:: or correct the mask."
         )
     return np.array(list(tree.table.values()), np.uint8)[places]
 
 
-def code(colour: Colour) -> int:
+def rgb_number(colour: Colour) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
 
 
@@ -177,13 +183,14 @@ def label_colours(source: Source, file: str) -> dict[str, Colour]:
             raise InputError(f"{where} names the label {label!r} again: keep one of its lines.")
         if (red, green, blue) in labels:
             raise InputError(
-                f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, paint one anew."
+                f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, "
+                "paint one anew."
             )
         labels[red, green, blue] = label
     return {label: colour for colour, label in labels.items()}
 
 
-def listed(source: Source, root: str, masks: Mapping[str, str], images: Mapping[str, str]) -> dict[str, str]:
+def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Mapping[str, str]) -> dict[str, str]:
     """Sample name → name in the tree; where several lists share nothing, each is a split.
 
     Raises:
@@ -193,7 +200,7 @@ def listed(source: Source, root: str, masks: Mapping[str, str], images: Mapping[
     if not files:
         return {name: name for name in masks}
     where = f"{source.path / root / LISTS}"
-    splits = disjoint({split: members(source, file, masks, images) for split, file in files.items()}, where)
+    splits = disjoint({split: names_in(source, file, masks, images) for split, file in files.items()}, where)
     found: dict[str, str] = {}
     for split, names in splits.items():
         for name in names:
@@ -208,7 +215,7 @@ def listed(source: Source, root: str, masks: Mapping[str, str], images: Mapping[
     return found
 
 
-def members(source: Source, file: str, masks: Mapping[str, str], images: Mapping[str, str]) -> list[str]:
+def names_in(source: Source, file: str, masks: Mapping[str, str], images: Mapping[str, str]) -> list[str]:
     """The names in a list that have masks: CVAT also lists images that nobody annotated.
 
     Raises:
@@ -221,7 +228,8 @@ def members(source: Source, file: str, masks: Mapping[str, str], images: Mapping
             names.append(name)
         elif name and not name.startswith("#") and name not in images:
             raise InputError(
-                f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: correct or remove the line."
+                f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: "
+                "correct or remove the line."
             )
     return list(dict.fromkeys(names))
 
@@ -238,7 +246,8 @@ def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]
         repeated = [name for name in lists[split] if name in owner]
         if repeated and len(repeated) < len(lists[split]):
             raise InputError(
-                f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share no image."
+                f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share "
+                "no image."
             )
         if not repeated and lists[split]:
             kept[split] = lists[split]
@@ -255,12 +264,13 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
     if strange is not None:
         remedy = "rename it with --set classes=…"
         raise InputError(
-            f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces around): {remedy}."
+            f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces "
+            f"around): {remedy}."
         )
-    return list(entries(out, samples, colours_of(classes)))
+    return list(write_samples(out, samples, colours_of(classes)))
 
 
-def entries(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
+def write_samples(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
     """All pixels of a class are one object, in the colour of the class."""
     for sample in samples:
         if "\n" in sample.name or "\r" in sample.name:

@@ -18,9 +18,9 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
-from handsoff.formats.containers import declared, full_name, pictured, points, split_of, write_cards
+from handsoff.formats.containers import declare_tasks, full_name, load_image_bytes, points, split_of, write_cards
+from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
-from handsoff.formats.stated import stated_licence
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Parse, Task
 
@@ -49,12 +49,12 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Dataset:
     """Every sample must have an image and the kinds of labels that the others have; whatever else its files are is left alone."""
-    reading, shards = readings(source)
+    reading, shards = shard_access(source)
     index: dict[str, Members] = {}
     for shard in (file for file in source.sizes if PurePosixPath(file).suffix.lower() == ".tar"):
         with shards(shard) as file:
-            collect(index, shard, members(file, str(source.path / shard)), source)
-    found = {name: chosen(files) for name, files in sorted(index.items()) if chosen(files)}
+            collect(index, shard, tar_members(file, str(source.path / shard)), source)
+    found = {name: image_and_labels(files) for name, files in sorted(index.items()) if image_and_labels(files)}
     kinds = [task for task in TASKS if any(task in files for files in found.values())]
     if not kinds:
         wanted = "call them KEY.jpg and KEY.mask.png (or KEY.keypoints.json, KEY.depth.npz)"
@@ -64,20 +64,26 @@ def read(source: Source) -> Dataset:
         if missing:
             where = f"{source.path / files['image'].shard}: {name}"
             raise InputError(
-                f"{where} has no label for {missing[0]}, as others have: add {extensions(missing[0])[0]} or remove the sample."
+                f"{where} has no label for {missing[0]}, as others have: add {extensions(missing[0])[0]} or remove "
+                "the sample."
             )
     first = next(iter(found))
     example = {
-        task: None if TASKS[task].locations[0].suffixes else points(*entry(source, reading, found[first][task], first))
+        task: None
+        if TASKS[task].locations[0].suffixes
+        else points(*read_json_member(source, reading, found[first][task], first))
         for task in kinds
     }
-    tasks, parses = declared(source, example)
+    tasks, parses = declare_tasks(source, example)
     return Dataset(
-        tuple(found), tasks, lambda name: one(source, reading, parses, found[name], name), stated_licence(source)
+        tuple(found),
+        tasks,
+        lambda name: read_image(source, reading, parses, found[name], name),
+        manifest_licence(source),
     )
 
 
-def readings(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:
+def shard_access(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:
     """How to read a member, and how to open a shard; the last shards of a zip are kept in memory."""
     kept, lock = lru_cache(maxsize=2)(source.read), Lock()
 
@@ -95,7 +101,7 @@ def readings(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase
     return reading, shard
 
 
-def members(file: io.BufferedIOBase, where: str) -> Iterator[tuple[str, int, int]]:
+def tar_members(file: io.BufferedIOBase, where: str) -> Iterator[tuple[str, int, int]]:
     """Name, start and size of every plain file in a tar archive.
 
     Raises:
@@ -143,7 +149,7 @@ def extensions(task: str) -> list[str]:
     ]
 
 
-def chosen(files: Members) -> Members:
+def image_and_labels(files: Members) -> Members:
     """Image ("image") and labels (by task) among the files of a sample; empty where there is no image."""
     image = next((extension for extension in IMAGES if extension in files), None)
     if image is None:
@@ -154,7 +160,7 @@ def chosen(files: Members) -> Members:
     return {"image": files[image], **{task: files[found[0]] for task, found in labels.items() if found}}
 
 
-def entry(source: Source, reading: Reading, member: Member, name: str) -> tuple[Any, str]:
+def read_json_member(source: Source, reading: Reading, member: Member, name: str) -> tuple[Any, str]:
     """A JSON file in a shard, and how to call it."""
     where = f"{source.path / member.shard}: {name}"
     try:
@@ -163,13 +169,15 @@ def entry(source: Source, reading: Reading, member: Member, name: str) -> tuple[
         raise InputError(f"{where} has keypoints that are not valid JSON ({error}): correct them.") from None
 
 
-def one(source: Source, reading: Reading, parses: dict[str, Parse], files: Members, name: str) -> LabelledImage:
+def read_image(source: Source, reading: Reading, parses: dict[str, Parse], files: Members, name: str) -> LabelledImage:
     where = f"{source.path / files['image'].shard}: {name}"
-    photo = pictured(reading(files["image"]), name, where)
+    photo = load_image_bytes(reading(files["image"]), name, where)
     labels = {}
     for kind, parse in parses.items():
         data = (
-            reading(files[kind]) if TASKS[kind].locations[0].suffixes else entry(source, reading, files[kind], name)[0]
+            reading(files[kind])
+            if TASKS[kind].locations[0].suffixes
+            else read_json_member(source, reading, files[kind], name)[0]
         )
         labels[kind] = parse(data, f"{where} ({kind})", photo.size)
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
@@ -188,7 +196,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
                     buffer,
                     stack.enter_context(tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)),
                 )
-            for file, data in stored(sample, writing.tasks):
+            for file, data in sample_files(sample, writing.tasks):
                 member = tarfile.TarInfo(file)  # no owner, no time: the same bytes every time
                 member.size = len(data)
                 shards[split][1].addfile(member, io.BytesIO(data))
@@ -198,7 +206,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
     return entries
 
 
-def stored(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
+def sample_files(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
     """The files of a sample: name and content."""
     key = sample.name.replace("%", "%25").replace(".", "%2E")
     yield (

@@ -24,15 +24,15 @@ from handsoff.formats.exchange.yolo_card import (
     class_names,
     image_files,
     label_file,
-    places_of,
     points_of,
     read_card,
     root_of,
+    split_folders,
 )
+from handsoff.formats.manifest import manifest_classes, manifest_licence, manifest_points, write_image
 from handsoff.formats.outlines import polygons
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
-from handsoff.formats.stated import stated_classes, stated_licence, stated_points, write_image
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
@@ -59,7 +59,8 @@ class Row:
         if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
             strange = float(values.min() if values.min() < -BEYOND else values.max())
             raise InputError(
-                f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, from 0 to 1."
+                f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, "
+                "from 0 to 1."
             )
         return values.clip(0, 1)
 
@@ -79,7 +80,8 @@ class Row:
         """
         if len(self.values) % 2 or len(self.values) <= BOX:
             raise InputError(
-                f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three corners: correct or remove it."
+                f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three "
+                "corners: correct or remove it."
             )
         return self.unit(self.values).reshape(-1, 2)
 
@@ -109,20 +111,21 @@ def read(source: Source) -> Dataset:
     images = image_files(source, root)
     if not any(label_file(image) in source.sizes for image in images.values()):
         raise InputError(
-            f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside images/NAME.png."
+            f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside "
+            "images/NAME.png."
         )
     names = class_names(card, where)
     licence = card.get("license")
-    licence = licence if isinstance(licence, str) else stated_licence(source)
+    licence = licence if isinstance(licence, str) else manifest_licence(source)
     if "kpt_shape" not in card:
-        classes = palette(names, where, stated_classes(source))
+        classes = palette(names, where, manifest_classes(source))
         return Dataset(
             tuple(sorted(images)),
             {"segmentation": classes.task()},
             partial(read_mask, source, images, names, classes),
             licence,
         )
-    columns, points = points_of(card, stated_points(source), where)
+    columns, points = points_of(card, manifest_points(source), where)
     return Dataset(
         tuple(sorted(images)),
         {"keypoints": points},
@@ -145,7 +148,7 @@ def read_mask(
     mask = classes.blank(photo.size)
     for row in sorted(outlines, key=area, reverse=True):  # as Ultralytics trains: the smaller one lies on top
         mask[polygon_mask([row.outline() * side], photo.size, row.where)] = classes.id(names[row.kind], row.where)
-    return replace(photo, labels={"segmentation": mask}, box=united(rows, photo.size, pose=False))
+    return replace(photo, labels={"segmentation": mask}, box=surrounding_box(rows, photo.size, pose=False))
 
 
 def read_pose(
@@ -161,7 +164,8 @@ def read_pose(
         if len(row.values) != BOX + columns * points.channels:
             wanted = f"{BOX + columns * points.channels} (a box and {points.channels} points of {columns})"
             raise InputError(
-                f"{row.where} has {len(row.values)} numbers after the class, kpt_shape asks for {wanted}: correct one of them."
+                f"{row.where} has {len(row.values)} numbers after the class, kpt_shape asks for {wanted}: correct "
+                "one of them."
             )
     label = np.zeros((points.channels, 3), np.float32)
     if posed:
@@ -170,7 +174,7 @@ def read_pose(
         seen = found[:, 2] if columns == 3 else 2.0 * found.any(1)  # noqa: PLR2004  # x, y, visibility
         places = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
         label = read_points(np.column_stack([places, seen]).tolist(), row.where, photo.size, points.channels)
-    return replace(photo, labels={"keypoints": label}, box=united(rows, photo.size, pose=True))
+    return replace(photo, labels={"keypoints": label}, box=surrounding_box(rows, photo.size, pose=True))
 
 
 def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
@@ -196,13 +200,14 @@ def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
             raise InputError(f"{where} is not a class followed by at least four finite numbers: correct or remove it.")
         if values[0] not in range(len(names)):
             raise InputError(
-                f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line or add the class."
+                f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line "
+                "or add the class."
             )
         rows.append(Row(where, int(values[0]), values[1:]))
     return rows
 
 
-def united(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
+def surrounding_box(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
     """What surrounds all objects, in pixels."""
     boxes = [row.box(pose=pose) for row in rows]
     if not boxes:
@@ -221,10 +226,10 @@ def area(row: Row) -> float:
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
-    return list(written(out, samples, writing))
+    return list(write_samples(out, samples, writing))
 
 
-def written(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
+def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
     for sample in samples:
         file = write_image(out, sample)
         if "segmentation" in writing.tasks:
@@ -264,7 +269,7 @@ def decimal(value: float) -> str:
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """`data.yaml`, without `path`: then Ultralytics looks beside the file itself."""
-    card: dict[str, Any] = places_of([entry["name"] for entry in entries])
+    card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
     if "segmentation" in writing.tasks:
         names = [name for name in writing.tasks["segmentation"].schema["classes"] if not is_nothing(name)]
         card |= {"nc": len(names), "names": names}

@@ -9,7 +9,7 @@ import yaml
 from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source
-from handsoff.formats.stated import points_task
+from handsoff.formats.manifest import points_task
 from handsoff.tasks.keypoints import Keypoints
 
 CARD = "data.yaml"
@@ -48,7 +48,8 @@ def image_files(source: Source, root: str) -> dict[str, str]:
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if name in images:
             raise InputError(
-                f"{source.path / file} and {source.path / images[name]} would be the same sample {name}: rename or remove one of them."
+                f"{source.path / file} and {source.path / images[name]} would be the same sample {name}: rename or "
+                "remove one of them."
             )
         images[name] = file
     if not images:
@@ -106,7 +107,8 @@ def class_names(card: dict[Any, Any], where: str) -> list[str]:
         isinstance(name, str | int) and not isinstance(name, bool) and str(name).strip() for name in named
     ):
         raise InputError(
-            f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes where YAML needs them."
+            f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes "
+            "where YAML needs them."
         )
     if card.get("nc", len(named)) != len(named):
         raise InputError(f"{where}: names lists {len(named)} classes, nc says {card['nc']}: correct one of them.")
@@ -147,14 +149,15 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
         for place, index in enumerate(flip)
     ):
         raise InputError(
-            f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same back: correct it."
+            f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same "
+            "back: correct it."
         )
     pairs = [[a, b] for a, b in enumerate(flip) if a < b]
     fits = points.geometry.mirrors and list(points.geometry.partner) == flip
     return shape[1], points if fits else Keypoints({**points.schema, "mirror": pairs})
 
 
-def places_of(names: Sequence[str]) -> dict[str, str | list[str]]:
+def split_folders(names: Sequence[str]) -> dict[str, str | list[str]]:
     """Where the images of each split are; all of them serve for everything unless every name lies in a folder called train…, val… or test…."""
     folders = sorted({name.partition("/")[0] if "/" in name else "" for name in names})
     found = {split: [f"images/{folder}" for folder in folders if folder.startswith(split)] for split in SPLITS}

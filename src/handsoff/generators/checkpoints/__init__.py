@@ -1,1 +1,1 @@
-"""Published checkpoints → generators of ours. A checkpoint is a stranger's file: it is read as data, nothing in it is run."""
+"""Published checkpoints → our generators. They are strangers' files: read as data, and nothing in them is run."""

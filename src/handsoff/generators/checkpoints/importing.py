@@ -17,8 +17,11 @@ from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 
-MEAN_OF = 10_000  # latents whose mean w stands for w_avg where a file has none
-NVIDIA_LICENCE = "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, for the weights and for what they generate"
+MEAN_OF = 10_000  # samples whose mean w becomes w_avg where a file has none
+NVIDIA_LICENCE = (
+    "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, "
+    "for the weights and for what they generate"
+)
 
 
 def plan(checkpoint: Path, settings: ImportSettings) -> Plan:
@@ -31,8 +34,8 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     """Turn a .pkl, .pt, .pth or .safetensors file of a StyleGAN2 generator into the folder `out`.
 
     Raises:
-        InputError: the file cannot be read, asks for something that is not data, holds no generator that is known, or neither it
-            nor `settings` says under what terms it stands.
+        InputError: the file cannot be read, asks for something that is not data, holds no generator that is known, or
+            neither it nor `settings` says under what terms it stands.
     """
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
@@ -69,7 +72,8 @@ def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> st
     licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
     if licence is None:
         raise InputError(
-            f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or --licence unknown)."
+            f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or "
+            "--licence unknown)."
         )
     return licence
 

@@ -1,4 +1,4 @@
-"""Names and shapes of published StyleGAN2 checkpoints → ours. Two families: NVIDIA's, and the community's (rosinality's port)."""
+"""Names and shapes of published StyleGAN2 checkpoints → ours: NVIDIA's, and the community's (rosinality's port)."""
 
 import math
 import re
@@ -51,12 +51,13 @@ def find_generator(content: Any, where: str) -> Found:
     if not found:
         held = ", ".join(map(str, list(content)[:8])) if isinstance(content, dict) else type(content).__name__
         raise InputError(
-            f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): give another checkpoint."
+            f"{where} holds no StyleGAN2 generator of NVIDIA's or the community's form (found: {held}): give another "
+            "checkpoint."
         )
     return min(
         found,
-        key=lambda one: next(
-            (rank for rank, name in enumerate(PREFERRED) if name in one.path.split(".")), len(PREFERRED)
+        key=lambda generator: next(
+            (rank for rank, name in enumerate(PREFERRED) if name in generator.path.split(".")), len(PREFERRED)
         ),
     )
 
@@ -121,7 +122,7 @@ def convert(found: Found, where: str) -> Converted:
     Raises:
         InputError: something is missing, or is of a kind that is not read.
     """
-    read = nvidia if NVIDIA_MARK in found.values else community
+    read = convert_nvidia if NVIDIA_MARK in found.values else convert_community
     try:
         return read(found, where)
     except KeyError as error:
@@ -161,10 +162,10 @@ def config_of(const: Tensor, channels: list[int], z_dim: int, w_dim: int, where:
     )
 
 
-def nvidia(found: Found, where: str) -> Converted:
+def convert_nvidia(found: Found, where: str) -> Converted:
     """NVIDIA's names: `synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …; ours are the same, blocks being numbered."""
     get = Values(found, where)
-    refuse_other_kinds(found, where)
+    check_architecture(found, where)
     sizes = sorted(
         {int(match.group(1)) for name in found.values if (match := re.match(r"synthesis\.b(\d+)\.", str(name)))}
     )
@@ -192,7 +193,7 @@ def nvidia(found: Found, where: str) -> Converted:
     return Converted(config, state, "mapping.w_avg" in get)
 
 
-def refuse_other_kinds(found: Found, where: str) -> None:
+def check_architecture(found: Found, where: str) -> None:
     """What the objects say about themselves must be what is read."""
     for module, attributes in found.attributes.items():
         for name, fine in (
@@ -204,11 +205,12 @@ def refuse_other_kinds(found: Found, where: str) -> None:
             value = attributes.get(name)
             if value is not None and value not in fine:
                 raise InputError(
-                    f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: only {', '.join(map(repr, fine))} is."
+                    f"{where}: {module or 'the generator'} has {name} = {value!r}, which is not read: only "
+                    f"{', '.join(map(repr, fine))} is."
                 )
 
 
-def community(found: Found, where: str) -> Converted:
+def convert_community(found: Found, where: str) -> Converted:
     """rosinality's names: `convs.K.conv.weight` with the scale outside of the weight, `to_rgbs.K`, `noises.noise_K`, `style.K`."""
     get = Values(found, where)
     doublings = get.count(r"to_rgbs\.(\d+)\.bias")
@@ -226,9 +228,9 @@ def community(found: Found, where: str) -> Converted:
             state[f"mapping_network.fc{index}.{kind}"] = get(f"style.{index + 1}.{kind}")
     for index, name in names.items():
         level, part = (index + 1) // 2, (index + 1) % 2 if index else 1
-        state |= styled(get, name, f"blocks.{level}.conv{part}", index)
+        state |= convert_styled_convolution(get, name, f"blocks.{level}.conv{part}", index)
     for level in range(doublings + 1):
-        state |= to_rgb(get, f"to_rgbs.{level - 1}" if level else "to_rgb1", f"blocks.{level}.torgb")
+        state |= convert_to_rgb(get, f"to_rgbs.{level - 1}" if level else "to_rgb1", f"blocks.{level}.torgb")
         if level:
             state[f"blocks.{level}.resample_filter"] = get(f"to_rgbs.{level - 1}.upsample.kernel") / TRANSPOSED**2
     mean = found.beside.get("latent_avg")
@@ -238,7 +240,7 @@ def community(found: Found, where: str) -> Converted:
     return Converted(config, state, mean is not None)
 
 
-def styled(get: Values, theirs: str, ours: str, index: int) -> State:
+def convert_styled_convolution(get: Values, theirs: str, ours: str, index: int) -> State:
     """A convolution: theirs is scaled when it is used, ours is stored scaled; their filter of an up-convolution has gain 4."""
     weight = get(f"{theirs}.conv.weight")[0]
     state = {
@@ -255,7 +257,7 @@ def styled(get: Values, theirs: str, ours: str, index: int) -> State:
     return {f"{ours}.{name}": value for name, value in state.items()}
 
 
-def to_rgb(get: Values, theirs: str, ours: str) -> State:
+def convert_to_rgb(get: Values, theirs: str, ours: str) -> State:
     names = {
         "weight": "conv.weight",
         "bias": "bias",
@@ -267,7 +269,7 @@ def to_rgb(get: Values, theirs: str, ours: str) -> State:
 
 
 def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
-    """The state with the constants that a file may leave out (filters, stored noise), checked against the shapes of the network.
+    """The state with constants that a file may leave out (filters, stored noise), checked against the network's shapes.
 
     Raises:
         InputError: a parameter is missing or has another shape.
@@ -279,12 +281,14 @@ def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
             value = tensor
         if value is None:
             raise InputError(
-                f"{where}: the generator lacks {name} (in our names): the file is not whole, or of a form that is not read."
+                f"{where}: the generator lacks {name} (in our names): the file is not whole, or of a form that is "
+                "not read."
             )
         if value.shape != tensor.shape:
             shapes = "x".join(map(str, value.shape)), "x".join(map(str, tensor.shape))
             raise InputError(
-                f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: this StyleGAN2 is of a form that is not read."
+                f"{where}: {name} is {shapes[0]}, but {shapes[1]} fits the rest: this StyleGAN2 is of a form that is "
+                "not read."
             )
         if not torch.isfinite(value).all():
             raise InputError(f"{where}: {name} holds values that are not finite: the file is damaged, get it again.")

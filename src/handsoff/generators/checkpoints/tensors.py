@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: tensors, arrays, plain containers, and objects of networks as records of their attributes.
+"""What a checkpoint may hold: tensors, arrays, plain containers, and network objects as records of their attributes.
 
 Three wrappings of a pickle are read: a plain one (NVIDIA's .pkl), torch's zip and torch's older stream (both .pt).
 """
@@ -21,8 +21,9 @@ from handsoff.core.errors import InputError
 from handsoff.generators.checkpoints.machine import Call, Machine, RefusedError, Symbol
 
 STORAGES = {
-    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16, "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64, "IntStorage": torch.int32, "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
+    "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }  # fmt: skip
 ARRAY_KINDS = "fiub"  # of numpy: floats, integers, booleans
@@ -120,7 +121,7 @@ def dtype_of(kind: Any, where: str) -> np.dtype:
     return np.dtype(("" if order in {"|", "="} else str(order)) + code)
 
 
-# --- rules: name → what a call of it is worth ---------------------------------------------------------------------------------------------------
+# --- rules: name → what a call of it is worth
 
 
 def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> View:
@@ -130,7 +131,7 @@ def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ..
 
 
 def persistent_object(meta: Any) -> Record:
-    """NVIDIA's persistent objects: {"type", "version", "module_src", "class_name", "state"}; the source is dropped unread."""
+    """NVIDIA's persistent objects: {"type", "version", "module_src", "class_name", "state"}; the source is not read."""
     if (
         not isinstance(meta, dict)
         or not isinstance(meta.get("class_name"), str)
@@ -160,7 +161,7 @@ def rules(where: str) -> dict[str, Callable[..., Any]]:
         "torch._utils._rebuild_tensor": view,
         "torch._utils._rebuild_tensor_v2": view,
         "torch._utils._rebuild_parameter": lambda data, *_: data,
-        "torch.storage._load_from_bytes": lambda data: read_stream(io.BytesIO(data), memory(data), where),
+        "torch.storage._load_from_bytes": lambda data: read_stream(io.BytesIO(data), from_memory(data), where),
         "torch.Size": lambda size=(): tuple(size),
         "torch.device": lambda *args: str(args),
         "torch_utils.persistence._reconstruct_persistent_obj": persistent_object,
@@ -194,7 +195,7 @@ def storage_type(symbol: Any, where: str) -> torch.dtype:
     return STORAGES[name]
 
 
-# --- wrappings ----------------------------------------------------------------------------------------------------------------------------------
+# --- wrappings
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -209,7 +210,7 @@ def read_checkpoint(path: Path) -> Any:
             return read_zip(path)
         with path.open("rb") as file:
             return (
-                read_stream(file, on_disk(path), where)
+                read_stream(file, from_disk(path), where)
                 if is_stream(file)
                 else Machine(rules(where), None, where).run(file)
             )
@@ -262,7 +263,7 @@ def is_stream(file: io.BufferedIOBase) -> bool:
 ReadAt = Callable[[int, int], bytes | memoryview]  # offset and length → bytes
 
 
-def on_disk(path: Path) -> ReadAt:
+def from_disk(path: Path) -> ReadAt:
     def read(offset: int, length: int) -> bytes:
         with path.open("rb") as file:
             file.seek(offset)
@@ -271,12 +272,12 @@ def on_disk(path: Path) -> ReadAt:
     return read
 
 
-def memory(data: bytes) -> ReadAt:
+def from_memory(data: bytes) -> ReadAt:
     return lambda offset, length: memoryview(data)[offset : offset + length]
 
 
 def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
-    """torch.save before 1.6: magic number, protocol, system, content, keys, then for each key its length and numbers."""
+    """torch.save before 1.6: magic number, protocol, system, content, keys, then per key its length and numbers."""
     storages: dict[str, Storage] = {}
 
     def persistent(identity: Any) -> Storage:
@@ -285,11 +286,11 @@ def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
             raise RefusedError(f"{where} has a storage of an unknown form: the file is damaged, get it again.")
         return storages.setdefault(str(key), Storage(storage_type(symbol, where), count))
 
-    if plain(file, where) != MAGIC or plain(file, where) != PROTOCOL:
+    if next_pickle(file, where) != MAGIC or next_pickle(file, where) != PROTOCOL:
         raise RefusedError(f"{where} is no stream that torch wrote: get it again.")
-    plain(file, where)
+    next_pickle(file, where)
     content = Machine(rules(where), persistent, where).run(file)
-    keys = plain(file, where)
+    keys = next_pickle(file, where)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
         raise RefusedError(f"{where} lists other storages than it uses: the file is damaged, get it again.")
     for key in map(str, keys):
@@ -302,6 +303,6 @@ def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
     return content
 
 
-def plain(file: io.BufferedIOBase, where: str) -> Any:
+def next_pickle(file: io.BufferedIOBase, where: str) -> Any:
     """The next pickle, which may hold plain values only."""
     return Machine({}, None, where).run(file)

@@ -134,7 +134,7 @@ class Projected(nn.Module):
 def steepness(logits: list[Tensor], features: Features) -> Float[Tensor, ""]:
     """Squared change of a logit per standard deviation of the features, over images and summed over scales.
 
-    A map of logits counts as their sum divided by the root of their number, so that the size of the image has no effect.
+    A map of logits counts as their sum divided by the root of their number, so that the image's size has no effect.
     """
     totals = [logit.sum() / math.sqrt(logit[0].numel()) for logit in logits]
     gradients = torch.autograd.grad(torch.stack(totals).sum(), features, create_graph=True)

@@ -165,8 +165,9 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
             losses = gan_step(state, photos, settings, limits)
             if not all(math.isfinite(loss) for loss in losses.values()):
                 raise HandsOffError(
-                    f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. The best generator "
-                    f"so far stays in {out}; start again in another folder with another seed or lower learning rates."
+                    f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "
+                    f"The best generator so far stays in {out}; "
+                    "start again in another folder with another seed or lower learning rates."
                 )
             state.images += per_step
             state.step += 1

@@ -13,7 +13,7 @@ from handsoff.tasks.keypoints import Keypoints
 MANIFEST = "manifest.json"
 
 
-def beside(source: Source, name: str) -> tuple[Any, str]:
+def nearest_json(source: Source, name: str) -> tuple[Any, str]:
     """The content of the JSON file of this name that lies nearest to the top (None: there is none), and its path.
 
     Raises:
@@ -27,31 +27,31 @@ def beside(source: Source, name: str) -> tuple[Any, str]:
     return source.json(file), str(source.path / file)
 
 
-def stated(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
+def manifest_schema(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
     """The schema of a task (None where the manifest is silent), and where it stands."""
-    manifest, place = beside(source, MANIFEST)
+    manifest, place = nearest_json(source, MANIFEST)
     tasks = manifest.get("tasks") if isinstance(manifest, dict) else None
     schema = tasks.get(task) if isinstance(tasks, dict) else None
     return schema if isinstance(schema, dict) else None, f"{place}: tasks.{task}"
 
 
-def stated_classes(source: Source) -> tuple[str, ...] | None:
+def manifest_classes(source: Source) -> tuple[str, ...] | None:
     """The classes as they were when the dataset was written, None where nobody says.
 
     Raises:
         InputError: they are no list of names.
     """
-    schema, place = stated(source, "segmentation")
+    schema, place = manifest_schema(source, "segmentation")
     return None if schema is None else class_names(schema.get("classes"), f"{place}.classes")
 
 
-def stated_points(source: Source) -> Keypoints | None:
+def manifest_points(source: Source) -> Keypoints | None:
     """The task of the points as they were when the dataset was written, None where nobody says.
 
     Raises:
         InputError: what is said of them cannot be.
     """
-    schema, place = stated(source, "keypoints")
+    schema, place = manifest_schema(source, "keypoints")
     if schema is None:
         return None
     names = schema.get("names")
@@ -59,9 +59,9 @@ def stated_points(source: Source) -> Keypoints | None:
     return Keypoints(Keypoints.declare(schema, place, {}, example))
 
 
-def stated_licence(source: Source) -> str:
+def manifest_licence(source: Source) -> str:
     """The terms of the images, "" where the manifest is silent."""
-    manifest, _ = beside(source, MANIFEST)
+    manifest, _ = nearest_json(source, MANIFEST)
     licence = manifest.get("licence") if isinstance(manifest, dict) else None
     return licence if isinstance(licence, str) else ""
 

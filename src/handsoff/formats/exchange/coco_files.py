@@ -8,9 +8,9 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
-from handsoff.formats.drawn import dictionaries, dictionary
+from handsoff.formats.drawn import json_object, json_objects
+from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import find_image, images_by_name
-from handsoff.formats.stated import stated_licence
 
 PREFIXES = (
     "instances",
@@ -31,7 +31,7 @@ Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for sentences, a
 
 
 @dataclass(frozen=True)
-class Sheet:
+class CocoFile:
     """One JSON file.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sheet:
     """
 
     file: str
-    place: str
+    where: str
     split: str
     images: list[Numbered]
     annotations: Mapping[Any, list[Numbered]]
@@ -86,20 +86,20 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Photo:
-    """An image and, per sheet that names it, its entry there."""
+    """An image and, per coco_file that names it, its entry there."""
 
     file: str
-    entries: list[tuple[Sheet, Numbered]]
+    entries: list[tuple[CocoFile, Numbered]]
 
     def covers(self, *, regions: bool, points: bool) -> bool:
-        """Whether sheets with these kinds of labels name it."""
-        found = [sheet for sheet, _ in self.entries]
-        return (not regions or any(sheet.draws for sheet in found)) and (
-            not points or any(sheet.points for sheet in found)
+        """Whether coco_files with these kinds of labels name it."""
+        found = [coco_file for coco_file, _ in self.entries]
+        return (not regions or any(coco_file.draws for coco_file in found)) and (
+            not points or any(coco_file.points for coco_file in found)
         )
 
 
-def sheets_in(source: Source, *, panoptic: bool) -> list[str]:
+def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
     """The JSON files that look like COCO's."""
     files = [
         file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
@@ -122,29 +122,30 @@ def sheets_in(source: Source, *, panoptic: bool) -> list[str]:
     return found
 
 
-def sheets_of(source: Source, *, panoptic: bool) -> list[Sheet]:
+def read_coco_files(source: Source, *, panoptic: bool) -> list[CocoFile]:
     """All of them, read and checked.
 
     Raises:
         InputError: there are none, or one is wrong.
     """
-    files = sheets_in(source, panoptic=panoptic)
+    files = find_coco_files(source, panoptic=panoptic)
     if not files:
         kind = " with segments_info" if panoptic else " without segments_info"
         raise InputError(
-            f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another source."
+            f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another "
+            "source."
         )
-    return [sheet_of(source, file, panoptic=panoptic) for file in files]
+    return [read_coco_file(source, file, panoptic=panoptic) for file in files]
 
 
-def sheet_of(source: Source, file: str, *, panoptic: bool) -> Sheet:
+def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
     """Read and check one JSON file.
 
     Raises:
         InputError: it lacks something, says it twice, or refers to what is not there.
     """
     place = str(source.path / file)
-    content = dictionary(source.json(file), place)
+    content = json_object(source.json(file), place)
     images, annotations, categories = (list(numbered(content.get(key), f"{place}: {key}")) for key in KEYS)
     known = unique(categories, "id")
     for where, entry in categories:
@@ -162,7 +163,7 @@ def sheet_of(source: Source, file: str, *, panoptic: bool) -> Sheet:
                 f"{where} has the category {category!r}, which is not among the categories: correct or remove it."
             )
         found[image].append((where, annotation))
-    return Sheet(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
+    return CocoFile(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
 
 
 def licences_in(value: Any) -> tuple[str, ...]:
@@ -171,13 +172,15 @@ def licences_in(value: Any) -> tuple[str, ...]:
     return tuple(name for name in names if isinstance(name, str) and name)
 
 
-def licence_of(source: Source, sheets: Sequence[Sheet]) -> str:
+def licence_of(source: Source, coco_files: Sequence[CocoFile]) -> str:
     """The terms of the images: as a HandsOff writer noted them, or all that the files list."""
-    return stated_licence(source) or ", ".join(dict.fromkeys(name for sheet in sheets for name in sheet.licences))
+    return manifest_licence(source) or ", ".join(
+        dict.fromkeys(name for coco_file in coco_files for name in coco_file.licences)
+    )
 
 
 def numbered(value: Any, where: str) -> Iterator[Numbered]:
-    for index, entry in enumerate(dictionaries(value, where)):
+    for index, entry in enumerate(json_objects(value, where)):
         yield f"{where}[{index}]", entry
 
 
@@ -213,47 +216,47 @@ def split_of(file: str) -> str:
     return stem
 
 
-def photos_of(source: Source, sheets: Sequence[Sheet]) -> dict[str, Photo]:
+def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo]:
     """Sample name → image; where there are several splits, names begin with theirs.
 
     Raises:
         InputError: an image is missing, or two have the same name.
     """
     images = images_by_name(source)
-    several = len({sheet.split for sheet in sheets}) > 1
+    several = len({coco_file.split for coco_file in coco_files}) > 1
     photos: dict[str, Photo] = {}
-    for sheet in sheets:
+    for coco_file in coco_files:
         seen: set[str] = set()
-        for where, entry in sheet.images:
+        for where, entry in coco_file.images:
             asked = entry.get("file_name")
             if not isinstance(asked, str) or not asked:
                 raise InputError(f"{where} has no file_name: give every image one.")
-            file = near(images, asked, sheet) or find_image(source, images, f"{sheet.split}/{asked}", where)
-            name = name_of(asked, file, sheet, several=several)
+            file = near(images, asked, coco_file) or find_image(source, images, f"{coco_file.split}/{asked}", where)
+            name = name_of(asked, file, coco_file, several=several)
             photo = photos.setdefault(name, Photo(file, []))
             if name in seen or photo.file != file:
                 raise InputError(
                     f"{where} has the file_name {asked!r}, which another image has too: rename one of them."
                 )
             seen.add(name)
-            photo.entries.append((sheet, (where, entry)))
+            photo.entries.append((coco_file, (where, entry)))
     return photos
 
 
-def near(images: Mapping[str, list[str]], asked: str, sheet: Sheet) -> str | None:
+def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
     """The image at exactly this path from the JSON, its folder's folder, or `images` or the split in these; None if there is none."""
-    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(sheet.file).parent
-    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", sheet.split)]
+    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
+    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", coco_file.split)]
     named = images.get(path.name.lower(), ())
     return next((file for file in exact if file in named), None)
 
 
-def name_of(asked: str, file: str, sheet: Sheet, *, several: bool) -> str:
+def name_of(asked: str, file: str, coco_file: CocoFile, *, several: bool) -> str:
     """The name of a sample from its file_name, or from where it lies where that leads out of the pack."""
     path = PurePosixPath(asked.replace("\\", "/"))
     if not path.name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
         path = PurePosixPath(file)
     name = path.relative_to("images") if path.is_relative_to("images") and len(path.parts) > 1 else path
-    within = len(name.parts) > 1 and name.parts[0] in {sheet.split, PurePosixPath(sheet.file).stem}
-    prefixed = several and sheet.split and not within
-    return (sheet.split / name if prefixed else name).with_suffix("").as_posix()
+    within = len(name.parts) > 1 and name.parts[0] in {coco_file.split, PurePosixPath(coco_file.file).stem}
+    prefixed = several and coco_file.split and not within
+    return (coco_file.split / name if prefixed else name).with_suffix("").as_posix()
