@@ -1,6 +1,7 @@
 """Write the tables of README.md and docs/*.md from benchmarks/results/*.json: no number there is typed by hand.
 
-`python benchmarks/tables.py` writes them; with `--check` it only says, by its exit code, whether one is out of date.
+`python benchmarks/tables.py` writes them; with `--check` it only says which pages are out of date, and fails if one is.
+The results of recipes (faces, heads-tasks, …) are the `diagnosis.json` that `handsoff diagnose RUN` wrote.
 """
 
 import json
@@ -170,7 +171,7 @@ TABLES = {
 
 
 def main() -> int:
-    stale = False
+    stale = []
     for name, (page, table) in TABLES.items():
         source = ROOT / "benchmarks" / "results" / f"{name}.json"
         if not source.is_file():
@@ -183,10 +184,12 @@ def main() -> int:
             text,
             flags=re.DOTALL,
         )
-        stale |= fresh != text
-        if "--check" not in sys.argv:
+        if fresh != text and "--check" in sys.argv:
+            stale.append(page)
+            print(f"{page} is not what benchmarks/results/{source.name} says: run python benchmarks/tables.py.")
+        elif fresh != text:
             (ROOT / page).write_text(fresh, encoding="utf-8")
-    return int(stale and "--check" in sys.argv)
+    return int(bool(stale))
 
 
 if __name__ == "__main__":

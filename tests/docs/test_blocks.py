@@ -1,13 +1,11 @@
 """What the documentation shows works: Python runs, shell commands are ones of the command line, recipes load."""
 
-import importlib
 import json
 import re
 import shlex
 import subprocess
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
+from handsoff.recipes.load import load_recipe
 from pages import ROOT, Block, blocks
 from toy import toy_generator, toy_labels
 
@@ -151,13 +150,6 @@ def check_handsoff(words: list[str]) -> None:
     assert stated <= settings, f"handsoff {verb} has no setting {stated - settings}"
 
 
-def load_recipe() -> Callable[[Path], object]:
-    try:
-        return importlib.import_module("handsoff.recipes.load").load_recipe
-    except ModuleNotFoundError:
-        return importlib.import_module("handsoff.runner").load_recipe
-
-
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_toml_blocks_are_recipes_or_parts_of_one(block: Block, tmp_path: Path) -> None:
     stated = tomllib.loads(block.code)
@@ -166,7 +158,7 @@ def test_toml_blocks_are_recipes_or_parts_of_one(block: Block, tmp_path: Path) -
         del rest["images"]
     missing = [f'{name} = "{value}"\n' for name, value in rest.items() if name not in stated]
     (tmp_path / "recipe.toml").write_text("".join(missing) + block.code, encoding="utf-8")
-    load_recipe()(tmp_path / "recipe.toml")
+    load_recipe(tmp_path / "recipe.toml")
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)

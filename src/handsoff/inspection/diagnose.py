@@ -121,7 +121,7 @@ def budget_links(
     out: Path,
     settings: DiagnoseSettings,
 ) -> Steps[Progress, None, dict[str, Any]]:
-    """Per budget and task: the label generator on its own photos and on held-out ones, what selection keeps, the arms."""
+    """Per budget and task: the labeler on its own photos and on held-out ones, what selection keeps, the arms."""
     found: dict[str, Any] = {}
     for step in of_verb(steps, "generate"):
         dataset = open_generated(step.folder)

@@ -1,4 +1,4 @@
-"""The links between photos and a dataset, each measured on its own: generator, inversion, label generator, selection."""
+"""The links between photos and a dataset, each measured on its own: generator, inversion, labeler, selection."""
 
 from collections.abc import Generator as Steps
 from collections.abc import Iterator, Sequence
