@@ -92,8 +92,9 @@ def test_images_are_copied_only_where_everybody_sees_the_same(tmp_path: Path) ->
     exif[0x0112] = 6
     plain = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 6, 3), dtype=np.uint8))
     data = {
-        "a.jpg": encoded(plain, "JPEG"), "b.jpg": encoded(plain, "JPEG", exif=exif), "c.jpg": encoded(plain.convert("CMYK"), "JPEG"),
-        "d.png": encoded(plain.convert("P"), "PNG"), "e.webp": encoded(plain, "WEBP"), "f.png": encoded(plain.convert("RGBA"), "PNG"),
+        "a.jpg": encoded(plain, "JPEG"), "b.jpg": encoded(plain, "JPEG", exif=exif),
+        "c.jpg": encoded(plain.convert("CMYK"), "JPEG"), "d.png": encoded(plain.convert("P"), "PNG"),
+        "e.webp": encoded(plain, "WEBP"), "f.png": encoded(plain.convert("RGBA"), "PNG"),
     }  # fmt: skip
     for file, content in data.items():
         sizes = (6, 8) if file == "b.jpg" else (8, 6)

@@ -1,4 +1,4 @@
-"""Masks as outlines: the borders between pixels, whose corners lie at whole numbers, followed around every connected part.
+"""Masks as outlines: polygons along the borders between pixels, with corners at whole numbers.
 
 The reverse of `shapes.polygon_mask`: a polygon made here covers exactly the pixels that it was made from.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-Path = Int64[np.ndarray, "_n 2"]  # (x, y) one after the other; the last is followed by the first
+Path = Int64[np.ndarray, "_n 2"]  # (x, y) of successive corners; the last is joined to the first
 
 STEPS = np.array(
     [[1, 0], [0, 1], [-1, 0], [0, -1]]
@@ -21,11 +21,12 @@ TURNS = np.array(
 
 @dataclass(frozen=True)
 class Borders:
-    """All borders of a mask, which lies on the right hand of whoever walks along.
+    """All borders of a mask, directed so that the mask lies on their right.
 
     Attributes:
-        paths: every whole place on each border; a hole's begins at the left end of a highest edge.
-        above: for a hole, the border that lies straight above its beginning and where in that border's path; None for outer borders.
+        paths: all points with whole coordinates on each border; a hole's path begins at the left end of a topmost edge.
+        above: for a hole, the border straight above the path's beginning and the index in that border's path; None for
+            an outer border.
     """
 
     paths: list[Path]
@@ -33,7 +34,7 @@ class Borders:
 
 
 def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
-    """The corners of every part whose pixels hang together by their sides: of its outer border, then of those of its holes.
+    """Per connected part (by sides, not corners): the corners of its outer border, then those of its holes.
 
     Parts come in the order of their first pixels, row by row.
     """
@@ -50,13 +51,15 @@ def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
 
 
 def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
-    """One polygon per part as in `components`: an edge that is walked up and down again joins a hole to the border above it."""
+    """One polygon per part of `components`; an edge followed forth and back joins a hole to the border above it."""
     borders = borders_of(mask)
-    joins: list[dict[int, Path]] = [{} for _ in borders.paths]  # place in a path → the hole to walk around from there
+    joins: list[dict[int, Path]] = [
+        {} for _ in borders.paths
+    ]  # index in a path → the path of the hole that is joined there
     whole = list(borders.paths)
     for index in sorted(
         range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())
-    ):  # what joins a hole begins below it
+    ):  # from below: a hole is complete before it is joined to the border above
         whole[index] = joined(borders.paths[index], joins[index])
         if (above := borders.above[index]) is not None:
             joins[above[0]][above[1]] = whole[index]
@@ -64,7 +67,7 @@ def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
 
 
 def joined(path: Path, joins: dict[int, Path]) -> Path:
-    """The path with those of holes in it."""
+    """The path with the paths of its holes inserted."""
     pieces, done = [], 0
     for place, hole in sorted(joins.items(), key=lambda join: join[0]):
         pieces += [path[done : place + 1], hole, hole[:1]]
@@ -73,7 +76,7 @@ def joined(path: Path, joins: dict[int, Path]) -> Path:
 
 
 def corners(path: Path) -> Path:
-    """The path without the places where it goes straight on."""
+    """The points of the path where it changes direction."""
     ways = np.sign(np.roll(path, -1, 0) - path)
     return path[(ways != np.roll(ways, 1, 0)).any(1)]
 
@@ -107,7 +110,10 @@ def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
 
 
 def edges_of(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, " e"], Int64[np.ndarray, " e"]]:
-    """The unit edges between mask and rest, each as way · places + place it leaves from (sorted), and which edge each is followed by."""
+    """The unit edges between mask and rest, sorted, and for each the index of the edge that follows it.
+
+    An edge is coded as direction · (number of grid points) + the grid point it starts from.
+    """
     padded = np.pad(mask, 1)
     nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     leaving = np.stack([se & ~ne, sw & ~se, nw & ~sw, ne & ~nw]).ravel()

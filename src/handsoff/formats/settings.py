@@ -6,7 +6,7 @@ from handsoff.core.frames import Frame, Framing, frame_of
 
 
 class ConvertSettings(BaseModel):
-    """What to take of a pack, and how to write it."""
+    """What to take of a dataset, and how to write it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

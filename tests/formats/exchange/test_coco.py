@@ -1,4 +1,4 @@
-"""COCO's JSON: what others write is read as they mean it, what is wrong is named, and what we write is COCO to COCO's own library."""
+"""COCO's JSON: files of other tools are read as these mean them, errors are named, COCO's own library reads our files."""
 
 import copy
 import json

@@ -91,7 +91,7 @@ def told(program: str, folder: Path, **env: str) -> Any:
 BOTH = pytest.mark.parametrize("kind", ["huggingface", "webdataset"])
 
 
-# --- both -----------------------------------------------------------------------------------------------------------------------------------------
+# --- both
 
 
 @BOTH
@@ -181,8 +181,9 @@ def test_what_the_labels_cannot_be_is_said_with_the_name_of_shard_and_sample(tmp
 
 
 @pytest.mark.parametrize(("name", "file", "full"), [
-    ("a", "train-00000.tar", "train/a"), ("train/a", "train-00000.tar", "train/a"), ("tr ain/a", "tr_ain-0000.tar", "tr ain/a"),
-    ("a", "shard-00000.tar", "a"), ("a", "data/val-00000-of-00002.tar", "val/a"), ("x/a", "data/val-00000-of-00002.tar", "val/x/a"),
+    ("a", "train-00000.tar", "train/a"), ("train/a", "train-00000.tar", "train/a"),
+    ("tr ain/a", "tr_ain-0000.tar", "tr ain/a"), ("a", "shard-00000.tar", "a"),
+    ("a", "data/val-00000-of-00002.tar", "val/a"), ("x/a", "data/val-00000-of-00002.tar", "val/x/a"),
     ("a", "000012.tar", "a"), ("a", "test/000012.tar", "test/a"),
 ])  # fmt: skip
 def test_the_split_of_a_shard_comes_before_the_name_unless_it_is_there(name: str, file: str, full: str) -> None:
@@ -211,7 +212,7 @@ def test_any_names_come_back(names: list[str], kind: str) -> None:
         assert opened(written(Path(folder), kind, tuple(sorted(names))), kind).names == tuple(sorted(names))
 
 
-# --- Parquet --------------------------------------------------------------------------------------------------------------------------------------
+# --- Parquet
 
 
 def parquet(file: Path, columns: dict[str, Any], classes: list[str] | None = CLASSES, **options: Any) -> Path:
@@ -236,7 +237,8 @@ from datasets import load_dataset
 sets = load_dataset(sys.argv[1])
 row = sets["train"][0]
 plain = load_dataset("parquet", data_files=sys.argv[1] + "/data/*.parquet", split="train")
-stream = list(load_dataset(sys.argv[1], split="val", streaming=True))[0]  # to its end: pyarrow may abort with a stream half read (arrow issue 45214)
+# To its end: pyarrow may abort with a stream half read (arrow issue 45214).
+stream = list(load_dataset(sys.argv[1], split="val", streaming=True))[0]
 print(json.dumps({
     "splits": {name: list(part["name"]) for name, part in sets.items()},
     "features": {name: type(feature).__name__ for name, feature in sets["train"].features.items()},
@@ -406,7 +408,7 @@ def test_damaged_shards_are_read_or_refused_in_a_sentence(
         shard.write_bytes(whole)
 
 
-# --- tar ------------------------------------------------------------------------------------------------------------------------------------------
+# --- tar
 
 
 def tar(file: Path, members: dict[str, bytes], **kind: Any) -> Path:
@@ -434,7 +436,8 @@ print(json.dumps({
     "keys": [row["__key__"] for row in rows],
     "files": [sorted(name for name in row if not name.startswith("__")) for row in rows],
     "photo": rows[0]["jpg"].hex(), "mask": np.asarray(Image.open(io.BytesIO(rows[0]["mask.png"]))).tolist(),
-    "depth": decoded["depth.npz"]["depth"].tolist(), "normals": decoded["normals.png"].tolist(), "keypoints": decoded["keypoints.json"],
+    "depth": decoded["depth.npz"]["depth"].tolist(),
+    "normals": decoded["normals.png"].tolist(), "keypoints": decoded["keypoints.json"],
 }))
 """
 

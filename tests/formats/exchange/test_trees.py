@@ -1,4 +1,4 @@
-"""Folder trees of other tools and published sets: Pascal VOC as CVAT has it, Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
+"""Datasets in published folder structures: Pascal VOC (as CVAT's), Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
 
 import io
 import json
@@ -650,8 +650,9 @@ def test_the_eight_classes_of_the_paper(tmp_path: Path) -> None:
         {part: [[1 if place == index else 0 for place in range(18)]] for index, part in enumerate(sorted_parts())},
     )
     merge = {
-        "background,hat,earring,necklace,neck,cloth": "background", "skin": "skin", "nose": "nose", "left_eye,right_eye,glasses": "eye",
-        "left_brow,right_brow": "brow", "left_ear,right_ear": "ear", "mouth,upper_lip,lower_lip": "mouth", "hair": "hair",
+        "background,hat,earring,necklace,neck,cloth": "background", "skin": "skin", "nose": "nose",
+        "left_eye,right_eye,glasses": "eye", "left_brow,right_brow": "brow", "left_ear,right_ear": "ear",
+        "mouth,upper_lip,lower_lip": "mouth", "hair": "hair",
     }  # fmt: skip
     run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(classes=merge)))
     samples = opened(tmp_path / "out", "folder")

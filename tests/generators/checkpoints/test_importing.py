@@ -38,7 +38,7 @@ State = dict[str, torch.Tensor]
 
 
 class Persistent:
-    """Pickles as NVIDIA's persistent classes do: a call of their function with the class's source and the object's attributes."""
+    """Pickles as NVIDIA's persistent classes do: a call of their function with the source and the attributes."""
 
     def __init__(
         self, name: str, state: dict[str, Any], source: str = "raise SystemExit('this source was run')"
@@ -263,7 +263,7 @@ def test_a_conditional_generator_shows_all_its_classes() -> None:
     assert counts.min() > 900
 
 
-# --- what is refused ----------------------------------------------------------------------------------------------------------------------------
+# --- what is refused
 
 
 class Evil:
@@ -295,7 +295,8 @@ def evil_files(target: Path) -> dict[str, bytes]:
         "extension": b"\x80\x02\x82\x01.",
         "persistent": b"\x80\x02X\x01\x00\x00\x00aQ.",
         "setattr by BUILD": b"\x80\x02cos\nenviron\n}X\x01\x00\x00\x00aX\x01\x00\x00\x00bsb.",
-        "state of a class": b"\x80\x02ccollections\nOrderedDict\nN}X\x0b\x00\x00\x00__reduce__XX\x01\x00\x00\x00bs\x86b.",
+        "state of a class": b"\x80\x02ccollections\nOrderedDict\n"
+        b"N}X\x0b\x00\x00\x00__reduce__XX\x01\x00\x00\x00bs\x86b.",
         "call of a value": b"\x80\x02X\x01\x00\x00\x00a)R.",
         "memo that is not there": b"\x80\x02h\x07.",
         "empty": b"",
@@ -392,7 +393,7 @@ def test_import_is_a_verb_and_asks_for_the_licence(tmp_path: Path, capsys: pytes
     assert "CC0" in capsys.readouterr().out
 
 
-# --- fuzz ---------------------------------------------------------------------------------------------------------------------------------------
+# --- fuzz
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +425,7 @@ def test_the_originals_of_the_fuzz_test_are_read(tmp_path: Path, originals: dict
 def test_a_damaged_file_is_read_or_refused_but_nothing_else(
     originals: dict[str, bytes], tmp_path: Path, kind: str, edits: list[tuple[float, int]], left: float
 ) -> None:
-    """Bytes exchanged and the end cut off: it is still a generator, or one sentence says that it is not; memory stays bounded."""
+    """Bytes exchanged and the end cut off: still a generator, or one sentence of error; memory stays bounded."""
     data = bytearray(originals[kind])
     for place, value in edits:
         data[int(place * min(len(data), 6000))] = value

@@ -1,7 +1,8 @@
-"""Label Studio's run lengths of brush strokes: thi.ng's rle-pack of the bytes of an RGBA image, one bit after the other.
+"""Label Studio's run lengths of brush strokes: the bytes of an RGBA image in thi.ng's rle-pack, a stream of bits.
 
-Head: the number of bytes (32 bits), the bits of a byte - 1 (5), four sizes of run lengths - 1 (4 each). Then runs: whether one value is
-repeated (1), which of the four sizes follows (2), how many values - 1 (as many bits as that size), the value or the values (8 each).
+The header holds the number of bytes (32 bits), the bits of a byte - 1 (5), and four sizes of run lengths - 1 (4 each).
+A run is: whether one value is repeated (1 bit), which of the four sizes the next number has (2), the number of values
+- 1 (that many bits), then the repeated value or all values (8 each).
 """
 
 import numpy as np
@@ -27,10 +28,10 @@ def brush_mask(data: bytes, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
 
 
 def unpack(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
-    """The bytes, which must be `count`.
+    """The unpacked bytes, whose number must be `count`.
 
     Raises:
-        InputError: they are not, or the data ends too early.
+        InputError: the data is damaged, ends too early, or is of another number of bytes.
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     text = (bits + ord("0")).tobytes().decode()

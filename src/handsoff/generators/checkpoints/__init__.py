@@ -1,1 +1,4 @@
-"""Published checkpoints → generators of ours. A checkpoint is a stranger's file: it is read as data, nothing in it is run."""
+"""Published checkpoints made into HandsOff's generators.
+
+A checkpoint may come from anybody: it is read as data, and no code in it is run.
+"""
