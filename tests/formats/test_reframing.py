@@ -175,16 +175,16 @@ def test_a_sample_without_what_it_is_framed_by_is_left_out(tmp_path: Path) -> No
     tasks = {"segmentation": TASKS["segmentation"]}
     for name, box in (("a", (2, 2, 9, 9)), ("b", (0, 0, 0, 0))):
         photo = scene((12, 12), box)
-        write_sample(tmp_path / "pack", name, photo.image, {"segmentation": photo.labels["segmentation"]}, tasks)
-    write_cards(tmp_path / "pack", tasks)
-    run_to_end(convert(tmp_path / "pack", tmp_path / "out", settings_of(frame="8x8", around="labels")))
+        write_sample(tmp_path / "dataset", name, photo.image, {"segmentation": photo.labels["segmentation"]}, tasks)
+    write_cards(tmp_path / "dataset", tasks)
+    run_to_end(convert(tmp_path / "dataset", tmp_path / "out", settings_of(frame="8x8", around="labels")))
     assert open_labelled(tmp_path / "out").names == ("a",)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["left_out"] == ["b has no labels to crop around."]
-    with pytest.raises(InputError, match=r"No class and no point of the pack is called 'boat'"):
-        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="boat")))
+    with pytest.raises(InputError, match=r"No class and no point of the dataset is called 'boat'"):
+        run_to_end(convert(tmp_path / "dataset", tmp_path / "other", settings_of(around="boat")))
     assert not (tmp_path / "other").exists()
-    with pytest.raises(InputError, match="Nothing is left of the pack: a has no right"):
-        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="right")))
+    with pytest.raises(InputError, match="Nothing is left of the dataset: a has no right"):
+        run_to_end(convert(tmp_path / "dataset", tmp_path / "other", settings_of(around="right")))
     assert not (tmp_path / "other").exists()
 
 

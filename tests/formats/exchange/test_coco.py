@@ -1,4 +1,4 @@
-"""COCO's JSON: files of other tools are read as these mean them, errors are named, COCO's own library reads our files."""
+"""COCO's JSON: files of other tools are read as these mean them, errors are named, COCO's library reads ours."""
 
 import copy
 import json
@@ -60,7 +60,7 @@ def base() -> dict[str, Any]:
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Callable[..., Dataset]:
+def dataset(tmp_path: Path) -> Callable[..., Dataset]:
     def make(content: Any, file: str = "annotations.json", image: str = "a.jpg") -> Dataset:
         picture(tmp_path / image)
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -77,8 +77,8 @@ def changed(**values: Any) -> dict[str, Any]:
     return content
 
 
-def test_polygons_become_classes_after_the_background(pack: Callable[..., Dataset]) -> None:
-    samples = pack(base())
+def test_polygons_become_classes_after_the_background(dataset: Callable[..., Dataset]) -> None:
+    samples = dataset(base())
     assert samples.tasks["segmentation"].schema["classes"] == ["background", "cat", "dog"]
     found = samples.read("a")
     expected = np.zeros((6, 8), np.uint8)
@@ -87,7 +87,7 @@ def test_polygons_become_classes_after_the_background(pack: Callable[..., Datase
     assert found.box == (1, 1, 4, 3)
 
 
-def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Dataset]) -> None:
+def test_several_polygons_overlaps_crowds_and_run_lengths(dataset: Callable[..., Dataset]) -> None:
     content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
     cat = np.zeros((6, 8), bool)
     cat[2:6, 3:6] = True
@@ -105,7 +105,7 @@ def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Da
     expected[1:3, 1:4] = expected[0:2, 5:8] = 2
     expected[cat] = 1
     expected[2:5, 0] = IGNORE  # run lengths go down the columns
-    found = pack(content).read("a")
+    found = dataset(content).read("a")
     np.testing.assert_array_equal(found.labels["segmentation"], expected)
     assert found.box == (1, 1, 6, 6)
 
@@ -171,8 +171,8 @@ def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None
     assert open_dataset(open_source(tmp_path)).read("a").labels["segmentation"].sum() == 6
 
 
-def test_a_crowd_without_points_does_not_hide_those_of_a_person(pack: Callable[..., Dataset]) -> None:
-    found = pack(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
+def test_a_crowd_without_points_does_not_hide_those_of_a_person(dataset: Callable[..., Dataset]) -> None:
+    found = dataset(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
         "a"
     )
     assert found.labels["keypoints"].tolist() == [[2, 3, 2]]
@@ -267,10 +267,10 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_named(pack: Callable[..., Dataset], case: str) -> None:
+def test_what_is_wrong_is_named(dataset: Callable[..., Dataset], case: str) -> None:
     content, sentence = WRONG[case]
     with pytest.raises(InputError, match=sentence) as caught:
-        pack(content).read("a")
+        dataset(content).read("a")
     assert "\n" not in str(caught.value)
 
 
@@ -295,8 +295,11 @@ def written(tmp_path: Path, *, instances: bool) -> tuple[Dataset, Path]:
 @DECODES
 @pytest.mark.parametrize(("instances", "count"), [(False, 1), (True, 2)])
 def test_cocos_own_library_reads_what_we_write(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], instances: bool, count: int
-) -> None:  # a parameter
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    instances: bool,  # noqa: FBT001  # a parameter of the test
+    count: int,
+) -> None:
     samples, out = written(tmp_path, instances=instances)
     coco = COCO(str(out / "annotations.json"))
     capsys.readouterr()
@@ -389,7 +392,7 @@ def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: di
 
 
 def refuses(path: Path, name: str) -> bool:
-    """Whether a pack is refused rather than read."""
+    """Whether a dataset is refused rather than read."""
     try:
         samples = open_dataset(open_source(path), name)
         for one in samples.names:

@@ -96,11 +96,11 @@ BOTH = pytest.mark.parametrize("kind", ["huggingface", "webdataset"])
 
 @BOTH
 def test_a_photo_is_kept_as_it_is_and_read_from_a_zip_too(tmp_path: Path, kind: str) -> None:
-    folder = written(tmp_path / "pack", kind)
-    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+    folder = written(tmp_path / "dataset", kind)
+    with zipfile.ZipFile(tmp_path / "dataset.zip", "w") as archive:
         for file in folder.rglob("*"):
             archive.write(file, f"faces/{file.relative_to(folder)}")
-    for path in (folder, tmp_path / "pack.zip"):
+    for path in (folder, tmp_path / "dataset.zip"):
         samples = opened(path, kind)
         assert samples.names == NAMES
         assert {name: task.schema for name, task in samples.tasks.items()} == {
@@ -204,8 +204,12 @@ def test_splits_are_words(name: str) -> None:
     assert split_in(f"data/{split}-00012.tar", "shard") == split or any(letter.isdecimal() for letter in split)
 
 
-@given(st.lists(st.text("ab.%2E _é/", min_size=1, max_size=8).filter(lambda name: all(part and part[0] != "." for part in name.split("/"))),
-                min_size=1, max_size=4, unique=True), st.sampled_from(["huggingface", "webdataset"]))  # fmt: skip
+PATHS = st.text("ab.%2E _é/", min_size=1, max_size=8).filter(
+    lambda name: all(part and part[0] != "." for part in name.split("/"))
+)
+
+
+@given(st.lists(PATHS, min_size=1, max_size=4, unique=True), st.sampled_from(["huggingface", "webdataset"]))
 @settings(max_examples=30, deadline=None)
 def test_any_names_come_back(names: list[str], kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -252,7 +256,7 @@ print(json.dumps({
 @pytest.mark.slow
 def test_the_library_datasets_loads_splits_images_and_exact_labels(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
-    folder = written(tmp_path / "pack", "huggingface", data=b"")
+    folder = written(tmp_path / "dataset", "huggingface", data=b"")
     found = told(
         LOADING, folder, HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(tmp_path / "cache"), HF_HOME=str(tmp_path / "home")
     )
@@ -541,7 +545,7 @@ def test_a_shard_that_is_cut_off_is_not_read_as_a_shorter_one(tmp_path: Path) ->
 
 def test_links_and_absurd_sizes_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(encoded(MASK))
-    folder = tmp_path / "pack"
+    folder = tmp_path / "dataset"
     tar(folder / "x.tar", {"a.jpg": PHOTO})
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
         with tarfile.open(folder / "x.tar", "w") as archive:

@@ -1,4 +1,4 @@
-"""Packs of YOLO, LabelMe and Label Studio as those tools make them, and what is wrong with them."""
+"""Datasets of YOLO, LabelMe and Label Studio: as the tools write them, and with errors."""
 
 import base64
 import copy
@@ -188,10 +188,10 @@ def test_yolo_of_roboflow_in_a_zip(tmp_path: Path) -> None:
         "README.txt": "",
     }
     put(tmp_path / "there", files)
-    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "dataset.zip", "w") as archive:
         for name in files:
-            archive.write(tmp_path / "there" / name, f"pack/{name}")
-    samples = opened(tmp_path / "pack.zip", "yolo")
+            archive.write(tmp_path / "there" / name, f"dataset/{name}")
+    samples = opened(tmp_path / "dataset.zip", "yolo")
     assert samples.names == ("train/a.b", "valid/c")
     assert samples.licence == "CC BY 4.0"
     assert classes_of(samples) == ["background", "hair"]

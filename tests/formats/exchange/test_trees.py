@@ -1,4 +1,4 @@
-"""Datasets in published folder structures: Pascal VOC (as CVAT's), Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
+"""Datasets in published folder structures: Pascal VOC (CVAT's), Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
 
 import io
 import json

@@ -28,7 +28,7 @@ from handsoff.generators.checkpoints.importing import ImportSettings, build, imp
 from handsoff.generators.checkpoints.layouts import find_generator
 from handsoff.generators.checkpoints.tensors import Storage, View, read_checkpoint, tensor_of
 from handsoff.generators.stored import load_generator
-from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config, class_of
+from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.progress import run_to_end
 from toy import SHARED
 

@@ -1,7 +1,8 @@
 """DeepFashion-MultiModal as published (its README); only read.
 
 Images are `images/NAME.jpg`, masks `segm/NAME_segm.png`. In `keypoints/`, a line of `keypoints_loc.txt` is NAME.jpg x1
-y1 … x21 y21, and a line of `keypoints_vis.txt` is NAME.jpg v1 … v21, where 0 is visible, 1 hidden and 2 not in the image.
+y1 … x21 y21, and a line of `keypoints_vis.txt` is NAME.jpg v1 … v21, where 0 is visible, 1 hidden and 2 not in the
+image.
 """
 
 import math

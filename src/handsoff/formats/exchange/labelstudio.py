@@ -1,7 +1,8 @@
 """Label Studio's JSON export: lists of tasks with `annotations`.
 
-The project's configuration, `label_config.xml`, is read if it lies beside them. Coordinates are percentages of the image's sides, from its edges; brush strokes are run lengths (`brush`). Source:
-labelstud.io's description of tasks and of the tags.
+The project's configuration, `label_config.xml`, is read if it lies beside them. Coordinates are percentages of the
+image's sides, from its edges; brush strokes are run lengths (`brush`). Source: labelstud.io's description of tasks and
+of the tags.
 """
 
 import re
@@ -157,7 +158,7 @@ def annotated_tasks(source: Source, files: Sequence[str], root: str) -> dict[str
 
 
 def results_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]] | None:
-    """The results of the last annotation that was not cancelled (of those marked as ground truth, if any); else None."""
+    """The results of the last annotation that was not cancelled (of the ground truth, if there is any); else None."""
     made = json_objects(task.get("annotations", []), f"{where}.annotations")
     valid = [(index, annotation) for index, annotation in enumerate(made) if not annotation.get("was_cancelled")]
     best = [found for found in valid if found[1].get("ground_truth")] or valid

@@ -24,6 +24,7 @@ UNREADABLE = (
     OverflowError,
 )  # what damaged yaml raises
 SPLITS = ("train", "val", "test")
+COLUMNS = (2, 3)  # numbers of a point: x, y and perhaps its visibility
 
 
 def image_files(source: Source, root: str) -> dict[str, str]:
@@ -127,7 +128,7 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
         or len(shape) != 2
         or not all(type(side) is int for side in shape)
         or shape[0] < 1
-        or shape[1] not in (2, 3)
+        or shape[1] not in COLUMNS
     ):
         raise InputError(f"{where}: kpt_shape must be [number of points, 2 or 3], not {shape}: correct it.")
     count = shape[0]
