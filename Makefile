@@ -9,10 +9,13 @@ PYTEST_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 WHEEL := build/wheel
+RENDER := .venv-render
+HEADS := tools/render_heads
 SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune -o -print)
 
 .DELETE_ON_ERROR:
-.PHONY: install lint lint-code lint-format lint-types lint-layers format test quick demo clean
+.PHONY: install lint lint-code lint-format lint-types lint-layers lint-tables format
+.PHONY: test test-render-heads quick demo clean
 
 install: $(INSTALLED)
 
@@ -22,7 +25,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev]'
 	touch $@
 
-lint: lint-code lint-format lint-types lint-layers
+lint: lint-code lint-format lint-types lint-layers lint-tables
 lint-code: $(INSTALLED)
 	$(BIN)/ruff check .
 lint-format: $(INSTALLED)
@@ -31,18 +34,33 @@ lint-types: $(INSTALLED)
 	$(BIN)/mypy
 lint-layers: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
+# Tables of README.md and docs/ say what benchmarks/results says; `python benchmarks/tables.py` writes them.
+lint-tables: $(INSTALLED)
+	$(BIN)/python benchmarks/tables.py --check
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The whole suite, on the wheel a user would install rather than on src/; properties on the same examples every time (`make quick` tries new ones).
+# The whole suite, on the wheel a user would install rather than on src/; properties on the same examples every time
+# (`make quick` tries new ones).
 test: $(WHEEL)/.built
 	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest --hypothesis-profile=ci $(PYTEST_ARGS)
 
 $(WHEEL)/.built: $(INSTALLED) $(SOURCES) README.md LICENSE
 	rm -rf build/lib build/bdist.* $(WHEEL)
 	$(BIN)/python -m pip install $(PIP_ARGS) --quiet --no-deps --target $(WHEEL) .
+	touch $@
+
+# The renderer of the demo's heads, in an environment of its own: it needs numba and 48 MB of mesh data, and HandsOff does not.
+test-render-heads: $(RENDER)/.installed
+	XDG_CACHE_HOME=$(CURDIR)/$(RENDER)/cache $(RENDER)/bin/python -m pytest -c /dev/null --rootdir $(HEADS) \
+		-p no:cacheprovider $(HEADS)/test_render.py
+
+$(RENDER)/.installed: $(HEADS)/requirements.txt $(HEADS)/requirements-assets.txt constraints.txt
+	$(PYTHON) -m venv --clear $(RENDER)
+	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt -r $(HEADS)/requirements.txt pytest
+	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt --no-deps -r $(HEADS)/requirements-assets.txt
 	touch $@
 
 # What is quick, on src/ as it is.

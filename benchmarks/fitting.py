@@ -1,8 +1,9 @@
 """What fitting the label generator costs at 1024 px: `python benchmarks/fitting.py`.
 
-A generator with config-f channels and random weights, photos made by itself, masks by brightness, ten members of 256 and 32 units, 19
-classes; `handsoff fit` without the networks on photos, in a process of its own, so that its peak memory is its own. Beside it the memory
-that the published form needs on paper: every hypercolumn, in half precision. Writes benchmarks/results/fitting.json.
+A generator with config-f channels and random weights, photos made by itself, masks by brightness, ten members of 256
+and 32 units, 19 classes; `handsoff fit` without image networks, in a process of its own, so that its peak memory is its
+own. Beside it the memory that the published form needs on paper: every hypercolumn, in half precision. Writes
+benchmarks/results/fitting.json.
 """
 
 import argparse
@@ -23,7 +24,6 @@ from rich.console import Console
 from handsoff.core.device import keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
-from handsoff.core.seeds import latents
 from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -40,7 +40,7 @@ RESULT = Path(__file__).parent / "results" / "fitting.json"
 
 
 def prepare(folder: Path, size: int, count: int) -> None:
-    """A generator, labelled photos and their codes (the mean one: what a code is does not change what fitting costs)."""
+    """A generator, labelled photos, and the mean latents for all of them: fitting costs the same with any."""
     torch.manual_seed(0)
     net = StyleGAN2(
         StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512), "CC0"
@@ -49,44 +49,43 @@ def prepare(folder: Path, size: int, count: int) -> None:
     tasks = {"segmentation": Segmentation({"classes": [f"class {index}" for index in range(CLASSES)]})}
     with torch.no_grad(), mixed_precision():
         for seed in range(count):
-            image = to_uint8(net.synthesize(net.mapping(latents([seed], net.z_dim)))[0])[0]
+            image = to_uint8(net.synthesize(net.draw([seed])))[0]
             mask = (image.mean(-1) / 256 * CLASSES).astype(np.uint8)
             write_sample(folder / "labelled", f"{seed:03d}", image, {"segmentation": mask}, tasks)
     write_cards(folder / "labelled", tasks)
     run_to_end(
-        invert(folder / "generator", folder / "labelled", folder / "codes", InvertSettings(encoder_steps=0, steps=0))
+        invert(folder / "generator", folder / "labelled", folder / "latents", InvertSettings(encoder_steps=0, steps=0))
     )
 
 
 def case(folder: Path, first: int) -> dict[str, float]:
-    """Seconds and peak memory of one fit, the seconds of the generator's passes alone, and the bytes of all hypercolumns."""
+    """Seconds and peak memory of one fit, seconds of the generator's passes alone, bytes of all hypercolumns."""
     keep_freed_memory()
     net = load_generator(folder / "generator")
-    ws = net.mapping(latents([0], net.z_dim))
+    latents = net.draw([0])
     with torch.no_grad(), mixed_precision():
-        net.synthesize(ws)
+        net.features(latents)
         began = time.perf_counter()
-        net.synthesize(ws)
+        net.features(latents)
         passes = first * (time.perf_counter() - began)
     began = time.perf_counter()
     run_to_end(
         fit(
             folder / "generator",
-            folder / "codes",
+            folder / "latents",
             folder / f"labeler-{first}",
             FitSettings(first=first, members=MEMBERS, hidden=HIDDEN, networks=0),
         )
     )
     seconds, memory = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-    published = 2.0 * sum(net.feature_channels) * net.resolution[0] * net.resolution[1] * first
+    published = 2.0 * sum(net.feature_channels) * net.image_size[0] * net.image_size[1] * first
     return {"seconds": seconds, "generator_seconds": passes, "memory": memory, "naive_memory": published}
 
 
 def in_own_process(*arguments: object) -> str:
     """What it prints; a process starts with the peak memory of its parent, so this one stays small."""
-    return subprocess.run(
-        [sys.executable, __file__, *map(str, arguments)], check=True, capture_output=True, text=True
-    ).stdout  # this file
+    command = [sys.executable, __file__, *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603  # this file
 
 
 def main() -> None:

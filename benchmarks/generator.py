@@ -1,7 +1,7 @@
 """The generator's forward pass against the published form of modulated convolution: `python benchmarks/generator.py`.
 
-Naive: a weight of its own for every sample, as one grouped convolution (the form of the published codes). Ours: scale →
-shared convolution → scale. Same weights, same latents, one run; prints a table and writes benchmarks/results/generator.json.
+Naive: a weight of its own for every sample, as one grouped convolution (as in the published code). Ours: scale → shared
+convolution → scale. Same weights, same latents, one run; prints a table and writes benchmarks/results/generator.json.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
-from handsoff.core.seeds import latents
 from handsoff.generators.stylegan2 import StyledConv, StyleGAN2, StyleGAN2Config
 from handsoff.inspection.diagnose import machine
 
@@ -74,23 +73,23 @@ def seconds(work: Callable[[], Any], rounds: int) -> float:
 
 @torch.inference_mode()
 def compare(net: StyleGAN2, batch: int, rounds: int) -> dict[str, Any]:
-    ws = net.mapping(latents(range(batch), net.z_dim).to(best_device()))
+    latents = net.draw(range(batch))
     with naive():
-        theirs = net.synthesize(ws)[0]
-        slow = seconds(lambda: net.synthesize(ws), rounds)
-    difference = float((net.synthesize(ws)[0] - theirs).norm() / theirs.norm())
+        theirs = net.synthesize(latents)
+        slow = seconds(lambda: net.synthesize(latents), rounds)
+    difference = float((net.synthesize(latents) - theirs).norm() / theirs.norm())
     found: dict[str, Any] = {
-        "resolution": net.resolution[0],
+        "resolution": net.image_size[0],
         "batch": batch,
         "relative_difference": difference,
         "naive_float32": slow,
     }
     for name, precision in (("float32", nullcontext), ("mixed", mixed_precision)):
         with precision():
-            found[f"ours_{name}"] = seconds(lambda: net.synthesize(ws), rounds)
+            found[f"ours_{name}"] = seconds(lambda: net.synthesize(latents), rounds)
             found[f"ratio_{name}"] = slow / found[f"ours_{name}"]
     with naive(), mixed_precision():
-        found["naive_mixed"] = seconds(lambda: net.synthesize(ws), rounds)
+        found["naive_mixed"] = seconds(lambda: net.synthesize(latents), rounds)
     found["ratio_mixed_to_mixed"] = found["naive_mixed"] / found["ours_mixed"]
     return found
 

@@ -1,8 +1,8 @@
 """What labels cost beside images, and against the published form: `python benchmarks/labeling.py`.
 
-Naive, as published: every feature map upsampled to the output size, concatenated, ten MLPs in turn. Ours: `Ensemble.dense`.
-Same generator (config-f channels), same ten members (256 and 32 hidden), 19 classes, same sample. Every case runs in a
-process of its own, so that its peak memory is its own. Writes benchmarks/results/labeling.json.
+Naive, as published: every feature map upsampled to the output size, concatenated, ten MLPs in turn. Ours:
+`Ensemble.dense`. Same generator (config-f channels), same ten members (256 and 32 hidden), 19 classes, same sample.
+Every case runs in a process of its own, so that its peak memory is its own. Writes benchmarks/results/labeling.json.
 """
 
 import argparse
@@ -26,7 +26,6 @@ from torch.nn import functional as F
 
 from handsoff.core.device import best_device, keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
-from handsoff.core.seeds import latents
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.inspection.diagnose import machine
 from handsoff.labeling.ensemble import Ensemble
@@ -40,7 +39,7 @@ RESULT = Path(__file__).parent / "results" / "labeling.json"
 
 
 def world(size: int) -> tuple[StyleGAN2, Ensemble]:
-    """A generator and an ensemble with random weights, its standardisation fitted to a sample so that numbers are as in use."""
+    """A generator and an ensemble with random weights."""
     torch.manual_seed(0)
     net = (
         StyleGAN2(StyleGAN2Config((size, size), (4, 4), 512, 512, 8, channel_base=32768, channel_max=512))
@@ -104,15 +103,15 @@ def case(form: str, size: int, precision: str, rounds: int, logits: Path) -> dic
     """Seconds and memory of one form; naive leaves its logits for ours to be compared with."""
     keep_freed_memory()
     net, ensemble = world(size)
-    ws = net.mapping(latents([0], net.z_dim).to(best_device()))
+    latents = net.draw([0])
     if form == "naive":
-        image_seconds, (_, features) = timed(lambda: net.synthesize(ws), 1)
+        image_seconds, (_, features) = timed(lambda: net.features(latents), 1)
         before = peak()
         seconds, found = timed(lambda: naive(features, ensemble, size), 1)
         np.save(logits, found.cpu().numpy())
         return {"image": image_seconds, "label": seconds, "memory": peak() - before}
     with mixed_precision() if precision == "mixed" else torch.autocast("cpu", enabled=False):
-        image_seconds, (_, features) = timed(lambda: net.synthesize(ws), rounds)
+        image_seconds, (_, features) = timed(lambda: net.features(latents), rounds)
         before = peak()
         seconds, found = timed(lambda: ensemble.dense(features, (size, size)), rounds)
     memory = peak() - before
@@ -130,9 +129,8 @@ def case(form: str, size: int, precision: str, rounds: int, logits: Path) -> dic
 
 
 def in_own_process(*arguments: object) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, __file__, "--case", *map(str, arguments)], check=True, capture_output=True, text=True
-    )  # this file
+    command = [sys.executable, __file__, "--case", *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  # this file
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -143,7 +141,7 @@ def hypercolumn_bytes(size: int) -> float:
 
 
 def operations(size: int) -> dict[str, float]:
-    """Multiplications and additions that each form cannot do without, in billions; upsampling left out (about a tenth of ours)."""
+    """Multiplications and additions that each form needs, in billions; without upsampling (about a tenth of ours)."""
     config = StyleGAN2Config((size, size), (4, 4), 512, 512, 8, 32768, 512)
     blocks = list(zip(config.channels, (4 << level for level in range(len(config.channels))), strict=True))
     convolutions, columns, projected = 9.0 * blocks[0][0] ** 2 * 16, float(blocks[0][0]), 16.0 * blocks[0][0]
@@ -217,8 +215,9 @@ def main() -> None:
                 )
             show(rows)
     versions = {name: version(name) for name in ("handsoff-labels", "torch")}
-    write_json(RESULT, {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES,
-               "operations": {str(size): operations(size) for size in options.sizes}, "rows": rows})  # fmt: skip
+    counts = {str(size): operations(size) for size in options.sizes}
+    facts = {"machine": machine(), "versions": versions, "members": MEMBERS, "hidden": HIDDEN, "classes": CLASSES}
+    write_json(RESULT, {**facts, "operations": counts, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from handsoff.core.frames import Framing
 from handsoff.core.images import to_uint8
-from handsoff.core.seeds import standard_normal
 from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.labeling.settings import FitSettings
 from handsoff.tasks.base import Label, StorageLocation, Task
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.keypoints import Keypoints
@@ -19,15 +20,17 @@ from handsoff.tasks.segmentation import Segmentation
 SHARED = Path(__file__).parents[2] / "shared"  # real data of development; tests skip without it
 CLASSES = ["dark", "middle", "bright"]
 POINTS = ["brightest", "darkest"]
+FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0, networks=0)  # quick
 
 
-def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16, 16)) -> StyleGAN2:
+def toy_generator(
+    folder: Path, seed: int = 0, resolution: tuple[int, int] = (16, 16), framing: Framing = "crop"
+) -> StyleGAN2:
     """An untrained generator of 16 px images, written to `folder`."""
     torch.manual_seed(seed)
     base = (4, 4) if resolution[0] == resolution[1] else (4, 3)
-    net = StyleGAN2(
-        StyleGAN2Config(resolution, base, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16), "CC0"
-    )
+    config = StyleGAN2Config(resolution, base, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16)
+    net = StyleGAN2(config, "CC0", framing)
     with torch.no_grad():
         for name, parameter in net.named_parameters():
             if name.endswith("torgb.weight"):
@@ -40,7 +43,7 @@ def toy_generator(folder: Path, seed: int = 0, resolution: tuple[int, int] = (16
 def toy_labels(net: StyleGAN2, folder: Path, count: int = 8) -> None:
     """Samples of `net` as labelled photos: the class of a pixel is how bright the image is there."""
     with torch.no_grad():
-        images = to_uint8(net.synthesis(net.mapping(standard_normal(range(1000, 1000 + count), 16)))[0])
+        images = to_uint8(net.synthesize(net.draw(range(1000, 1000 + count))))
     levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
     for index, (image, mask) in enumerate(zip(images, levels, strict=True)):
         write_mask(folder, f"photo{index:02d}", image, mask)
@@ -57,9 +60,9 @@ def write_classes(folder: Path, classes: list[str]) -> None:
 
 
 def toy_several(net: StyleGAN2, folder: Path, count: int = 8, first: int = 1000) -> None:
-    """Samples of `net` with masks, the brightest and the darkest pixel as keypoints, and 1 + brightness as depth in metres."""
+    """Samples of `net` with masks, brightest and darkest pixel as keypoints, and 1 + brightness as depth in metres."""
     with torch.no_grad():
-        images = to_uint8(net.synthesis(net.mapping(standard_normal(range(first, first + count), 16)))[0])
+        images = to_uint8(net.synthesize(net.draw(range(first, first + count))))
     grey = images.mean(-1)
     tasks = {
         "segmentation": Segmentation({"classes": CLASSES}),

@@ -222,7 +222,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
         converted: their folders, which need not exist yet.
 
     Raises:
-        HandsOffError: as the step would.
+        HandsOffError: a step would refuse its inputs or settings.
     """
     if recipe.images is not None:
         image_names(open_source(recipe.images))

@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from handsoff.backbones import lite0
 from handsoff.backbones.distances import distances, pooled_features
-from handsoff.backbones.lite0 import TAP_CHANNELS, Lite0, SameConv, frozen_lite0
+from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0, SameConv, frozen_lite0
 from handsoff.core.device import best_device
 
 
@@ -41,9 +41,9 @@ def test_folding_the_batch_norm_changes_nothing(
 def test_bfloat16_is_close_enough(plain: Lite0, images: torch.Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lite0, "fast_dtype", lambda: torch.bfloat16)
     fast = frozen_lite0()
-    taps = fast(images)
-    assert all(tap.dtype == torch.bfloat16 for tap in taps)
-    for ours, theirs in zip(taps, plain(images), strict=True):
+    maps = fast(images)
+    assert all(found.dtype == torch.bfloat16 for found in maps)
+    for ours, theirs in zip(maps, plain(images), strict=True):
         assert relative(ours, theirs) < 0.05
     assert fast.pooled(images).dtype == torch.float32
     assert relative(fast.pooled(images), plain.pooled(images)) < 0.05
@@ -51,10 +51,12 @@ def test_bfloat16_is_close_enough(plain: Lite0, images: torch.Tensor, monkeypatc
 
 @torch.no_grad()
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (65, 43), (33, 96), (31, 32)])
-def test_taps_halve_the_size_rounding_up(plain: Lite0, height: int, width: int) -> None:
-    taps = plain(torch.zeros(1, 3, height, width, device=best_device()))
-    expected = [(channels, -(-height // 2**k), -(-width // 2**k)) for k, channels in enumerate(TAP_CHANNELS, start=1)]
-    assert [tuple(tap.shape[1:]) for tap in taps] == expected
+def test_feature_maps_halve_the_size_rounding_up(plain: Lite0, height: int, width: int) -> None:
+    maps = plain(torch.zeros(1, 3, height, width, device=best_device()))
+    expected = [
+        (channels, -(-height // 2**k), -(-width // 2**k)) for k, channels in enumerate(FEATURE_CHANNELS, start=1)
+    ]
+    assert [tuple(found.shape[1:]) for found in maps] == expected
 
 
 @pytest.mark.parametrize(("size", "kernel", "stride"), [(7, 3, 2), (8, 3, 2), (9, 5, 2), (8, 5, 1)])

@@ -60,11 +60,14 @@ def exr(folder: Path, **channels: np.ndarray) -> bytes:
     return (folder / "made.exr").read_bytes()
 
 
-# --- masks ----------------------------------------------------------------------------------------------------------------------------------------
+# --- masks ------------------------------------------------------------------------------------------------------------
 
 
-@given(hnp.arrays(st.sampled_from([np.uint8, np.int16, np.uint16, np.int64, ">i4"]), st.tuples(st.integers(1, 6), st.integers(1, 6)),
-                  elements=st.integers(0, 2)), st.booleans())  # fmt: skip
+SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 6))
+WHOLE = st.sampled_from([np.uint8, np.int16, np.uint16, np.int64, ">i4"])
+
+
+@given(hnp.arrays(WHOLE, SHAPES, elements=st.integers(0, 2)), st.booleans())
 @settings(max_examples=50, deadline=None)
 def test_whole_numbers_of_any_kind_are_ids(mask: np.ndarray, columns: bool) -> None:  # noqa: FBT001
     stored = npy(np.asfortranarray(mask) if columns else mask)
@@ -160,7 +163,7 @@ def test_a_folder_may_hold_masks_as_arrays(tmp_path: Path) -> None:
     assert [pack.label("segmentation", name).tolist() for name in pack.names] == [[[0, 1]], [[1], [255]]]
 
 
-# --- depth ----------------------------------------------------------------------------------------------------------------------------------------
+# --- depth ------------------------------------------------------------------------------------------------------------
 
 
 def depth_of(data: bytes) -> np.ndarray:
@@ -184,8 +187,9 @@ def test_infinity_in_a_portable_float_map_is_not_known() -> None:
     assert depth_of(pfm(np.where(DEPTH == 2, np.inf, DEPTH)))[0].tolist() == [1, 0, 3]
 
 
-@pytest.mark.parametrize("array", [DEPTH, DEPTH.astype(np.float64), DEPTH.astype(np.float16), DEPTH.astype(np.int32), np.asfortranarray(DEPTH),
-                                   DEPTH.astype(">f4")])  # fmt: skip
+@pytest.mark.parametrize(
+    "array", [*map(DEPTH.astype, (np.float32, np.float64, np.float16, np.int32, ">f4")), np.asfortranarray(DEPTH)]
+)
 def test_npy_and_tiff_are_exact(array: np.ndarray) -> None:
     np.testing.assert_array_equal(depth_of(npy(array)), DEPTH)
     np.testing.assert_array_equal(depth_of(tiff(array.astype(np.float32))), DEPTH)

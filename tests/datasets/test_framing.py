@@ -4,16 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IGNORE
-from handsoff.datasets.framing import frame_sample
+from handsoff.datasets.framing import frame_photo, frame_sample
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.formats.convert import convert
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
+from handsoff.tasks.depth import Depth
 
 TASKS = {
     "segmentation": make_task("segmentation", {"classes": ["a", "b"]}),
@@ -48,7 +52,7 @@ def test_loading_agrees_with_converting(dataset: Path, tmp_path: Path, framing: 
     np.testing.assert_array_equal(labels["segmentation"], expected["segmentation"])
     np.testing.assert_array_equal(labels["depth"], expected["depth"])
     np.testing.assert_allclose(labels["keypoints"], expected["keypoints"], atol=1e-3)
-    run_to_end(load_photos(open_source(dataset), frame, tmp_path / "cache", framing))
+    list(load_photos(open_source(dataset), frame, tmp_path / "cache", framing))
     np.testing.assert_array_equal(map_photos(tmp_path / "cache", frame), images, "unlabelled photos too")
 
 
@@ -63,7 +67,7 @@ def test_nothing_is_known_of_the_bars_of_a_letterbox(dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("framing", ["letterbox", "pad", "stretch"])
-@pytest.mark.parametrize("frame", [(3, 3), (8, 9), (60, 57), (7, 200)])
+@pytest.mark.parametrize("frame", [(3, 3), (8, 9), (60, 57), (7, 50)])
 def test_a_point_on_the_border_of_the_photo_stays_visible(framing: Framing, frame: Frame) -> None:
     """However little of a frame's pixel the photo covers there."""
     edge = [(x, y, 2.0) for x in (-0.5, 58.9, 59.5) for y in (-0.5, 0.1, 39.5)]
@@ -72,3 +76,24 @@ def test_a_point_on_the_border_of_the_photo_stays_visible(framing: Framing, fram
     image = np.zeros((40, 60, 3), np.uint8)
     _, moved = frame_sample(image, {"keypoints": points}, {"keypoints": task}, frame, framing, "it", enlarge=True)
     assert (moved["keypoints"][:, 2] == 2).all()
+
+
+@given(st.integers(1, 8), st.integers(1, 8))
+def test_an_image_of_the_frames_shape_is_left_alone(height: int, width: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    assert np.array_equal(frame_photo(image, (height, width), "crop", "a"), image)
+
+
+def test_image_and_mask_are_cropped_alike() -> None:
+    mask = np.zeros((30, 50), np.uint8)
+    mask[5:25, 20:40] = 7
+    image = np.repeat((mask * 30)[..., None], 3, -1)
+    small, labels = frame_sample(image, {"depth": mask}, {"depth": Depth({})}, (10, 12), "crop", "a")
+    ids = labels["depth"]
+    assert set(np.unique(ids)) == {0, 7}
+    assert ((small[..., 0] > 105) == (ids == 7)).mean() > 0.9
+
+
+def test_a_too_small_image_is_refused() -> None:
+    with pytest.raises(InputError, match="smaller than the resolution 8x8"):
+        frame_photo(np.zeros((7, 20, 3), np.uint8), (8, 8), "crop", "a.png")

@@ -75,7 +75,7 @@ def three(tmp_path: Path) -> Path:
     )
 
 
-# --- round trip ---------------------------------------------------------------------------------------------------------------------------------
+# --- round trip -------------------------------------------------------------------------------------------------------
 
 NAMES = st.text(
     st.characters(categories=("L", "N", "Zs"), include_characters="-_.,'()+&%#"), min_size=1, max_size=20
@@ -163,7 +163,7 @@ def test_a_failed_write_leaves_no_half_file(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["a.png", "masks"]
 
 
-# --- fingerprint and parts ----------------------------------------------------------------------------------------------------------------------
+# --- fingerprint and parts --------------------------------------------------------------------------------------------
 
 
 def test_the_fingerprint_is_of_the_chosen_content(three: Path, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_part_is_a_slice_and_never_empty(three: Path) -> None:
         labelled.part(0, 0)
 
 
-# --- fitting to a frame -------------------------------------------------------------------------------------------------------------------------
+# --- fitting to a frame -----------------------------------------------------------------------------------------------
 
 
 def blocks(size: tuple[int, int]) -> Sample:
@@ -264,7 +264,7 @@ def test_even_a_pixel_can_be_enlarged(tmp_path: Path, size: tuple[int, int]) -> 
     assert set(np.unique(labels["segmentation"])) <= set(np.unique(blocks(size)[1]))
 
 
-# --- errors -------------------------------------------------------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------------------------
 
 
 def replace_json(value: object) -> Callable[[Path], None]:
@@ -358,7 +358,10 @@ OPENING = {
     "jpg mask": (jpg_mask, r"three/images/b.png has no label in masks: add masks/b.png"),
     "same stem": (
         second_suffix,
-        r"three/images/a.png and .*three/images/a.jpg have the same name up to the suffix: rename or remove one of them",
+        (
+            r"three/images/a.png and .*three/images/a.jpg have the same name up to the suffix: rename or remove "
+            r"one of them"
+        ),
     ),
 }
 
@@ -433,7 +436,7 @@ def test_what_is_wrong_is_named_at_reading(three: Path, case: str) -> None:
             read()
 
 
-# --- merging ------------------------------------------------------------------------------------------------------------------------------------
+# --- merging ----------------------------------------------------------------------------------------------------------
 
 SOURCES = ["ground", "left", "right", "up", "down", "in front"]
 
@@ -451,7 +454,10 @@ def six(tmp_path_factory: pytest.TempPathFactory) -> LabelledDataset:
     joined=st.booleans(),
 )
 def test_merging_sends_every_class_where_the_table_says(
-    six: LabelledDataset, groups: list[str | None], order: list[int], joined: bool
+    six: LabelledDataset,
+    groups: list[str | None],
+    order: list[int],
+    joined: bool,  # noqa: FBT001  # passed by name
 ) -> None:  # hypothesis passes it by name
     merge: dict[str, str] = {}
     if joined:
@@ -511,12 +517,13 @@ def test_labelled_data_takes_the_classes_of_a_dataset(six: LabelledDataset) -> N
     ):
         with pytest.raises(
             MismatchError,
-            match=rf"has the classes ground, left, right, up, down, in front, the dataset has ground, side, and .*{reason}",
+            match=rf"has the classes ground, left, right, up, down, in front, "
+            rf"the dataset has ground, side, and .*{reason}",
         ):
             read_as(classes, table)
 
 
-# --- the real pack ------------------------------------------------------------------------------------------------------------------------------
+# --- the real pack ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(not PACK.is_file(), reason="the labelled faces are not on this machine")

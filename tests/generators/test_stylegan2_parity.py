@@ -49,9 +49,9 @@ def test_mapping_and_truncation(generator: StyleGAN2, reference: dict[str, np.nd
 @torch.no_grad()
 def test_images_and_features(generator: StyleGAN2, reference: dict[str, np.ndarray]) -> None:
     ws = torch.from_numpy(reference["ws"])
-    image, features = generator.synthesize(ws, noise="const")
+    image, features = generator.synthesis(ws, noise="const")
     assert relative(image, reference["image_noise_const"]) < 1e-4
     names = ["b4.conv1", *(f"b{size}.{conv}" for size in (8, 16, 32) for conv in ("conv0", "conv1"))]
     for name, feature in zip(names, features, strict=True):
         assert relative(feature, reference[f"feature/{name}"]) < 1e-4, name
-    assert relative(generator.synthesize(ws, noise="none")[0], reference["image_noise_none"]) < 1e-4
+    assert relative(generator.synthesis(ws, noise="none")[0], reference["image_noise_none"]) < 1e-4

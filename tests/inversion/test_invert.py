@@ -1,4 +1,4 @@
-"""Inversion of photos whose codes are known."""
+"""Inversion of photos whose latents are known."""
 
 import shutil
 from collections.abc import Callable
@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import png, read_json, read_tensors, write_json
+from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.files import png, read_json, read_tensors, sha256, write_tensors
 from handsoff.core.images import decode_mask
 from handsoff.datasets.labelled import open_labelled
-from handsoff.generators.stored import load_generator
+from handsoff.generators.contract import StyleGenerator
+from handsoff.generators.latents import load_latents
+from handsoff.generators.stored import load_generator, save_generator
 from handsoff.inversion import invert as module
-from handsoff.inversion.encoder import latent_space
-from handsoff.inversion.invert import invert
+from handsoff.inversion.encoder import Encoder, load_encoder, new_encoder
+from handsoff.inversion.invert import invert, plan
+from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings
-from handsoff.inversion.variants import moved
-from handsoff.jobs.progress import run_to_end
-from handsoff.tasks import make_task
-from toy import CLASSES, toy_generator, toy_labels
+from handsoff.jobs.progress import Part, Progress, run_to_end
+from toy import CLASSES, toy_generator, toy_labels, write_classes, write_mask
+from toy_generators import toy_conditional, toy_diffusion
 
 QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
 
@@ -29,104 +31,71 @@ QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("world")
     toy_labels(toy_generator(root / "generator"), root / "labelled")
-    run_to_end(invert(root / "generator", root / "labelled", root / "codes", QUICK))
+    run_to_end(invert(root / "generator", root / "labelled", root / "latents", QUICK))
     return root
 
 
-def test_standardised_codes_are_standard(world: Path) -> None:
-    net = load_generator(world / "generator")
-    space = latent_space(net)
-    ws = net.mapping(torch.randn(4000, 16, generator=torch.Generator().manual_seed(5)))[:, 0]
-    y = space.to_y(ws)
-    assert y.mean(0).abs().max() < 0.1
-    assert (torch.cov(y.T) - torch.eye(16)).abs().max() < 0.2
-    torch.testing.assert_close(space.to_w(y), ws, rtol=1e-2, atol=1e-3)
-
-
 def test_the_generators_own_images_are_found_again(world: Path) -> None:
-    card, mean_code = read_json(world / "codes" / "codes.json"), []
+    card, from_mean = read_json(world / "latents" / "latents.json"), []
     net = load_generator(world / "generator")
     with torch.no_grad():
-        mean = net.synthesize(net.mapping(torch.zeros(1, 16), psi=0.0))[0]
+        mean = net.synthesis(net.mapping(torch.zeros(1, 16), psi=0.0))[0]
     for name in open_labelled(world / "labelled").names:
         image = torch.from_numpy(open_labelled(world / "labelled").image(name).copy()).permute(2, 0, 1) / 127.5 - 1
-        mean_code.append(float((image - mean[0]).square().mean()))
-    assert np.mean(card["pixel"]) < 0.35 * np.mean(mean_code)
-    assert read_tensors(world / "codes" / "codes.safetensors")["ws"].shape == (8, net.num_ws, 16)
+        from_mean.append(float((image - mean[0]).square().mean()))
+    assert np.mean(card["pixel"]) < 0.35 * np.mean(from_mean)
+    assert read_tensors(world / "latents" / "latents.safetensors")["ws"].shape == (8, net.num_ws, 16)
 
 
-def test_labels_and_errors_lie_beside_the_codes(world: Path) -> None:
-    labels = open_labelled(world / "codes" / "labels")
+def test_labels_and_errors_lie_beside_the_latents(world: Path) -> None:
+    labels = open_labelled(world / "latents" / "labels")
     assert labels.tasks["segmentation"].schema["classes"] == CLASSES
     original = open_labelled(world / "labelled")
     for name in original.names:
         np.testing.assert_array_equal(labels.label("segmentation", name), original.label("segmentation", name))
-        assert (world / "codes" / "errors" / f"{name}.png").is_file()
-    assert (world / "codes" / "contact.png").is_file()
+        assert (world / "latents" / "errors" / f"{name}.png").is_file()
+    assert (world / "latents" / "contact.png").is_file()
 
 
 def test_a_killed_inversion_goes_on_and_finds_the_same(world: Path, tmp_path: Path) -> None:
-    work = invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK)
+    work = invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK)
     next(work)
     work.close()
-    first = next((tmp_path / "codes" / "chunks").iterdir())
+    first = next((tmp_path / "latents" / "chunks").iterdir())
     before = first.stat().st_mtime_ns
-    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK))
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK))
     assert first.stat().st_mtime_ns == before, "a finished chunk is not made again"
-    ours, again = (read_tensors(folder / "codes.safetensors")["ws"] for folder in (world / "codes", tmp_path / "codes"))
+    ours, again = (
+        read_tensors(folder / "latents.safetensors")["ws"] for folder in (world / "latents", tmp_path / "latents")
+    )
     assert torch.equal(ours, again)
 
 
 def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> None:
     quick = InvertSettings(encoder_steps=3, encoder_batch=4, steps=2, photos=str(world / "labelled" / "images"))
-    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "codes", quick))
-    assert (tmp_path / "codes" / "encoder.safetensors").is_file()
-    assert not (tmp_path / "codes" / "photos.u8").exists()
-    shutil.move(tmp_path / "codes", tmp_path / "moved")
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", quick))
+    assert (tmp_path / "latents" / "encoder.safetensors").is_file()
+    assert not (tmp_path / "latents" / "photos.u8").exists()
+    shutil.move(tmp_path / "latents", tmp_path / "moved")
     lent = quick.model_copy(update={"encoder": str(tmp_path / "moved")})
     run_to_end(invert(world / "generator", world / "labelled", tmp_path / "second", lent))
-    ours, again = (read_tensors(tmp_path / folder / "codes.safetensors")["ws"] for folder in ("moved", "second"))
+    ours, again = (read_tensors(tmp_path / folder / "latents.safetensors")["ws"] for folder in ("moved", "second"))
     assert torch.equal(ours, again)
-
-
-def test_variants_move_photo_and_mask_alike(world: Path, tmp_path: Path) -> None:
-    ramp = torch.linspace(-1, 1, 32).view(1, 1, 1, 32).expand(2, 3, 32, 32)
-    masks = (ramp[:, 0].numpy() > 0).astype(np.uint8)
-    tasks = {"segmentation": make_task("segmentation", {"classes": ["left", "right"]})}
-    images, labels = moved(ramp.contiguous(), {"segmentation": masks}, tasks, 3)
-    shifted = labels["segmentation"]
-    inside = shifted != 255
-    mirrored = images[:, 0, 16, 4] > images[:, 0, 16, -4]
-    assert mirrored.tolist() in ([True, False], [False, True])
-    dark_side = np.where(mirrored.numpy()[:, None, None], images[:, 0].numpy() < 0, images[:, 0].numpy() > 0)
-    assert (dark_side == shifted)[inside].mean() > 0.95, "left and right keep their sides of the picture"
-    assert inside.mean() > 0.8
-    run_to_end(
-        invert(
-            world / "generator",
-            world / "labelled",
-            tmp_path / "codes",
-            QUICK.model_copy(update={"variants": 2, "steps": 2}),
-        )
-    )
-    card = read_json(tmp_path / "codes" / "codes.json")
-    assert len(card["names"]) == 16
-    assert card["photo"][:8] == card["photo"][8:]
 
 
 def test_too_few_labels_are_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 4"):
         run_to_end(
-            invert(world / "generator", world / "labelled", tmp_path / "codes", QUICK.model_copy(update={"first": 3}))
+            invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK.model_copy(update={"first": 3}))
         )
-    assert not (tmp_path / "codes").exists()
+    assert not (tmp_path / "latents").exists()
 
 
 def test_photos_smaller_than_the_generator_are_refused_and_leave_nothing(world: Path, tmp_path: Path) -> None:
     toy_generator(tmp_path / "large", resolution=(32, 32))
     with pytest.raises(InputError, match="smaller than the resolution"):
-        run_to_end(invert(tmp_path / "large", world / "labelled", tmp_path / "codes", QUICK))
-    assert not (tmp_path / "codes").exists()
+        run_to_end(invert(tmp_path / "large", world / "labelled", tmp_path / "latents", QUICK))
+    assert not (tmp_path / "latents").exists()
 
 
 def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
@@ -140,19 +109,75 @@ def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_encoder_sees_the_photos_framed_as_in_training(
+def test_every_photo_is_framed_as_the_generator_says(
     tmp_path: Path, photos: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    toy_labels(toy_generator(tmp_path / "generator"), tmp_path / "labelled")
-    flat = str(photos(count=4, height=10, width=40))
-    write_json(
-        tmp_path / "generator" / "job.json",
-        {"inputs": {"images": {"path": flat}}, "settings": {"framing": "letterbox"}},
-    )
+    """Labelled photos and those that the encoder is trained on, also where no other step's job.json says how."""
+    toy_generator(tmp_path / "generator", framing="letterbox")
+    flat, grey = str(photos(count=4, height=10, width=40)), np.full((20, 40, 3), 128, np.uint8)
+    for index in range(4):
+        write_mask(tmp_path / "labelled", f"{index}", grey, np.arange(40, dtype=np.uint8)[None].repeat(20, 0) // 14)
+    write_classes(tmp_path / "labelled", CLASSES)
     seen: list[np.ndarray] = []
-    monkeypatch.setattr(
-        module, "train_encoder", lambda generator, pictures, *rest: iter(seen.append(np.array(pictures)) or ())
-    )  # what it would train on
-    with pytest.raises(HandsOffError):
-        run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "codes", InvertSettings(steps=1)))
-    assert (seen[0][:, 0] == 0).all()
+
+    def trained(target: Target, pictures: np.ndarray, out: Path, settings: InvertSettings) -> Part:
+        seen.append(np.array(pictures))
+        write_tensors(out / "encoder.safetensors", new_encoder(target.generator).state_dict())
+        yield Progress("training the encoder", settings.encoder_steps, settings.encoder_steps)
+
+    monkeypatch.setattr(module, "train_encoder", trained)
+    settings = InvertSettings(steps=1, photos=flat)
+    run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "latents", settings))
+    assert (seen[0][:, 0] == 0).all(), "a black bar"
+    image, labels = open_labelled(tmp_path / "latents" / "labels").sample("0")
+    assert (image[:4] == 0).all()
+    assert (labels["segmentation"][:4] == 255).all(), "nothing is known of the bars"
+    assert set(np.unique(labels["segmentation"][4:12])) == {0, 1, 2}, "both ends of the photo are in the frame"
+
+
+def test_the_encoder_is_loaded_once(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Path] = []
+
+    def counted(generator: StyleGenerator, folder: Path) -> Encoder:
+        calls.append(folder)
+        return load_encoder(generator, folder)
+
+    monkeypatch.setattr(module, "load_encoder", counted)
+    settings = InvertSettings(
+        encoder_steps=1, encoder_batch=2, steps=1, batch=2, photos=str(world / "labelled" / "images")
+    )
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", settings))
+    assert len(list((tmp_path / "latents" / "chunks").iterdir())) == 4
+    assert calls == [tmp_path / "latents"]
+
+
+def test_an_encoder_of_another_shape_is_refused(world: Path, tmp_path: Path) -> None:
+    write_tensors(tmp_path / "other" / "encoder.safetensors", {"out.bias": torch.zeros(3)})
+    settings = InvertSettings(encoder=str(tmp_path / "other"), steps=1)
+    with pytest.raises(MismatchError, match="does not fit the generator"):
+        run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", settings))
+
+
+def test_a_generator_without_a_w_space_is_refused_at_once(world: Path, tmp_path: Path) -> None:
+    save_generator(toy_diffusion(), tmp_path / "diffusion")
+    with pytest.raises(InputError, match="cannot be inverted"):
+        plan(tmp_path / "diffusion", world / "labelled", QUICK)
+    with pytest.raises(InputError, match="give the labelled photos to handsoff fit"):
+        run_to_end(invert(tmp_path / "diffusion", world / "labelled", tmp_path / "latents", QUICK))
+    assert not (tmp_path / "latents").exists()
+
+
+def test_photos_of_a_conditional_generator_are_inverted(world: Path, tmp_path: Path) -> None:
+    save_generator(toy_conditional(), tmp_path / "conditional")
+    settings = InvertSettings(encoder_steps=2, encoder_batch=4, steps=2)
+    run_to_end(invert(tmp_path / "conditional", world / "labelled", tmp_path / "latents", settings))
+    assert load_latents(tmp_path / "latents" / "latents.safetensors").condition is None
+
+
+def test_what_invert_writes_is_what_others_read(world: Path) -> None:
+    folder = world / "latents"
+    card, report = read_json(folder / "latents.json"), read_json(folder / "report.json")
+    assert list(card) == ["names", "tasks", "pixel", "perceptual", "prior"]
+    assert {len(card[name]) for name in card if name != "tasks"} == {8}
+    assert report["fingerprint"] == sha256(folder / "latents.safetensors")
+    assert report["licence"] == "CC0"

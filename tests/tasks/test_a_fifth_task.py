@@ -1,4 +1,4 @@
-"""A task that the package does not know, in this one file: everything below works with it once it is in the registry."""
+"""A task that the package does not know, in this one file: all below works once it is in the registry."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ from handsoff.inspection.statistics import collect_statistics
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, evaluated, train_predictor
+from handsoff.learning.supervised import Choice, score_predictor, train_predictor
 from handsoff.tasks import TASKS, make_task
 from handsoff.tasks.base import Drawing, Labels, Metric, Pairs, Parse, Schema, StorageLocation, Task, equal_weights
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapScores, MapStorage, known
@@ -154,7 +154,7 @@ def test_it_is_learnt_and_scored() -> None:
         while True:
             next(training)
     except StopIteration as end:
-        found = evaluated(end.value, task, test)["metrics"]
+        found = score_predictor(end.value, task, test)["metrics"]
     assert set(found) == set(Matte.metrics)
     nothing = task.scores.score([(np.zeros_like(test.labels), test.labels)])["metrics"]
     assert found["matte_mae"] < 0.6 * nothing["matte_mae"], "better than saying that nothing is foreground"

@@ -46,7 +46,7 @@ def png(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-# --- in learning --------------------------------------------------------------------------------------------------------------------------------
+# --- in learning ------------------------------------------------------------------------------------------------------
 
 
 @given(RANGES, st.integers(0, 1000))
@@ -124,7 +124,7 @@ def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
             Depth({}).learning.infer_schema(flat, "pack")
 
 
-# --- in numbers ---------------------------------------------------------------------------------------------------------------------------------
+# --- in numbers -------------------------------------------------------------------------------------------------------
 
 
 def test_scores_are_those_computed_by_hand() -> None:
@@ -158,7 +158,7 @@ def test_where_nothing_is_known_there_is_no_score() -> None:
     assert metres().scores.label_statistics(np.array([[[1, 0]], [[0, 0]]], np.float32)) == {"depth": (1, 0.25)}
 
 
-# --- on images ----------------------------------------------------------------------------------------------------------------------------------
+# --- on images --------------------------------------------------------------------------------------------------------
 
 
 def test_depth_moves_without_mixing_two_surfaces() -> None:
@@ -180,7 +180,7 @@ def test_near_is_drawn_bright_and_the_unknown_black() -> None:
     assert drawn[0] > drawn[1] > drawn[2] > drawn[3] == 0
 
 
-# --- in files -----------------------------------------------------------------------------------------------------------------------------------
+# --- in files ---------------------------------------------------------------------------------------------------------
 
 
 def make(folder: Path, files: dict[str, bytes], size: tuple[int, int] = (4, 3), card: str | None = None) -> Path:
@@ -315,7 +315,10 @@ FILES = {
     "black": (png(np.zeros((4, 3), np.uint16)), r"x holds no depth at all"),
     "text": (
         b"1 2 3",
-        r"x is not a readable depth map \(not a known image format\): write a 16-bit PNG, or an npz with an array named depth",
+        (
+            r"x is not a readable depth map \(not a known image format\): write a 16-bit PNG, or an npz with an "
+            r"array named depth"
+        ),
     ),
     "empty": (b"", r"x is not a readable depth map \(not a known image format\)"),
     "colours": (

@@ -43,7 +43,7 @@ def member(task: Keypoints, frame: tuple[int, int], *places: tuple[float, float]
     return outputs(task.learning.encode(np.array([rows], np.float32), frame))
 
 
-# --- heat maps ----------------------------------------------------------------------------------------------------------------------------------
+# --- heat maps --------------------------------------------------------------------------------------------------------
 
 
 @given(FRAMES, st.lists(PLACES, min_size=3, max_size=3), st.none() | st.floats(1, 4))
@@ -53,7 +53,7 @@ def member(task: Keypoints, frame: tuple[int, int], *places: tuple[float, float]
 def test_points_are_found_again_between_the_pixels(
     frame: tuple[int, int], shares: list[tuple[float, float, int]], sigma: float | None
 ) -> None:
-    """From edge to edge of the image, half a pixel beyond the outermost centres, as long as sigma is a pixel or more."""
+    """From edge to edge of the image, half a pixel beyond the outermost centres, while sigma is at least a pixel."""
     task, side = points(sigma=sigma), np.array([frame[1], frame[0]])
     labels = np.array([[[*(np.array(share[:2]) * side - 0.5), share[2]] for share in shares]], np.float32)
     found, uncertainty = task.learning.decode(torch.stack([outputs(task.learning.encode(labels, frame))] * 2))
@@ -161,7 +161,7 @@ def test_a_point_that_no_one_sees_is_not_there() -> None:
     assert task.scores.image_uncertainty(np.array([[0.1, 0.2, 0.6]], np.float32)).tolist() == pytest.approx([0.6])
 
 
-# --- on images ----------------------------------------------------------------------------------------------------------------------------------
+# --- on images --------------------------------------------------------------------------------------------------------
 
 
 def test_moving_goes_where_moved_points_goes_and_marks_what_leaves() -> None:
@@ -234,7 +234,7 @@ def test_a_dot_is_drawn_on_its_pixel_and_nowhere_else() -> None:
     assert tuple(drawn[0, 4, 2]) != tuple(drawn[0, 11, 9])
 
 
-# --- in learning --------------------------------------------------------------------------------------------------------------------------------
+# --- in learning ------------------------------------------------------------------------------------------------------
 
 
 def test_following_the_gradient_lowers_the_loss() -> None:
@@ -286,7 +286,8 @@ def test_pixels_near_points_are_drawn_more_often() -> None:
 def test_points_that_are_nowhere_teach_nothing() -> None:
     with pytest.raises(
         InputError,
-        match=r"The keypoints of pack are all outside of their images or have visibility 0: give points that can be seen",
+        match=r"The keypoints of pack are all outside of their images or have visibility 0: "
+        r"give points that can be seen",
     ):
         points().learning.infer_schema(np.zeros((2, 3, 3), np.float32), "pack")
     one = np.zeros((2, 3, 3), np.float32)
@@ -294,7 +295,7 @@ def test_points_that_are_nowhere_teach_nothing() -> None:
     assert points().learning.infer_schema(one, "pack") == points().schema
 
 
-# --- in numbers ---------------------------------------------------------------------------------------------------------------------------------
+# --- in numbers -------------------------------------------------------------------------------------------------------
 
 
 def test_scores_by_the_box_are_those_computed_by_hand() -> None:
@@ -347,7 +348,7 @@ def test_label_statistics_count_images_that_show_a_point() -> None:
     assert points().scores.label_statistics(labels) == {"left_eye": (2, 1.0), "right_eye": (1, 0.5), "nose": (0, 0.0)}
 
 
-# --- in files -----------------------------------------------------------------------------------------------------------------------------------
+# --- in files ---------------------------------------------------------------------------------------------------------
 
 ENTRIES = {
     "nan": (
@@ -500,7 +501,9 @@ def make(folder: Path, task: Keypoints, labels: np.ndarray, size: tuple[int, int
 @given(st.tuples(st.integers(1, 300), st.integers(1, 300)), st.lists(PLACES, min_size=6, max_size=6), st.booleans())
 @settings(max_examples=25, deadline=None)
 def test_what_is_written_is_read_back_elsewhere(
-    size: tuple[int, int], shares: list[tuple[float, float, int]], stated: bool
+    size: tuple[int, int],
+    shares: list[tuple[float, float, int]],
+    stated: bool,  # noqa: FBT001  # passed by name
 ) -> None:  # hypothesis passes it by name
     side = np.array([size[1], size[0]])
     labels = np.array([[*(np.array(share[:2]) * side - 0.5), share[2]] for share in shares], np.float32).reshape(

@@ -1,4 +1,4 @@
-"""Surface normals: from depth or as they are, turned with the image, learnt and scored. The task that shows what a new task costs."""
+"""Surface normals: from depth or as they are, turned, learnt and scored. It shows what a new task costs."""
 
 import inspect
 import io
@@ -67,7 +67,7 @@ def test_a_new_task_costs_one_file_of_less_than_150_lines() -> None:
     assert len(inspect.getsource(normals).splitlines()) < 150
 
 
-# --- from depth ---------------------------------------------------------------------------------------------------------------------------------
+# --- from depth -------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -123,14 +123,16 @@ def test_beside_what_is_not_known_no_normal_is_known() -> None:
     assert not of_depth(np.ones((1, 5), np.float32)).any(), "nor has one row"
 
 
-# --- moving -------------------------------------------------------------------------------------------------------------------------------------
+# --- moving -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("frame", [(12, 12), (13, 13)])
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("quarter", [0, 1, 2, 3])
 def test_right_angles_and_mirrors_turn_normals_as_they_turn_depth(
-    quarter: int, mirror: bool, frame: tuple[int, int]
+    quarter: int,
+    mirror: bool,  # noqa: FBT001  # passed by name
+    frame: tuple[int, int],
 ) -> None:  # pytest passes it by name
     y, x = np.mgrid[: frame[0], : frame[1]].astype(float)
     depth = hill(x, y, frame)
@@ -148,7 +150,7 @@ def test_right_angles_and_mirrors_turn_normals_as_they_turn_depth(
 @given(st.floats(-np.pi, np.pi), st.booleans(), st.sampled_from([(40, 40), (36, 48), (50, 30)]))
 @settings(max_examples=40, deadline=None)
 def test_any_angle_turns_normals_as_it_turns_the_surface(angle: float, mirror: bool, frame: tuple[int, int]) -> None:  # noqa: FBT001  # hypothesis passes it by name
-    """The surface is asked at the places that the turned image shows, so that only the nearest neighbour's half pixel is left."""
+    """The surface is asked where the turned image shows it: only the nearest neighbour's half pixel is left."""
     y, x = np.mgrid[: frame[0], : frame[1]].astype(float)
     theta = affine(frame, angle, mirror=mirror)
     source = (
@@ -174,7 +176,7 @@ def test_zooming_and_shifting_turn_nothing() -> None:
     assert not outside[:, :, 10:].any(), "nothing is known of what comes in"
 
 
-# --- in learning --------------------------------------------------------------------------------------------------------------------------------
+# --- in learning ------------------------------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 1000))
@@ -242,7 +244,7 @@ def test_scores_are_those_computed_by_hand() -> None:
     assert TASK.drawing.draw(unknown + 9, truth) is truth
 
 
-# --- in files -----------------------------------------------------------------------------------------------------------------------------------
+# --- in files ---------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_written_is_read_back_elsewhere(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The renderer of synthetic heads. `render.py` is run as a script, with this folder on the path; nothing in `handsoff` imports it."""
+"""The renderer of synthetic heads: scripts, run with this folder on the path. Nothing in `handsoff` imports them."""

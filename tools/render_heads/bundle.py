@@ -1,7 +1,7 @@
-"""Put the demo's pack together: `python tools/render_heads/pack.py GENERATOR TRAIN TEST src/handsoff/demo`.
+"""Put the demo's data together: `python tools/render_heads/bundle.py GENERATOR TRAIN TEST src/handsoff/demo`.
 
-GENERATOR is a folder of `handsoff train`, whose weights are halved to 16 bits; TRAIN and TEST are folders of `render.py --labels`.
-The same folders always give the same bytes.
+GENERATOR is a folder of `handsoff train`, whose weights are stored in 16 bits; TRAIN and TEST are folders of
+`render.py --labels`. The same folders always give the same bytes.
 """
 
 import argparse
@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save
 MOMENT = (1980, 1, 1, 0, 0, 0)  # of every file in a zip
 
 
-def pack_zip(folder: Path, target: Path) -> None:
-    """All files of a folder, in sorted order; hidden ones, which a resumed run needs, stay outside."""
+def bundle_zip(folder: Path, target: Path) -> None:
+    """All files of a folder, in sorted order, without the hidden ones, which only a resumed run needs."""
     files = sorted(
         path
         for path in folder.rglob("*")
@@ -29,8 +29,8 @@ def pack_zip(folder: Path, target: Path) -> None:
             archive.writestr(entry, file.read_bytes(), compresslevel=9)
 
 
-def pack_generator(folder: Path, target: Path) -> None:
-    """Card and weights, the floating-point ones as 16 bits."""
+def bundle_generator(folder: Path, target: Path) -> None:
+    """The card as it is (architecture, config, image size, framing, conditions, licence), the weights in 16 bits."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(folder / "generator.json", target / "generator.json")
     weights = load_file(folder / "generator.safetensors")
@@ -41,14 +41,14 @@ def pack_generator(folder: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Parse the command line and write the pack."""
+    """Parse the command line and write the demo's generator and zips."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("generator", "train", "test", "out"):
         parser.add_argument(name, type=Path)
     options = parser.parse_args()
-    pack_generator(options.generator, options.out / "generator")
+    bundle_generator(options.generator, options.out / "generator")
     for part in ("train", "test"):
-        pack_zip(getattr(options, part), options.out / f"{part}.zip")
+        bundle_zip(getattr(options, part), options.out / f"{part}.zip")
 
 
 if __name__ == "__main__":

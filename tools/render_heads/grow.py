@@ -1,5 +1,6 @@
 """Growing strands around a head, compiled with numba (decimetres, head not posed yet)."""
-# ruff: noqa: PLR2004, PLR0913, PLR0917  # lengths and angles of the anatomy stand where they are used; a compiled kernel takes its fields one by one
+# Lengths and angles of the anatomy stand where they are used; a compiled kernel takes its fields one by one:
+# ruff: noqa: PLR2004, PLR0913, PLR0917
 
 import numpy as np
 from numba import njit
@@ -9,7 +10,7 @@ STEPS = 14  # points per strand
 
 @njit(cache=True)
 def reach(verts: np.ndarray, rest: np.ndarray, ears: np.ndarray, skull: np.ndarray) -> np.ndarray:
-    """Distance of the surface from the middle of the cranium, by direction: (24 elevations, 48 azimuths); above the neck, without ears."""
+    """Distance of the skin above the neck, without ears, to the cranium's middle: (24 elevations, 48 azimuths)."""
     table = np.zeros((24, 48), np.float32)
     for i in range(verts.shape[0]):
         if ears[i] > 0.05 or rest[i, 1] < 6.3 or abs(rest[i, 0]) > 1.0:
@@ -70,7 +71,10 @@ def grow(
     clear: np.ndarray,
     hug: float,
 ) -> np.ndarray:
-    """Strands (S, STEPS, 3): start between normal and comb direction, sink with `weight`, stay outside the head by up to `lift`, curl."""
+    """Strands (S, STEPS, 3).
+
+    They start between normal and comb direction, sink with `weight`, curl, and stay outside the head by up to `lift`.
+    """
     count = roots.shape[0]
     points = np.empty((count, STEPS, 3), np.float32)
     p, q, d = np.empty(3), np.empty(3), np.empty(3)
@@ -121,7 +125,10 @@ def unit_of(vector: np.ndarray, out: np.ndarray) -> None:
 
 @njit(cache=True)
 def keep_out(q: np.ndarray, table: np.ndarray, skull: np.ndarray, lift: float, share: float, hug: float) -> None:
-    """Move a point out of the cranium or the neck, to `lift` above the skin (a `share` of it on the cranium); `hug` draws it back from farther out."""
+    """Move a point out of the cranium or the neck, to `lift` above the skin.
+
+    On the cranium it is a `share` of `lift`. `hug` draws a point back that is farther out.
+    """
     x, y, z = q[0] - skull[0], q[1] - skull[1], q[2] - skull[2]
     r = np.sqrt(x * x + y * y + z * z) + 1e-6
     if y > -0.9:

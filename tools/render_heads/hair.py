@@ -13,7 +13,7 @@ HAIR, BROW, BEARD = 7, 4, 8  # materials are class ids
 
 
 class Strands(NamedTuple):
-    """S strands: points (S, STEPS, 3), widths (S, STEPS) in dm, material (S,), linear colour (S, 3), brightness (S,)."""
+    """S strands: points (S, STEPS, 3), widths (S, STEPS) in dm, material (S,), linear colour (S, 3), shade (S,)."""
 
     points: np.ndarray
     widths: np.ndarray

@@ -50,7 +50,10 @@ def keypoint_vertices(assets: Assets) -> tuple[list[str], np.ndarray]:
 
 
 def locate(screen: np.ndarray, vertices: np.ndarray, depth: np.ndarray, factor: int) -> np.ndarray:
-    """Keypoints (K, 3): x, y in pixels of the picture (pixel centres at .5) and visibility: 2 seen, 1 hidden, 0 outside (COCO's meaning)."""
+    """Keypoints (K, 3): x, y in pixels of the picture (pixel centres at .5) and visibility.
+
+    Visibility is COCO's, but for points outside: 2 seen, 1 hidden, 0 outside the picture.
+    """
     size = depth.shape[0]
     result = np.zeros((len(vertices), 3), np.float32)
     for row, (x, y, w) in enumerate(screen[vertices]):

@@ -1,4 +1,4 @@
-"""Lights, soft shadows and value noise, compiled with numba. Directions are unit vectors towards the light, in camera axes."""
+"""Lights, soft shadows and value noise, compiled with numba. Directions: unit vectors to the light, in camera axes."""
 
 from typing import NamedTuple
 

@@ -1,5 +1,6 @@
 """The walk over all samples: which surface is seen, its colour and its class."""
-# ruff: noqa: PLR2004, PLR0913, PLR0917  # thresholds stand where they are used; a compiled kernel takes its fields one by one
+# Thresholds stand where they are used; a compiled kernel takes its fields one by one:
+# ruff: noqa: PLR2004, PLR0913, PLR0917
 
 import numpy as np
 from hair import Strands
@@ -154,7 +155,10 @@ def strand_sample(
 
 @njit(cache=True)
 def overlay(mesh: Mesh, look: Look, t: int, u: float, v: float, out: np.ndarray) -> int:
-    """Lashes and lenses lie over what is behind them; the class is EYE for lashes, GLASSES for dark lenses, −1 for what stays as it is."""
+    """Lashes and lenses lie over what is behind them.
+
+    The class is EYE for lashes, GLASSES for dark lenses, −1 for what stays as it is.
+    """
     if mesh.parts[t] == LASH_PART:
         y = mesh.rest[mesh.tris[t, 0], 1]
         dark = (0.72 if y > 7.278 else 0.3) + 0.15 * look.makeup
@@ -182,7 +186,10 @@ def shade(
     colour: np.ndarray,
     classes: np.ndarray,
 ) -> None:
-    """Fill colour (H, W, 3; the background is there already) and classes (H, W) from the buffers: depth, owner, bary, owner and bary of the overlay."""
+    """Fill colour (H, W, 3; the background is there already) and classes (H, W).
+
+    The buffers are depth, owner and bary, then owner and bary of the overlay.
+    """
     depth, owner, bary, over, over_bary = buffers
     height, width = depth.shape
     camera = np.array([0.0, 0.0, distance], np.float32)

@@ -1,6 +1,7 @@
 """A z-buffer for triangles and for hair strands, compiled with numba.
 
-Screen space: x right, y down, in pixels of the supersampled picture; depth w is the distance along the optical axis in decimetres.
+Screen space: x right, y down, in pixels of the supersampled picture; depth w is the distance along the optical axis in
+decimetres.
 """
 
 import numpy as np
@@ -81,7 +82,10 @@ def covered(
 def triangles(
     screen: np.ndarray, tris: np.ndarray, first: int, depth: np.ndarray, owner: np.ndarray, bary: np.ndarray
 ) -> None:
-    """Draw triangles into depth (H, W), owner (H, W; triangle index + first) and bary (H, W, 2; perspective-correct weights of corners 1 and 2)."""
+    """Draw triangles into depth (H, W), owner (H, W) and bary (H, W, 2).
+
+    Owner gets the triangle's index + first, bary the perspective-correct weights of corners 1 and 2.
+    """
     for t in range(tris.shape[0]):
         a, b, c = tris[t]
         corners = corners_of(screen, tris[t])
@@ -105,7 +109,9 @@ def triangles(
 def strands(
     screen: np.ndarray, widths: np.ndarray, bias: float, depth: np.ndarray, owner: np.ndarray, bary: np.ndarray
 ) -> None:
-    """Draw strands: screen (S, K, 3), widths (S, K) in pixels; owner gets −2 − strand, bary the place along it (0 root to 1 tip) and across (−1 to 1).
+    """Draw strands: screen (S, K, 3), widths (S, K) in pixels.
+
+    Owner gets −2 − strand, bary the position along it (0 root to 1 tip) and across it (−1 to 1).
 
     `bias` (dm) is subtracted from the depth, so that strands that lie on the skin do not sink into its facets.
     """

@@ -1,6 +1,7 @@
 """Render synthetic heads: `python tools/render_heads/render.py OUT --count N --size 64 --seed S [--labels]`.
 
-Without `--labels`: a folder of PNGs, or a zip of them where OUT ends in `.zip`. With it: the labelled layout (images, masks, keypoints, depth, classes).
+Without `--labels`: a folder of PNGs, or a zip of them where OUT ends in `.zip`. With it: a labelled folder
+(images, masks, keypoints, depth, classes).
 Image i of a seed is the same whatever the number of workers; what exists already is left alone.
 """
 
@@ -71,7 +72,10 @@ def name_of(seed: int, index: int) -> str:
 
 
 def render_one(task: tuple[Path, int, int, int, int, bool, Path | None]) -> tuple[int, bytes]:
-    """Render one head and, unless it goes into a zip, write it. Returns its index and the image's bytes (empty once written)."""
+    """Render one head and, unless it goes into a zip, write it.
+
+    Returns its index and the image's bytes (empty once written).
+    """
     out, seed, index, size, factor, labels, folder = task
     picture = scene.draw(studio(folder), seed, index, size, factor)
     name, image = name_of(seed, index), png(picture.image)

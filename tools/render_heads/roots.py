@@ -67,7 +67,7 @@ def smooth(low: float, high: float, value: np.ndarray) -> np.ndarray:
 
 
 def angles(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Azimuth (degrees, 0 in front, positive to the subject's left) and elevation (degrees) about the middle of the cranium."""
+    """Azimuth (0 in front, positive to the subject's left), elevation about the middle of the cranium, in degrees."""
     offset = place - SKULL
     return np.degrees(np.arctan2(offset[:, 0], offset[:, 2])), np.degrees(
         np.arctan2(offset[:, 1], np.hypot(offset[:, 0], offset[:, 2]))
@@ -75,7 +75,10 @@ def angles(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def scalp_field(place: np.ndarray, high: float, temple: float, nape: float) -> np.ndarray:
-    """How far inside the hairline, in degrees of elevation (negative: no hair). `high` lifts the front, `temple` the corners (receding)."""
+    """How far inside the hairline, in degrees of elevation (negative: no hair).
+
+    `high` lifts the front, `temple` the corners (receding).
+    """
     azimuth, elevation = angles(place)
     side = np.abs(azimuth)
     line = np.interp(
@@ -88,7 +91,7 @@ def scalp_field(place: np.ndarray, high: float, temple: float, nape: float) -> n
 
 
 def brow_field(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the arch of the brow (dm, positive above), and the place along it (0 inner to 1 outer end; outside: beyond)."""
+    """Distance from the arch of the brow (dm, positive above), and the position along it (0 inner, 1 outer end)."""
     x = np.abs(place[:, 0])
     along = (x - BROW[0, 0]) / (BROW[-1, 0] - BROW[0, 0])
     return place[:, 1] - np.interp(x, BROW[:, 0], BROW[:, 1]), along

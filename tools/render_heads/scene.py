@@ -29,7 +29,10 @@ DIRECTIONS = 72  # from which the light of the sky is sampled, once
 
 
 class Picture(NamedTuple):
-    """What one number gives: image (H, W, 3) uint8, mask (H, W) uint8, keypoints (K, 3), depth (H, W) float32 in metres (0 = background)."""
+    """What one number gives.
+
+    Image (H, W, 3) uint8, mask (H, W) uint8, keypoints (K, 3), depth (H, W) float32 in metres (0 = background).
+    """
 
     image: np.ndarray
     mask: np.ndarray
@@ -38,7 +41,10 @@ class Picture(NamedTuple):
 
 
 class View(NamedTuple):
-    """The camera at (0, 0, distance), looking along −z at the origin: `focal` and `size` in samples (`factor` per pixel), the rest in dm."""
+    """The camera at (0, 0, distance), looking along −z at the origin.
+
+    `focal` and `size` are in samples (`factor` per pixel), the rest in dm.
+    """
 
     focal: float
     size: int
@@ -175,7 +181,10 @@ def face_of(studio: Studio, verts: np.ndarray) -> accessories.Face:
 
 
 def eye_spheres(studio: Studio, verts: np.ndarray) -> np.ndarray:
-    """Middle and radius (2, 4) of the left and the right eyeball; the front half of the mesh bulges, the sides give the radius."""
+    """Middle and radius (2, 4) of the left and the right eyeball.
+
+    The front half of the mesh bulges, so the sides give the radius.
+    """
     spheres = np.zeros((2, 4), np.float32)
     eye = np.unique(studio.assets.tris[studio.assets.parts == 1])
     for row, sign in enumerate((1, -1)):
@@ -283,7 +292,7 @@ def encoded(value: float) -> int:
 
 @njit(cache=True)
 def depth_of(depth: np.ndarray, classes: np.ndarray, y: int, x: int, factor: int, wanted: int) -> float:
-    """Depth of the sample of the wanted class that lies nearest to the middle of the pixel whose first sample is (y, x)."""
+    """Depth of the sample of the wanted class nearest to the middle of the pixel whose first sample is (y, x)."""
     nearest, found = 1e9, 0.0
     for j in range(factor):
         for i in range(factor):
@@ -297,7 +306,11 @@ def depth_of(depth: np.ndarray, classes: np.ndarray, y: int, x: int, factor: int
 def average(
     colour: np.ndarray, classes: np.ndarray, depth: np.ndarray, factor: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Samples → pixels: mean of the tone-mapped linear light, most frequent class, depth (m) of that class's sample nearest to the pixel's centre."""
+    """Samples → pixels.
+
+    Mean of the tone-mapped linear light, most frequent class, depth (m) of that class's sample nearest to the pixel's
+    centre.
+    """
     size = colour.shape[0] // factor
     image, mask, metres = (
         np.empty((size, size, 3), np.uint8),

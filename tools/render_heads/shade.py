@@ -160,9 +160,10 @@ def strand(
     albedo: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Hair: the volume's own diffuse, two shifted anisotropic highlights, dark roots and light that comes through from behind.
+    """Hair: the volume's diffuse, two shifted anisotropic highlights, dark roots, light that shines through.
 
-    `n` is the outward direction of the volume, `half` lies between view and key, `place` is along (0 root to 1 tip) and across (−1 to 1) the strand.
+    `n` is the outward direction of the volume, `half` lies between view and key, `place` is the position along the
+    strand (0 root to 1 tip) and across it (−1 to 1).
     """
     along, across = place
     th, tl = dot(tangent, half), dot(tangent, light.key)

@@ -215,7 +215,10 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
 def apply_pose(
     points: np.ndarray, guide: np.ndarray, head: np.ndarray, body: np.ndarray, origin: np.ndarray
 ) -> np.ndarray:
-    """Turn points (N, 3): by `head` above the neck, by `body` below it, blended along the neck at the guide points (N, 3); `origin` becomes 0."""
+    """Turn points (N, 3): by `head` above the neck, by `body` below it, blended along the neck.
+
+    Where a point is along the neck, its guide point (N, 3) says; `origin` becomes 0.
+    """
     posed = np.empty(points.shape, np.float32)
     pivot = np.array([0.0, 6.35, 0.35], np.float32)
     for i in range(points.shape[0]):

@@ -1,1 +1,1 @@
-"""Frozen pretrained image features: what the discriminator, the inversion and the distances see with."""
+"""Frozen pretrained image features: for the discriminator, the inversion, the labels and the distances."""

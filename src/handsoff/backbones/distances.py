@@ -18,7 +18,7 @@ from handsoff.core.seeds import seeded
 
 
 class Given(nn.Module):
-    """The metrics' feature network when the features are computed beforehand."""
+    """Stands for the metrics' feature network: the features are computed beforehand."""
 
     num_features = 1280
 
@@ -30,7 +30,7 @@ class Given(nn.Module):
 def pooled_features(
     net: Lite0, batches: Iterable[Float[Tensor, "_n 3 h w"]], size: tuple[int, int]
 ) -> Float[Tensor, "n 1280"]:
-    """Global Lite0 features of images in [-1, 1], looked at in `size` (H, W)."""
+    """Global Lite0 features of images in [-1, 1], resized to `size` (H, W) first."""
     parts = []
     for batch in batches:
         images = batch.to(best_device())
@@ -43,7 +43,7 @@ def pooled_features(
 def distances(real: Float[Tensor, "n 1280"], fake: Float[Tensor, "m 1280"]) -> dict[str, float]:
     """FD-lite0 (Heusel et al. 2017) and KD-lite0 (Bińkowski et al. 2018, times 1000) between two sets of features.
 
-    Both are NaN where a feature is (LAPACK would crash). One process alone may call it: nothing is exchanged with others.
+    Both are NaN if any feature is (LAPACK would crash). A single process may call it: it waits for no other.
     """
     if not bool(torch.isfinite(real).all() and torch.isfinite(fake).all()):
         return {"fd_lite0": float("nan"), "kd_lite0": float("nan")}

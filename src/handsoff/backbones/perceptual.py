@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from handsoff.backbones.lite0 import Lite0
 from handsoff.core.frames import Frame
+from handsoff.geometry.views import scaled_to
 
-LOOK_SIZE = 128  # longer side, pixels: what the features were seen to work at
+MIN_SIDE = 128  # longer side, pixels: smaller images are enlarged, since the features mean little below
 
 
 class Perceptual:
@@ -18,24 +19,31 @@ class Perceptual:
     """
 
     def __init__(self, net: Lite0, frame: Frame) -> None:
-        self.net = net
-        scale = LOOK_SIZE / max(frame)
-        self.size = (round(frame[0] * scale), round(frame[1] * scale)) if scale > 1 else frame
+        self.net, self.size = net, working_size(frame)
 
-    def taps(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """All five taps (/2 … /32) of images in [-1, 1]."""
+    def feature_maps(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _c _h _w"]]:
+        """All five feature maps (/2 … /32) of images in [-1, 1]."""
         if images.shape[-2:] != self.size:
             images = F.interpolate(images, size=self.size, mode="bilinear", align_corners=False)
         return self.net(images)
 
-    def features(self, images: Float[Tensor, "n 3 h w"]) -> list[Tensor]:
-        """The taps that are compared: /4 … /32."""
-        return self.taps(images)[1:]
+    def features(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _c _h _w"]]:
+        """The feature maps that are compared: /4 … /32."""
+        return self.feature_maps(images)[1:]
 
     def distance(self, images: Float[Tensor, "n 3 h w"], target: list[Tensor]) -> Float[Tensor, " n"]:
-        """Distance of each image to the features of its target."""
+        """Distance of each image in [-1, 1] to the features of its target."""
         total = torch.zeros(images.shape[0], device=images.device)
         for ours, theirs in zip(self.features(images), target, strict=True):
             difference = (ours.float() - theirs.float()).square().mean((1, 2, 3))
             total = total + difference / theirs.float().square().mean((1, 2, 3)).clamp_min(1e-6)
         return total
+
+
+def working_size(frame: Frame) -> Frame:
+    """The size at which images of a frame are looked at: their own, or enlarged to `MIN_SIDE`.
+
+    >>> working_size((64, 48)), working_size((256, 256))
+    ((128, 96), (256, 256))
+    """
+    return scaled_to(frame, MIN_SIDE) if max(frame) < MIN_SIDE else frame

@@ -1,6 +1,7 @@
 """Arrays in the files of other tools, each checked before it takes memory.
 
-NumPy's npy (NumPy enhancement proposal 1), the portable float map (pfm, Debevec's description) and OpenEXR's technical introduction.
+After NumPy enhancement proposal 1 (npy), Debevec's description of the portable float map (pfm), and OpenEXR's technical
+introduction.
 """
 
 import importlib
@@ -59,7 +60,8 @@ def npy_values(data: bytes) -> Shaped[np.ndarray, "..."]:
     """The array of an npy file, not copied.
 
     Raises:
-        ValueError: it is none, holds Python objects, or declares more than its bytes; other errors of `UNREADABLE` where its header is damaged.
+        ValueError: it is none, holds Python objects, or declares more than its bytes; other errors of
+            `UNREADABLE` where its header is damaged.
     """
     file = io.BytesIO(data)
     version = npy.read_magic(file)
@@ -74,7 +76,9 @@ def npy_values(data: bytes) -> Shaped[np.ndarray, "..."]:
 
 
 def pfm_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
-    """The numbers of a portable float map of one channel, the first row on top; what its scale says besides the order of the bytes is left out.
+    """The numbers of a portable float map of one channel, the first row on top.
+
+    Of its scale only the sign counts, which states the order of the bytes.
 
     Raises:
         ValueError: it is not a whole one.

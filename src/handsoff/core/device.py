@@ -38,7 +38,7 @@ def mixed_precision() -> AbstractContextManager[None]:
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks instead of returning them to the system: a seventh more images/s in training on a CPU.
+    """Let glibc keep freed blocks: a seventh more images/s in training on a CPU.
 
     Does nothing where there is no glibc. Called once, by the command line.
     """

@@ -57,7 +57,7 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
 def image_size(data: bytes, name: str) -> Frame:
     """(H, W) of the image that `decode_image` would give, from the header of the file alone.
 
-    The pixels are decoded only where a PNG may state its orientation behind them.
+    The pixels are decoded only where a PNG may state its orientation after them.
 
     Raises:
         BrokenImageError: it is no image, or too large. An image that is cut off is not noticed.
@@ -76,7 +76,7 @@ def image_size(data: bytes, name: str) -> Frame:
 
 
 def shows_itself(data: bytes) -> bool:
-    """Whether whoever decodes a readable image file sees what `decode_image` gives: no turning (EXIF), no conversion."""
+    """Whether the file's own pixels are what `decode_image` gives: no turning (EXIF), no conversion. It is readable."""
     with Image.open(io.BytesIO(data)) as image:
         return image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
 
@@ -95,7 +95,8 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
                 )
             if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
                 raise InputError(
-                    f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel (mode L or P)."
+                    f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel "
+                    f"(mode L or P)."
                 )
             return class_ids(np.asarray(image), name)  # the bits of mode 1 are the ids 0 and 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -70,7 +70,7 @@ def placed(
     frame: Frame,
     limit: Box | None,
 ) -> tuple[UInt8[np.ndarray, "fh fw 3"], dict[str, Label]]:
-    """A photo and its labels after `matrix` (photo → frame); nothing is shown or known beyond `limit` (None: no limit)."""
+    """A photo and its labels after `matrix` (photo → frame); beyond `limit` (if any) nothing is shown or known."""
     size: Frame = (image.shape[0], image.shape[1])
     moved = {name: tasks[name].geometry.place(label, matrix, size, frame) for name, label in labels.items()}
     if limit is not None:

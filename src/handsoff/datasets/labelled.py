@@ -123,7 +123,8 @@ class LabelledDataset:
         if not names:
             wanted = f"from number {start} on" if stop is None else f"from number {start} to before {stop}"
             raise InputError(
-                f"{self.source.path} has {len(self.names)} labelled samples and none {wanted}: choose others or add samples."
+                f"{self.source.path} has {len(self.names)} labelled samples and none {wanted}: choose others "
+                f"or add samples."
             )
         return replace(self, names=names)
 
@@ -172,7 +173,8 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
         tasks: the kinds of label that are needed; None: every kind that all images have.
 
     Raises:
-        InputError: it lacks images or labels, an image and a label are without the other, or a file about them is wrong.
+        InputError: it lacks images or labels, an image and a label are without the other, or a file about them
+            is wrong.
         UnknownNameError: there is no such task.
     """
     for task in {**(options or {}), **dict.fromkeys(tasks or ())}:

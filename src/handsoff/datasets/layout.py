@@ -1,4 +1,4 @@
-"""Where the parts of a labelled pack lie: `images/NAME.ext` and, per kind of label, a folder like it or one JSON file."""
+"""Where the parts of a labelled dataset lie: `images/NAME.ext` and, per kind of label, a folder or one JSON file."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source, label_folders
 from handsoff.tasks.base import StorageLocation
 
-LAYOUT = "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or depth/NAME.npz"
+LAYOUT = (
+    "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or "
+    "depth/NAME.npz"
+)
 
 
 class GapError(InputError):
@@ -75,7 +78,7 @@ class Layout:
         return files, entries
 
     def card(self, file: str) -> tuple[Any, str]:
-        """The content of a JSON file about the labels, None if there is none, and its path; splits may share one beside them.
+        """The content of a JSON file about the labels (None: there is none), and its path; splits may share one.
 
         Raises:
             InputError: it is not JSON, or two splits have different ones.
@@ -86,7 +89,8 @@ class Layout:
         for place, content in zip(places, found, strict=True):
             if content != found[0]:
                 raise InputError(
-                    f"{self.source.path / places[0]} and {self.source.path / place} say different things: make them the same, or use one split."
+                    f"{self.source.path / places[0]} and {self.source.path / place} say different things: "
+                    f"make them the same, or use one split."
                 )
         return found[0], str(self.source.path / places[0])
 
@@ -113,13 +117,14 @@ def layout_of(source: Source) -> Layout:
         return Layout(source, "".join(f"{part}/" for part in roots[0]), ("",))
     if len({root[:-1] for root in roots}) > 1:
         raise InputError(
-            f"{source.path} holds labelled folders that are no splits of one pack ({', '.join(map('/'.join, roots))}): give one of them."
+            f"{source.path} holds labelled folders that are no splits of one dataset "
+            f"({', '.join(map('/'.join, roots))}): give one of them."
         )
     return Layout(source, "".join(f"{part}/" for part in roots[0][:-1]), tuple(f"{root[-1]}/" for root in roots))
 
 
 def prefixed(split: str, found: dict[str, Any]) -> dict[str, Any]:
-    """By name in the pack what is given by name in a split."""
+    """By name in the dataset what is given by name in a split."""
     return {f"{split}{name}": value for name, value in found.items()}
 
 
@@ -139,7 +144,8 @@ def by_name(source: Source, root: str, folder: str, suffixes: Iterable[str]) -> 
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if name in files:
             raise InputError(
-                f"{source.path / file} and {source.path / files[name]} have the same name up to the suffix: rename or remove one of them."
+                f"{source.path / file} and {source.path / files[name]} have the same name up to the suffix: "
+                f"rename or remove one of them."
             )
         files[name] = file
     return files

@@ -43,7 +43,8 @@ class Source:
         """
         if self.sizes[name] > MAX_BYTES:
             raise InputError(
-                f"{self.path}: {name} declares {self.sizes[name]:,} bytes, more than {MAX_BYTES:,}: split it or leave it out."
+                f"{self.path}: {name} declares {self.sizes[name]:,} bytes, more than {MAX_BYTES:,}: split it "
+                f"or leave it out."
             )
         try:
             return self.archive.read(name) if self.archive else (self.path / name).read_bytes()
@@ -106,7 +107,7 @@ def label_folders() -> set[str]:
 
 
 def image_names(source: Source) -> list[str]:
-    """The images among the files; of a labelled pack, what lies beside `images/` as labels is none.
+    """The images among the files; of a labelled dataset, what lies beside `images/` as labels is none.
 
     Raises:
         InputError: there are none.

@@ -42,7 +42,7 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
     where `group` is given, by what that finds in its name (names of generated samples say nothing).
 
     Raises:
-        InputError: nothing is left of one of them, or a file is damaged.
+        InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
     """
     excluded = {"validation": 0, "test": 0}
 

@@ -105,7 +105,7 @@ def agreed(
 
     Raises:
         InputError: one lacks the labels that are asked for.
-        MismatchError: two differ.
+        MismatchError: two generated datasets differ in labels, image size or framing.
     """
     if not generated:
         return stated_by_labels(next(iter(folders.values())), wanted)

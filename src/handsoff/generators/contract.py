@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -82,11 +82,35 @@ class FeatureGenerator(Generator, Protocol):
         ...
 
 
+@runtime_checkable
+class StyleGenerator(FeatureGenerator, Protocol):
+    """A generator with a w space: its latents are {"ws": [N, num_ws, w_dim]}, and photos can be inverted to them."""
+
+    @property
+    def z_dim(self) -> int: ...
+
+    @property
+    def w_dim(self) -> int: ...
+
+    @property
+    def num_ws(self) -> int: ...
+
+    def mapping(
+        self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
+    ) -> Float[Tensor, "n l d"]:
+        """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards their mean by psi; `classes` where it has classes."""
+        ...
+
+    def random_classes(self, count: int, stream: torch.Generator) -> Int64[Tensor, " n"] | None:
+        """Class ids, each class with the same probability; None where the generator has no classes."""
+        ...
+
+
 def check_condition(conditions: Conditions, condition: Tensor | None, count: int) -> None:
     """Whether a condition of `count` samples is one the generator knows.
 
     Raises:
-        InputError: it is not.
+        InputError: the generator has no conditions, or the condition is missing or not one of them.
     """
     if conditions.kind == "none":
         if condition is not None:

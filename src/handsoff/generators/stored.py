@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
+import torch
 from torch import Tensor, nn
 
 from handsoff.core.device import best_device
@@ -45,7 +46,8 @@ def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     values = {
         name: tuple(value) if isinstance(value, list) else value for name, value in card.config.items() if name in known
     }
-    return StyleGAN2(StyleGAN2Config(**values), card.licence, card.framing)  # type: ignore[arg-type]  # checked by the config itself
+    config = StyleGAN2Config(**values)  # type: ignore[arg-type]  # checked by the config itself
+    return StyleGAN2(config, card.licence, card.framing)
 
 
 ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}
@@ -85,6 +87,31 @@ def read_card(folder: Path) -> GeneratorCard:
     return GeneratorCard(architecture, config, (int(height), int(width)), framing, conditions, licence)
 
 
+def build_generator(folder: Path) -> nn.Module:
+    """The generator that the card describes, without its weights; cheap within `torch.device("meta")`.
+
+    Raises:
+        InputError: the folder is no generator.
+    """
+    card = read_card(folder)
+    try:
+        return ARCHITECTURES[card.architecture](card)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
+
+
+def generator_shell(folder: Path) -> Generator:
+    """A generator without weights, to ask what it can do: it takes no memory, and computes nothing.
+
+    Raises:
+        InputError: the folder is no generator.
+    """
+    with torch.device("meta"):
+        shell: Any = build_generator(folder)
+    found: Generator = shell
+    return found
+
+
 def load_generator(folder: Path | str) -> Generator:
     """Read a generator, frozen, in evaluation mode, on the best device.
 
@@ -92,11 +119,7 @@ def load_generator(folder: Path | str) -> Generator:
         InputError: the folder is no generator or is damaged.
     """
     folder = Path(folder)
-    card = read_card(folder)
-    try:
-        generator = ARCHITECTURES[card.architecture](card)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
+    generator = build_generator(folder)
     try:
         generator.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:

@@ -86,7 +86,7 @@ class Linear(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z → w: normalise, then `layers` fully connected layers at a hundredth of the learning rate (StyleGAN, section 2)."""
+    """z → w: normalise, then fully connected layers at a hundredth of the learning rate (StyleGAN, section 2)."""
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
@@ -121,8 +121,8 @@ def normalised(x: Float[Tensor, "n c"]) -> Float[Tensor, "n c"]:
 
 
 def fir_kernel() -> Float[Tensor, "4 4"]:
-    taps = torch.tensor(FIR)
-    kernel = torch.outer(taps, taps)
+    weights = torch.tensor(FIR)
+    kernel = torch.outer(weights, weights)
     return kernel / kernel.sum()
 
 
@@ -137,7 +137,7 @@ def clamped(x: Tensor, limit: float | None) -> Tensor:
 
 
 class StyledConv(nn.Module):
-    """Modulated and demodulated convolution (section 2.2), then noise, bias and leaky ReLU; `up` doubles the size first."""
+    """Modulated and demodulated convolution (section 2.2), noise, bias and leaky ReLU; `up` doubles the size first."""
 
     def __init__(self, inputs: int, outputs: int, size: Frame, config: StyleGAN2Config, *, up: bool) -> None:
         super().__init__()
@@ -248,7 +248,7 @@ class StyleGAN2(nn.Module):
         return self.synthesis(latents.tensors["ws"])[0]
 
     def features(self, latents: Latents) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
-        """Images and the output of every convolution, coarse to fine (the blocks of the hypercolumn, section 3.2)."""
+        """Images and the output of every convolution, coarse to fine: what the hypercolumn is made of."""
         return self.synthesis(latents.tensors["ws"])
 
     def mapping(
@@ -271,7 +271,7 @@ class StyleGAN2(nn.Module):
     ) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
         """ws → image about [-1, 1] and the output of every convolution, coarse to fine.
 
-        Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its code with the next block.
+        Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its w with the next block.
         """
         first, *others = cast("list[Block]", list(self.blocks))
         x = first.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)

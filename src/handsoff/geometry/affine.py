@@ -1,7 +1,7 @@
 """What an affine map of the image does to what lies on it: maps of values, and points.
 
-A map is either `theta`, as torch's `affine_grid` wants it (output → input place, both from -1 to 1), or a matrix (2, 3) of
-input → output place in pixels, the edges of pixels at whole numbers.
+A map is either `theta`, as torch's `affine_grid` wants it (output → input position, both from -1 to 1), or a matrix
+(2, 3) of input → output position in pixels, the edges of pixels at whole numbers.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def moved_maps(
 def nearest(
     theta: Float[Tensor, "n 2 3"], size: Frame, frame: Frame
 ) -> tuple[Int64[np.ndarray, "n h w"], Int64[np.ndarray, "n h w"], Bool[np.ndarray, "n h w"]]:
-    """For every output pixel (of `frame`) the row and column of the input pixel (of `size`) it shows, and whether there is one."""
+    """Row and column of the input pixel (of `size`) that each output pixel (of `frame`) shows; whether there is one."""
     matrix = theta.double().cpu().numpy()
     x, y = ((np.arange(side) + 0.5) / side * 2 - 1 for side in (frame[1], frame[0]))
     places = matrix[:, :, :1, None] * x + matrix[:, :, 1:2, None] * y[:, None] + matrix[:, :, 2:, None]
@@ -42,7 +42,10 @@ def nearest(
 def moved_points(
     points: Float[np.ndarray, "n k 2"], theta: Float[Tensor, "n 2 3"], frame: Frame, size: Frame | None = None
 ) -> Float[np.ndarray, "n k 2"]:
-    """Points (x, y) in pixels of an image of `size` (that of `frame` without), the first pixel's centre at 0, where the map of `theta` takes them."""
+    """Where the map of `theta` takes points (x, y) of an image of `size` (without: of `frame`).
+
+    In pixels, the first pixel's centre at (0, 0).
+    """
     before, after = (np.array([side[1], side[0]], np.float64) for side in (size or frame, frame))
     places = (points + 0.5) / before * 2 - 1
     matrix = theta.double().cpu().numpy()

@@ -12,7 +12,10 @@ FLAT = 1e-4  # a parabola that bends less has no top
 def located(
     heat: Float[Tensor, "*n k h w"], smooth: Float[Tensor, "*n k h w"], sigma: float
 ) -> Float[Tensor, "*n k 2"]:
-    """(x, y) of the peaks: of `smooth`, the blurred maps or, within two sigmas of the border, where blurring would move them, of the maps."""
+    """(x, y) of the peaks of `smooth`, the blurred maps.
+
+    Within two sigmas of the border, where blurring would move them, of the maps themselves.
+    """
     place = peak(heat)
     beyond = torch.tensor([heat.shape[-1], heat.shape[-2]], device=heat.device) - 1 - 2 * sigma
     inner = ((place >= 2 * sigma) & (place <= beyond)).all(-1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Surface normals: unit vectors (x right, y up, z towards the camera), their colours in image files, and depth's normals."""
+"""Surface normals: unit vectors (x right, y up, z towards the camera), their colours in files, and depth's normals."""
 
 import numpy as np
 from jaxtyping import Float, UInt8

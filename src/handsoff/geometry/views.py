@@ -1,4 +1,4 @@
-"""Views of a photo: matrices (2, 3) from places in it to places in a frame, in pixels whose edges are at whole numbers."""
+"""Views of a photo: matrices (2, 3) from positions in it to positions in a frame, pixels' edges at whole numbers."""
 
 import math
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ def after(second: Matrix, first: Matrix) -> Matrix:
 def fitting(region: Box, frame: Frame, framing: Framing) -> Matrix:
     """The matrix that brings a region of a photo into the frame.
 
-    crop cuts the region to the frame's shape, stretch squashes it, pad and letterbox show all of it and something beyond.
+    crop cuts the region to the frame's shape, stretch squashes it, pad and letterbox show all of it and what is around.
     """
     left, top, right, bottom = region
     if framing == "stretch":
@@ -125,7 +125,7 @@ class Visible:
         return (across >= left) & (across < right) & (down >= top) & (down < bottom)
 
     def shows(self, points: Float[np.ndarray, "n 2"]) -> Bool[np.ndarray, " n"]:
-        """Which points (x, y) of the frame, the first pixel's centre being (0, 0), lie in that part or on its border."""
+        """Which points (x, y) of the frame lie in that part or on its border; the first pixel's centre is (0, 0)."""
         across, down = self.back(points.astype(np.float64) + 0.5)
         left, top, right, bottom = self.limit
         slack = POINT_TIE / np.sqrt(abs(np.linalg.det(self.matrix[:, :2])))  # in the photo's pixels

@@ -23,7 +23,7 @@ from handsoff.generators.stored import load_generator
 from handsoff.inspection import links
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step
-from handsoff.inversion.invert import invert
+from handsoff.inversion.invert import MIN_LABELLED, invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
@@ -94,7 +94,7 @@ def invert_held_out(
 ) -> Steps[Progress, None, Path | None]:
     """Latents of photos that no label generator was fitted to, by the run's own encoder and settings.
 
-    None where the run did not invert, or has no such photos.
+    None where the run did not invert, or has too few such photos.
     """
     inverted, evaluated = only_step(steps, "invert"), of_verb(steps, "evaluate")
     if inverted is None or not evaluated:
@@ -104,6 +104,8 @@ def invert_held_out(
         part, labelled = evaluated[0].settings["test_part"], evaluated[0].inputs["test"][0]
     start, stop = part_bounds(part)
     stop = min(start + settings.photos, len(open_labelled(labelled).names), *([stop] if stop else []))
+    if stop - start < MIN_LABELLED:
+        return None
     before = InvertSettings(**inverted.settings)
     encoder = str(inverted.folder) if before.encoder_steps else None
     changes = {"skip": start, "first": stop - start, "encoder": encoder}

@@ -14,10 +14,13 @@ NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "resul
 
 
 def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
-    """What lies at `path`: (one line, facts, classes with how often they occur, what is wrong, a contact sheet as PNG or b"").
+    """What lies at `path`.
+
+    Returns:
+        One line, facts, classes with how often they occur, what is wrong, and a contact sheet as PNG or b"".
 
     Raises:
-        InputError: nothing that HandsOff knows.
+        InputError: `path` is missing, or is neither a folder of HandsOff, nor a dataset, nor images.
     """
     if path.is_dir() and (path / "job.json").is_file():
         job = read_json(path / "job.json")
@@ -25,31 +28,38 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         inputs = [(name, str(source.get("path"))) for name, source in job["inputs"].items()]
         known = report_facts(read_json(path / "report.json")) if done else []
         state = "finished" if done else "not finished: the same command again goes on"
-        census = (
+        statistics = (
             collect_statistics(open_dataset(open_source(path)))
             if done and job["verb"] in {"generate", "convert"}
             else LabelStatistics()
         )
         return (
             f"made by handsoff {job['verb']}, {state}",
-            inputs + known + [fact for fact in census.facts if fact not in known],
-            census.parts,
-            census.problems,
-            census.sheet,
+            inputs + known + [fact for fact in statistics.facts if fact not in known],
+            statistics.parts,
+            statistics.problems,
+            statistics.sheet,
         )
     source = open_source(path)
     name = format_of(source)
     if name is not None:
-        census = collect_statistics(open_dataset(source, name))
-        return f"a labelled pack, {READERS[name].title}", census.facts, census.parts, census.problems, census.sheet
+        statistics = collect_statistics(open_dataset(source, name))
+        return (
+            f"a labelled dataset, {READERS[name].title}",
+            statistics.facts,
+            statistics.parts,
+            statistics.problems,
+            statistics.sheet,
+        )
     try:
         images = image_names(source)
     except InputError:
         raise InputError(
-            f"{path} is no folder of HandsOff, no labelled pack of a known format (docs/formats.md) and holds no png, jpg or webp images."
+            f"{path} is no folder of HandsOff, no labelled dataset of a known format (docs/formats.md) and "
+            f"holds no png, jpg or webp images."
         ) from None
-    census = collect_statistics(Dataset(tuple(images), {}, lambda file: load_image(source, file, file)))
-    return "unlabelled images", census.facts, [], census.problems, census.sheet
+    statistics = collect_statistics(Dataset(tuple(images), {}, lambda file: load_image(source, file, file)))
+    return "unlabelled images", statistics.facts, [], statistics.problems, statistics.sheet
 
 
 def report_facts(report: dict[str, Any], prefix: str = "") -> Facts:

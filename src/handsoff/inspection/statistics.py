@@ -1,4 +1,4 @@
-"""What a pack of images holds and what is wrong with it: counts, sizes, classes, doubles, files that cannot be read."""
+"""What a dataset holds and what is wrong with it: counts, sizes, classes, doubles, files that cannot be read."""
 
 import hashlib
 from collections import Counter
@@ -14,7 +14,7 @@ from handsoff.tasks.base import Task
 
 Facts = list[tuple[str, str]]
 LOOKED_AT = 2000  # samples that are read
-NAMED = 10  # problems that are told one by one
+NAMED = 10  # problems that are named one by one
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,10 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     parts = [
         (
             part,
-            f"in {sum(n for n, _ in found):,} of {whole:,}, {100 * sum(share for _, share in found) / max(whole, 1):.1f} %",
+            (
+                f"in {sum(n for n, _ in found):,} of {whole:,}, "
+                f"{100 * sum(share for _, share in found) / max(whole, 1):.1f} %"
+            ),
         )
         for (_, part), found in counts.items()
     ]

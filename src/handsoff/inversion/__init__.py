@@ -1,1 +1,1 @@
-"""From a photo to the generator's code for it."""
+"""Inversion: from photos to the latents that a generator makes them from."""

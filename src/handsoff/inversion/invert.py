@@ -1,48 +1,103 @@
-"""`handsoff invert`: the generator's codes of labelled photos."""
+"""`handsoff invert`: latents of labelled photos."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
-from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile, to_float, to_uint8
-from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
-from handsoff.generators.stored import generator_hash, load_generator
-from handsoff.generators.stylegan2 import StyleGAN2 as Generator
-from handsoff.inversion.encoder import ENCODER, LatentSpace, latent_space, load_encoder, train_encoder
-from handsoff.inversion.refine import Inversion, refine
+from handsoff.generators.latents import Latents, save_latents
+from handsoff.generators.stored import generator_hash, generator_shell, load_generator
+from handsoff.inversion.encoder import ENCODER, Encoder, load_encoder, train_encoder
+from handsoff.inversion.latent_space import measure_latent_space, require_w_space
+from handsoff.inversion.refine import Target, refine
 from handsoff.inversion.settings import InvertSettings
-from handsoff.inversion.variants import moved
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
-CODES, CARD, CONTACT, LABELS = "codes.safetensors", "codes.json", "contact.png", "labels"
+LATENTS, CARD, CONTACT, LABELS = "latents.safetensors", "latents.json", "contact.png", "labels"
+CACHE = "photos.u8"  # the photos that the encoder is trained on, until it is
 MIN_LABELLED = 4
 TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
-View = tuple[Tensor, dict[str, Labels]]  # photos, and their labels by task
 SHOWN = 12  # photos on the contact sheet
 PIXELS = 2**20  # of photos that are refined together at the most: gradients through the generator need room
 
 
-def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
-    """Find ws of labelled photos; `out` gets codes, errors, the labels as seen by the generator, and a contact sheet.
-
-    Every kind of label that all photos have, or those of `settings.tasks`, are carried along, so that one set of codes serves several tasks.
+def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
+    """What the latents are made by.
 
     Raises:
-        InputError: unusable labels, fewer than four, of one class only, or `out` holds something else.
+        InputError: the generator has no w space, or there are no usable labels or fewer than four.
+    """
+    require_w_space(generator_shell(generator), str(generator))
+    inputs = {
+        "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
+        "labelled": chosen_samples(labelled, settings).describe(),
+    }
+    return Plan("invert", inputs, settings.model_dump())
+
+
+def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
+    """Find ws of labelled photos; `out` gets latents, errors, the labels as framed for the generator, a contact sheet.
+
+    Every kind of label that all photos have, or those of `settings.tasks`, are carried along: one folder of latents
+    serves several tasks.
+
+    Raises:
+        InputError: as `plan`, the labels are of one class only, or `out` holds something else.
+    """
+    job = open_job(out, plan(generator, labelled, settings))
+    if job.done:
+        return job.outcome
+    net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
+    with job.undone_if_refused():
+        photos, labels = data.load(net.image_size, net.framing)
+        schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
+        tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
+    target = Target(net, measure_latent_space(net), Perceptual(frozen_lite0(), net.image_size))
+    encoder = None
+    if settings.encoder_steps:
+        if settings.encoder is None and not (out / ENCODER).is_file():
+            yield from prepare_encoder(generator, target, out, settings)
+        encoder = load_encoder(net, out if settings.encoder is None else Path(settings.encoder))
+    parts: list[dict[str, Tensor]] = []
+    together = max(1, min(settings.batch, PIXELS // (net.image_size[0] * net.image_size[1])))
+    for start in range(0, len(photos), together):
+        chunk = out / "chunks" / f"{start:06d}.safetensors"
+        if not chunk.is_file():
+            images = to_float(photos[start : start + together]).to(net.device)
+            inversion = refine(target, images, starting_point(target, encoder, images), settings)
+            write_tensors(chunk, {field.name: getattr(inversion, field.name) for field in fields(inversion)})
+        parts.append(read_tensors(chunk))
+        errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
+        yield Progress("refining", min(start + together, len(photos)), len(photos), ", ".join(errors))
+    found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+    write_results(out, data.names, tasks, photos, labels, found)
+    means = {f"mean_{name}": float(found[name].mean()) for name in TERMS}
+    fingerprint = sha256(out / LATENTS)
+    job.finish(fingerprint=fingerprint, seed=settings.seed, licence=net.licence, count=len(data.names), **means)
+    return job.outcome
+
+
+def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
+    """The samples that the settings choose, no image read yet.
+
+    Raises:
+        InputError: there are no usable labels, or fewer than four.
     """
     data = open_labelled(labelled, settings.labels, settings.tasks)
     data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
@@ -50,142 +105,62 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
         raise InputError(
             f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more."
         )
-    inputs = {
-        "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
-        "labelled": data.describe(),
-    }
-    job = open_job(out, Plan("invert", inputs, settings.model_dump()))
-    if job.done:
-        return job.outcome
-    net = load_generator(generator)
-    with job.undone_if_refused():
-        images, labels = data.load(net.image_size)
-        schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
-        tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
-    perceptual, space = Perceptual(frozen_lite0(), net.image_size), latent_space(net)
-    if settings.encoder_steps and settings.encoder is None:
-        yield from prepare_encoder(generator, net, perceptual, out, settings)
-    views = list(make_views(to_float(images).to(best_device()), labels, tasks, settings))
-    total = settings.variants * len(images)
-    parts = []
-    together = max(1, min(settings.batch, PIXELS // (net.image_size[0] * net.image_size[1])))
-    for variant, (view, _) in enumerate(views):
-        for start in range(0, len(view), together):
-            part = chunk(
-                net, view[start : start + together], perceptual, space, out, settings, f"{variant:02d}-{start:06d}"
-            )
-            parts.append(part)
-            done = variant * len(images) + min(start + together, len(view))
-            yield Progress(
-                "refining",
-                done,
-                total,
-                f"MSE {float(part['pixel'].mean()):.4f}, perceptual {float(part['perceptual'].mean()):.3f}",
-            )
-    joined = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-    write_results(out, data.names, tasks, views, joined)
-    means = {f"mean_{name}": float(joined[name].mean()) for name in TERMS}
-    job.finish(
-        codes_hash=sha256(out / CODES),
-        seed=settings.seed,
-        licence=net.licence,
-        count=len(data.names),
-        codes=total,
-        **means,
-    )
-    return job.outcome
+    return data
 
 
-def make_views(
-    images: Float[Tensor, "n 3 h w"], labels: dict[str, Labels], tasks: dict[str, Task], settings: InvertSettings
-) -> Iterator[View]:
-    """The photos as they are, then `variants - 1` moved copies of all of them."""
-    yield images, labels
-    for variant in range(1, settings.variants):
-        yield moved(images, labels, tasks, settings.seed * 1000 + variant)
-
-
-def prepare_encoder(
-    folder: Path, generator: Generator, perceptual: Perceptual, out: Path, settings: InvertSettings
-) -> Part:
+def prepare_encoder(generator: Path, target: Target, out: Path, settings: InvertSettings) -> Part:
     """Train the encoder, with the generator's own training photos where they can still be read."""
-    if (out / ENCODER).is_file():
-        return
-    photos = None
-    job = read_json(folder / "job.json") if (folder / "job.json").is_file() else {"inputs": {}, "settings": {}}
-    images = job["inputs"].get("images")  # an imported generator has none
-    path = Path(settings.photos or images["path"]) if settings.photos or images else None
-    frame, framing = generator.image_size, job["settings"].get("framing", "crop")
+    path, photos = training_photos(generator, settings), None
     if path is not None and path.exists():
-        cache = out / "photos.u8"
-        yield from load_photos(open_source(path), frame, cache, framing)
-        photos = map_photos(cache, frame)
+        frame = target.generator.image_size
+        yield from load_photos(open_source(path), frame, out / CACHE, target.generator.framing)
+        photos = map_photos(out / CACHE, frame)
     else:
-        yield Progress(
-            "training the encoder",
-            0,
-            1,
-            f"{path or 'the training photos'} cannot be found: using the generator's samples only",
-        )
-    yield from train_encoder(generator, photos, perceptual, out, settings)
-    (out / "photos.u8").unlink(missing_ok=True)
+        note = f"{path or 'the training photos'} cannot be found: using the generator's samples only"
+        yield Progress("training the encoder", 0, 1, note)
+    yield from train_encoder(target, photos, out, settings)
+    (out / CACHE).unlink(missing_ok=True)
 
 
-def chunk(
-    generator: Generator,
-    images: Tensor,
-    perceptual: Perceptual,
-    space: LatentSpace,
-    out: Path,
-    settings: InvertSettings,
-    name: str,
-) -> dict[str, Tensor]:
-    """Invert one batch, or read it back if an earlier run has finished it."""
-    path = out / "chunks" / f"{name}.safetensors"
-    if not path.is_file():
-        start = first_codes(generator, images, out, settings)
-        found = refine(generator, images, start, perceptual, space, settings)
-        write_tensors(path, tensors_of(found))
-    return read_tensors(path)
-
-
-def tensors_of(found: Inversion) -> dict[str, Tensor]:
-    return {name: getattr(found, name) for name in ("ws", "rebuilt", "pixel", "perceptual", "prior", "error")}
+def training_photos(generator: Path, settings: InvertSettings) -> Path | None:
+    """Where the settings, or else the generator's own record, say that its training photos are."""
+    if settings.photos is not None:
+        return Path(settings.photos)
+    job = read_json(generator / "job.json") if (generator / "job.json").is_file() else {"inputs": {}}
+    images = job["inputs"].get("images")  # an imported generator has none
+    return Path(images["path"]) if images else None
 
 
 @torch.no_grad()
-def first_codes(generator: Generator, images: Tensor, out: Path, settings: InvertSettings) -> Float[Tensor, "n l d"]:
-    """Standardised codes to start from: the encoder's, or the mean code."""
-    if not settings.encoder_steps:
-        return torch.zeros(len(images), generator.num_ws, generator.w_dim, device=images.device)
-    encoder = load_encoder(generator, out if settings.encoder is None else Path(settings.encoder))
+def starting_point(target: Target, encoder: Encoder | None, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n l d"]:
+    """Whitened latents to start from: the encoder's, or the mean."""
+    if encoder is None:
+        return torch.zeros(len(images), target.generator.num_ws, target.generator.w_dim, device=images.device)
     with mixed_precision():
-        codes: Tensor = encoder(images)
-    return codes
+        start: Tensor = encoder(images)
+    return start
 
 
 def write_results(
-    out: Path, photos: Sequence[str], tasks: dict[str, Task], views: list[View], found: dict[str, Tensor]
+    out: Path,
+    names: Sequence[str],
+    tasks: Mapping[str, Task],
+    photos: UInt8[np.ndarray, "n h w 3"],
+    labels: Mapping[str, Labels],
+    found: Mapping[str, Tensor],
 ) -> None:
-    """Codes, errors, labels (one per code) and the contact sheet."""
-    names = [name if variant == 0 else f"{name}~{variant}" for variant in range(len(views)) for name in photos]
-    images = np.concatenate([to_uint8(view) for view, _ in views])
-    labels = {name: np.concatenate([view[name] for _, view in views]) for name in tasks}
+    """Photos and labels as a labelled folder, the errors, the contact sheet, and last the latents with their card."""
+    errors = (found["error"].clamp(0, 1) * 255).to(torch.uint8).numpy()
     rests = {}
-    for index, (name, image, error) in enumerate(zip(names, images, found["error"], strict=True)):
-        rests[name] = write_sample(
-            out / LABELS, name, image, {task: values[index] for task, values in labels.items()}, tasks
-        )
-        write_bytes(out / "errors" / f"{name}.png", png((error.clamp(0, 1) * 255).to(torch.uint8).numpy()))
+    for index, (name, photo, error) in enumerate(zip(names, photos, errors, strict=True)):
+        own = {task: values[index] for task, values in labels.items()}
+        rests[name] = write_sample(out / LABELS, name, photo, own, tasks)
+        write_bytes(out / "errors" / f"{name}.png", png(error))
     write_cards(out / LABELS, tasks, rests)
-    error_images = (found["error"].clamp(0, 1) * 255).to(torch.uint8)[..., None].expand(-1, -1, -1, 3).numpy()
-    trio = np.stack([images, to_uint8(found["rebuilt"]), error_images], 1)[:SHOWN]
+    grey = errors[..., None].repeat(3, -1)
+    trio = np.stack([photos, to_uint8(found["rebuilt"]), grey], 1)[:SHOWN]
     write_bytes(out / CONTACT, png(tile(trio.reshape(-1, *trio.shape[2:]), 6)))
-    write_tensors(out / CODES, {"ws": found["ws"], "error": found["error"].half()})
-    card: dict[str, Any] = {
-        "names": names,
-        "photo": [name.split("~")[0] for name in names],
-        "tasks": {name: task.schema for name, task in tasks.items()},
-    }
+    card: dict[str, Any] = {"names": list(names), "tasks": {name: task.schema for name, task in tasks.items()}}
     card |= {name: [round(float(value), 5) for value in found[name]] for name in TERMS}
     write_json(out / CARD, card)
+    save_latents(out / LATENTS, Latents({"ws": found["ws"]}))

@@ -1,4 +1,4 @@
-"""Refinement of codes by optimisation: perceptual and pixel loss, held where the generator's own samples live."""
+"""Refinement of latents by optimisation: perceptual and pixel loss, held where the generator's own samples are."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,22 @@ from torch import Tensor
 
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
-from handsoff.generators.stylegan2 import StyleGAN2 as Generator
-from handsoff.inversion.encoder import LatentSpace
+from handsoff.generators.contract import StyleGenerator
+from handsoff.generators.latents import Latents
+from handsoff.inversion.latent_space import LatentSpace
 from handsoff.inversion.settings import InvertSettings
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """Codes of a batch of photos and how well they rebuild them.
+    """Latents of a batch of photos and how well they rebuild them.
 
     Attributes:
-        ws: codes in W+.
+        ws: latents in W+.
         rebuilt: the reconstructions, [-1, 1].
-        pixel: mean squared error per photo, in [-1, 1] units; perceptual, prior: likewise, the other two terms.
+        pixel: mean squared error per photo, in [-1, 1] units.
+        perceptual: perceptual distance per photo, see `backbones.perceptual`.
+        prior: mean squared whitened coordinate per photo, 1 for the generator's own samples.
         error: absolute error per pixel, mean over the colours, [0, 2].
     """
 
@@ -32,52 +35,50 @@ class Inversion:
     error: Float[Tensor, "n h w"]
 
 
+@dataclass(frozen=True)
+class Target:
+    """What inversion searches in, and what it compares images with: the same for all photos."""
+
+    generator: StyleGenerator
+    space: LatentSpace
+    perceptual: Perceptual
+
+    def rebuild(self, y: Float[Tensor, "n l d"]) -> Float[Tensor, "n 3 h w"]:
+        """Images of whitened latents, in about [-1, 1]."""
+        return self.generator.synthesize(Latents({"ws": self.space.unwhiten(y)}))
+
+
 def refine(
-    generator: Generator,
-    images: Float[Tensor, "n 3 h w"],
-    start: Float[Tensor, "n l d"],
-    perceptual: Perceptual,
-    space: LatentSpace,
-    settings: InvertSettings,
+    target: Target, images: Float[Tensor, "n 3 h w"], start: Float[Tensor, "n l d"], settings: InvertSettings
 ) -> Inversion:
-    """Adam on the standardised codes from `start` (standardised), the step size falling to zero over the last 40 %.
+    """Adam on the whitened latents y from `start`, the step size falling to zero over the last 40 %.
 
     Minimises perceptual + pixel·MSE + prior·‖y‖²/d per photo; photos of a batch do not influence each other.
     """
     y = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([y], settings.lr)
     with torch.no_grad(), mixed_precision():
-        target = perceptual.features(images)
+        features = target.perceptual.features(images)
     for step in range(settings.steps):
         optimizer.param_groups[0]["lr"] = settings.lr * min(1.0, (settings.steps - step) / (settings.steps * 0.4))
         with mixed_precision():
-            rebuilt = generator.synthesis(space.to_w(y))[0]
-            look = perceptual.distance(rebuilt, target)
-        loss = (
-            look
-            + settings.pixel * (rebuilt - images).square().mean((1, 2, 3))
-            + settings.prior * y.square().mean((1, 2))
-        )
+            rebuilt = target.rebuild(y)
+            perceptual = target.perceptual.distance(rebuilt, features)
+        pixel = settings.pixel * (rebuilt - images).square().mean((1, 2, 3))
+        prior = settings.prior * y.square().mean((1, 2))
         optimizer.zero_grad(set_to_none=True)
-        loss.sum().backward()
+        (perceptual + pixel + prior).sum().backward()
         optimizer.step()
-    return measure(generator, images, y.detach(), perceptual, space)
+    return measure(target, images, y.detach())
 
 
 @torch.no_grad()
-def measure(
-    generator: Generator,
-    images: Float[Tensor, "n 3 h w"],
-    y: Float[Tensor, "n l d"],
-    perceptual: Perceptual,
-    space: LatentSpace,
-) -> Inversion:
+def measure(target: Target, images: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n l d"]) -> Inversion:
     """Rebuild and compare."""
     with mixed_precision():
-        ws = space.to_w(y)
-        rebuilt = generator.synthesis(ws)[0].float().clamp(-1, 1)
-        look = perceptual.distance(rebuilt, perceptual.features(images))
+        ws = target.space.unwhiten(y)
+        rebuilt = target.generator.synthesize(Latents({"ws": ws})).float().clamp(-1, 1)
+        perceptual = target.perceptual.distance(rebuilt, target.perceptual.features(images))
     difference = rebuilt - images
-    return Inversion(
-        ws, rebuilt, difference.square().mean((1, 2, 3)), look, y.square().mean((1, 2)), difference.abs().mean(1)
-    )
+    pixel, error = difference.square().mean((1, 2, 3)), difference.abs().mean(1)
+    return Inversion(ws, rebuilt, pixel, perceptual, y.square().mean((1, 2)), error)

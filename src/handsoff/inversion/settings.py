@@ -21,18 +21,15 @@ class InvertSettings(BaseModel):
     photos: str | None = Field(
         None, description="unlabelled images for the encoder; default: what the generator was trained on"
     )
-    encoder: str | None = Field(None, description="another codes folder whose encoder to use instead of training one")
+    encoder: str | None = Field(None, description="another folder of latents whose encoder to use")
     encoder_steps: int = Field(
-        600, ge=0, description="0 = no encoder, start from the mean code (paper's optimisation alone)"
+        600, ge=0, description="0 = no encoder, start from the mean latents (the paper: optimisation alone)"
     )
     encoder_batch: int = Field(32, ge=2)
     encoder_lr: float = Field(5e-4, gt=0)
-    steps: int = Field(200, ge=0, description="refinement steps; 0 = the encoder's code as it is")
+    steps: int = Field(200, ge=0, description="refinement steps; 0 = the encoder's latents as they are")
     lr: float = Field(0.05, gt=0, description="refinement step size, in standard deviations of w")
     pixel: float = Field(2.0, ge=0, description="weight of the mean squared error in [-1, 1]")
     prior: float = Field(0.02, ge=0, description="weight of the squared Mahalanobis distance to the generator's own w")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
-    variants: int = Field(
-        1, ge=1, description="inversions per photo: the first as it is, the others mirrored and slightly moved"
-    )
     seed: int = 0

@@ -1,1 +1,1 @@
-"""From the generator's features to labels: hypercolumn, ensemble, fit."""
+"""From latents or images to labels: feature maps, hypercolumn, pixel classifiers, image networks, fit."""

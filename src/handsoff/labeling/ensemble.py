@@ -1,4 +1,4 @@
-"""Ten small MLPs as one batched module: the first layers are one matrix, the others batched products."""
+"""All pixel classifiers (small MLPs) as one module: the first layers are one matrix, the others batched products."""
 
 import itertools
 import math
@@ -38,17 +38,17 @@ class Ensemble(nn.Module):
         weight = self.weights[0].permute(0, 2, 1).flatten(0, 1) / self.scale
         return weight, self.biases[0].flatten() - weight @ self.mean
 
-    def forward(self, columns: Float[Tensor, "p c"]) -> Float[Tensor, "e p k"]:
+    def forward(self, hypercolumns: Float[Tensor, "p c"]) -> Float[Tensor, "e p k"]:
         """Hypercolumns of P pixels → outputs of each member."""
-        standard = (columns.float() - self.mean) / self.scale
+        standard = (hypercolumns.float() - self.mean) / self.scale
         hidden = torch.einsum("pc,eco->epo", standard, self.weights[0]) + self.biases[0]
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):
             hidden = torch.bmm(F.dropout(F.relu(hidden), self.dropout, self.training), weight) + bias
         return hidden
 
-    def alone(self, member: int, columns: Float[Tensor, "p c"]) -> Float[Tensor, "p k"]:
+    def alone(self, member: int, hypercolumns: Float[Tensor, "p c"]) -> Float[Tensor, "p k"]:
         """Outputs of one member."""
-        x = (columns.float() - self.mean) / self.scale
+        x = (hypercolumns.float() - self.mean) / self.scale
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = (F.relu(x) if layer else x) @ weight[member] + bias[member]
         return x
@@ -64,10 +64,10 @@ class Ensemble(nn.Module):
         for index in range(count):
             for tile, first in project_tiles([feature[index] for feature in features], weight, bias, size):
                 part = found[:, index, :, tile[0], tile[1]]
-                part.copy_(self.finished(first).transpose(1, 2).reshape(part.shape))
+                part.copy_(self.later_layers(first).transpose(1, 2).reshape(part.shape))
         return found
 
-    def finished(self, x: Float[Tensor, "p o"]) -> Float[Tensor, "e p k"]:
+    def later_layers(self, x: Float[Tensor, "p o"]) -> Float[Tensor, "e p k"]:
         """Outputs of each member from what the first layers give."""
         x = x.unflatten(1, (self.members, -1)).transpose(0, 1)
         for weight, bias in zip(self.weights[1:], self.biases[1:], strict=True):

@@ -1,43 +1,167 @@
-"""What the label generator reads: the generator's features and, beside them, pretrained features of the image it made."""
+"""Feature maps that labels are read from: the generator's own, pretrained ones of an image, or both.
 
-from dataclasses import dataclass
+A new kind is one class and one line in `EXTRACTORS`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-from handsoff.backbones.lite0 import TAP_CHANNELS, frozen_lite0
+from handsoff.backbones.lite0 import FEATURE_CHANNELS, frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
-from handsoff.generators.stylegan2 import StyleGAN2 as Generator
+from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.generators.contract import FeatureGenerator, Generator
+from handsoff.generators.latents import Latents
 from handsoff.labeling.hypercolumn import Features
+
+Images = Float[Tensor, "n 3 h w"]  # in about [-1, 1]
+READ_IMAGES = "--set 'features=[\"lite0\"]'"
+
+
+@runtime_checkable
+class FeatureExtractor(Protocol):
+    """Latents or images → feature maps, each [N, C, H, W] at its native size.
+
+    Attributes:
+        needs_latents: whether images alone do not do.
+        channels: of all maps together, the length of the hypercolumn.
+    """
+
+    @property
+    def needs_latents(self) -> bool: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def from_latents(self, latents: Latents) -> tuple[Images, Features]:
+        """The images of the latents, and their maps."""
+        ...
+
+    def from_images(self, images: Images) -> Features:
+        """The maps of any images of the generator's size.
+
+        Raises:
+            InputError: the extractor needs latents.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Reader:
-    """ws → image and hypercolumn blocks. The paper's form has no `perception`."""
+class GeneratorFeatures:
+    """The maps that a generator makes its images from (HandsOff, section 3.2)."""
 
-    generator: Generator
-    perception: Perceptual | None
+    generator: FeatureGenerator
+    needs_latents: ClassVar[bool] = True
 
     @property
     def channels(self) -> int:
-        """Length of the hypercolumn."""
-        return sum(self.generator.feature_channels) + (sum(TAP_CHANNELS) if self.perception else 0)
+        return sum(self.generator.feature_channels)
 
-    def read(self, ws: Float[Tensor, "n l d"]) -> tuple[Float[Tensor, "n 3 h w"], Features]:
-        """Image in about [-1, 1] and the blocks, coarse to fine, each at its native size."""
-        image, features = self.generator.synthesis(ws)
-        return image, self.blocks(features, self.taps(image))
+    def from_latents(self, latents: Latents) -> tuple[Images, Features]:
+        return self.generator.features(latents)
 
-    def taps(self, image: Float[Tensor, "n 3 h w"]) -> Features:
-        """Pretrained features of the generated image, where this reader wants them."""
-        return [] if self.perception is None else self.perception.taps(image.clamp(-1, 1))
-
-    def blocks(self, features: Features, taps: Features) -> Features:
-        """The generator's features and, where this reader wants them, the pretrained ones, coarse to fine."""
-        if self.perception is None:
-            return features
-        return sorted([*features, *taps], key=lambda block: block.shape[-2] * block.shape[-1])
+    def from_images(self, images: Images) -> Features:  # noqa: ARG002  # the protocol's
+        raise InputError(f"The generator's own features need latents, not images: fit a label generator {READ_IMAGES}.")
 
 
-def make_reader(generator: Generator, *, perception: bool) -> Reader:
-    return Reader(generator, Perceptual(frozen_lite0(), generator.image_size) if perception else None)
+@dataclass(frozen=True)
+class Lite0Features:
+    """EfficientNet-Lite0's maps of an image, at /2 … /32 of its (if need be enlarged) size."""
+
+    generator: Generator
+    needs_latents: ClassVar[bool] = False
+    channels: ClassVar[int] = sum(FEATURE_CHANNELS)
+
+    @cached_property
+    def perceptual(self) -> Perceptual:
+        """The network, loaded when it is first needed."""
+        return Perceptual(frozen_lite0(), self.generator.image_size)
+
+    def from_latents(self, latents: Latents) -> tuple[Images, Features]:
+        images = self.generator.synthesize(latents)
+        return images, self.from_images(images)
+
+    def from_images(self, images: Images) -> Features:
+        return self.perceptual.feature_maps(images.clamp(-1, 1))
+
+
+@dataclass(frozen=True)
+class JoinedFeatures:
+    """The maps of several extractors of one generator, coarse to fine.
+
+    Attributes:
+        parts: by the name that they have in `EXTRACTORS`.
+    """
+
+    generator: Generator
+    parts: Mapping[str, FeatureExtractor] = field(default_factory=dict)
+
+    @property
+    def needs_latents(self) -> bool:
+        return any(part.needs_latents for part in self.parts.values())
+
+    @property
+    def channels(self) -> int:
+        return sum(part.channels for part in self.parts.values())
+
+    def from_latents(self, latents: Latents) -> tuple[Images, Features]:
+        images, found = self.each_from_latents(latents)
+        return images, self.joined(found)
+
+    def from_images(self, images: Images) -> Features:
+        return self.joined({name: part.from_images(images) for name, part in self.parts.items()})
+
+    def each_from_latents(self, latents: Latents) -> tuple[Images, dict[str, Features]]:
+        """The images, made once for all parts, and every part's maps."""
+        images: Tensor | None = None
+        found: dict[str, Features] = {}
+        for name, part in self.parts.items():
+            if part.needs_latents:
+                images, found[name] = part.from_latents(latents)
+        if images is None:
+            images = self.generator.synthesize(latents)
+        for name, part in self.parts.items():
+            if not part.needs_latents:
+                found[name] = part.from_images(images)
+        return images, found
+
+    def joined(self, found: Mapping[str, Features]) -> Features:
+        """The maps of this extractor's parts, coarse to fine; of equal size in the order of the parts."""
+        maps = [values for name in self.parts for values in found[name]]
+        return sorted(maps, key=lambda values: values.shape[-2] * values.shape[-1])
+
+
+def shared_features(extractors: Sequence[JoinedFeatures], latents: Latents) -> tuple[Images, list[Features]]:
+    """Images, and the maps of every extractor: what several extractors of one generator share is computed once."""
+    parts = {name: part for extractor in extractors for name, part in extractor.parts.items()}
+    images, found = JoinedFeatures(extractors[0].generator, parts).each_from_latents(latents)
+    return images, [extractor.joined(found) for extractor in extractors]
+
+
+def generator_features(generator: Generator) -> GeneratorFeatures:
+    if not isinstance(generator, FeatureGenerator):
+        raise InputError(f"The generator has no feature maps of its own: read its images with {READ_IMAGES}.")
+    return GeneratorFeatures(generator)
+
+
+EXTRACTORS: dict[str, Callable[[Generator], FeatureExtractor]] = {
+    "generator": generator_features,
+    "lite0": Lite0Features,
+}
+
+
+def make_extractor(generator: Generator, names: Sequence[str]) -> JoinedFeatures:
+    """The extractors of these names, joined; their networks are loaded when they are first needed.
+
+    Raises:
+        UnknownNameError: there is no such extractor.
+        InputError: it cannot be had of this generator.
+    """
+    for name in names:
+        if name not in EXTRACTORS:
+            raise UnknownNameError("features", name, EXTRACTORS)
+    return JoinedFeatures(generator, {name: EXTRACTORS[name](generator) for name in dict.fromkeys(names)})

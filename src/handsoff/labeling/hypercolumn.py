@@ -1,8 +1,9 @@
 """The hypercolumn without ever building it.
 
 HandsOff (section 3.2) upsamples every feature map to the output size, concatenates, and applies an MLP to each pixel.
-The first layer is linear and so is bilinear upsampling: W · upsample(concat f_i) = Σ upsample(W_i · f_i). So each block
-is projected at its native size, and only what a tile of the output needs of it is upsampled, by one matrix product for all blocks.
+The first layer is linear and so is bilinear upsampling: W · upsample(concat f_i) = Σ upsample(W_i · f_i). So each map
+is projected at its native size, and only what a tile of the output needs of it is upsampled, for all maps by one matrix
+product.
 """
 
 import functools
@@ -17,8 +18,8 @@ from torch.nn import functional as F
 
 from handsoff.core.frames import Frame
 
-TILE = 64  # bytes of one number each along a side of what is worked on at once: it stays in the caches of a CPU
-KEPT = 2**24  # numbers: smaller maps are projected at once, larger ones as the tiles get there
+TILE = 64  # side of a tile in pixels, times the bytes of a number: what is worked on at once stays in a CPU's caches
+KEPT = 2**24  # numbers: smaller projected maps are made at once, of larger ones the rows that the current tiles need
 
 Features = Sequence[Float[Tensor, "n _c _h _w"]]
 Map = Float[Tensor, "_c _h _w"]
@@ -61,15 +62,15 @@ class Grid:
 
     rows: Axis
     columns: Axis
-    seen: dict[tuple[int, int, torch.dtype], Tensor]
+    made: dict[tuple[int, int, torch.dtype], Tensor]
 
     def mixture(self, row: int, column: int, dtype: torch.dtype) -> Float[Tensor, "p k"]:
         """How the pixels of a tile, row by row, are mixed of those of the map that it needs."""
         kind = self.rows.kinds[row], self.columns.kinds[column], dtype
-        if kind not in self.seen:
+        if kind not in self.made:
             down, across = self.rows.mixtures[kind[0]], self.columns.mixtures[kind[1]]
-            self.seen[kind] = (down[:, None, :, None] * across[None, :, None, :]).flatten(2).flatten(0, 1).to(dtype)
-        return self.seen[kind]
+            self.made[kind] = (down[:, None, :, None] * across[None, :, None, :]).flatten(2).flatten(0, 1).to(dtype)
+        return self.made[kind]
 
 
 @functools.lru_cache(maxsize=64)
@@ -104,9 +105,10 @@ class Level:
 def project_tiles(
     features: Sequence[Map], weight: Float[Tensor, "o c"], bias: Float[Tensor, " o"], size: Frame
 ) -> Iterator[tuple[Tile, Float[Tensor, "p o"]]]:
-    """`weight` and `bias` applied to the hypercolumn of one image's `features` at every pixel of `size` (H, W), exactly, in their precision.
+    """`weight` and `bias` applied to the hypercolumn of one image at every pixel of `size` (H, W), exactly.
 
-    The pixels come in tiles, row by row within each. Maps of the output's size are projected there, all others mixed from their own pixels.
+    Computed in the precision of the `features`. The pixels come in tiles, row by row within each. Maps of the output's
+    size are projected there, all others mixed from their own pixels.
     """
     if not features:
         raise ValueError("a hypercolumn needs at least one feature map")
@@ -154,11 +156,11 @@ def sample(features: Features, places: Float[Tensor, "n p 2"]) -> Float[Tensor, 
     `places` are (x, y) in [-1, 1] with pixel centres inside (grid_sample's align_corners=False).
     """
     grid = places[:, :, None].float()  # in float32: grid_sample gives NaN in bfloat16 on CPUs
-    columns = [
+    parts = [
         F.grid_sample(feature.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)[..., 0]
         for feature in features
     ]
-    return torch.cat(columns, 1).transpose(1, 2)
+    return torch.cat(parts, 1).transpose(1, 2)
 
 
 def pixel_places(rows: Tensor, columns: Tensor, size: Frame) -> Float[Tensor, "n p 2"]:

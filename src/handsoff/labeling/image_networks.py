@@ -1,9 +1,11 @@
-"""Networks that learnt from the labelled photos themselves and vote on generated images beside the MLPs.
+"""Networks trained on the labelled photos themselves, which label generated images beside the pixel classifiers.
 
-What an MLP knows passed through inversion, whose errors move labels against the image; a network has seen the photos as
-they are, but never a generator's feature. Their mistakes differ, and where the two disagree a sample is uncertain.
+A pixel classifier knows photos through inversion only, whose errors move labels against the image. An image network has
+seen the photos as they are, but no feature of a generator. Their mistakes differ: where the two disagree, a sample is
+uncertain.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -22,29 +24,27 @@ from handsoff.learning.supervised import Choice, train_predictor
 from handsoff.tasks.base import Task
 
 
-def train_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
-    """`settings.networks` runs of the downstream model on the photos; those that lie in `out` already stay."""
+def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
+    """`settings.networks` predictors trained on the photos; those that are in `out` already are not trained again."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
+
+    def mixture(_: int) -> list[tuple[LabelledArrays, int]]:
+        return [(photos, learning.batch)]
+
     for index in range(settings.networks):
-        if not file_of(out, index).is_file():
+        if not network_file(out, index).is_file():
             stage = f"network {index + 1} of {settings.networks} on the photos"
-            model = yield from train_predictor(
-                task,
-                lambda _: [(photos, learning.batch)],
-                settings.seed * 1000 + 500 + index,
-                learning,
-                stage,
-                Choice(None),
-            )
-            write_tensors(file_of(out, index), model.state_dict())
+            seed = settings.seed * 1000 + 500 + index
+            model = yield from train_predictor(task, mixture, seed, learning, stage, Choice(None))
+            write_tensors(network_file(out, index), model.state_dict())
 
 
-def file_of(folder: Path, index: int) -> Path:
+def network_file(folder: Path, index: int) -> Path:
     return folder / f"network-{index}.safetensors"
 
 
-def load_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...]:
-    """The networks of a label generator, ready to be asked.
+def load_image_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...]:
+    """The image networks of a label generator, in evaluation mode.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -52,25 +52,34 @@ def load_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...
     """
     networks = []
     for index in range(count):
-        network = PyramidNet(task.channels, pretrained=False)
+        network, file = PyramidNet(task.channels, pretrained=False), network_file(folder, index)
         try:
-            network.load_state_dict(read_tensors(file_of(folder, index)))
+            network.load_state_dict(read_tensors(file))
         except RuntimeError as error:
+            reason = str(error).splitlines()[0]
             raise MismatchError(
-                f"{file_of(folder, index)} does not fit its label generator ({str(error).splitlines()[0]}): run handsoff fit again."
+                f"{file} does not fit its label generator ({reason}): run handsoff fit again."
             ) from None
         networks.append(on_device(network.eval().requires_grad_(requires_grad=False)))
     return tuple(networks)
 
 
-def with_networks(
-    members: Float[Tensor, "e n k h w"], networks: tuple[PyramidNet, ...], image: Float[Tensor, "n 3 h w"], share: float
+def with_image_networks(
+    outputs: Float[Tensor, "e n k h w"],
+    networks: Sequence[PyramidNet],
+    images: Float[Tensor, "n 3 h w"],
+    share: float,
 ) -> tuple[Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
-    """Further members, one per network, and every member's part of the vote: `share` for all networks together."""
-    parts = [(1 - share if networks else 1.0) / len(members)] * len(members) + [share / max(len(networks), 1)] * len(
-        networks
-    )
-    outputs = [network(image.clamp(-1, 1))[None] for network in networks]
-    return torch.cat([members.float(), *(output.float() for output in outputs)]), torch.tensor(
-        parts, device=members.device
-    )
+    """The outputs of pixel classifiers and image networks, and the weight of each in the ensemble.
+
+    Args:
+        outputs: of the pixel classifiers.
+        networks: further members of the ensemble.
+        images: in about [-1, 1].
+        share: weight of all networks together, in [0, 1]; the classifiers share the rest.
+    """
+    found = [network(images.clamp(-1, 1))[None] for network in networks]
+    classifiers = [(1 - share if networks else 1.0) / len(outputs)] * len(outputs)
+    weights = [*classifiers, *[share / max(len(networks), 1)] * len(networks)]
+    members = torch.cat([outputs.float(), *(values.float() for values in found)])
+    return members, torch.tensor(weights, device=outputs.device)

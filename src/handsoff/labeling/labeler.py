@@ -1,4 +1,4 @@
-"""The label generator: a generator and the ensemble that reads it."""
+"""The label generator: a generator, and what labels its images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,33 +8,42 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
 from handsoff.core.frames import Frame
-from handsoff.core.images import to_uint8
+from handsoff.core.images import to_float, to_uint8
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.features import Reader, make_reader
-from handsoff.labeling.image_networks import load_networks, with_networks
+from handsoff.labeling.features import JoinedFeatures, make_extractor, shared_features
+from handsoff.labeling.image_networks import load_image_networks, with_image_networks
 from handsoff.learning.pyramid import PyramidNet
+from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
 Images = UInt8[np.ndarray, "n h w 3"]
-Doubts = Float[np.ndarray, "n ..."]
+Uncertainty = Float[np.ndarray, "n ..."]  # in [0, 1], per pixel [N, H, W] or per point [N, K]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
 
 
 @dataclass(frozen=True)
 class Labeler:
-    """Labels whatever its generator makes."""
+    """Labels what its generator makes and, if its features can be read from images, any image of that size.
 
-    reader: Reader
+    Attributes:
+        extractor: gives the feature maps.
+        ensemble: the pixel classifiers, which read the maps.
+        networks: image networks, which read the image.
+        card: what `labeler.json` says.
+    """
+
+    extractor: JoinedFeatures
     ensemble: Ensemble
     networks: tuple[PyramidNet, ...]
     task: Task
@@ -42,37 +51,76 @@ class Labeler:
 
     @property
     def generator(self) -> Generator:
-        return self.reader.generator
+        return self.extractor.generator
 
     @property
     def size(self) -> Frame:
         """(H, W) of images and labels."""
         return self.generator.image_size
 
-    def label(self, latents: Latents) -> tuple[Images, Labels, Doubts]:
-        """Image, label and uncertainty in [0, 1], per pixel or per point, of latents."""
+    @property
+    def device(self) -> torch.device:
+        return self.generator.device
+
+    def sample(
+        self, seeds: Sequence[int], condition: Condition | None = None, psi: float = 1.0
+    ) -> tuple[Images, Labels, Uncertainty]:
+        """Images made from seeds, with their labels and uncertainty.
+
+        Args:
+            seeds: ≥ 0, one per image.
+            condition: a class id, or a number per attribute; without it classes are drawn alike often.
+            psi: truncation, 1 = all of the generator's variety.
+
+        Raises:
+            InputError: the generator does not know the condition, or needs one.
+        """
+        return self.label(draw_latents(self.generator, uniform_draws(self.generator.conditions, seeds, psi, condition)))
+
+    def label(self, latents: Latents) -> tuple[Images, Labels, Uncertainty]:
+        """The images of latents (on any device), with their labels and uncertainty."""
         images, ((labels, uncertainty),) = label_together([self], latents)
         return images, labels, uncertainty
 
+    @torch.no_grad()
+    def label_images(self, images: Images) -> tuple[Labels, Uncertainty]:
+        """Labels and uncertainty of images that came from anywhere.
+
+        Raises:
+            InputError: the images have another size than `size`, or the features need latents.
+        """
+        if images.shape[1:3] != self.size:
+            found, wanted = ("x".join(map(str, size)) for size in (images.shape[1:3], self.size))
+            raise InputError(f"The images are {found} pixels, the label generator's {wanted}: resize them.")
+        given = to_float(images).to(self.device)
+        with mixed_precision():
+            outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
+        return self.decode(outputs, given)
+
+    def decode(
+        self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Labels, Uncertainty]:
+        """Labels and uncertainty, from what the pixel classifiers say and what the image networks see."""
+        members, weights = with_image_networks(outputs, self.networks, images, self.card["network_share"])
+        labels, uncertainty = self.task.learning.decode(members, weights)
+        return labels, uncertainty.float().cpu().numpy()
+
 
 @torch.no_grad()
-def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Doubts]]]:
-    """Images and, from each label generator of their generator, labels and uncertainty; the features are made once for all."""
+def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Uncertainty]]]:
+    """Images and, from every label generator of one generator, labels and uncertainty; features are made only once."""
+    latents = latents.to(labelers[0].device)
     with mixed_precision():
-        image, features = labelers[0].generator.features(latents)
-        taps = next((labeler.reader.taps(image) for labeler in labelers if labeler.reader.perception), [])
-        votes = [labeler.ensemble.dense(labeler.reader.blocks(features, taps), labeler.size) for labeler in labelers]
-    found = []
-    for labeler, members in zip(labelers, votes, strict=True):
-        labels, uncertainty = labeler.task.learning.decode(
-            *with_networks(members, labeler.networks, image.float(), labeler.card["network_share"])
-        )
-        found.append((labels, uncertainty.float().cpu().numpy()))
-    return to_uint8(image), found
+        images, maps = shared_features([labeler.extractor for labeler in labelers], latents)
+        outputs = [
+            labeler.ensemble.dense(features, labeler.size) for labeler, features in zip(labelers, maps, strict=True)
+        ]
+    found = [labeler.decode(values, images.float()) for labeler, values in zip(labelers, outputs, strict=True)]
+    return to_uint8(images), found
 
 
 def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None:
-    """Write the ensemble and its card (task, schema, widths, generator hash)."""
+    """Write the pixel classifiers and the card; the generator and the image networks are beside them already."""
     write_json(folder / CARD, card)
     write_tensors(folder / WEIGHTS, ensemble.state_dict())
 
@@ -89,20 +137,27 @@ def load_labeler(folder: Path | str) -> Labeler:
         raise InputError(f"{folder} holds no label generator: give the folder that handsoff fit wrote.")
     card = read_json(folder / CARD)
     found = generator_hash(folder / GENERATOR)
-    if found != card["generator"]:
+    try:
+        identity, features = str(card["generator"]), tuple(card["features"])
+        task = make_task(card["task"], card["schema"])
+        members, hidden, networks = card["members"], tuple(card["hidden"]), card["networks"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{folder / CARD} does not describe a label generator ({error!r}): run handsoff fit again."
+        ) from None
+    if found != identity:
         raise MismatchError(
-            f"{folder} was fitted to generator {card['generator'][:12]}, but {folder / GENERATOR} is {found[:12]}: run handsoff fit again."
+            f"{folder} was fitted to generator {identity[:12]}, but {folder / GENERATOR} is {found[:12]}: "
+            "run handsoff fit again."
         )
     generator = load_generator(folder / GENERATOR)
-    task = make_task(card["task"], card["schema"])
-    reader = make_reader(generator, perception=card["perception"])
-    ensemble = Ensemble(reader.channels, task.channels, card["members"], tuple(card["hidden"]))
+    extractor = make_extractor(generator, features)
+    ensemble = Ensemble(extractor.channels, task.channels, members, hidden)
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
         raise MismatchError(
             f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again."
         ) from None
-    device = next(iter(generator.parameters())).device
-    networks = load_networks(folder, task, card["networks"])
-    return Labeler(reader, ensemble.eval().requires_grad_(requires_grad=False).to(device), networks, task, card)
+    ensemble = ensemble.eval().requires_grad_(requires_grad=False).to(generator.device)
+    return Labeler(extractor, ensemble, load_image_networks(folder, task, networks), task, card)

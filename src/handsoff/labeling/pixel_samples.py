@@ -1,6 +1,6 @@
-"""The pixels that a label generator is fitted to: their hypercolumns are read once and kept in half precision.
+"""The pixels that the pixel classifiers are trained on: their hypercolumns are read once and kept in half precision.
 
-Up to 4,096 pixels of every photo. At 64 px these are all of them; at 1024 px, 50 photos take 2 GB where their whole
+Up to 4,096 pixels of every image. At 64 px these are all of them; at 1024 px, 50 images take 2 GB where their whole
 hypercolumns would take 580.
 """
 
@@ -14,79 +14,84 @@ from torch import Tensor
 
 from handsoff.core.device import fast_dtype, mixed_precision
 from handsoff.core.frames import Frame
+from handsoff.core.images import to_float
 from handsoff.jobs.progress import Progress
-from handsoff.labeling.features import Reader
-from handsoff.labeling.hypercolumn import pixel_places, sample
-from handsoff.tasks.base import Labels, Task
+from handsoff.labeling.examples import TrainingData
+from handsoff.labeling.features import JoinedFeatures
+from handsoff.labeling.hypercolumn import Features, pixel_places, sample
 
 HALF = float(np.finfo(np.float16).max)
-KEPT = {
-    torch.float32: torch.float16
-}  # what features are computed in → what they are kept in, where that is not the same
-PIXELS = 4096  # kept of every photo
-TOGETHER = 2**16  # pixels of images read at once: the working set stays small
+KEPT = {torch.float32: torch.float16}  # what features are computed in → kept in, where that is not the same
+PIXELS = 4096  # kept of every image
+TOGETHER = 2**16  # pixels of images whose features are read at once: the working set stays small
 
 
 @dataclass(frozen=True)
-class Pool:
-    """P pixels of each of N photos.
+class PixelSamples:
+    """P pixels of each of N images.
 
     Attributes:
-        columns: their hypercolumns.
+        hypercolumns: what is read there.
         target: what `task.learning.loss` compares with.
-        trust: how much each counts.
-        weights: how likely each is drawn.
+        weights: how likely each pixel is drawn in training.
     """
 
-    columns: Float[Tensor, "n p c"]
+    hypercolumns: Float[Tensor, "n p c"]
     target: Shaped[Tensor, "n p ..."]
-    trust: Float[Tensor, "n p"]
     weights: Float[Tensor, "n p"]
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self.hypercolumns)
+
+    @property
+    def device(self) -> torch.device:
+        return self.hypercolumns.device
 
 
-def gather(
-    reader: Reader,
-    ws: Float[Tensor, "n l d"],
-    labels: Labels,
-    trust: Float[Tensor, "n h w"],
-    task: Task,
-    balance: float,
-    seed: int,
-) -> Generator[Progress, None, Pool]:
-    """Choose the pixels and read them; `balance` as in `task.learning.sampling_weights`."""
-    size = reader.generator.image_size
-    places, weights = choose(task.learning.sampling_weights(labels, size, balance), seed)
-    columns = torch.empty(*places.shape, reader.channels, dtype=KEPT.get(fast_dtype(), fast_dtype()), device=ws.device)
+def read_pixel_samples(
+    extractor: JoinedFeatures, data: TrainingData, balance: float, seed: int
+) -> Generator[Progress, None, PixelSamples]:
+    """Choose the pixels and read their hypercolumns; `balance` is the power of `task.learning.sampling_weights`."""
+    size, device, learning = extractor.generator.image_size, extractor.generator.device, data.task.learning
+    places, weights = choose(learning.sampling_weights(data.labels, size, balance), seed)
+    dtype = KEPT.get(fast_dtype(), fast_dtype())
+    hypercolumns = torch.empty(*places.shape, extractor.channels, dtype=dtype, device=device)
     targets = []
     batch = max(1, TOGETHER // (size[0] * size[1]))
-    for start in range(0, len(ws), batch):
+    for start in range(0, len(data), batch):
         part = slice(start, start + batch)
-        with torch.no_grad(), mixed_precision():
-            blocks = reader.read(ws[part])[1]
-        columns[part] = sample(blocks, at(places[part], size).to(ws.device)).clamp(-HALF, HALF)
+        maps = features_of(extractor, data, part)
+        hypercolumns[part] = sample(maps, centres(places[part], size).to(device)).clamp(-HALF, HALF)
         targets += [
-            picked(task.learning.encode(labels[index : index + 1], size), places[index : index + 1])
-            for index in range(len(ws))[part]
+            picked(learning.encode(data.labels[index : index + 1], size), places[index : index + 1])
+            for index in range(len(data))[part]
         ]
-        yield Progress("reading the codes' features", min(start + batch, len(ws)), len(ws))
-    kept_trust = trust.flatten(1).gather(1, places.to(trust.device))
-    return Pool(columns, torch.cat(targets).to(ws.device), kept_trust, weights)
+        yield Progress("reading features", min(start + batch, len(data)), len(data))
+    return PixelSamples(hypercolumns, torch.cat(targets).to(device), weights)
 
 
-def choose(chances: Float[Tensor, "n a"], seed: int) -> tuple[Int64[Tensor, "n p"], Float[Tensor, "n p"]]:
-    """Which pixels of every image are kept, and how likely each is drawn of those."""
-    count, pixels = chances.shape
+@torch.no_grad()
+def features_of(extractor: JoinedFeatures, data: TrainingData, part: slice) -> Features:
+    """Feature maps of some of the examples: from latents where the extractor needs them, else from the images."""
+    device = extractor.generator.device
+    with mixed_precision():
+        if data.latents is not None:
+            return extractor.from_latents(data.latents[part].to(device))[1]
+        return extractor.from_images(to_float(data.images[part]).to(device))
+
+
+def choose(weights: Float[Tensor, "n a"], seed: int) -> tuple[Int64[Tensor, "n p"], Float[Tensor, "n p"]]:
+    """Which pixels of every image are kept, and how likely each of those is drawn."""
+    count, pixels = weights.shape
     if pixels <= PIXELS:
-        return torch.arange(pixels).expand(count, -1), chances
+        return torch.arange(pixels).expand(count, -1), weights
     stream = torch.Generator().manual_seed(seed)
-    places = torch.multinomial(chances + chances.amax(1, keepdim=True) * 1e-9, PIXELS, generator=stream)
-    return places, (chances.gather(1, places) > 0).float()
+    places = torch.multinomial(weights + weights.amax(1, keepdim=True) * 1e-9, PIXELS, generator=stream)
+    return places, (weights.gather(1, places) > 0).float()
 
 
-def at(places: Int64[Tensor, "n p"], size: Frame) -> Float[Tensor, "n p 2"]:
+def centres(places: Int64[Tensor, "n p"], size: Frame) -> Float[Tensor, "n p 2"]:
+    """Numbers of pixels, row by row → their centres in the coordinates of `hypercolumn.sample`."""
     return pixel_places(places // size[1], places % size[1], size)
 
 

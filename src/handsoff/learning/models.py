@@ -31,7 +31,7 @@ def build_model(name: str, channels: int) -> nn.Module:
     """The network called `name` with `channels` outputs per pixel; what is new in it is drawn from torch's own stream.
 
     Raises:
-        UnknownNameError: nothing is called so.
+        UnknownNameError: `name` is neither one of `MODELS` nor begins with `hf:`.
         HandsOffError: it needs a package, or weights, that cannot be had here.
         InputError: what Hugging Face has under this name cannot be used.
         MismatchError: it is made for depth and the task is not.

@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.backbones.lite0 import TAP_CHANNELS, Lite0
+from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0
 from handsoff.core.device import mixed_precision
 
 MIN_SIDE = 128  # longer side, pixels: the trunk loses too much of smaller images
@@ -16,12 +16,12 @@ class Pyramid(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in TAP_CHANNELS)
+        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in FEATURE_CHANNELS)
         self.smooths = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
             )
-            for _ in TAP_CHANNELS
+            for _ in FEATURE_CHANNELS
         )
         self.head = nn.Conv2d(width, channels, 1)
 

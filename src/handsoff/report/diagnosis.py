@@ -50,7 +50,9 @@ def notes(diagnosis: Mapping[str, Any]) -> list[str]:
     stated = diagnosis["links"]["generator"].get("not_measured")
     found = [stated] if stated else []
     if "held_out" not in diagnosis["links"]["reconstruction"]:
-        found.append("No held-out photos were inverted: the run has no inversion, or no photos beside its labels.")
+        found.append(
+            "No held-out photos were inverted: the run has no inversion, or fewer than four photos beside its labels."
+        )
     return found
 
 

@@ -1,6 +1,6 @@
 """The contract of a task: one kind of label, described by five facets that know nothing of each other.
 
-Labels of N samples are one array, N first. A task is built from a schema (JSON: class names, unit, …) and never changes.
+Labels of N samples are one array, N first. A task is made from a schema (JSON: class names, unit, …), never changed.
 """
 
 import json
@@ -34,7 +34,7 @@ Parse = Callable[[Any, str, Frame], Label]
 
 @dataclass(frozen=True)
 class StorageLocation:
-    """Where a dataset keeps labels: `folder`/NAME with one of `suffixes`; without suffixes, an entry in `folder`.json."""
+    """Where a dataset keeps labels: `folder`/NAME with one of `suffixes`, or entries of `folder`.json (no suffixes)."""
 
     folder: str
     suffixes: tuple[str, ...] = ()
@@ -92,7 +92,10 @@ class Storage(ABC):
     def relabel(
         self, classes: Mapping[str, str] | None, ignore: str | None, where: str
     ) -> tuple[Schema, Callable[[Label], Label]]:
-        """Merge classes by a table, and turn ignored pixels into the class `ignore`: the new schema, and how to convert a label.
+        """Merge classes by a table, and turn ignored pixels into the class `ignore`.
+
+        Returns:
+            The new schema, and how to convert a label.
 
         Raises:
             InputError: this task has no classes, or they are called otherwise.
@@ -137,7 +140,7 @@ class Geometry(ABC):
         """One label without what lies outside of the visible part of its image."""
 
     def locations(self, label: Label, part: str) -> Float[np.ndarray, "n 2"]:  # noqa: ARG002  # no parts, no locations
-        """Where a part is in one label: (x, y) of its pixels or of the visible point; the first pixel's centre is (0, 0)."""
+        """Where a part is: (x, y) of its pixels or of the visible point; the first pixel's centre is (0, 0)."""
         return np.zeros((0, 2))
 
 
@@ -149,11 +152,11 @@ class Learning(ABC):
         """The task's schema, completed from the training labels where the dataset left something open.
 
         Raises:
-            InputError: nothing can be learnt from these labels.
+            InputError: the labels hold nothing to learn from (for example no keypoint is visible anywhere).
         """
 
     def class_weights(self, labels: Sequence[PoolLabels], power: float) -> Float[Tensor, " k"] | None:  # noqa: ARG002  # most tasks have no classes
-        """How much each class counts in `loss`: its frequency in the pools to the -`power`; None: there are no classes."""
+        """How much each class counts in `loss`, ∝ its frequency in the pools to the -`power`; None: no classes."""
         return None
 
     @abstractmethod
@@ -174,7 +177,7 @@ class Learning(ABC):
     def decode(
         self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"] | None = None
     ) -> tuple[Labels, Float[Tensor, "n ..."]]:
-        """Outputs of every ensemble member → labels, and their uncertainty in [0, 1] per pixel (N, H, W) or point (N, K).
+        """Outputs of the ensemble's members → labels, and uncertainty in [0, 1] per pixel (N, H, W) or point (N, K).
 
         `weights` of the members sum to 1; without them all count alike.
         """
@@ -185,7 +188,7 @@ class Scores(ABC):
 
     @abstractmethod
     def score(self, pairs: Pairs) -> dict[str, Any]:
-        """Predictions against truths → {"metrics": {name: value}, "per_class": {part: value of the task's `part_metric`}}."""
+        """Predictions against truths → {"metrics": {name: value}, "per_class": {part: value of `part_metric`}}."""
 
     def image_uncertainty(self, uncertainty: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, " n"]:
         """One number per image, to select by: the mean over its most uncertain tenth of pixels or points."""
@@ -266,7 +269,7 @@ class Task(ABC):
 
 
 def drawable(weights: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
-    """The same sampling weights; in an image whose pixels all have weight 0, every pixel gets 1 (their loss is 0 anyway)."""
+    """The same sampling weights; where a whole image has weight 0, all its pixels get 1 (their loss is 0 anyway)."""
     return weights + (weights.sum(1, keepdim=True) == 0)
 
 
@@ -290,7 +293,7 @@ def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], task: str) 
     """Options of a task that it does not have.
 
     Raises:
-        InputError: there are some.
+        InputError: `options` has a name that is not in `known`.
     """
     strange = sorted(options.keys() - set(known))
     if strange:

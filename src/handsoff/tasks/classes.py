@@ -30,7 +30,7 @@ def class_names(card: object, where: str) -> tuple[str, ...]:
 
 
 def names_by_id(table: Any, where: str) -> list[Any]:
-    """`id2label.json` of the Hugging Face hub as a list, position = id; ids that it leaves out get a name of their own. The names are not checked.
+    """`id2label.json` of the Hugging Face hub as a list, position = id; missing ids get a name. Names are not checked.
 
     Raises:
         InputError: its keys are not ids of an 8-bit mask.

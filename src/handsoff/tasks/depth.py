@@ -142,7 +142,8 @@ class DepthScores(MapScores):
     def score(self, pairs: Pairs) -> dict[str, Any]:
         """Over all pixels whose depth is known, predictions p clamped to the range.
 
-        NMSE = ‖p - g‖² / ‖g‖², RMSE in the unit, RMSE of the logarithms, AbsRel = mean |p - g| / g, SqRel = mean (p - g)² / g.
+        NMSE = ‖p - g‖² / ‖g‖², RMSE in the unit, RMSE of the logarithms, AbsRel = mean |p - g| / g,
+        SqRel = mean (p - g)² / g.
         """
         sums = np.zeros(6)
         for predicted, truth in pairs:
@@ -185,16 +186,19 @@ class DepthDrawing(Drawing):
 
 
 class Depth(Task):
-    """`schema` is {"unit", "range", "scale"}: unit of the values, [nearest, farthest] of them, value of a PNG's step."""
+    """`schema` is {"unit", "range", "scale"}: unit of depth, [nearest, farthest], and depth of one step of a PNG."""
 
     name = "depth"
     locations = (StorageLocation("depth", (".npz", ".png", ".npy", ".pfm", ".exr", ".tiff", ".tif")),)
     card = "depth.json"
     aliases = ("depth", "depth_map")
     metrics: ClassVar = {
-        "nmse": Metric("NMSE", lower_is_better=True), "rmse": Metric("RMSE", lower_is_better=True), "rmse_log": Metric("RMSE log", lower_is_better=True),
-        "abs_rel": Metric("AbsRel", lower_is_better=True), "sq_rel": Metric("SqRel", lower_is_better=True),
-    }  # fmt: skip
+        "nmse": Metric("NMSE", lower_is_better=True),
+        "rmse": Metric("RMSE", lower_is_better=True),
+        "rmse_log": Metric("RMSE log", lower_is_better=True),
+        "abs_rel": Metric("AbsRel", lower_is_better=True),
+        "sq_rel": Metric("SqRel", lower_is_better=True),
+    }
 
     def __init__(self, schema: Schema) -> None:
         schema = {**UNSTATED, **{name: schema[name] for name in UNSTATED if name in schema}}

@@ -45,7 +45,8 @@ def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.n
     if depth.shape != size:
         shape = "x".join(map(str, depth.shape)) or "a single number"
         raise InputError(
-            f"{where} is {shape}, its image {size[0]}x{size[1]} pixels (upright): make the depth map as large as the image."
+            f"{where} is {shape}, its image {size[0]}x{size[1]} pixels (upright): make the depth map as large "
+            f"as the image."
         )
     depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=-1.0).astype(np.float32)
     if (depth < 0).any():
@@ -70,7 +71,8 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
         raise InputError(f"{where} has no array named depth: write one with numpy.savez(file, depth=array).") from None
     except UNREADABLE as error:
         raise InputError(
-            f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an array named depth."
+            f"{where} is not a readable depth map ({reason(error)}): write a 16-bit PNG, or an npz with an "
+            f"array named depth."
         ) from None
     if values.dtype.kind not in "fui":
         raise InputError(f"{where} holds {values.dtype} instead of numbers: write floats.")

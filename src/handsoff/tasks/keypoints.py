@@ -1,8 +1,8 @@
 """Keypoints: K points per image, each (x, y, visibility) in pixels, the first pixel's centre at (0, 0).
 
 In a dataset: `keypoints.json`, {NAME: [[x, y] or [x, y, visibility], …]}, and, if there is more to say, `points.json`:
-{"names": […], "mirror": [[a, b], …], "scale": [[a, …], [b, …]], "sigma": pixels}. Visibility is 0 where the point is not
-in the image, 1 where something hides it, 2 where it is seen (COCO's numbers).
+{"names": […], "mirror": [[a, b], …], "scale": [[a, …], [b, …]], "sigma": pixels}. Visibility is 0 where the point is
+not in the image, 1 where something hides it, 2 where it is seen (COCO's numbers).
 """
 
 import math
@@ -181,7 +181,7 @@ class KeypointScores(Scores):
     scale: list[list[int]] | None
 
     def score(self, pairs: Pairs) -> dict[str, Any]:
-        """Over all points that are there and all images whose unit is known: distances in that unit, and how many are small.
+        """Distances over all points that are there, in images whose unit is known, and how many are small.
 
         Where a point was predicted counts, not whether it was called seen.
         """
@@ -295,7 +295,8 @@ class Keypoints(Task):
         refuse_unknown(schema, OPTIONS, cls.name)
         if not isinstance(example, list) or not example:
             raise InputError(
-                f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, visibility]: correct it."
+                f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, "
+                f"visibility]: correct it."
             )
         count = len(example)
         if schema.get("names") is None:

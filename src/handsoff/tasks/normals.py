@@ -1,6 +1,7 @@
 """Surface normals: a unit vector per pixel, x right, y up, z towards the camera.
 
-In a dataset: `normals/NAME.png`, colours (vector + 1) / 2 · 255, black = not known; or depth maps, from which they are derived.
+In a dataset: `normals/NAME.png`, colours (vector + 1) / 2 · 255, black = not known; or depth maps, from which they are
+derived.
 """
 
 from collections.abc import Mapping

@@ -25,7 +25,8 @@ def read_points(data: Any, where: str, size: Frame, count: int) -> Float[np.ndar
         raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
     if len(points) != count:
         raise InputError(
-            f"{where} has {len(points)} points, the others have {count}: give all of them, with visibility 0 for what is not there."
+            f"{where} has {len(points)} points, the others have {count}: give all of them, with visibility 0 "
+            f"for what is not there."
         )
     stated = points.shape[1] == 3  # noqa: PLR2004  # as above
     points = points if stated else np.column_stack([points, np.full(len(points), 2.0)])
@@ -33,14 +34,16 @@ def read_points(data: Any, where: str, size: Frame, count: int) -> Float[np.ndar
     broken = ~np.isfinite(points).all(1) | ~np.isin(points[:, 2], (0, 1, 2))
     if broken.any():
         raise InputError(
-            f"{where}: point {int(broken.argmax())} is {data[int(broken.argmax())]}: write finite pixels, and visibility 0, 1 or 2."
+            f"{where}: point {int(broken.argmax())} is {data[int(broken.argmax())]}: write finite pixels, and "
+            f"visibility 0, 1 or 2."
         )
     far = seen & ~within(points, size, 0.0 if stated else 0.5)
     if far.any():
         index = int(far.argmax())
         remedy = "correct it, or give it visibility 0"
         raise InputError(
-            f"{where}: point {index} at {points[index, 0]:g}, {points[index, 1]:g} lies outside the image of {size[1]}x{size[0]} pixels: {remedy}."
+            f"{where}: point {index} at {points[index, 0]:g}, {points[index, 1]:g} lies outside the image of "
+            f"{size[1]}x{size[0]} pixels: {remedy}."
         )
     points[~within(points, size), 2] = 0
     return points.astype(np.float32)
@@ -67,7 +70,7 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
     """Check what `points.json` and the user say about single points.
 
     Raises:
-        InputError: it cannot be.
+        InputError: mirror, scale or sigma has another form, or names a point that does not exist.
     """
     for name in ("mirror", "scale"):
         groups = schema.get(name)

@@ -1,4 +1,7 @@
-"""Segmentation: a class id per pixel, 255 = ignore; `masks/NAME.png` (or .npy) and `classes.json` (names, position = id)."""
+"""Segmentation: a class id per pixel, 255 = ignore.
+
+In a dataset: `masks/NAME.png` (or .npy), and `classes.json`, the names of the classes, position = id.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +59,7 @@ class MaskStorage(MapStorage):
         """256 bytes: id in a dataset with the classes `originals` → id here.
 
         Raises:
-            MismatchError: nothing leads from those classes to these.
+            MismatchError: the classes differ, and there is no merge table or it does not fit those classes.
         """
         reason = "there is no merge table that leads from one to the other"
         if originals == self.classes:
@@ -133,7 +136,7 @@ class MaskLearning(MapLearning):
         return self.schema
 
     def class_weights(self, labels: Sequence[PoolLabels], power: float) -> Float[Tensor, " k"]:
-        """Class k counts ∝ frequency ** -power (1 on average over the pixels), frequencies being the mean of the pools'.
+        """Class k counts ∝ frequency ** -power, 1 on average over the pixels; frequencies are the mean of the pools'.
 
         The network then learns p(k | x) · frequency_k ** -power, so that its argmax is the logit adjustment of Menon et
         al. (2021): 0 decides for the most probable class, 1 for the balanced error; IoU wants something between.
@@ -275,7 +278,7 @@ class Segmentation(Task):
 
     @classmethod
     def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:  # noqa: ARG003  # masks are files
-        """The classes of the dataset, or those of the table `options["merge"]`; classes that it does not name become 255.
+        """The classes of the dataset, or those of `options["merge"]`, which turns classes it does not name into 255.
 
         Ids follow the first appearance of a name on the table's right side.
 
@@ -291,7 +294,8 @@ class Segmentation(Task):
         table = merge_table(merge, originals, where)
         if tuple(classes) == originals and table[: len(originals)] != bytes(range(len(originals))):
             raise InputError(
-                f"The merge table gives the names in {where} to other classes: choose new names, or write them in order."
+                f"The merge table gives the names in {where} to other classes: choose new names, or write "
+                f"them in order."
             )
         return {"classes": classes, "merge": merge}
 
@@ -300,7 +304,7 @@ def read_mask(data: bytes, where: str, size: Frame, count: int) -> UInt8[np.ndar
     """A mask of the ids of `count` classes and 255, of an image of `size`.
 
     Raises:
-        InputError: it is not that.
+        InputError: the file is no mask, has another size, or holds other values.
     """
     mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
     if mask.shape != size:

@@ -35,6 +35,6 @@ class TrainSettings(BaseModel):
     )
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
-    feature_size: int = Field(128, ge=32, description="longer side at which the projected discriminator looks, pixels")
+    feature_size: int = Field(128, ge=32, description="longer side of images for the projected discriminator, pixels")
     snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
     licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")

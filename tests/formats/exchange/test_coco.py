@@ -172,9 +172,9 @@ def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None
 
 
 def test_a_crowd_without_points_does_not_hide_those_of_a_person(dataset: Callable[..., Dataset]) -> None:
-    found = dataset(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
-        "a"
-    )
+    found = dataset(
+        people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})
+    ).read("a")
     assert found.labels["keypoints"].tolist() == [[2, 3, 2]]
 
 

@@ -22,11 +22,13 @@ from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.checkpoints import read_numbers
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
+from handsoff.training.gan import snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.gan.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
+from handsoff.training.gan.snapshots import shown_kimg, trim_log
 from handsoff.training.gan.state import CHECKPOINT
-from handsoff.training.gan.train import parse_resolution, shown_kimg, train, trim_log
+from handsoff.training.gan.train import parse_resolution, train
 from handsoff.training.settings import TrainSettings
 
 Photos = Callable[..., Path]
@@ -54,8 +56,8 @@ CLOCK = ("numbers.seconds", "numbers.best_fd")
 
 
 def measure_cheaply(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(training, "MEASURED_IMAGES", 8)
-    patch.setattr(training, "distances", cheap_distances)
+    patch.setattr(snapshots, "MEASURED_IMAGES", 8)
+    patch.setattr(snapshots, "distances", cheap_distances)
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +139,7 @@ def test_a_few_steps_leave_a_generator_a_log_and_a_grid(
     tmp_path: Path, photos: Photos, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not changes:
-        monkeypatch.setattr(training, "distances", distances)
+        monkeypatch.setattr(snapshots, "distances", distances)
     settings = tiny(3, licence="CC0-1.0", **changes)
     frame = parse_resolution(settings.resolution)[0]
     work = list(train(photos(12, 66, 66), tmp_path / "gen", settings))
@@ -147,7 +149,7 @@ def test_a_few_steps_leave_a_generator_a_log_and_a_grid(
     assert (report["images_used"], report["licence"], report["seed"]) == (12, "CC0-1.0", 0)
     assert np.isfinite(list(report["last"].values())).all()
     net = load_generator(tmp_path / "gen")
-    assert net.resolution == frame
+    assert net.image_size == frame
     assert net.mapping_network.w_avg.abs().sum() > 0
     with Image.open(next((tmp_path / "gen" / "grids").iterdir())) as grid:
         assert grid.size == (8 * frame[1], 8 * frame[0])
@@ -267,12 +269,17 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
+from handsoff.training.gan import snapshots
+from handsoff.training.gan import snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
 
 torch.set_num_threads(1)
-training.MEASURED_IMAGES = 8
-training.distances = lambda real, fake: {"fd_lite0": float((real.mean(0) - fake.mean(0)).square().sum()), "kd_lite0": 0.0}
+snapshots.MEASURED_IMAGES = 8
+snapshots.distances = lambda real, fake: {
+    "fd_lite0": float((real.mean(0) - fake.mean(0)).square().sum()),
+    "kd_lite0": 0.0,
+}
 calls, update = iter(range(100)), training.update
 
 
@@ -299,9 +306,9 @@ def test_a_run_that_diverges_says_so_and_keeps_the_last_good_checkpoint(
 ) -> None:
     run_to_end(train(photos(), tmp_path, tiny(2)))
     before = weights(tmp_path)
-    synthesize = StyleGAN2.synthesize
+    synthesis = StyleGAN2.synthesis
     monkeypatch.setattr(
-        StyleGAN2, "synthesize", lambda self, ws, noise="const": (synthesize(self, ws, noise)[0] * torch.nan, [])
+        StyleGAN2, "synthesis", lambda self, ws, noise="const": (synthesis(self, ws, noise)[0] * torch.nan, [])
     )
     with pytest.raises(HandsOffError, match=r"diverged after 0\.0 kimg: the loss is not a number"):
         run_to_end(train(photos(), tmp_path, tiny(4)))
@@ -369,7 +376,7 @@ def test_augmentations_change_images_each_in_its_own_way() -> None:
     assert torch.allclose(adaptive_augment(x, 0.0), x, atol=1e-4)
 
 
-def judge() -> StyleGAN2Discriminator:
+def discriminator() -> StyleGAN2Discriminator:
     torch.manual_seed(0)
     return StyleGAN2Discriminator((8, 8, 8), (4, 3)).to(best_device())
 
@@ -393,7 +400,7 @@ def test_steepness_is_that_of_a_known_slope() -> None:
 
 
 def test_ada_rises_while_the_discriminator_is_sure_and_falls_else() -> None:
-    net = judge()
+    net = discriminator()
     sure = torch.ones(50, 1, device=best_device())
     net.adapt(sure)
     assert float(net.p) == pytest.approx(50 / 100_000)
@@ -407,7 +414,7 @@ def test_ada_rises_while_the_discriminator_is_sure_and_falls_else() -> None:
 
 
 def test_the_gradient_penalty_comes_every_sixteenth_step() -> None:
-    net = judge()
+    net = discriminator()
     real, fake = [torch.rand(4, 3, 16, 12, device=best_device())], [torch.rand(4, 3, 16, 12, device=best_device())]
     plain, penalised = (float(net.loss(real, fake, step).detach()) for step in (1, 16))
     assert penalised > plain
@@ -421,11 +428,13 @@ TOGETHER = """
 import sys
 from pathlib import Path
 import torch
+from handsoff.training.gan import snapshots
+from handsoff.training.gan import snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
 
 torch.set_num_threads(1)
-training.MEASURED_IMAGES = 8
+snapshots.MEASURED_IMAGES = 8
 for settings in map(TrainSettings.model_validate_json, sys.argv[3:]):
     for _ in training.train(Path(sys.argv[1]), Path(sys.argv[2]) / settings.discriminator, settings):
         pass

@@ -1,1 +1,1 @@
-"""Generative adversarial training: the loop, its two discriminators, what they see, and what survives a kill."""
+"""Generative adversarial training: loop, discriminators, augmentation, snapshots, and the state of a run."""

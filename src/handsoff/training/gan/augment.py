@@ -1,4 +1,4 @@
-"""What the discriminators see instead of the images: differentiable augmentation, fixed or adaptive."""
+"""Differentiable augmentation of what the discriminators are shown, fixed or adaptive."""
 
 import math
 
@@ -15,7 +15,7 @@ def uniform(x: Images, low: float, high: float) -> Float[Tensor, "n 1 1 1"]:
 
 
 def diff_augment(x: Images) -> Images:
-    """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): colour, translation by up to 1/8, cutout of a half-size square."""
+    """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): colour, translation by up to 1/8, cutout of half the size."""
     x = x + uniform(x, -0.5, 0.5) * 0.6
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * uniform(x, 0, 2)
@@ -49,7 +49,7 @@ def cutout(x: Images) -> Images:
 
 
 def adaptive_augment(x: Images, p: float) -> Images:
-    """The geometric and colour part of ADA (Karras et al. 2020, arXiv 2006.06676, section 3), each with probability p."""
+    """Geometry and colour of ADA (Karras et al. 2020, arXiv 2006.06676, section 3), each change with probability p."""
     count = x.shape[0]
 
     def often(*values: Tensor) -> list[Tensor]:

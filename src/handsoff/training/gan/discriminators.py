@@ -1,6 +1,6 @@
-"""The two discriminators. Each looks at images (`look`, differentiable) and judges what it sees (`judge`, the trained part).
+"""The two discriminators: `extract` takes images to features (differentiable, fixed), `logits` is the trained part.
 
-Splitting them lets one pass over the generated images serve both players of a step.
+Splitting them lets one pass over the generated images serve both networks of a step.
 """
 
 import math
@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from handsoff.backbones.lite0 import TAP_CHANNELS, frozen_lite0
+from handsoff.backbones.lite0 import FEATURE_CHANNELS, frozen_lite0
 from handsoff.core.frames import Frame
 from handsoff.core.seeds import seeded
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
+from handsoff.geometry.views import scaled_to
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.parallel import mean_everywhere, processes
 
 Images = Float[Tensor, "n 3 h w"]
-Seen = list[Float[Tensor, "n _c _h _w"]]
+Features = list[Float[Tensor, "n _c _h _w"]]
 
 
 class RandomProjection(nn.Module):
@@ -38,8 +39,8 @@ class RandomProjection(nn.Module):
         for parameter in self.parameters():
             nn.init.kaiming_normal_(parameter)
 
-    def forward(self, taps: Seen) -> Seen:
-        mixed = [conv(tap) for conv, tap in zip(self.channel_mix, taps, strict=True)]
+    def forward(self, maps: Features) -> Features:
+        mixed = [conv(values) for conv, values in zip(self.channel_mix, maps, strict=True)]
         outputs = [mixed[3]]
         for level in (2, 1, 0):
             coarse = F.interpolate(outputs[0], size=mixed[level].shape[-2:], mode="bilinear", align_corners=False)
@@ -48,7 +49,7 @@ class RandomProjection(nn.Module):
 
 
 def projected_head(inputs: int, halvings: int) -> nn.Sequential:
-    """A small spectrally normalised judge of one scale: down to the coarsest size, then one logit per place."""
+    """A small spectrally normalised network for one scale: down to the coarsest size, then one logit per place."""
     layers: list[nn.Module] = []
     for _ in range(halvings):
         outputs = min(inputs * 2, 128)
@@ -66,7 +67,7 @@ def projected_head(inputs: int, halvings: int) -> nn.Sequential:
 class WithDeviation(nn.Module):
     """Adds one channel: how much images differ within groups of four (Karras et al. 2018, section 3).
 
-    Without it nothing told the generator that all its images were alike.
+    Without it nothing tells the generator that all its images are alike.
     """
 
     group = 4
@@ -79,64 +80,61 @@ class WithDeviation(nn.Module):
 
 
 class Projected(nn.Module):
-    """Projected GAN's discriminator (arXiv 2111.01007) on EfficientNet-Lite0 features at /4 … /32, hinge loss, DiffAugment.
+    """Projected GAN's discriminator (arXiv 2111.01007): Lite0 features at /4 … /32, hinge loss, DiffAugment.
 
     Only the heads are in the state; the frozen features come from the wheel, the projection from the seed.
     """
 
     def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float) -> None:
         super().__init__()
-        self.r1 = r1
-        scale = feature_size / max(frame)
-        self.size = (round(frame[0] * scale), round(frame[1] * scale))
+        self.r1, self.size = r1, scaled_to(frame, feature_size)
         self.heads = nn.ModuleList(
             [projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)]
         )
         with seeded(seed):
-            projection = RandomProjection(TAP_CHANNELS[1:]).requires_grad_(requires_grad=False)
+            projection = RandomProjection(FEATURE_CHANNELS[1:]).requires_grad_(requires_grad=False)
         net = frozen_lite0()
-        self.frozen = (
-            net,
-            projection.to(net.mean.device, next(net.parameters()).dtype),
-        )  # a tuple: not part of the state
+        projection = projection.to(net.mean.device, next(net.parameters()).dtype)
+        self.frozen = net, projection  # a tuple: not part of the state
 
-    def look(self, images: Images) -> Seen:
+    def extract(self, images: Images) -> Features:
         augmented = diff_augment(images)
         if augmented.shape[-2:] != self.size:
             augmented = F.interpolate(augmented, size=self.size, mode="bilinear", align_corners=False)
         net, projection = self.frozen
-        seen: Seen = projection(net(augmented)[1:])
-        return seen
+        features: Features = projection(net(augmented)[1:])
+        return features
 
-    def judge(self, seen: Seen) -> list[Tensor]:
-        """Logits of every scale. Tall images are judged lying on their side.
+    def logits(self, features: Features) -> list[Tensor]:
+        """Logits of every scale; features of tall images are transposed first.
 
         Strided bfloat16 convolutions give garbage in the AMX kernels of oneDNN 3.12 where the output is one column wide
         and several rows high; one row of several columns is right.
         """
-        lying = [feature.mT if feature.shape[-2] > feature.shape[-1] else feature for feature in seen]
+        lying = [feature.mT if feature.shape[-2] > feature.shape[-1] else feature for feature in features]
         return [head(feature).float() for head, feature in zip(self.heads, lying, strict=True)]
 
-    def loss(self, real: Seen, fake: Seen, step: int) -> Tensor:
-        """Hinge loss of equation 3 and R1 (Mescheder et al. 2018, equation 9) on the real features, summed over the four scales.
+    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
+        """Hinge loss of equation 3 and R1 (Mescheder et al. 2018, equation 9) on the real features, summed over scales.
 
-        Spectral normalisation alone lets the heads of some domains win, and the generator then flees from one shape to the next.
+        With spectral normalisation alone the heads win in some domains, and the generator jumps from one shape to the
+        next.
         """
         del step
         features = [feature.detach().requires_grad_(self.r1 > 0) for feature in real]
-        real_logits = self.judge(features)
-        logits = zip(real_logits, self.judge(fake), strict=True)
+        real_logits = self.logits(features)
+        logits = zip(real_logits, self.logits(fake), strict=True)
         hinge = torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in logits]).sum()
         return hinge + self.r1 / 2 * steepness(real_logits, features) if self.r1 > 0 else hinge
 
-    def generator_loss(self, fake: Seen) -> Tensor:
-        return torch.stack([-logits.mean() for logits in self.judge(fake)]).sum()
+    def generator_loss(self, fake: Features) -> Tensor:
+        return torch.stack([-logits.mean() for logits in self.logits(fake)]).sum()
 
 
-def steepness(logits: list[Tensor], features: Seen) -> Float[Tensor, ""]:
+def steepness(logits: list[Tensor], features: Features) -> Float[Tensor, ""]:
     """Squared change of a logit per standard deviation of the features, over images and summed over scales.
 
-    Of a map of logits it is the sum divided by the root of their number, so that its size does not depend on the image's.
+    A map of logits counts as their sum divided by the root of their number, so that the image's size has no effect.
     """
     totals = [logit.sum() / math.sqrt(logit[0].numel()) for logit in logits]
     gradients = torch.autograd.grad(torch.stack(totals).sum(), features, create_graph=True)
@@ -194,19 +192,19 @@ class StyleGAN2Discriminator(nn.Module):
         self.p: Tensor
         self.register_buffer("p", torch.zeros(()))
 
-    def look(self, images: Images) -> Seen:
+    def extract(self, images: Images) -> Features:
         return [adaptive_augment(images, float(self.p))]
 
-    def judge(self, seen: Seen) -> list[Tensor]:
-        x = self.blocks(F.leaky_relu(self.stem(seen[0]), SLOPE) * GAIN).float()
+    def logits(self, features: Features) -> list[Tensor]:
+        x = self.blocks(F.leaky_relu(self.stem(features[0]), SLOPE) * GAIN).float()
         x = F.leaky_relu(self.conv(self.with_deviation(x)), SLOPE) * GAIN
         return [self.out(self.fc(x.flatten(1).float()))]
 
-    def loss(self, real: Seen, fake: Seen, step: int) -> Tensor:
+    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
         """Non-saturating logistic loss; R1 (Mescheder et al. 2018) on the real images every `interval` steps."""
         penalise = step % self.interval == 0
         images = real[0].detach().requires_grad_(penalise)
-        real_logits, fake_logits = self.judge([images])[0], self.judge(fake)[0]
+        real_logits, fake_logits = self.logits([images])[0], self.logits(fake)[0]
         self.adapt(real_logits.detach())
         loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
         if penalise:
@@ -219,8 +217,8 @@ class StyleGAN2Discriminator(nn.Module):
         direction = (mean_everywhere(real_logits.sign().mean()) - self.target).sign()
         self.p.add_(direction * real_logits.shape[0] * processes() / (self.ada_kimg * 1000)).clamp_(0, 0.8)
 
-    def generator_loss(self, fake: Seen) -> Tensor:
-        return F.softplus(-self.judge(fake)[0]).mean()
+    def generator_loss(self, fake: Features) -> Tensor:
+        return F.softplus(-self.logits(fake)[0]).mean()
 
 
 Discriminator = Projected | StyleGAN2Discriminator

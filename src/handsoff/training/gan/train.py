@@ -3,38 +3,33 @@
 import json
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from handsoff.backbones.distances import distances, pooled_features
-from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.core.device import best_device, mixed_precision, on_device
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import png, write_bytes
 from handsoff.core.frames import Frame, frame_of
-from handsoff.core.images import tile, to_float, to_uint8
-from handsoff.core.seeds import seeded, standard_normal, step_generator
+from handsoff.core.images import to_float
+from handsoff.core.seeds import seeded, step_generator
 from handsoff.datasets.sources import image_names, load_photos, map_photos, open_source
-from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
+from handsoff.training.gan.snapshots import Snapshots, shown_kimg, trim_log
 from handsoff.training.gan.state import State, load_state, new_state, save_state, spent
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
 
 CHECKPOINT_SECONDS = 120.0
-MEASURED_IMAGES = 2_000  # on each side of the distances
 DEFAULT_KIMG = 200.0
 FINEST_CHANNELS = 48
+LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 Budget = dict[str, float | None]
 Photos = UInt8[np.ndarray, "n h w 3"]
 
@@ -54,7 +49,8 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
         raise InputError(f"--resolution {text!r} is not a size: write 64 or, as height x width, 256x192.") from None
     if doublings < 1 or max(height, width) > 9:  # noqa: PLR2004  # a larger base would leave the shape to one constant
         raise InputError(
-            f"--resolution {text} cannot be reached by doubling a small base such as 4x4 or 4x3: use 32, 64, 128, 256x192, …"
+            f"--resolution {text} cannot be reached by doubling a small base such as 4x4 or 4x3: "
+            "use 32, 64, 128, 256x192, …"
         )
     return (height << doublings, width << doublings), (height, width)
 
@@ -118,11 +114,11 @@ def finished(out: Path, settings: TrainSettings) -> bool:
 
 def write_report(job: Job, state: State, count: int, budget: Budget) -> None:
     last = json.loads((job.out / "log.jsonl").read_text().splitlines()[-1])
-    job.finish(
-        seed=job.plan.settings["seed"], licence=state.average.licence, images_used=count, budget=budget, kimg=round(state.images / 1000, 1),
-        training_seconds=round(state.seconds), best_fd_lite0=state.best_fd, last={key: last[key] for key in ("fd_lite0", "kd_lite0", "images_per_second")},
-        generator=asdict(state.average.config), parameters=sum(parameter.numel() for parameter in state.generator.parameters()),
-    )  # fmt: skip
+    facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, "images_used": count}
+    facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
+    facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
+    parameters = sum(parameter.numel() for parameter in state.generator.parameters())
+    job.finish(**facts, generator=asdict(state.average.config), parameters=parameters)
 
 
 @dataclass(frozen=True)
@@ -155,10 +151,10 @@ def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
 
 def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Part:
     """The training loop: steps, and between them checkpoints and snapshots."""
-    judge = None
+    snapshots = None
     if limits.rank == 0:
         trim_log(out / "log.jsonl", state.images)
-        judge = Snapshots(photos, out, settings)
+        snapshots = Snapshots(photos, out, settings)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
@@ -170,7 +166,8 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
             if not all(math.isfinite(loss) for loss in losses.values()):
                 raise HandsOffError(
                     f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "
-                    f"The best generator so far stays in {out}; start again in another folder with another seed or lower learning rates."
+                    f"The best generator so far stays in {out}; "
+                    "start again in another folder with another seed or lower learning rates."
                 )
             state.images += per_step
             state.step += 1
@@ -179,18 +176,18 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
                 settings.snapshot_kimg * 1000
             )
             state.seconds = time.monotonic() - began
-            if judge is None:
+            if snapshots is None:
                 continue
             rate = (state.images - shown) / max(state.seconds - before, 1e-9)
             if due or reached(state.images, state.seconds, limits.budget):
-                judge.take(state, losses, rate)
+                snapshots.take(state, losses, rate)
                 state.seconds = time.monotonic() - began
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_state(state, out)
                 saved = time.monotonic()
-            yield progress(state, limits.budget, losses, rate, judge.last)
-        if judge is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
-            judge.take(
+            yield progress(state, limits.budget, losses, rate, snapshots.last)
+        if snapshots is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
+            snapshots.take(
                 state, {}, state.images / max(state.seconds, 1e-9)
             )  # the budget was lowered: stop here, measured
     finally:
@@ -223,10 +220,10 @@ def gan_step(state: State, photos: Photos, settings: TrainSettings, limits: Limi
             reals = torch.where(torch.rand(count, 1, 1, 1, device=reals.device) < 0.5, reals.flip(3), reals)  # noqa: PLR2004  # half of them
         generator, discriminator = state.generator, state.discriminator
         with mixed_precision():
-            ws = mixed_codes(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
-            fake = discriminator.look(generator.synthesis(ws, noise="random")[0])
+            ws = mixed_latents(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
+            fake = discriminator.extract(generator.synthesis(ws, noise="random")[0])
             with torch.no_grad():
-                real = discriminator.look(reals)
+                real = discriminator.extract(reals)
             d_loss = discriminator.loss(real, [feature.detach() for feature in fake], state.step)
         update(discriminator, state.d_optimizer, d_loss)
         discriminator.requires_grad_(requires_grad=False)
@@ -234,7 +231,7 @@ def gan_step(state: State, photos: Photos, settings: TrainSettings, limits: Limi
             g_loss = discriminator.generator_loss(fake)
         update(generator, state.g_optimizer, g_loss)
         discriminator.requires_grad_(requires_grad=True)
-        follow(state, count * limits.world)
+        update_ema(state, count * limits.world)
         return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
 
 
@@ -245,7 +242,7 @@ def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
     optimizer.step()
 
 
-def mixed_codes(generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float) -> Float[Tensor, "n l d"]:
+def mixed_latents(generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float) -> Float[Tensor, "n l d"]:
     """ws with style mixing: from a random layer on, another sample's w (StyleGAN, section 3.1)."""
     ws = generator.mapping(z)
     other = ws.roll(1, 0)
@@ -255,86 +252,12 @@ def mixed_codes(generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float) ->
 
 
 @torch.no_grad()
-def follow(state: State, count: int) -> None:
+def update_ema(state: State, count: int) -> None:
     """Exponential moving average of the generator: half-life 10,000 images, a twentieth of the run at its beginning."""
     half_life = min(10_000.0, max(state.images * 0.05, 1.0))
     beta = 0.5 ** (count / half_life)
-    torch._foreach_lerp_(
-        list(state.average.parameters()), list(state.generator.parameters()), 1 - beta
-    )  # the fused loop of torch.optim
+    averaged: list[Tensor] = list(state.average.parameters())
+    newest: list[Tensor] = list(state.generator.parameters())
+    torch._foreach_lerp_(averaged, newest, 1 - beta)  # the fused loop of torch.optim
     for mine, theirs in zip(state.average.buffers(), state.generator.buffers(), strict=True):
         mine.copy_(theirs)
-
-
-class Snapshots:
-    """Measures the averaged generator, draws its grid, writes it to disk whenever it is the best so far."""
-
-    def __init__(self, photos: Photos, out: Path, settings: TrainSettings) -> None:
-        self.out, self.net = out, frozen_lite0()
-        frame = (photos.shape[1], photos.shape[2])
-        scale = settings.feature_size / max(frame)
-        self.size = (round(frame[0] * scale), round(frame[1] * scale))
-        chosen = np.sort(np.random.default_rng(0).permutation(len(photos))[:MEASURED_IMAGES])
-        self.real = pooled_features(
-            self.net, (to_float(photos[chosen[i : i + 50]]) for i in range(0, len(chosen), 50)), self.size
-        )
-        self.last: dict[str, float] = {}
-
-    @torch.no_grad()
-    def generated(self, state: State, seeds: range) -> Iterator[Float[Tensor, "n 3 h w"]]:
-        for start in range(seeds.start, seeds.stop, 50):
-            z = standard_normal(range(start, min(start + 50, seeds.stop)), state.average.z_dim).to(best_device())
-            with mixed_precision():
-                yield state.average.synthesis(state.average.mapping(z))[0].clamp(-1, 1)
-
-    def take(self, state: State, losses: dict[str, float], rate: float) -> None:
-        """One snapshot: distances, log line, grid, and the generator if it is the best."""
-        settle_w_avg(state.average)
-        self.last = distances(
-            self.real, pooled_features(self.net, self.generated(state, range(MEASURED_IMAGES)), self.size)
-        )
-        side = max(1, math.floor(math.sqrt(64)))
-        sheet = tile(to_uint8(torch.cat(list(self.generated(state, range(side * side))))), side)
-        write_bytes(self.out / "grids" / f"{round(state.images / 1000):06d}.png", png(sheet))
-        line: dict[str, Any] = {
-            "kimg": shown_kimg(state.images),
-            "seconds": round(state.seconds, 1),
-            "images_per_second": round(rate, 1),
-            "loss_d": losses.get("d"),
-            "loss_g": losses.get("g"),
-            **self.last,
-        }
-        with (self.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        if self.last["fd_lite0"] < state.best_fd:
-            state.best_fd = self.last["fd_lite0"]
-            save_generator(state.average, self.out)
-
-
-@torch.no_grad()
-def settle_w_avg(generator: StyleGAN2) -> None:
-    """The mean of w over many z, which truncation pulls towards."""
-    z = torch.randn(10_000, generator.z_dim, generator=torch.Generator().manual_seed(0)).to(best_device())
-    generator.mapping_network.w_avg.copy_(generator.mapping_network(z).mean(0))
-
-
-def trim_log(path: Path, images: int) -> float | None:
-    """Drop lines written after the checkpoint that the run continues from, and a last line that was not written whole.
-
-    Returns:
-        The thousands of images that the last line left states.
-    """
-    if not path.is_file():
-        return None
-    lines = [
-        line
-        for line in path.read_text().splitlines(keepends=True)
-        if line.endswith("}\n") and json.loads(line)["kimg"] <= shown_kimg(images)
-    ]
-    write_bytes(path, "".join(lines).encode())
-    return float(json.loads(lines[-1])["kimg"]) if lines else None
-
-
-def shown_kimg(images: int) -> float:
-    """Thousands of images as the log states them."""
-    return round(images / 1000, 2)

@@ -1,0 +1,164 @@
+"""What a label generator is fitted to: latents with labels, or images with labels.
+
+Three kinds of folder give them: that of `handsoff invert` (latents of labelled photos), a generated dataset of the same
+generator whose labels somebody corrected (its draws can be made again), and any labelled folder or zip (images alone).
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.files import read_json
+from handsoff.datasets.generated import GeneratedDataset, open_generated
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
+from handsoff.generators.contract import Generator
+from handsoff.generators.latents import Latents, load_latents
+from handsoff.generators.stored import generator_hash
+from handsoff.jobs.folder import require_done
+from handsoff.labeling.features import READ_IMAGES
+from handsoff.labeling.settings import FitSettings
+from handsoff.learning.data import LabelledArrays
+from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.tasks import make_task, task_type
+from handsoff.tasks.base import Labels, Task
+
+Draws = Callable[[Generator], Latents]  # of the chosen samples, in the order of their names
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled images of one task, none of them read yet.
+
+    Attributes:
+        labelled: the images with their labels.
+        fingerprint: of all that counts.
+        draw: gives their latents; None where only the images are known.
+        contact_sheet: shows how well the latents rebuild the photos, where there is such a sheet.
+    """
+
+    labelled: LabelledDataset
+    fingerprint: str
+    draw: Draws | None = None
+    contact_sheet: Path | None = None
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Labelled images, in memory.
+
+    Attributes:
+        images: at the generator's size.
+        labels: of the same size.
+        latents: what the features are read from; None: they are read from the images.
+    """
+
+    task: Task
+    images: UInt8[np.ndarray, "n h w 3"]
+    labels: Labels
+    latents: Latents | None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def labelled_images(self) -> LabelledArrays:
+        """What the image networks are trained on."""
+        return LabelledArrays(self.images, self.labels)
+
+
+def open_examples(generator: Path, path: Path, settings: FitSettings) -> Examples:
+    """Find out what kind of examples a folder holds, and choose those that the settings ask for.
+
+    Raises:
+        InputError: it holds no labels of the task, too few of them, or is not finished.
+        MismatchError: the latents are of another generator.
+    """
+    task_type(settings.task)
+    verb = read_json(path / "job.json").get("verb") if (path / "job.json").is_file() else None
+    if verb == "invert":
+        return inverted_photos(generator, path, settings)
+    if verb == "generate":
+        dataset = open_generated(path)
+        if dataset.manifest.get("generator") == generator_hash(generator):
+            return annotated_samples(dataset, settings)
+    labelled = first_samples(open_labelled(path, tasks=[settings.task]), settings.first)
+    return Examples(labelled, labelled.describe()["fingerprint"])
+
+
+def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examples:
+    """What `handsoff invert` wrote."""
+    report = require_done(path, "invert")
+    if report["inputs"]["generator"]["fingerprint"] != generator_hash(generator):
+        raise MismatchError(
+            f"{path} holds latents of another generator than {generator}: run handsoff invert with this one."
+        )
+    card = read_json(path / "latents.json")
+    if settings.task not in card["tasks"]:
+        raise InputError(
+            f"{path} carries labels for {', '.join(card['tasks'])}, not for {settings.task}: "
+            "choose one of them, or invert photos that have such labels."
+        )
+    data = open_like(path / "labels", {settings.task: card["tasks"][settings.task]})
+    labelled = first_samples(data, settings.first)
+    rows = [card["names"].index(name) for name in labelled.names]
+    mark = joined(report["fingerprint"], labelled.describe()["fingerprint"])
+    return Examples(labelled, mark, partial(stored_latents, path / "latents.safetensors", rows), path / "contact.png")
+
+
+def stored_latents(file: Path, rows: list[int], generator: Generator) -> Latents:  # noqa: ARG001  # as `Draws`
+    return load_latents(file)[rows]
+
+
+def annotated_samples(dataset: GeneratedDataset, settings: FitSettings) -> Examples:
+    """Samples of the generator itself, with the labels that now lie in the dataset's folder."""
+    labelled = first_samples(dataset.labelled(settings.task), settings.first)
+    records = {record["name"]: record for record in dataset.records()}
+    missing = [name for name in labelled.names if "draw" not in records.get(name, {})]
+    if missing:
+        raise InputError(f"{dataset.folder} does not say how {missing[0]} was drawn: remove that sample.")
+    draws = [Draw.of_record(records[name]["draw"]) for name in labelled.names]
+    mark = joined(repr(draws), labelled.describe()["fingerprint"])
+    return Examples(labelled, mark, lambda generator: draw_latents(generator, draws))
+
+
+def first_samples(labelled: LabelledDataset, first: int | None) -> LabelledDataset:
+    if first is not None and len(labelled.names) < first:
+        raise InputError(
+            f"{labelled.source.path} holds {len(labelled.names)} photos, not {first}: lower --first or label more."
+        )
+    return labelled.part(0, first)
+
+
+def joined(*marks: str) -> str:
+    return hashlib.sha256("\n".join(marks).encode()).hexdigest()
+
+
+def require_readable(examples: Examples, path: Path, *, needs_latents: bool) -> None:
+    """Whether features can be read from the examples.
+
+    Raises:
+        InputError: they need latents, and there are images only.
+    """
+    if needs_latents and examples.draw is None:
+        raise InputError(
+            f"{path} holds images, and the generator's own features are read from latents: "
+            f"run handsoff invert on it first, or read the images alone with {READ_IMAGES}."
+        )
+
+
+def load_training_data(examples: Examples, generator: Generator, task: str, *, needs_latents: bool) -> TrainingData:
+    """Read images and labels framed as the generator's, and the latents where they are needed.
+
+    Raises:
+        InputError: an image or a label is not whole, an image is too small, or nothing can be learnt from the labels.
+    """
+    images, found = examples.labelled.load(generator.image_size, generator.framing)
+    labels, declared = found[task], examples.labelled.tasks[task]
+    schema = declared.learning.infer_schema(labels, str(examples.labelled.source.path))
+    latents = examples.draw(generator) if examples.draw is not None and needs_latents else None
+    return TrainingData(make_task(task, schema), images, labels, latents)

@@ -1,0 +1,174 @@
+"""What the documentation shows works: Python runs, shell commands are ones of the command line, recipes load."""
+
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.main import get_command
+
+from handsoff.cli.main import app
+from handsoff.formats.convert import convert
+from handsoff.formats.settings import ConvertSettings
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.progress import run_to_end
+from handsoff.labeling.fit import fit
+from handsoff.labeling.settings import FitSettings
+from pages import ROOT, Block, blocks
+from toy import toy_generator, toy_labels
+
+COMMANDS: Any = get_command(app)
+TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+RECIPE = """
+generator = "generator"
+labelled = "labelled"
+output = "runs/recipe"
+budget = 50
+validation = 5
+invert = { encoder_steps = 0, steps = 1 }
+fit = { members = 2, steps = 2, networks = 0 }
+generate = { n = 20 }
+evaluate = { steps = 2, seeds = 1, batch = 4 }
+"""
+
+
+@pytest.fixture(scope="session")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the Python blocks read: a labeler, a converted dataset and a recipe, all of a toy."""
+    root = tmp_path_factory.mktemp("docs")
+    toy_labels(toy_generator(root / "generator"), root / "labelled", count=60)
+    run_to_end(
+        invert(
+            root / "generator", root / "labelled", root / "latents", InvertSettings(first=4, encoder_steps=0, steps=1)
+        )
+    )
+    settings = FitSettings(members=2, hidden=(8, 8), steps=2, images=2, pixels=20, networks=0)
+    run_to_end(fit(root / "generator", root / "latents", root / "runs/mine/50/labeler", settings))
+    framed = ConvertSettings(first=2, frame="128x128", align={"dark": (0.5, 0.4), "bright": (0.5, 0.75)})
+    run_to_end(convert(root / "labelled", root / "aligned", framed))
+    (root / "recipe.toml").write_text(RECIPE, encoding="utf-8")
+    return root
+
+
+def by_page(found: list[Block]) -> dict[str, list[Block]]:
+    pages = defaultdict(list)
+    for block in found:
+        pages[block.page].append(block)
+    return pages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", by_page(blocks("python")))
+def test_python_blocks_run_one_after_the_other(page: str, workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(workplace)
+    names: dict[str, Any] = {"__name__": "documentation"}
+    for block in by_page(blocks("python"))[page]:
+        source = "\n" * (block.line - 1) + block.code  # tracebacks then show the page's own lines
+        exec(compile(source, str(ROOT / page), "exec"), names)  # noqa: S102  # our own documentation
+
+
+@pytest.mark.parametrize("block", blocks("shell"), ids=str)
+def test_shell_blocks_are_commands_that_exist(block: Block) -> None:
+    code = without_brackets(block.code)
+    parsed = subprocess.run(["bash", "-n"], input=code, text=True, capture_output=True, check=False)  # noqa: S607  # whichever bash
+    assert parsed.returncode == 0, f"{parsed.stderr}\nWhat is not for the shell needs a language after its three ticks."
+    for command in commands(code):
+        check_command(command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "handsoff sing",
+        "handsoff invert generator labelled",
+        "handsoff invert generator labelled -o out --sing",
+        "handsoff invert generator labelled -o out --set sing=1",
+        "torchrun -m handsoff train photos.zip -o out --minutes many",
+        "make sing",
+        "python tools/sing.py",
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(command: str) -> None:
+    with pytest.raises(AssertionError):
+        check_command(shlex.split(command))
+
+
+def without_brackets(code: str) -> str:
+    """`handsoff convert PATH [--first N]` without the brackets around what may be left out."""
+    return re.sub(r"\[(-[^\[\]]*)\]", lambda found: found[1].removesuffix("..."), code)
+
+
+def commands(code: str) -> list[list[str]]:
+    """The words of every command."""
+    found: list[list[str]] = []
+    for line in code.replace("\\\n", " ").splitlines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split = True
+        words: list[str] = []
+        for word in [*lexer, ";"]:
+            if not set(word) <= set("|&;()"):
+                words.append(word)
+            elif words:
+                found.append(words)
+                words = []
+    return found
+
+
+def check_command(words: list[str]) -> None:
+    """Verb, options and settings of `handsoff`; targets of `make`; scripts of this repository."""
+    names = [word.rpartition("/")[2] for word in words]
+    if "handsoff" in names[:1] or ["-m", "handsoff"] in [words[i : i + 2] for i in range(len(words))]:
+        check_handsoff(words[names.index("handsoff") + 1 :])
+    elif words[0] == "make":
+        targets = {word for word in words[1:] if "=" not in word and not word.startswith("-")}
+        assert targets <= TARGETS, f"the Makefile has no {targets - TARGETS}"
+    elif words[0] in {"bash", "python"} and not words[1].startswith("-"):
+        assert (ROOT / words[1]).is_file(), f"there is no {words[1]}"
+
+
+def check_handsoff(words: list[str]) -> None:
+    verb, *arguments = words or ["--help"]
+    if verb.startswith("-"):
+        known = {"--help", *(option for parameter in COMMANDS.params for option in parameter.opts)}
+        assert verb in known, f"handsoff has no {verb}"
+        return
+    assert verb in COMMANDS.commands, f"handsoff has no verb {verb}"
+    command = COMMANDS.commands[verb]
+    try:
+        context = command.make_context(verb, ["1" if word == "N" else word for word in arguments])
+    except Exception as error:  # of click's many, which typer does not export
+        raise AssertionError(f"handsoff {shlex.join(words)}: {error}") from error
+    settings = set(re.findall(r"^  (\w+)", command.epilog or "", re.MULTILINE)) | {"NAME"}
+    stated = {assignment.partition("=")[0] for assignment in context.params.get("assignments") or ()}
+    assert stated <= settings, f"handsoff {verb} has no setting {stated - settings}"
+
+
+def load_recipe() -> Callable[[Path], object]:
+    try:
+        return importlib.import_module("handsoff.recipes.load").load_recipe
+    except ModuleNotFoundError:
+        return importlib.import_module("handsoff.runner").load_recipe
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+def test_toml_blocks_are_recipes_or_parts_of_one(block: Block, tmp_path: Path) -> None:
+    stated = tomllib.loads(block.code)
+    rest = {"images": "photos.zip", "labelled": "labelled", "output": "runs/mine"}
+    if "generator" in stated:
+        del rest["images"]
+    missing = [f'{name} = "{value}"\n' for name, value in rest.items() if name not in stated]
+    (tmp_path / "recipe.toml").write_text("".join(missing) + block.code, encoding="utf-8")
+    load_recipe()(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=str)
+def test_json_blocks_parse(block: Block) -> None:
+    assert json.loads(block.code)

@@ -1,0 +1,31 @@
+"""Networks that saw the photos themselves."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from handsoff.jobs.progress import run_to_end
+from handsoff.labeling.fit import fit
+from handsoff.labeling.labeler import load_labeler
+from toy import FIT
+
+
+@pytest.mark.slow
+def test_image_networks_label_too(world: Path, tmp_path: Path) -> None:
+    """They are trained once, also when the fit is interrupted after them, and their weight decides."""
+    settings = FIT.model_copy(update={"networks": 2, "network_steps": 3, "network_share": 1.0})
+    work = fit(world / "generator", world / "latents", tmp_path / "labeler", settings)
+    while not next(work).stage.startswith("fitting"):
+        pass
+    work.close()  # type: ignore[attr-defined]  # a generator
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "labeler").glob("network-*")}
+    assert len(before) == 2
+    run_to_end(fit(world / "generator", world / "latents", tmp_path / "labeler", settings))
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    labeler = load_labeler(tmp_path / "labeler")
+    latents = labeler.generator.draw(range(4))
+    with torch.no_grad():
+        image = labeler.extractor.from_latents(latents)[0].float().clamp(-1, 1)
+        expected = labeler.task.learning.decode(torch.stack([network(image) for network in labeler.networks]))[0]
+    assert (labeler.label(latents)[1] == expected).mean() > 0.99
