@@ -1,4 +1,4 @@
-"""The work around the formats: what may be copied, what goes on after a stop, what is refused and leaves nothing."""
+"""`convert`: images that may be copied, resuming after an interruption, errors that leave nothing behind."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Photos in a frame and labels back in the photos."""
+"""Photos placed in a frame, and labels placed back in the photos."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def settings_of(**values: Any) -> ConvertSettings:
 @given(SIZES, SIZES, FRAMINGS)
 @settings(max_examples=80, deadline=None)
 def test_image_and_labels_go_together(size: tuple[int, int], frame: tuple[int, int], framing: Any) -> None:
-    """Wherever the frame shows the photo, the mask is the image's; elsewhere nothing is known."""
+    """Wherever the frame shows the photo, the mask is the image's; elsewhere it is ignored."""
     there = framed(
         scene(size, (size[1] // 4, size[0] // 4, size[1], size[0])),
         TASKS,
@@ -139,7 +139,7 @@ def test_a_squashed_photo_gets_its_shape_back() -> None:
 @given(st.floats(-3, 3), st.floats(0.3, 2.0), st.tuples(st.floats(-4, 4), st.floats(-4, 4)))
 @settings(max_examples=40, deadline=None)
 def test_aligned_points_lie_in_their_places(angle: float, scale: float, shift: tuple[float, float]) -> None:
-    """Whatever the photo's turn and scale, the anchors end where they are wanted, and back where they were."""
+    """At any rotation and scale of the photo, the anchors reach their targets, and `restored` brings them back."""
     wanted = np.array([[0.3 * 32, 0.4 * 48], [0.7 * 32, 0.6 * 48]])
     factor = scale * np.exp(1j * angle)
     turned = (wanted - wanted.mean(0)) @ [1, 1j] * factor

@@ -15,9 +15,8 @@ from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Parse, Task
 
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # first bytes of images that may be copied → suffix
-UNFIT = re.compile(
-    "[\x00-\x1f\\\\\ud800-\udfff]"
-)  # control characters, backslashes, surrogates: not allowed in file names
+# Control characters, backslashes, surrogates: not allowed in file names.
+UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
 NUMBER = re.compile(r"[-_.]?\d{4,}")  # the number of a shard, which follows its split
 
 
@@ -39,8 +38,8 @@ def split_of(name: str, otherwise: str) -> str:
 
 def split_in(file: str, otherwise: str) -> str:
     """The split in the name of a shard (train-00000-of-00002, train/00000), made a word; `otherwise` without one."""
-    place = PurePosixPath(file)
-    return re.sub(r"\W+", "_", NUMBER.split(place.stem)[0] or place.parent.name).strip("_") or otherwise
+    path = PurePosixPath(file)
+    return re.sub(r"\W+", "_", NUMBER.split(path.stem)[0] or path.parent.name).strip("_") or otherwise
 
 
 def full_name(name: str, file: str, otherwise: str) -> str:
@@ -50,9 +49,8 @@ def full_name(name: str, file: str, otherwise: str) -> str:
         InputError: the name cannot be a file's name.
     """
     parts = name.split("/")
-    if (
-        not all(parts) or any(part.startswith((".", "__MACOSX")) for part in parts) or UNFIT.search(name)
-    ):  # sources do not list hidden files
+    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # sources do not list hidden files
+    if not all(parts) or hidden or UNFIT.search(name):
         raise InputError(
             f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001."
         )
@@ -86,9 +84,9 @@ def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
     if card is not None:
         return card, where
     for file, translated in kind.card_variants.items():
-        other, place = nearest_json(source, file)
+        other, other_where = nearest_json(source, file)
         if other is not None:
-            return translated(other, place), place
+            return translated(other, other_where), other_where
     return None, where
 
 

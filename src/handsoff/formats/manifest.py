@@ -32,10 +32,10 @@ def nearest_json(source: Source, name: str) -> tuple[Any, str]:
 
 def manifest_schema(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
     """The schema of a task (None where the manifest has none), and where it stands."""
-    manifest, place = nearest_json(source, MANIFEST)
+    manifest, where = nearest_json(source, MANIFEST)
     tasks = manifest.get("tasks") if isinstance(manifest, dict) else None
     schema = tasks.get(task) if isinstance(tasks, dict) else None
-    return schema if isinstance(schema, dict) else None, f"{place}: tasks.{task}"
+    return schema if isinstance(schema, dict) else None, f"{where}: tasks.{task}"
 
 
 def manifest_classes(source: Source) -> tuple[str, ...] | None:
@@ -44,8 +44,8 @@ def manifest_classes(source: Source) -> tuple[str, ...] | None:
     Raises:
         InputError: the classes are not a list of names.
     """
-    schema, place = manifest_schema(source, "segmentation")
-    return None if schema is None else class_names(schema.get("classes"), f"{place}.classes")
+    schema, where = manifest_schema(source, "segmentation")
+    return None if schema is None else class_names(schema.get("classes"), f"{where}.classes")
 
 
 def manifest_points(source: Source) -> Keypoints | None:
@@ -54,12 +54,12 @@ def manifest_points(source: Source) -> Keypoints | None:
     Raises:
         InputError: the schema in the manifest is malformed.
     """
-    schema, place = manifest_schema(source, "keypoints")
+    schema, where = manifest_schema(source, "keypoints")
     if schema is None:
         return None
     names = schema.get("names")
     example = [[0, 0]] * (len(names) if isinstance(names, list) else 1)
-    return Keypoints(Keypoints.declare(schema, place, {}, example))
+    return Keypoints(Keypoints.declare(schema, where, {}, example))
 
 
 def manifest_licence(source: Source) -> str:

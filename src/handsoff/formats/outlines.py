@@ -10,13 +10,11 @@ from jaxtyping import Bool, Int64
 
 Path = Int64[np.ndarray, "_n 2"]  # (x, y) of successive corners; the last is joined to the first
 
-STEPS = np.array(
-    [[1, 0], [0, 1], [-1, 0], [0, -1]]
-)  # right, down, left, up: from one to the next is a turn to the right
+# Right, down, left, up: from one to the next is a turn to the right.
+STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
 RIGHT = 0
-TURNS = np.array(
-    [1, 0, 3]
-)  # which way goes on where borders meet: around the own pixel, so that parts do not touch at corners
+# Turns where borders meet, the preferred first: right, around the same pixel, so that parts do not touch at corners.
+TURNS = np.array([1, 0, 3])
 
 
 @dataclass(frozen=True)
@@ -53,13 +51,11 @@ def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
 def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
     """One polygon per part of `components`; an edge followed forth and back joins a hole to the border above it."""
     borders = borders_of(mask)
-    joins: list[dict[int, Path]] = [
-        {} for _ in borders.paths
-    ]  # index in a path → the path of the hole that is joined there
+    # Per path: index in it → the path of the hole that is joined there.
+    joins: list[dict[int, Path]] = [{} for _ in borders.paths]
     whole = list(borders.paths)
-    for index in sorted(
-        range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())
-    ):  # from below: a hole is complete before it is joined to the border above
+    # From below: a hole is complete before it is joined to the border above.
+    for index in sorted(range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())):
         whole[index] = joined(borders.paths[index], joins[index])
         if (above := borders.above[index]) is not None:
             joins[above[0]][above[1]] = whole[index]
@@ -69,9 +65,9 @@ def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
 def joined(path: Path, joins: dict[int, Path]) -> Path:
     """The path with the paths of its holes inserted."""
     pieces, done = [], 0
-    for place, hole in sorted(joins.items(), key=lambda join: join[0]):
-        pieces += [path[done : place + 1], hole, hole[:1]]
-        done = place
+    for index, hole in sorted(joins.items(), key=lambda join: join[0]):
+        pieces += [path[done : index + 1], hole, hole[:1]]
+        done = index
     return np.concatenate([*pieces, path[done:]])
 
 
@@ -83,10 +79,10 @@ def corners(path: Path) -> Path:
 
 def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
     """All borders, the outer ones in the order of their parts' first pixels."""
-    places = mask.shape[1] + 1
+    columns = mask.shape[1] + 1
     edges, onward = edges_of(mask)
-    ways, spots = np.divmod(edges, (mask.shape[0] + 1) * places)
-    xy = np.column_stack([spots % places, spots // places])
+    ways, starts = np.divmod(edges, (mask.shape[0] + 1) * columns)
+    xy = np.column_stack([starts % columns, starts // columns])
     paths: list[Path] = []
     owner, position = np.full(len(edges), -1), np.zeros(len(edges), np.int64)
     begins: list[tuple[int, int] | None] = []
@@ -104,7 +100,7 @@ def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
             continue
         gaps = np.flatnonzero(~mask[: begin[1], begin[0]])
         top = int(gaps[-1]) + 1 if len(gaps) else 0
-        edge = np.searchsorted(edges, top * places + begin[0])
+        edge = np.searchsorted(edges, top * columns + begin[0])
         above.append((int(owner[edge]), int(position[edge])))
     return Borders(paths, above)
 
@@ -119,8 +115,8 @@ def edges_of(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, " e"], In
     leaving = np.stack([se & ~ne, sw & ~se, nw & ~sw, ne & ~nw]).ravel()
     count = nw.size
     edges = np.flatnonzero(leaving)
-    ways, spots = np.divmod(edges, count)
-    ends = spots + (STEPS @ [1, nw.shape[1]])[ways]
+    ways, starts = np.divmod(edges, count)
+    ends = starts + (STEPS @ [1, nw.shape[1]])[ways]
     choices = (ways[:, None] + TURNS) % len(STEPS) * count + ends[:, None]
     chosen = np.take_along_axis(choices, leaving[choices].argmax(1)[:, None], 1)[:, 0]
     return edges, np.searchsorted(edges, chosen)

@@ -96,8 +96,8 @@ def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSet
 def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box | None:
     """The box around the named classes and points ("labels": around all but the background); None if there are none."""
     names = [name.strip() for name in around.split(",")]
-    places = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
-    found = np.concatenate([np.zeros((0, 2)), *places])
+    points = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
+    found = np.concatenate([np.zeros((0, 2)), *points])
     if not len(found):
         return None
     (left, top), (right, bottom) = found.min(0), found.max(0)
@@ -143,22 +143,20 @@ def alignment(
         NothingThereError: fewer than two anchors are in the image, or they coincide.
     """
     here, there = [], []
-    for names, place in align.items():
+    for names, target_location in align.items():
         found = [locations(sample, tasks, name.strip()) for name in names.split(",")]
         middles = [points.mean(0) for points in found if len(points)]
         if middles:
             here.append(true[:, :2] @ np.mean(middles, 0) + true[:, 2])
-            there.append(np.array(place) * [frame[1], frame[0]])
+            there.append(np.array(target_location) * [frame[1], frame[0]])
     source, target = np.array(here).reshape(-1, 2), np.array(there).reshape(-1, 2)
     spread = source - source.mean(0) if len(source) > 1 else np.zeros((1, 2))
     if not (spread**2).sum() > STRAIGHT:
         raise NothingThereError(f"{sample.name} shows fewer than two of the anchors it is to be aligned by.")
-    a, b = (
-        spread @ [1, 1j],
-        (target - target.mean(0)) @ [1, 1j],
-    )  # as complex numbers, turning and scaling is one factor
+    # With points as complex numbers, rotation and scale are one factor.
+    a, b = spread @ [1, 1j], (target - target.mean(0)) @ [1, 1j]
     factor = (a.conj() * b).sum() / (np.abs(a) ** 2).sum()
     turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     if not abs(factor) > STRAIGHT:
-        raise NothingThereError(f"{sample.name} has anchors that no turn brings near their places.")
+        raise NothingThereError(f"{sample.name} has anchors that no turn brings near their targets.")
     return after(np.column_stack([turn, target.mean(0) - turn @ source.mean(0)]), true)

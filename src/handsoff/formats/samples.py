@@ -128,9 +128,9 @@ def images_by_name(source: Source) -> dict[str, list[str]]:
     """File name in lower case, with and without suffix → the images of that name. See `find_image`."""
     found: dict[str, list[str]] = {}
     for file in source.sizes:
-        place = PurePosixPath(file)
-        if place.suffix.lower() in IMAGE_SUFFIXES:
-            for key in dict.fromkeys((place.name.lower(), place.stem.lower())):
+        path = PurePosixPath(file)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            for key in dict.fromkeys((path.name.lower(), path.stem.lower())):
                 found.setdefault(key, []).append(file)
     return found
 

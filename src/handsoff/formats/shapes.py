@@ -137,14 +137,14 @@ def counts_of(text: bytes) -> list[int] | None:
     number is the difference to the run two before it.
     """
     runs: list[int] = []
-    place = 0
-    while place < len(text):
+    position = 0
+    while position < len(text):
         value = shift = 0
         while True:
-            if place >= len(text) or not 0 <= (digit := text[place] - 48) < 64 or shift > 60:  # noqa: PLR2004  # six bits, 64 in all
+            if position >= len(text) or not 0 <= (digit := text[position] - 48) < 64 or shift > 60:  # noqa: PLR2004  # six bits, 64 in all
                 return None
             value |= (digit & 31) << shift
-            shift, place = shift + 5, place + 1
+            shift, position = shift + 5, position + 1
             if not digit & 32:
                 value -= (1 << shift) if digit & 16 else 0
                 break

@@ -22,9 +22,8 @@ def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
         found = pattern.fullmatch(file)
         if found is None:
             continue
-        if not file.isascii() and any(
-            "\ud800" <= letter <= "\udfff" for letter in file
-        ):  # what Python makes of bytes that are no UTF-8
+        # Python decodes bytes that are not UTF-8 to surrogates.
+        if not file.isascii() and any("\ud800" <= letter <= "\udfff" for letter in file):
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if found["name"] in files:
             raise InputError(f"{source.path} holds both {files[found['name']]} and {file}: keep one of them.")

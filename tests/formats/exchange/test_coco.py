@@ -71,7 +71,7 @@ def dataset(tmp_path: Path) -> Callable[..., Dataset]:
 
 
 def changed(**values: Any) -> dict[str, Any]:
-    """The base with these things in its one annotation."""
+    """The base file with these keys in its one annotation."""
     content = base()
     content["annotations"][0].update(values)
     return content
@@ -158,7 +158,7 @@ def people(*annotations: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None:
-    """As in the published COCO: both files draw people, and only one of them everything else."""
+    """As in the published COCO: both files outline people, and only one of them everything else."""
     picture(tmp_path / "a.jpg")
     (tmp_path / "instances_train.json").write_text(json.dumps(base()))
     (tmp_path / "person_keypoints_train.json").write_text(
@@ -201,7 +201,7 @@ def test_a_file_without_a_split_beside_one_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
-def test_a_pack_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_dataset_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="has no JSON file of images, annotations, categories"):
         open_dataset(open_source(tmp_path), name)
@@ -340,24 +340,24 @@ def test_panoptic_segments(tmp_path: Path) -> None:
 JUNK = [None, True, -1, 1e308, float("nan"), 10**30, "", "x", "../..", [], [[]], {}, {"a": 1}, [None], ["1"]]
 
 
-def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in a JSON value."""
+def entry_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every entry in a JSON value."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield (*path, key)
-        yield from spots(value[key], (*path, key))
+        yield from entry_paths(value[key], (*path, key))
 
 
-def spoilt(content: Any, spot: tuple[Any, ...], junk: Any) -> Any:
-    """A copy with junk in one place, or with nothing there."""
+def spoilt(content: Any, path: tuple[Any, ...], junk: Any) -> Any:
+    """A copy with one entry replaced by junk, or removed."""
     content = copy.deepcopy(content)
     holder = content
-    for key in spot[:-1]:
+    for key in path[:-1]:
         holder = holder[key]
     if junk is ...:
-        del holder[spot[-1]]
+        del holder[path[-1]]
     else:
-        holder[spot[-1]] = junk
+        holder[path[-1]] = junk
     return content
 
 
@@ -384,9 +384,9 @@ def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: di
     (tmp_path / "segments.json").write_text(json.dumps(content))
     assert open_dataset(open_source(tmp_path), name).names == ("a",)
     refused = 0
-    for spot in spots(content):
+    for path in entry_paths(content):
         for junk in (*JUNK, ...):
-            (tmp_path / "segments.json").write_text(json.dumps(spoilt(content, spot, junk)))
+            (tmp_path / "segments.json").write_text(json.dumps(spoilt(content, path, junk)))
             refused += refuses(tmp_path, name)
     assert refused > 100
 
@@ -420,7 +420,7 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_objects_are_the_parts_of_a_class(height: int, width: int, seed: int, share: float, ringed: bool) -> None:  # noqa: FBT001  # drawn
-    """Noise, or rings in rings with noise: what lies in the hole of an object is another."""
+    """Noise, or rings in rings with noise: what lies in the hole of an object is an object of its own."""
     y, x = np.mgrid[:height, :width]
     rings = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)) % 2 == 0
     mask = (np.random.default_rng(seed).random((height, width)) < share) ^ (rings & ringed)
@@ -444,7 +444,7 @@ def labelled(masks: dict[str, Any], classes: list[str], points: dict[str, Any] |
 
 
 def written_by(out: Path, name: str, samples: Dataset, *, instances: bool = False) -> Dataset:
-    """Written without a manifest, and read again: the format alone has to be enough."""
+    """Written without a manifest and read again: the files of the format must suffice."""
     writing = Writing(samples.tasks, samples.names, instances, samples.licence)
     WRITERS[name].finish(out, WRITERS[name].write(out, 0, map(samples.read, samples.names), writing), writing)
     return open_dataset(open_source(out))

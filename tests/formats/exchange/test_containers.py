@@ -1,4 +1,4 @@
-"""Parquet and tar shards: as their own libraries load them, as other people write them, and files that are none."""
+"""Parquet files and tar shards: loaded by their own libraries, written by other people, and damaged."""
 
 import io
 import json
@@ -75,8 +75,8 @@ def refused(path: Path, kind: str, sentence: str, name: str | None = None) -> No
     assert "\n" not in str(caught.value)
 
 
-def told(program: str, folder: Path, **env: str) -> Any:
-    """What another library says about a folder, in a process of its own: it may leave files open and caches behind."""
+def output_of(program: str, folder: Path, **env: str) -> Any:
+    """The output of a program about a folder, in a process of its own: libraries may leave files open and caches."""
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)],
         env={**os.environ, **env},
@@ -220,7 +220,7 @@ def test_any_names_come_back(names: list[str], kind: str) -> None:
 
 
 def parquet(file: Path, columns: dict[str, Any], classes: list[str] | None = CLASSES, **options: Any) -> Path:
-    """As other people write it; returns the folder."""
+    """Write Parquet files as other people do; returns the folder."""
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -257,7 +257,7 @@ print(json.dumps({
 def test_the_library_datasets_loads_splits_images_and_exact_labels(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     folder = written(tmp_path / "dataset", "huggingface", data=b"")
-    found = told(
+    found = output_of(
         LOADING, folder, HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(tmp_path / "cache"), HF_HOME=str(tmp_path / "home")
     )
     assert found["splits"] == {"train": list(NAMES[:2]), "val": list(NAMES[2:])}
@@ -386,8 +386,10 @@ def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: p
 
 def damaged(whole: bytes, data: st.DataObject) -> bytes:
     spoilt = bytearray(whole)
-    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=4)):
-        spoilt[place] = value
+    for position, value in data.draw(
+        st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=4)
+    ):
+        spoilt[position] = value
     return bytes(spoilt[: data.draw(st.none() | st.integers(0, len(whole)))])
 
 
@@ -416,7 +418,7 @@ def test_damaged_shards_are_read_or_refused_in_a_sentence(
 
 
 def tar(file: Path, members: dict[str, bytes], **kind: Any) -> Path:
-    """As other people write it; returns the folder."""
+    """Write a tar shard as other people do; returns the folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(file, "w", **kind) as archive:
         for name, data in members.items():
@@ -449,7 +451,7 @@ print(json.dumps({
 @pytest.mark.slow
 def test_the_library_webdataset_groups_and_decodes_the_samples(tmp_path: Path) -> None:
     pytest.importorskip("webdataset")
-    found = told(GROUPING, written(tmp_path, "webdataset", parts=1))
+    found = output_of(GROUPING, written(tmp_path, "webdataset", parts=1))
     assert found["keys"] == ["train/a b", "train/c%2Ed%252E", "val/e", "val/日本"]
     assert found["files"] == [["depth.npz", "jpg", "keypoints.json", "mask.png", "normals.png"]] * 4
     assert bytes.fromhex(found["photo"]) == PHOTO

@@ -59,7 +59,7 @@ def dataset(samples: list[LabelledImage], tasks: Mapping[str, Task]) -> Dataset:
 
 
 def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances: bool = False) -> None:
-    """As `convert` does it, without the job around it."""
+    """Write a dataset as `convert` does, without its job."""
     writer, writing = WRITERS[name], Writing(samples.tasks, samples.names, instances, samples.licence)
     entries = []
     for part in range(parts):
@@ -68,7 +68,7 @@ def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances
 
 
 def combinations() -> list[tuple[str, tuple[str, ...]]]:
-    """Format → kinds of label to try: each alone and, where it has room, all together."""
+    """Format and tasks to try: each task alone and, where the format can hold them, all together."""
     found = []
     for name, writer in WRITERS.items():
         found += [(name, (task,)) for task in writer.holds]
@@ -76,7 +76,7 @@ def combinations() -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def folder_pack(folder: Path, samples: Dataset) -> Path:
+def folder_dataset(folder: Path, samples: Dataset) -> Path:
     written(folder, "folder", samples, parts=1)
     write_json(folder / "manifest.json", {"licence": samples.licence})
     return folder
@@ -101,7 +101,7 @@ def test_written_moved_and_read_back(tmp_path: Path, name: str, tasks: tuple[str
     sizes = [(13, 17), (1, 9), (16, 8), (24, 31)]
     made = [sample(one, size, seed, ignored=ignored) for seed, (one, size) in enumerate(zip(names, sizes, strict=True))]
     samples = dataset(made, {task: TASKS[task] for task in tasks})
-    source = folder_pack(tmp_path / "dataset", samples)
+    source = folder_dataset(tmp_path / "dataset", samples)
     run_to_end(convert(source, tmp_path / "here", ConvertSettings(format=name)))
     there = Path(shutil.move(tmp_path / "here", tmp_path / "else where"))
     opened = open_source(there)

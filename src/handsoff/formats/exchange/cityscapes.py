@@ -33,9 +33,8 @@ ENDINGS = ("labelTrainIds", "labelIds")  # a mask of the second replaces one of 
 BASELINE, FOCAL = 0.209313, 2262.52  # metres and pixels, where there is no camera file
 LEAST, MOST = 1e-6, 1e6  # bounds on both: anything beyond is a damaged file
 STEPS = 256  # values per pixel of disparity
-PNG16 = re.compile(
-    rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL
-)  # the signature, length, type and sides of its header, 16 bits
+# The signature; then length, type, width and height of the header; then 16 bits.
+PNG16 = re.compile(rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -56,9 +55,9 @@ def files(source: Source, folder: str, ending: str) -> dict[str, str]:
 
 def recognises(source: Source) -> bool:
     """Whether there are an image in `leftImg8bit/SPLIT/CITY/` and a label in one of the other folders."""
-    place = r"(?:.*/)?{}/[^/]+/[^/]+/[^/]+_{}\.png"
-    image = re.compile(place.format("leftImg8bit", "leftImg8bit"))
-    label = re.compile(place.format("(gtFine|gtCoarse|disparity)", "(labelIds|labelTrainIds|disparity)"))
+    pattern = r"(?:.*/)?{}/[^/]+/[^/]+/[^/]+_{}\.png"
+    image = re.compile(pattern.format("leftImg8bit", "leftImg8bit"))
+    label = re.compile(pattern.format("(gtFine|gtCoarse|disparity)", "(labelIds|labelTrainIds|disparity)"))
     return any(map(image.fullmatch, source.sizes)) and any(map(label.fullmatch, source.sizes))
 
 

@@ -80,12 +80,12 @@ def points_of(source: Source, coco_files: Sequence[CocoFile]) -> Keypoints:
         raise InputError(
             f"{coco_files[0].where} has keypoints, but no category says which: add keypoints: [name, …] to it."
         )
-    place, names = named[0]
+    where, names = named[0]
     if any(other != names for _, other in named):
-        raise InputError(f"{place} has categories with different keypoints: keep one of them.")
+        raise InputError(f"{where} has categories with different keypoints: keep one of them.")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{place}: keypoints of a category are no list of names: correct them.")
-    return points_task(names, manifest_points(source), place)
+        raise InputError(f"{where}: keypoints of a category are no list of names: correct them.")
+    return points_task(names, manifest_points(source), where)
 
 
 def read_image(
@@ -118,9 +118,8 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
         if said.get("segmentation")
     ]
     mask = classes.blank(size)
-    for coco_file, where, said in sorted(
-        regions, key=lambda found: bool(found[2].get("iscrowd"))
-    ):  # stable: crowds last
+    regions.sort(key=lambda found: bool(found[2].get("iscrowd")))  # stable: crowds last
+    for coco_file, where, said in regions:
         value = IGNORE if said.get("iscrowd") else classes.id(coco_file.categories[said["category_id"]]["name"], where)
         mask[region(said["segmentation"], size, where)] = value
     return mask

@@ -12,7 +12,7 @@ from handsoff.formats.drawn import json_object, json_objects
 from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import find_image, images_by_name
 
-PREFIXES = (
+PREFIXES = (  # of a file's name; the name of the split follows
     "instances",
     "person_keypoints",
     "keypoints",
@@ -20,8 +20,8 @@ PREFIXES = (
     "annotations",
     "_annotations.coco",
     "coco",
-)  # of a file's name; the name of the split follows
-PLACES = frozenset({"annotations"})  # folders whose names say nothing about the split
+)
+PLAIN_FOLDERS = frozenset({"annotations"})  # folders whose names say nothing about the split
 MANY = 30  # with more JSON files than this, only those named as COCO names them are opened
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
 KEYS = ("images", "annotations", "categories")
@@ -109,7 +109,7 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
         files = [
             file
             for file in files
-            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLACES
+            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLAIN_FOLDERS
         ]
     found = []
     for file in files:
@@ -145,9 +145,9 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
     Raises:
         InputError: it lacks one of `KEYS`, an id comes twice, or an annotation refers to an unknown image or category.
     """
-    place = str(source.path / file)
-    content = json_object(source.json(file), place)
-    images, annotations, categories = (list(numbered(content.get(key), f"{place}: {key}")) for key in KEYS)
+    path = str(source.path / file)
+    content = json_object(source.json(file), path)
+    images, annotations, categories = (list(numbered(content.get(key), f"{path}: {key}")) for key in KEYS)
     known = unique(categories, "id")
     for where, entry in categories:
         if not isinstance(entry.get("name"), str) or not entry["name"].strip():
@@ -164,7 +164,7 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
                 f"{where} has the category {category!r}, which is not among the categories: correct or remove it."
             )
         found[image].append((where, annotation))
-    return CocoFile(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
+    return CocoFile(file, path, split_of(file), images, found, known, licences_in(content.get("licenses")))
 
 
 def licences_in(value: Any) -> tuple[str, ...]:
@@ -207,11 +207,11 @@ def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
 
 def split_of(file: str) -> str:
     """The split from the name of a JSON file, or else from its folder; "" where neither names one."""
-    place = PurePosixPath(file)
-    stem = place.stem
+    path = PurePosixPath(file)
+    stem = path.stem
     for prefix in sorted(PREFIXES, key=len, reverse=True):
         if stem == prefix:
-            return "" if place.parent.name in PLACES else place.parent.name
+            return "" if path.parent.name in PLAIN_FOLDERS else path.parent.name
         if stem.startswith(f"{prefix}_"):
             return stem.removeprefix(f"{prefix}_")
     return stem

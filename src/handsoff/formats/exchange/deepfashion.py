@@ -123,8 +123,8 @@ def points_of(source: Source) -> Points | None:
     if len(files) < 2:  # noqa: PLR2004  # loc and vis
         return None
     loc, vis = files["keypoints_loc"], files["keypoints_vis"]
-    places, visibility = lines_of(source, loc, 2 * len(POINTS)), lines_of(source, vis, len(POINTS))
-    both = {name: (line, visibility[name]) for name, line in places.items() if name in visibility}
+    locations, visibility = lines_of(source, loc, 2 * len(POINTS)), lines_of(source, vis, len(POINTS))
+    both = {name: (line, visibility[name]) for name, line in locations.items() if name in visibility}
     return Points(both, str(source.path / loc), str(source.path / vis))
 
 
@@ -161,7 +161,7 @@ def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21
         InputError: a coordinate is not a number, or a visibility is not 0, 1 or 2.
     """
     (loc, numbers), (vis, codes) = points.lines[name]
-    places = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
+    locations = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
     strange = next((code for code in codes if code not in VISIBILITY), None)
     if strange is not None:
         raise InputError(
@@ -169,8 +169,8 @@ def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21
             "published file."
         )
     seen = np.array([VISIBILITY[code] for code in codes])
-    seen[((places < -0.5) | (places > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
-    return np.column_stack([places, seen]).astype(np.float32)
+    seen[((locations < -0.5) | (locations > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
+    return np.column_stack([locations, seen]).astype(np.float32)
 
 
 def pixels(word: str, where: str) -> float:

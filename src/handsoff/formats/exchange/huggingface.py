@@ -38,10 +38,10 @@ SPLIT = "train"  # of samples whose names have no split
 GROUP = 16  # rows in a row group
 IMAGES = ("image", "img", "photo", "pixel_values")
 IMAGE_FEATURE = {"_type": "Image"}
-POINTS_FEATURE = {
+POINTS_FEATURE = {  # Sequence is known to all versions of `datasets`
     "feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
     "_type": "Sequence",
-}  # Sequence is known to all versions of `datasets`
+}
 UNREADABLE = (
     OSError,
     ValueError,
@@ -213,8 +213,8 @@ def open_parquet(source: Source, file: str) -> Iterator[Any]:
     """
     pa = arrow()
     try:
-        place = str(source.path / file) if source.archive is None else pa.BufferReader(source.read(file))
-        with pa.parquet.ParquetFile(place) as parquet:
+        readable = str(source.path / file) if source.archive is None else pa.BufferReader(source.read(file))
+        with pa.parquet.ParquetFile(readable) as parquet:
             yield parquet
     except (*UNREADABLE, pa.ArrowException) as error:
         message = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
@@ -250,13 +250,13 @@ def read_image(
 ) -> LabelledImage:
     where = f"{source.path / row.shard.file}: {name}"
     columns = row.shard.columns
-    places = {use: f"{where}, column {column}," for use, column in columns.items()}
-    photo = load_image_bytes(image_bytes(values(row, columns["image"]), places["image"]), name, places["image"])
+    wheres = {use: f"{where}, column {column}," for use, column in columns.items()}
+    photo = load_image_bytes(image_bytes(values(row, columns["image"]), wheres["image"]), name, wheres["image"])
     labels = {}
     for kind, parse in parses.items():
         value = values(row, columns[kind])
         labels[kind] = parse(
-            image_bytes(value, places[kind]) if TASKS[kind].locations[0].suffixes else value, places[kind], photo.size
+            image_bytes(value, wheres[kind]) if TASKS[kind].locations[0].suffixes else value, wheres[kind], photo.size
         )
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 

@@ -78,8 +78,8 @@ def read(source: Source) -> Dataset:
         where = str(source.path / file)
         files.append(file)
         points[where] = []
-        for shape, place in shapes_of(entry, where):
-            if shape_type(shape, place) == "point":
+        for shape, location in shapes_of(entry, where):
+            if shape_type(shape, location) == "point":
                 points[where].append(shape["label"])
             else:
                 regions.add(shape["label"])
@@ -106,18 +106,18 @@ def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:
     shapes = list(shapes_of(entry, where))
     if dataset.classes is not None:
         regions = (
-            (shape["label"], region(shape, photo.size, place))
-            for shape, place in shapes
-            if shape_type(shape, place) != "point"
+            (shape["label"], region(shape, photo.size, location))
+            for shape, location in shapes
+            if shape_type(shape, location) != "point"
         )
         photo = replace(photo, labels={"segmentation": paint_mask(regions, dataset.classes, photo.size, where)})
     if dataset.points is not None:
-        spots = {
-            shape["label"]: coordinates(shape.get("points"), f"{place}.points", 1)[0]
-            for shape, place in shapes
-            if shape_type(shape, place) == "point"
+        points = {
+            shape["label"]: coordinates(shape.get("points"), f"{location}.points", 1)[0]
+            for shape, location in shapes
+            if shape_type(shape, location) == "point"
         }
-        found = {label: (float(spot[0]), float(spot[1]), 2) for label, spot in spots.items()}
+        found = {label: (float(point[0]), float(point[1]), 2) for label, point in points.items()}
         photo = replace(
             photo, labels={**photo.labels, "keypoints": point_label(dataset.points, found, where, photo.size)}
         )
@@ -154,10 +154,10 @@ def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, 
         InputError: `shapes` is not a list of objects, or a shape has no label.
     """
     for index, shape in enumerate(json_objects(entry.get("shapes"), f"{where}: shapes")):
-        place = f"{where}: shapes[{index}]"
+        location = f"{where}: shapes[{index}]"
         if not isinstance(shape.get("label"), str) or not shape["label"].strip():
-            raise InputError(f"{place} has no label: give it one or remove it.")
-        yield shape, place
+            raise InputError(f"{location} has no label: give it one or remove it.")
+        yield shape, location
 
 
 def shape_type(shape: Mapping[str, Any], where: str) -> str:
@@ -182,19 +182,19 @@ def region(shape: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarray
         InputError: the points do not fit the type: too few, or not finite.
     """
     kind = shape_type(shape, where)
-    spots = coordinates(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
+    corners = coordinates(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
     if kind == "mask":
-        return boxed_mask(shape.get("mask"), spots, size, where)
+        return boxed_mask(shape.get("mask"), corners, size, where)
     if kind == "circle":
-        radius = float(np.hypot(*(spots[1] - spots[0])))
-        return ellipse_mask((float(spots[0, 0]), float(spots[0, 1])), (radius, radius), 0, size)
+        radius = float(np.hypot(*(corners[1] - corners[0])))
+        return ellipse_mask((float(corners[0, 0]), float(corners[0, 1])), (radius, radius), 0, size)
     if kind == "rectangle":
-        (left, top), (right, bottom) = spots.min(0), spots.max(0)
-        spots = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    return polygon_mask([spots], size, where)
+        (left, top), (right, bottom) = corners.min(0), corners.max(0)
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return polygon_mask([corners], size, where)
 
 
-def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+def boxed_mask(text: Any, corners: np.ndarray, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     """A mask that is a PNG in base64; its two points are its pixels at the upper left and the lower right.
 
     Raises:
@@ -203,14 +203,14 @@ def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np
     if not isinstance(text, str):
         raise InputError(f"{where} is of the type 'mask' and has none: draw it again or remove it.")
     mask = decode_mask(decoded(text, f"{where}.mask"), f"{where}.mask") > 0
-    left, top = (int(side) for side in np.floor(spots.min(0)))
+    left, top = (int(side) for side in np.floor(corners.min(0)))
     height, width = mask.shape
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
         raise InputError(
             f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of "
             f"{size[1]}x{size[0]}: draw it again."
         )
-    if np.abs(np.floor(spots.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
+    if np.abs(np.floor(corners.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
         raise InputError(
             f"{where} has a mask of {width}x{height} pixels that does not fit its two points: draw it again."
         )

@@ -198,9 +198,9 @@ def image_of(source: Source, images: Mapping[str, list[str]], data: Mapping[str,
         except ValueError:
             raise InputError(f"{where}.data refers to the image {asked!r}, which is no address: correct it.") from None
         path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
-    place = PurePosixPath(path.replace("\\", "/"))
-    short = place.parent / UPLOADED.sub("", place.name, count=1)
-    return find_image(source, images, str(place if place.name.lower() in images else short), f"{where}.data")
+    asked_path = PurePosixPath(path.replace("\\", "/"))
+    short = asked_path.parent / UPLOADED.sub("", asked_path.name, count=1)
+    return find_image(source, images, str(asked_path if asked_path.name.lower() in images else short), f"{where}.data")
 
 
 def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str]]:
@@ -292,8 +292,8 @@ def point_locations(answer: AnnotatedTask, size: Frame) -> dict[str, tuple[float
     """Name → x, y in pixels (edges of pixels at whole numbers) and visibility."""
     side = size[1] / PERCENT, size[0] / PERCENT
     absent = {
-        name: coordinates([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
-        for name, place in answer.absent.items()
+        name: coordinates([location], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
+        for name, location in answer.absent.items()
     }
     found = {name: (x * side[0], y * side[1], 0) for name, (x, y) in absent.items()}
     for result, name, where in answer.of(POINTS):

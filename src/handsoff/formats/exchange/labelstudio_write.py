@@ -77,9 +77,9 @@ def point_results(
     label: Float[np.ndarray, "k 3"], names: Sequence[str], size: Frame
 ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
     """The results of the points in the image, and name → location of the others."""
-    places = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
+    locations = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
     found, absent = [], {}
-    for index, (name, (x, y), seen) in enumerate(zip(names, places, label[:, 2], strict=True)):
+    for index, (name, (x, y), seen) in enumerate(zip(names, locations, label[:, 2], strict=True)):
         if not seen:
             absent[name] = [x, y]
             continue

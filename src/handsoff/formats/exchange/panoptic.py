@@ -119,14 +119,14 @@ def read_image(source: Source, name: str, photo: Photo, pngs: Mapping[str, str],
     coco_file, (_, entry) = next(
         (coco_file, numbered) for coco_file, numbered in photo.entries if coco_file.annotations[numbered[1]["id"]]
     )
-    ((place, annotation),) = coco_file.annotations[entry["id"]]
-    ids = segment_ids(source, pngs[place])
+    ((location, annotation),) = coco_file.annotations[entry["id"]]
+    ids = segment_ids(source, pngs[location])
     if ids.shape != sample.size:
         raise InputError(
-            f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} "
+            f"{location}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} "
             "(upright): export it again."
         )
-    return replace(sample, labels={"segmentation": mask_of(ids, coco_file, place, annotation, classes)})
+    return replace(sample, labels={"segmentation": mask_of(ids, coco_file, location, annotation, classes)})
 
 
 def mask_of(
@@ -139,22 +139,22 @@ def mask_of(
     """
     known = {0: IGNORE}
     for index, segment in enumerate(json_objects(annotation.get("segments_info"), f"{where}: segments_info")):
-        place, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
+        location, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
         if not isinstance(id_, int) or id_ in known:
             raise InputError(
-                f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
+                f"{location} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
             )
         if category is not None and (not hashable(category) or category not in coco_file.categories):
             raise InputError(
-                f"{place} has the category {category!r}, which is not among the categories: export it again."
+                f"{location} has the category {category!r}, which is not among the categories: export it again."
             )
         ignored = category is None or segment.get("iscrowd")
-        known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], place)
-    found, places = np.unique(ids, return_inverse=True)
+        known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], location)
+    found, positions = np.unique(ids, return_inverse=True)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
         raise InputError(f"{where}: its PNG has the segment {strange[0]}, which segments_info lacks: export it again.")
-    return np.array([known[value] for value in found.tolist()], np.uint8)[places].reshape(ids.shape)
+    return np.array([known[value] for value in found.tolist()], np.uint8)[positions].reshape(ids.shape)
 
 
 def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:

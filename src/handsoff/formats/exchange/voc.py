@@ -147,8 +147,8 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
     """
     red, green, blue = np.moveaxis(painted.astype(np.int32), -1, 0)
     codes, known = red << 16 | green << 8 | blue, np.array(list(tree.table), np.int32)
-    places = np.searchsorted(known, codes).clip(max=len(known) - 1)
-    strange = np.argwhere(known[places] != codes)
+    positions = np.searchsorted(known, codes).clip(max=len(known) - 1)
+    strange = np.argwhere(known[positions] != codes)
     if len(strange):
         y, x = strange[0].tolist()
         colour = ",".join(map(str, painted[y, x].tolist()))
@@ -156,7 +156,7 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
             f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add "
             f"LABEL:{colour}:: or correct the mask."
         )
-    return np.array(list(tree.table.values()), np.uint8)[places]
+    return np.array(list(tree.table.values()), np.uint8)[positions]
 
 
 def rgb_number(colour: Colour) -> int:

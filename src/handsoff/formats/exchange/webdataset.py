@@ -138,8 +138,8 @@ def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, in
         name = full_name(f"{folder}{slash}{key}".replace("%2E", ".").replace("%25", "%"), shard, SHARD)
         files = index.setdefault(name, {})
         if extension.lower() in files:
-            places = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
-            raise InputError(f"{path} is in the shards twice ({places}): give every sample a key of its own.")
+            both = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
+            raise InputError(f"{path} is in the shards twice ({both}): give every sample a key of its own.")
         files[extension.lower()] = Member(shard, start, size)
 
 

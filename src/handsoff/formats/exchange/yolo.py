@@ -60,7 +60,7 @@ class Row:
         if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
             strange = float(values.min() if values.min() < -BEYOND else values.max())
             raise InputError(
-                f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, "
+                f"{self.where} holds {strange:g}: coordinates must be fractions of the image's width and height, "
                 "from 0 to 1."
             )
         return values.clip(0, 1)
@@ -70,8 +70,8 @@ class Row:
         if pose or len(self.values) == BOX:
             middle, side = self.unit(self.values[:BOX]).reshape(2, 2)
             return np.concatenate([middle - side / 2, middle + side / 2]).clip(0, 1)
-        places = self.outline()
-        return np.concatenate([places.min(0), places.max(0)])
+        locations = self.outline()
+        return np.concatenate([locations.min(0), locations.max(0)])
 
     def outline(self) -> Float[np.ndarray, "n 2"]:
         """The corners of a polygon as fractions of the sides.
@@ -173,8 +173,8 @@ def read_pose(
         row = max(posed, key=lambda row: float(np.prod(row.values[2:BOX])))
         found = row.values[BOX:].reshape(-1, columns)
         seen = found[:, 2] if columns == 3 else 2.0 * found.any(1)  # noqa: PLR2004  # x, y, visibility
-        places = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
-        label = read_points(np.column_stack([places, seen]).tolist(), row.where, photo.size, points.channels)
+        locations = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
+        label = read_points(np.column_stack([locations, seen]).tolist(), row.where, photo.size, points.channels)
     return replace(photo, labels={"keypoints": label}, box=surrounding_box(rows, photo.size, pose=True))
 
 
@@ -255,12 +255,12 @@ def mask_rows(
 def pose_row(label: Float[np.ndarray, "k 3"], size: Frame) -> tuple[int, Float[np.ndarray, " n"]]:
     """A box around the points in the image (the whole image without any), then all points."""
     side = np.array([size[1], size[0]])
-    places = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
-    there = places[label[:, 2] > 0]
+    locations = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
+    there = locations[label[:, 2] > 0]
     low, high = (
         ((there.min(0) - 0.5).clip(0), (there.max(0) + 0.5).clip(None, side)) if len(there) else (np.zeros(2), side)
     )
-    points = np.column_stack([places / side, label[:, 2]])
+    points = np.column_stack([locations / side, label[:, 2]])
     return 0, np.concatenate([(low + high) / 2 / side, (high - low) / side, points.ravel()])
 
 

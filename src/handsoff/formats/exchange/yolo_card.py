@@ -14,7 +14,7 @@ from handsoff.tasks.keypoints import Keypoints
 
 CARD = "data.yaml"
 MAX_CARD = 2**20  # bytes
-UNREADABLE = (
+UNREADABLE = (  # what damaged yaml raises
     yaml.YAMLError,
     ValueError,
     TypeError,
@@ -22,7 +22,7 @@ UNREADABLE = (
     LookupError,
     RecursionError,
     OverflowError,
-)  # what damaged yaml raises
+)
 SPLITS = ("train", "val", "test")
 COLUMNS = (2, 3)  # numbers of a point: x, y and perhaps its visibility
 
@@ -60,8 +60,7 @@ def image_files(source: Source, root: str) -> dict[str, str]:
 
 def label_file(image: str) -> str:
     """The label file of an image by Ultralytics' rule: the last folder called images becomes labels."""
-    place = PurePosixPath(image)
-    parts = list(place.with_suffix(".txt").parts)
+    parts = list(PurePosixPath(image).with_suffix(".txt").parts)
     parts[last_images(parts)] = "labels"
     return "/".join(parts)
 
@@ -125,7 +124,7 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
     shape, named, flip = card["kpt_shape"], card.get("kpt_names"), card.get("flip_idx")
     if (
         not isinstance(shape, list)
-        or len(shape) != 2
+        or len(shape) != 2  # noqa: PLR2004  # count and columns
         or not all(type(side) is int for side in shape)
         or shape[0] < 1
         or shape[1] not in COLUMNS
@@ -146,8 +145,8 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
     if flip is None:
         return shape[1], points
     if not isinstance(flip, list) or not all(
-        type(index) is int and 0 <= index < len(flip) == count and flip[index] == place
-        for place, index in enumerate(flip)
+        type(index) is int and 0 <= index < len(flip) == count and flip[index] == position
+        for position, index in enumerate(flip)
     ):
         raise InputError(
             f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same "
@@ -168,4 +167,4 @@ def split_folders(names: Sequence[str]) -> dict[str, str | list[str]]:
     if not found["train"] or sum(map(len, found.values())) < len(folders):
         return {"train": "images", "val": "images"}
     found["val"] = found["val"] or found["test"] or found["train"]
-    return {split: places if len(places) > 1 else places[0] for split, places in found.items() if places}
+    return {split: folders if len(folders) > 1 else folders[0] for split, folders in found.items() if folders}

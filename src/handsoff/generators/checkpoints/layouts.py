@@ -17,12 +17,8 @@ from handsoff.generators.checkpoints.tensors import Record, tensor_of
 from handsoff.generators.stylegan2 import StyleGAN2Config
 
 State = dict[str, Tensor]
-PREFERRED = (
-    "g_ema",
-    "G_ema",
-    "ema",
-    "generator_ema",
-)  # of several generators in a file, the averaged one is read
+# Of several generators in a file, the averaged one is read.
+PREFERRED = ("g_ema", "G_ema", "ema", "generator_ema")
 NVIDIA_MARK, COMMUNITY_MARK = "synthesis.b4.const", "input.input"
 SKIP = "skip"  # the only architecture that is read
 TRANSPOSED = 2  # convolutions after which the low-pass filter follows have gain 2 × 2
