@@ -1,4 +1,4 @@
-"""The work around the formats: what may be copied, what goes on after a stop, what is refused and leaves nothing."""
+"""`convert`: images that may be copied, resuming after an interruption, errors that leave nothing behind."""
 
 import io
 import json
@@ -28,17 +28,17 @@ CLASSES = ["background", "eye", "ear"]
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Path:
+def dataset(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     for index in range(10):
         write_mask(
-            tmp_path / "pack",
+            tmp_path / "dataset",
             f"{index}",
             rng.integers(0, 255, (9, 7, 3), dtype=np.uint8),
             rng.integers(0, 3, (9, 7), dtype=np.uint8),
         )
-    write_classes(tmp_path / "pack", CLASSES)
-    return tmp_path / "pack"
+    write_classes(tmp_path / "dataset", CLASSES)
+    return tmp_path / "dataset"
 
 
 def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
@@ -62,11 +62,11 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("name", WRITERS)
 def test_what_was_stopped_goes_on_to_the_same_bytes(
-    pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(module, "PART", 3)
     settings = ConvertSettings(format=name)
-    run_to_end(convert(pack, tmp_path / "whole", settings))
+    run_to_end(convert(dataset, tmp_path / "whole", settings))
     calls: list[int] = []
     writer = WRITERS[name]
 
@@ -81,8 +81,8 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(
         WRITERS, name, type(writer)(writer.title, failing, writer.finish, writer.holds, writer.alone, writer.ignores)
     )
     with pytest.raises(StopError):
-        run_to_end(convert(pack, tmp_path / "parts", settings))
-    run_to_end(convert(pack, tmp_path / "parts", settings))
+        run_to_end(convert(dataset, tmp_path / "parts", settings))
+    run_to_end(convert(dataset, tmp_path / "parts", settings))
     assert calls == [0, 1, 2, 2, 3]
     assert files(tmp_path / "parts") == files(tmp_path / "whole")
 
@@ -92,16 +92,17 @@ def test_images_are_copied_only_where_everybody_sees_the_same(tmp_path: Path) ->
     exif[0x0112] = 6
     plain = Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 6, 3), dtype=np.uint8))
     data = {
-        "a.jpg": encoded(plain, "JPEG"), "b.jpg": encoded(plain, "JPEG", exif=exif), "c.jpg": encoded(plain.convert("CMYK"), "JPEG"),
-        "d.png": encoded(plain.convert("P"), "PNG"), "e.webp": encoded(plain, "WEBP"), "f.png": encoded(plain.convert("RGBA"), "PNG"),
+        "a.jpg": encoded(plain, "JPEG"), "b.jpg": encoded(plain, "JPEG", exif=exif),
+        "c.jpg": encoded(plain.convert("CMYK"), "JPEG"), "d.png": encoded(plain.convert("P"), "PNG"),
+        "e.webp": encoded(plain, "WEBP"), "f.png": encoded(plain.convert("RGBA"), "PNG"),
     }  # fmt: skip
     for file, content in data.items():
         sizes = (6, 8) if file == "b.jpg" else (8, 6)
-        write_mask(tmp_path / "pack", file[0], np.zeros((*sizes, 3), np.uint8), np.zeros(sizes, np.uint8))
-        (tmp_path / "pack" / "images" / f"{file[0]}.png").unlink()
-        (tmp_path / "pack" / "images" / file).write_bytes(content)
-    write_classes(tmp_path / "pack", CLASSES)
-    run_to_end(convert(tmp_path / "pack", tmp_path / "out", ConvertSettings()))
+        write_mask(tmp_path / "dataset", file[0], np.zeros((*sizes, 3), np.uint8), np.zeros(sizes, np.uint8))
+        (tmp_path / "dataset" / "images" / f"{file[0]}.png").unlink()
+        (tmp_path / "dataset" / "images" / file).write_bytes(content)
+    write_classes(tmp_path / "dataset", CLASSES)
+    run_to_end(convert(tmp_path / "dataset", tmp_path / "out", ConvertSettings()))
     assert sorted(file.name for file in (tmp_path / "out" / "images").iterdir()) == [
         "a.jpg",
         "b.png",
@@ -111,41 +112,41 @@ def test_images_are_copied_only_where_everybody_sees_the_same(tmp_path: Path) ->
         "f.png",
     ]
     assert (tmp_path / "out" / "images" / "a.jpg").read_bytes() == data["a.jpg"]
-    before, after = open_labelled(tmp_path / "pack"), open_labelled(tmp_path / "out")
+    before, after = open_labelled(tmp_path / "dataset"), open_labelled(tmp_path / "out")
     for name in before.names:
         np.testing.assert_array_equal(before.image(name), after.image(name))
         assert shows_itself((tmp_path / "out" / after.images[name]).read_bytes())
 
 
-def test_a_bad_sample_found_late_leaves_nothing(pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_sample_found_late_leaves_nothing(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART", 3)
-    (pack / "images" / "8.png").write_bytes(b"no image")
+    (dataset / "images" / "8.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"8.png is not a readable image"):
-        run_to_end(convert(pack, tmp_path / "out", ConvertSettings()))
+        run_to_end(convert(dataset, tmp_path / "out", ConvertSettings()))
     assert not (tmp_path / "out").exists()
 
 
-def test_what_a_format_cannot_say_is_said_before_or_becomes_a_class(pack: Path, tmp_path: Path) -> None:
+def test_what_a_format_cannot_say_is_said_before_or_becomes_a_class(dataset: Path, tmp_path: Path) -> None:
     mask = np.full((9, 7), 255, np.uint8)
     mask[0] = 1
-    Image.fromarray(mask).save(pack / "masks" / "3.png")
+    Image.fromarray(mask).save(dataset / "masks" / "3.png")
     with pytest.raises(
         InputError,
         match="3 has ignored pixels, which YOLO cannot say: name the class they become with --set ignore=CLASS",
     ):
-        run_to_end(convert(pack, tmp_path / "out", ConvertSettings(format="yolo")))
-    run_to_end(convert(pack, tmp_path / "out", ConvertSettings(format="yolo", ignore="ear")))
+        run_to_end(convert(dataset, tmp_path / "out", ConvertSettings(format="yolo")))
+    run_to_end(convert(dataset, tmp_path / "out", ConvertSettings(format="yolo", ignore="ear")))
     found = open_dataset(open_source(tmp_path / "out")).read("3").labels["segmentation"]
     np.testing.assert_array_equal(found, np.where(mask == 255, 2, mask))
     with pytest.raises(InputError, match=r"ignore = 'nose' is no class of .*: choose one of background, eye, ear"):
-        run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="yolo", ignore="nose")))
-    np.savez(pack / "x.npz", a=0)
-    (pack / "depth").mkdir()
+        run_to_end(convert(dataset, tmp_path / "other", ConvertSettings(format="yolo", ignore="nose")))
+    np.savez(dataset / "x.npz", a=0)
+    (dataset / "depth").mkdir()
     for index in range(10):
-        np.savez(pack / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
+        np.savez(dataset / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
     with pytest.raises(InputError, match=r"COCO holds segmentation and keypoints, not depth: choose with --set"):
-        run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="coco")))
-    run_to_end(convert(pack, tmp_path / "other", ConvertSettings(format="coco", tasks=("segmentation",), first=4)))
+        run_to_end(convert(dataset, tmp_path / "other", ConvertSettings(format="coco")))
+    run_to_end(convert(dataset, tmp_path / "other", ConvertSettings(format="coco", tasks=("segmentation",), first=4)))
     assert read_json(tmp_path / "other" / "report.json")["count"] == 4
 
 
@@ -173,9 +174,9 @@ def test_absurd_declared_sizes_of_masks_and_files_are_refused(tmp_path: Path) ->
         source.read("images/a.png")
 
 
-def test_every_format_is_told_from_the_others(pack: Path, tmp_path: Path) -> None:
+def test_every_format_is_told_from_the_others(dataset: Path, tmp_path: Path) -> None:
     for name in WRITERS:
-        run_to_end(convert(pack, tmp_path / name, ConvertSettings(format=name)))
+        run_to_end(convert(dataset, tmp_path / name, ConvertSettings(format=name)))
         source = open_source(tmp_path / name)
         assert format_of(source) == name
         with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
@@ -187,10 +188,10 @@ def test_every_format_is_told_from_the_others(pack: Path, tmp_path: Path) -> Non
         assert (manifest["format"], manifest["count"]) == (name, 10)
 
 
-def test_settings_about_masks_are_refused_where_there_are_none(pack: Path, tmp_path: Path) -> None:
-    (pack / "depth").mkdir()
+def test_settings_about_masks_are_refused_where_there_are_none(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "depth").mkdir()
     for index in range(10):
-        np.savez(pack / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
+        np.savez(dataset / "depth" / f"{index}.npz", depth=np.ones((9, 7), np.float32))
     for settings in (
         ConvertSettings(tasks=("depth",), classes={"eye": "eye"}),
         ConvertSettings(tasks=("depth",), ignore="ear"),
@@ -199,5 +200,5 @@ def test_settings_about_masks_are_refused_where_there_are_none(pack: Path, tmp_p
             InputError,
             match="gives no masks here, which classes and ignore are about, only depth: leave those settings out",
         ):
-            run_to_end(convert(pack, tmp_path / "out", settings))
+            run_to_end(convert(dataset, tmp_path / "out", settings))
         assert not (tmp_path / "out").exists()

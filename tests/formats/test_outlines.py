@@ -18,7 +18,7 @@ def mask_of(*rows: str) -> np.ndarray:
 
 
 def flooded(mask: np.ndarray) -> list[np.ndarray]:
-    """The parts of a mask by flooding, the plain way."""
+    """The connected parts of a mask, found by flood fill."""
     left, parts = mask.copy(), []
     for y, x in np.argwhere(mask):
         if left[y, x]:

@@ -1,4 +1,4 @@
-"""Photos in a frame and labels back in the photos."""
+"""Photos placed in a frame, and labels placed back in the photos."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def settings_of(**values: Any) -> ConvertSettings:
 @given(SIZES, SIZES, FRAMINGS)
 @settings(max_examples=80, deadline=None)
 def test_image_and_labels_go_together(size: tuple[int, int], frame: tuple[int, int], framing: Any) -> None:
-    """Wherever the frame shows the photo, the mask is the image's; elsewhere nothing is known."""
+    """Wherever the frame shows the photo, the mask is the image's; elsewhere it is ignored."""
     there = framed(
         scene(size, (size[1] // 4, size[0] // 4, size[1], size[0])),
         TASKS,
@@ -139,7 +139,7 @@ def test_a_squashed_photo_gets_its_shape_back() -> None:
 @given(st.floats(-3, 3), st.floats(0.3, 2.0), st.tuples(st.floats(-4, 4), st.floats(-4, 4)))
 @settings(max_examples=40, deadline=None)
 def test_aligned_points_lie_in_their_places(angle: float, scale: float, shift: tuple[float, float]) -> None:
-    """Whatever the photo's turn and scale, the anchors end where they are wanted, and back where they were."""
+    """At any rotation and scale of the photo, the anchors reach their targets, and `restored` brings them back."""
     wanted = np.array([[0.3 * 32, 0.4 * 48], [0.7 * 32, 0.6 * 48]])
     factor = scale * np.exp(1j * angle)
     turned = (wanted - wanted.mean(0)) @ [1, 1j] * factor
@@ -175,16 +175,16 @@ def test_a_sample_without_what_it_is_framed_by_is_left_out(tmp_path: Path) -> No
     tasks = {"segmentation": TASKS["segmentation"]}
     for name, box in (("a", (2, 2, 9, 9)), ("b", (0, 0, 0, 0))):
         photo = scene((12, 12), box)
-        write_sample(tmp_path / "pack", name, photo.image, {"segmentation": photo.labels["segmentation"]}, tasks)
-    write_cards(tmp_path / "pack", tasks)
-    run_to_end(convert(tmp_path / "pack", tmp_path / "out", settings_of(frame="8x8", around="labels")))
+        write_sample(tmp_path / "dataset", name, photo.image, {"segmentation": photo.labels["segmentation"]}, tasks)
+    write_cards(tmp_path / "dataset", tasks)
+    run_to_end(convert(tmp_path / "dataset", tmp_path / "out", settings_of(frame="8x8", around="labels")))
     assert open_labelled(tmp_path / "out").names == ("a",)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["left_out"] == ["b has no labels to crop around."]
     with pytest.raises(InputError, match=r"No class and no point of the dataset is called 'boat'"):
-        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="boat")))
+        run_to_end(convert(tmp_path / "dataset", tmp_path / "other", settings_of(around="boat")))
     assert not (tmp_path / "other").exists()
     with pytest.raises(InputError, match="Nothing is left of the dataset: a has no right"):
-        run_to_end(convert(tmp_path / "pack", tmp_path / "other", settings_of(around="right")))
+        run_to_end(convert(tmp_path / "dataset", tmp_path / "other", settings_of(around="right")))
     assert not (tmp_path / "other").exists()
 
 

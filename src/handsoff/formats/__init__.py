@@ -1,6 +1,5 @@
-"""Images and labelled data, in and out.
+"""Labelled datasets in the formats of other tools: read, reframed, written.
 
-`photos` reads unlabelled images, `labelled` (with `layout`) the folder format that every other verb works on; `convert`
-takes `samples` from
-any format of `exchange` to any other, through `framing`. The other files are what several formats have in common.
+`convert` reads labelled images (`samples`) in any format of `exchange`, may reframe them (`reframing`), and writes them
+in any other. The other modules hold what several formats share.
 """

@@ -1,4 +1,4 @@
-"""What containers of samples (Parquet files, tar shards) share: names, splits and images inside, JSON files beside."""
+"""What Parquet files and tar shards share: names, splits and images inside, the tasks' JSON cards beside."""
 
 import re
 from collections.abc import Mapping
@@ -14,18 +14,17 @@ from handsoff.formats.samples import LabelledImage
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Parse, Task
 
-SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # how images that may be copied begin
-UNFIT = re.compile(
-    "[\x00-\x1f\\\\\ud800-\udfff]"
-)  # control characters, what leads elsewhere on Windows, what is no Unicode
-NUMBER = re.compile(r"[-_.]?\d{4,}")  # of a shard, after its split
+SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # first bytes of images that may be copied → suffix
+# Control characters, backslashes, surrogates: not allowed in file names.
+UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
+NUMBER = re.compile(r"[-_.]?\d{4,}")  # the number of a shard, which follows its split
 
 
 def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:
-    """A sample without labels from the bytes of its image.
+    """The image from its bytes, without labels yet.
 
     Raises:
-        InputError: they are not a whole image.
+        InputError: the bytes are not an image, or damaged.
     """
     image = decode_image(data, where)
     suffix = next((suffix for sign, suffix in SIGNS.items() if data.startswith(sign)), "")
@@ -33,26 +32,25 @@ def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:
 
 
 def split_of(name: str, otherwise: str) -> str:
-    """The split of a sample as a word: its first folder."""
+    """The split of a sample, its first folder, made a word; `otherwise` without one."""
     return re.sub(r"\W+", "_", name.rpartition("/")[0].partition("/")[0]).strip("_") or otherwise
 
 
 def split_in(file: str, otherwise: str) -> str:
-    """The split that the name of a shard tells: train-00000-of-00002, or train/00000."""
-    place = PurePosixPath(file)
-    return re.sub(r"\W+", "_", NUMBER.split(place.stem)[0] or place.parent.name).strip("_") or otherwise
+    """The split in the name of a shard (train-00000-of-00002, train/00000), made a word; `otherwise` without one."""
+    path = PurePosixPath(file)
+    return re.sub(r"\W+", "_", NUMBER.split(path.stem)[0] or path.parent.name).strip("_") or otherwise
 
 
 def full_name(name: str, file: str, otherwise: str) -> str:
-    """What a sample is called in the dataset: as in its shard, below the shard's split unless that is there already.
+    """The name of a sample: as in its shard, with the shard's split in front unless the name begins with it.
 
     Raises:
-        InputError: no file can be called so.
+        InputError: the name cannot be a file's name.
     """
     parts = name.split("/")
-    if (
-        not all(parts) or any(part.startswith((".", "__MACOSX")) for part in parts) or UNFIT.search(name)
-    ):  # hidden files are not listed
+    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # sources do not list hidden files
+    if not all(parts) or hidden or UNFIT.search(name):
         raise InputError(
             f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001."
         )
@@ -68,7 +66,7 @@ def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str
         examples: task → the label of one sample where it is a JSON entry, else None.
 
     Raises:
-        InputError: a card is missing or wrong.
+        InputError: a card is missing or malformed.
     """
     tasks: dict[str, Task] = {}
     parses: dict[str, Parse] = {}
@@ -81,22 +79,22 @@ def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str
 
 
 def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
-    """What a dataset says about its labels of a task, in the task's own card or another tool's, and where."""
+    """The card of a task (None where there is none) and its path; another tool's card is translated."""
     card, where = nearest_json(source, kind.card)
     if card is not None:
         return card, where
     for file, translated in kind.card_variants.items():
-        other, place = nearest_json(source, file)
+        other, other_where = nearest_json(source, file)
         if other is not None:
-            return translated(other, place), place
+            return translated(other, other_where), other_where
     return None, where
 
 
 def points(value: Any, where: str) -> Any:
-    """The keypoints of a sample that a task is declared by.
+    """Check the points of the sample from which the number of keypoints is learned.
 
     Raises:
-        InputError: `value` is not a list, or is empty.
+        InputError: the value is not a list, or empty.
     """
     if not isinstance(value, list) or not value:
         raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
@@ -104,7 +102,7 @@ def points(value: Any, where: str) -> Any:
 
 
 def write_cards(out: Path, tasks: Mapping[str, Task]) -> None:
-    """What the labels mean, for `declared`."""
+    """Write the tasks' cards, which `declare_tasks` reads."""
     for task in tasks.values():
         for file, content in task.storage.cards().items():
             write_json(out / file, content)

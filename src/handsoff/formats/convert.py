@@ -23,16 +23,16 @@ from handsoff.jobs.progress import Progress, Work
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
-PART = 64  # samples per ledger entry, and per shard where a format has shards
-SHOWN, SHOWN_SIDE = 16, 128  # samples on the contact sheet, and their size there
+PART = 64  # images per ledger file, and per shard in formats with shards
+SHOWN, SHOWN_SIDE = 16, 128  # images on the contact sheet, and their side there in pixels
 
 
 def plan(dataset: Path, settings: ConvertSettings) -> Plan:
-    """What `convert` would do.
+    """The plan of `convert`; no image is read.
 
     Raises:
-        InputError: as `convert`, as far as can be seen without reading the samples.
-        UnknownNameError: there is no such format.
+        InputError: the dataset is of no known format, or lacks what the settings ask for.
+        UnknownNameError: `settings.format` or `settings.source` is no format.
     """
     source = open_source(dataset)
     opened(source, settings)
@@ -43,9 +43,9 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
     """Write a labelled dataset in another format; `out` gets a contact sheet and a manifest beside it.
 
     Raises:
-        InputError: the dataset is of no known format, or a sample is not whole: its file and line or key are named, and
-            nothing stays written.
-        UnknownNameError: there is no such format.
+        InputError: the dataset is of no known format, or a file in it is damaged (the message names the file and its
+            line or key); nothing stays written.
+        UnknownNameError: `settings.format` or `settings.source` is no format.
     """
     job = open_job(out, plan(dataset, settings))
     if job.done:
@@ -58,11 +58,11 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
 
 
 def opened(source: Source, settings: ConvertSettings) -> Dataset:
-    """The samples that the settings ask for.
+    """The labelled images that the settings ask for.
 
     Raises:
-        InputError: there are none, or the format has no room for their labels.
-        UnknownNameError: there is no such format.
+        InputError: no images are left, or the format cannot hold their labels.
+        UnknownNameError: `settings.format` or `settings.source` is no format.
     """
     writer = writer_of(settings.format)
     samples = chosen(open_dataset(source, settings.source), settings, str(source.path))
@@ -77,7 +77,7 @@ def writer_of(name: str) -> FormatWriter:
 
 
 def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
-    """Write part after part, except those in the ledger. Returns what was left out, a sentence each."""
+    """Write part after part; a part in the ledger is not written again. Returns a sentence per image left out."""
     writer = writer_of(settings.format)
     writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
     entries: list[Entry] = []
@@ -119,7 +119,7 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
 
 
 def unless_absent(samples: Dataset, name: str) -> LabelledImage | str:
-    """The sample, or why there is nothing to frame."""
+    """The labelled image, or the reason why it is left out."""
     try:
         return samples.read(name)
     except NothingThereError as error:
@@ -127,7 +127,7 @@ def unless_absent(samples: Dataset, name: str) -> LabelledImage | str:
 
 
 def present(read: Iterable[LabelledImage | str], absent: list[str]) -> Iterator[LabelledImage]:
-    """The samples; the reasons go to `absent`."""
+    """The labelled images; the reasons of those left out go to `absent`."""
     for found in read:
         if isinstance(found, str):
             absent.append(found)
@@ -136,7 +136,7 @@ def present(read: Iterable[LabelledImage | str], absent: list[str]) -> Iterator[
 
 
 def contact_sheet(samples: Sequence[LabelledImage], tasks: Mapping[str, Task]) -> bytes:
-    """Samples beside their labels, as a PNG."""
+    """Images beside their labels, as a PNG."""
     pictures = []
     for sample in samples:
         drawn = [task.drawing.draw(sample.image[None], sample.labels[name][None])[0] for name, task in tasks.items()]
@@ -148,10 +148,10 @@ def contact_sheet(samples: Sequence[LabelledImage], tasks: Mapping[str, Task]) -
 
 
 def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
-    """The split, number, kinds and classes that the settings ask for.
+    """The dataset with the split, number, tasks, frame and classes that the settings ask for.
 
     Raises:
-        InputError: the dataset does not have them.
+        InputError: the dataset lacks the split, a task or a class.
     """
     names = samples.names
     if settings.split is not None:
@@ -170,7 +170,7 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
         )
     tasks = {name: task for name, task in samples.tasks.items() if settings.tasks is None or name in settings.tasks}
     kept = replace(samples, names=names, tasks=tasks, read=lambda name: keep(samples.read(name), tasks))
-    if settings.reframes:  # before classes are merged: what to frame by has the names of the dataset
+    if settings.reframes:  # before classes are merged: around and align use the dataset's names
         kept = replace(kept, read=lambda name: keep(framed(samples.read(name), samples.tasks, settings), tasks))
     if settings.classes is None and settings.ignore is None:
         return kept
@@ -183,7 +183,7 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
 
 
 def below(samples: Dataset, prefix: str) -> Dataset:
-    """The same samples, called by what follows the prefix in their names."""
+    """The same dataset with the prefix left out of the names."""
     return replace(samples, read=lambda name: replace(samples.read(f"{prefix}{name}"), name=name))
 
 
@@ -192,7 +192,7 @@ def keep(sample: LabelledImage, tasks: Mapping[str, Task]) -> LabelledImage:
 
 
 def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
-    """Classes merged as asked, and ignored pixels turned into a class if asked, in all labels that have classes."""
+    """The dataset with classes merged, and ignored pixels turned into a class, in the tasks that have classes."""
     found = {
         name: task.storage.relabel(settings.classes, settings.ignore, where)
         for name, task in samples.tasks.items()
@@ -209,10 +209,10 @@ def relabelled(samples: Dataset, settings: ConvertSettings, where: str) -> Datas
 
 
 def check_supported(tasks: Sequence[str], writer: FormatWriter) -> None:
-    """Labels that the format has no room for.
+    """Check that the format can hold labels of these tasks, and of all of them together.
 
     Raises:
-        InputError: there are some.
+        InputError: it cannot.
     """
     unsupported = [task for task in tasks if task not in writer.holds]
     if unsupported:
@@ -230,10 +230,10 @@ def check_supported(tasks: Sequence[str], writer: FormatWriter) -> None:
 def checked(
     samples: Iterator[LabelledImage], tasks: Mapping[str, Task], writer: FormatWriter
 ) -> Iterator[LabelledImage]:
-    """The same samples, refused where the format cannot say what they say.
+    """The same images, checked for ignored pixels if the format has none.
 
     Raises:
-        InputError: there are ignored pixels and it cannot ignore.
+        InputError: an image has ignored pixels and the format cannot mark them.
     """
     for sample in samples:
         if not writer.ignores and any(tasks[name].storage.ignores(label) for name, label in sample.labels.items()):

@@ -1,4 +1,4 @@
-"""What drawing tools have in common: regions painted one over the other, and points that have names."""
+"""What the formats of drawing tools share: regions painted over each other, and points with names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,16 +14,16 @@ from handsoff.tasks.base import Task
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
 
-IGNORED = frozenset({"ignore", "__ignore__"})  # labels that say that a region is to be ignored
+IGNORED = frozenset({"ignore", "__ignore__"})  # labels of regions whose pixels are ignored
 
-Coordinates = Float[np.ndarray, "_n 2"]  # (x, y) in pixels, their edges at whole numbers
+Coordinates = Float[np.ndarray, "_n 2"]  # (x, y) in pixels, edges of pixels at whole numbers
 
 
 def json_object(value: Any, where: str) -> dict[str, Any]:
-    """A JSON object.
+    """Check that a value is a JSON object.
 
     Raises:
-        InputError: `value` is no object.
+        InputError: the value is not a JSON object.
     """
     if not isinstance(value, dict):
         raise InputError(f"{where} is not a JSON object: export it again.")
@@ -31,10 +31,10 @@ def json_object(value: Any, where: str) -> dict[str, Any]:
 
 
 def json_objects(value: Any, where: str) -> list[dict[str, Any]]:
-    """A list of JSON objects.
+    """Check that a value is a list of JSON objects.
 
     Raises:
-        InputError: `value` is no list, or an entry is no object.
+        InputError: the value is not a list, or an entry is not a JSON object.
     """
     if not isinstance(value, list):
         raise InputError(f"{where} is not a list: export it again.")
@@ -42,26 +42,26 @@ def json_objects(value: Any, where: str) -> list[dict[str, Any]]:
 
 
 def coordinates(value: Any, where: str, least: int) -> Coordinates:
-    """Pairs of numbers.
+    """Pairs of numbers as an array.
 
     Raises:
-        InputError: they are not, or fewer than `least`.
+        InputError: the value is not a list of finite pairs, or has fewer than `least`.
     """
     try:
         found = np.array(value, np.float64) if isinstance(value, list) else np.empty(0)
     except (TypeError, ValueError, OverflowError):
         found = np.empty(0)
     fits = found.ndim == 2 and found.shape[1] == 2 and len(found) >= least  # noqa: PLR2004  # pairs
-    if not fits or not (np.abs(found) <= MAX_PIXELS).all():  # NaN is not either
+    if not fits or not (np.abs(found) <= MAX_PIXELS).all():  # which NaN fails too
         raise InputError(f"{where} is not a list of at least {least} finite [x, y]: correct or remove it.")
     return found
 
 
 def numbers(value: Mapping[str, Any], keys: Sequence[str], where: str) -> list[float]:
-    """The numbers that an object has under these keys.
+    """The numbers of a JSON object under these keys.
 
     Raises:
-        InputError: one is missing or not finite.
+        InputError: a number is missing or not finite.
     """
     found = [value.get(key) for key in keys]
     for key, number in zip(keys, found, strict=True):
@@ -71,7 +71,7 @@ def numbers(value: Mapping[str, Any], keys: Sequence[str], where: str) -> list[f
 
 
 def rotated(offsets: Coordinates, degrees: float) -> Coordinates:
-    """Turned clockwise around (0, 0), as seen on the screen."""
+    """Offsets rotated clockwise around (0, 0), as seen on the screen."""
     angle = np.deg2rad(degrees)
     return offsets @ np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
@@ -79,7 +79,7 @@ def rotated(offsets: Coordinates, degrees: float) -> Coordinates:
 def ellipse_mask(
     centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: Frame
 ) -> Bool[np.ndarray, "h w"]:
-    """The pixels whose centres lie in an ellipse that is turned clockwise."""
+    """The pixels whose centres lie in an ellipse that is rotated clockwise."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     offsets = rotated(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
     inside = (offsets[:, 0] * radii[1]) ** 2 + (offsets[:, 1] * radii[0]) ** 2 <= (radii[0] * radii[1]) ** 2
@@ -87,10 +87,10 @@ def ellipse_mask(
 
 
 def check_stated_size(height: Any, width: Any, size: Frame, where: str) -> None:
-    """Check the size that annotations state for their image, if they do.
+    """Check the size that annotations give for their image, if they give one.
 
     Raises:
-        InputError: the image has another.
+        InputError: the image has another size.
     """
     if (size[0] if height is None else height, size[1] if width is None else width) != size:
         stated = f"height {str(height)[:20]} and width {str(width)[:20]}"
@@ -100,17 +100,17 @@ def check_stated_size(height: Any, width: Any, size: Frame, where: str) -> None:
 
 
 def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | None = None) -> Palette:
-    """The classes of regions with these labels."""
+    """The classes of regions with these labels; labels of ignored regions are no classes."""
     return palette([name for name in names if name.lower() not in IGNORED or name in (stated or ())], where, stated)
 
 
 def paint_mask(
     regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str
 ) -> UInt8[np.ndarray, "h w"]:
-    """Later regions over earlier ones.
+    """The mask of labelled regions; later regions cover earlier ones.
 
     Raises:
-        InputError: a label is no class.
+        InputError: a region's label is no class.
     """
     mask = classes.blank(size)
     for label, region in regions:
@@ -126,14 +126,16 @@ def drawn_tasks(classes: Palette | None, points: Keypoints | None) -> dict[str, 
 
 
 def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[str]:
-    """The names of a dataset's points, sorted; none where an image repeats a name and there are regions too.
+    """The names of the points of a dataset, sorted.
+
+    Empty where a name comes twice in an image and there are regions: the points are then no keypoints.
 
     Args:
-        labels: place of an image's annotations → the labels of its points.
+        labels: where an image's annotations stand → the labels of its points.
         regions: whether the dataset has labelled regions.
 
     Raises:
-        InputError: a name comes twice, and there are no regions.
+        InputError: a name comes twice in an image, and there are no regions.
     """
     for where, names in labels.items():
         twice = next((name for name in names if list(names).count(name) > 1), None)
@@ -147,10 +149,12 @@ def point_names(labels: Mapping[str, Sequence[str]], *, regions: bool) -> list[s
 def point_label(
     task: Keypoints, found: Mapping[str, tuple[float, float, int]], where: str, size: Frame
 ) -> Float[np.ndarray, "k 3"]:
-    """Name → (x, y, visibility), edges of pixels at whole numbers, as a label; a missing name is not in the image.
+    """The label of an image from name → (x, y, visibility), edges of pixels at whole numbers.
+
+    A point that is missing gets visibility 0: it is not in the image.
 
     Raises:
-        InputError: a point that can be seen lies outside of the image.
+        InputError: a point of visibility 1 or 2 lies outside of the image.
     """
     listed = [found.get(name, (0.5, 0.5, 0)) for name in task.parts]
     return read_points([[x - 0.5, y - 0.5, seen] for x, y, seen in listed], where, size, task.channels)

@@ -1,4 +1,7 @@
-"""What a HandsOff writer noted in the `manifest.json` nearest to the top; and images as all writers copy them."""
+"""The `manifest.json` that HandsOff writes into a dataset (classes, keypoints, licence); and how images are written.
+
+Of several manifests in a dataset, the one nearest to the top is read.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -14,10 +17,10 @@ MANIFEST = "manifest.json"
 
 
 def nearest_json(source: Source, name: str) -> tuple[Any, str]:
-    """The content of the JSON file of this name that lies nearest to the top (None: there is none), and its path.
+    """The content of the JSON file of this name that lies nearest to the top (None if there is none), and its path.
 
     Raises:
-        InputError: it is not JSON.
+        InputError: the file is not valid JSON.
     """
     file = min(
         (file for file in source.sizes if PurePosixPath(file).name == name),
@@ -28,49 +31,49 @@ def nearest_json(source: Source, name: str) -> tuple[Any, str]:
 
 
 def manifest_schema(source: Source, task: str) -> tuple[dict[str, Any] | None, str]:
-    """The schema of a task (None where the manifest is silent), and where it stands."""
-    manifest, place = nearest_json(source, MANIFEST)
+    """The schema of a task (None where the manifest has none), and where it stands."""
+    manifest, where = nearest_json(source, MANIFEST)
     tasks = manifest.get("tasks") if isinstance(manifest, dict) else None
     schema = tasks.get(task) if isinstance(tasks, dict) else None
-    return schema if isinstance(schema, dict) else None, f"{place}: tasks.{task}"
+    return schema if isinstance(schema, dict) else None, f"{where}: tasks.{task}"
 
 
 def manifest_classes(source: Source) -> tuple[str, ...] | None:
-    """The classes as they were when the dataset was written, None where nobody says.
+    """The classes in the manifest, None where it has none.
 
     Raises:
-        InputError: they are no list of names.
+        InputError: the classes are not a list of names.
     """
-    schema, place = manifest_schema(source, "segmentation")
-    return None if schema is None else class_names(schema.get("classes"), f"{place}.classes")
+    schema, where = manifest_schema(source, "segmentation")
+    return None if schema is None else class_names(schema.get("classes"), f"{where}.classes")
 
 
 def manifest_points(source: Source) -> Keypoints | None:
-    """The task of the points as they were when the dataset was written, None where nobody says.
+    """The keypoints task in the manifest, None where it has none.
 
     Raises:
-        InputError: what is said of them cannot be.
+        InputError: the schema in the manifest is malformed.
     """
-    schema, place = manifest_schema(source, "keypoints")
+    schema, where = manifest_schema(source, "keypoints")
     if schema is None:
         return None
     names = schema.get("names")
     example = [[0, 0]] * (len(names) if isinstance(names, list) else 1)
-    return Keypoints(Keypoints.declare(schema, place, {}, example))
+    return Keypoints(Keypoints.declare(schema, where, {}, example))
 
 
 def manifest_licence(source: Source) -> str:
-    """The terms of the images, "" where the manifest is silent."""
+    """The licence of the images, "" where the manifest has none."""
     manifest, _ = nearest_json(source, MANIFEST)
     licence = manifest.get("licence") if isinstance(manifest, dict) else None
     return licence if isinstance(licence, str) else ""
 
 
 def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> Keypoints:
-    """The task of points called so: the stated one if it is about them.
+    """The keypoints task with these names: `stated` (from the manifest) if it has the same names.
 
     Raises:
-        InputError: two have the same name.
+        InputError: two points have the same name.
     """
     if stated is not None and stated.schema["names"] == list(names):
         return stated
@@ -78,7 +81,7 @@ def points_task(names: Sequence[str], stated: Keypoints | None, where: str) -> K
 
 
 def write_image(out: Path, sample: LabelledImage) -> str:
-    """Write the image to `images/`, its own bytes if they may be copied; its path in `out`."""
+    """Write the image to `images/`, its own bytes if they may be copied. Returns its path in `out`."""
     suffix = PurePosixPath(sample.file).suffix.lower() if sample.data else ".png"
     file = f"images/{sample.name}{suffix}"
     write_bytes(out / file, sample.data or png(sample.image))

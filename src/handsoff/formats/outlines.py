@@ -1,4 +1,4 @@
-"""Masks as outlines: the borders between pixels, corners at whole numbers, followed around every connected part.
+"""Masks as outlines: polygons along the borders between pixels, with corners at whole numbers.
 
 The reverse of `shapes.polygon_mask`: a polygon made here covers exactly the pixels that it was made from.
 """
@@ -8,25 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Int64
 
-Path = Int64[np.ndarray, "_n 2"]  # (x, y) one after the other; the last is followed by the first
+Path = Int64[np.ndarray, "_n 2"]  # (x, y) of successive corners; the last is joined to the first
 
-STEPS = np.array(
-    [[1, 0], [0, 1], [-1, 0], [0, -1]]
-)  # right, down, left, up: from one to the next is a turn to the right
+# Right, down, left, up: from one to the next is a turn to the right.
+STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
 RIGHT = 0
-TURNS = np.array(
-    [1, 0, 3]
-)  # which way goes on where borders meet: around the own pixel, so that parts do not touch at corners
+# Turns where borders meet, the preferred first: right, around the same pixel, so that parts do not touch at corners.
+TURNS = np.array([1, 0, 3])
 
 
 @dataclass(frozen=True)
 class Borders:
-    """All borders of a mask, which lies on the right hand of whoever walks along.
+    """All borders of a mask, directed so that the mask lies on their right.
 
     Attributes:
-        paths: every whole place on each border; a hole's begins at the left end of a highest edge.
-        above: for a hole, the border that lies straight above its beginning and where in that border's path;
-            None for outer borders.
+        paths: all points with whole coordinates on each border; a hole's path begins at the left end of a topmost edge.
+        above: for a hole, the border straight above the path's beginning and the index in that border's path; None for
+            an outer border.
     """
 
     paths: list[Path]
@@ -34,7 +32,7 @@ class Borders:
 
 
 def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
-    """The corners of every part (pixels joined by their sides): of its outer border, then of those of its holes.
+    """Per connected part (by sides, not corners): the corners of its outer border, then those of its holes.
 
     Parts come in the order of their first pixels, row by row.
     """
@@ -51,13 +49,13 @@ def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
 
 
 def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
-    """One polygon per part as in `components`: an edge walked up and down again joins a hole to the border above it."""
+    """One polygon per part of `components`; an edge followed forth and back joins a hole to the border above it."""
     borders = borders_of(mask)
-    joins: list[dict[int, Path]] = [{} for _ in borders.paths]  # place in a path → the hole to walk around from there
+    # Per path: index in it → the path of the hole that is joined there.
+    joins: list[dict[int, Path]] = [{} for _ in borders.paths]
     whole = list(borders.paths)
-    for index in sorted(
-        range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())
-    ):  # what joins a hole begins below it
+    # From below: a hole is complete before it is joined to the border above.
+    for index in sorted(range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())):
         whole[index] = joined(borders.paths[index], joins[index])
         if (above := borders.above[index]) is not None:
             joins[above[0]][above[1]] = whole[index]
@@ -65,26 +63,26 @@ def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
 
 
 def joined(path: Path, joins: dict[int, Path]) -> Path:
-    """The path with those of holes in it."""
+    """The path with the paths of its holes inserted."""
     pieces, done = [], 0
-    for place, hole in sorted(joins.items(), key=lambda join: join[0]):
-        pieces += [path[done : place + 1], hole, hole[:1]]
-        done = place
+    for index, hole in sorted(joins.items(), key=lambda join: join[0]):
+        pieces += [path[done : index + 1], hole, hole[:1]]
+        done = index
     return np.concatenate([*pieces, path[done:]])
 
 
 def corners(path: Path) -> Path:
-    """The path without the places where it goes straight on."""
+    """The points of the path where it changes direction."""
     ways = np.sign(np.roll(path, -1, 0) - path)
     return path[(ways != np.roll(ways, 1, 0)).any(1)]
 
 
 def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
     """All borders, the outer ones in the order of their parts' first pixels."""
-    places = mask.shape[1] + 1
+    columns = mask.shape[1] + 1
     edges, onward = edges_of(mask)
-    ways, spots = np.divmod(edges, (mask.shape[0] + 1) * places)
-    xy = np.column_stack([spots % places, spots // places])
+    ways, starts = np.divmod(edges, (mask.shape[0] + 1) * columns)
+    xy = np.column_stack([starts % columns, starts // columns])
     paths: list[Path] = []
     owner, position = np.full(len(edges), -1), np.zeros(len(edges), np.int64)
     begins: list[tuple[int, int] | None] = []
@@ -102,20 +100,23 @@ def borders_of(mask: Bool[np.ndarray, "h w"]) -> Borders:
             continue
         gaps = np.flatnonzero(~mask[: begin[1], begin[0]])
         top = int(gaps[-1]) + 1 if len(gaps) else 0
-        edge = np.searchsorted(edges, top * places + begin[0])
+        edge = np.searchsorted(edges, top * columns + begin[0])
         above.append((int(owner[edge]), int(position[edge])))
     return Borders(paths, above)
 
 
 def edges_of(mask: Bool[np.ndarray, "h w"]) -> tuple[Int64[np.ndarray, " e"], Int64[np.ndarray, " e"]]:
-    """The unit edges between mask and rest (way · places + start, sorted), and what each is followed by."""
+    """The unit edges between mask and rest, sorted, and for each the index of the edge that follows it.
+
+    An edge is coded as direction · (number of grid points) + the grid point it starts from.
+    """
     padded = np.pad(mask, 1)
     nw, ne, sw, se = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     leaving = np.stack([se & ~ne, sw & ~se, nw & ~sw, ne & ~nw]).ravel()
     count = nw.size
     edges = np.flatnonzero(leaving)
-    ways, spots = np.divmod(edges, count)
-    ends = spots + (STEPS @ [1, nw.shape[1]])[ways]
+    ways, starts = np.divmod(edges, count)
+    ends = starts + (STEPS @ [1, nw.shape[1]])[ways]
     choices = (ways[:, None] + TURNS) % len(STEPS) * count + ends[:, None]
     chosen = np.take_along_axis(choices, leaving[choices].argmax(1)[:, None], 1)[:, 0]
     return edges, np.searchsorted(edges, chosen)

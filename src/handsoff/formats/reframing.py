@@ -1,6 +1,6 @@
-"""Photos of any shape in the generator's frame: cropped, letterboxed, cut around objects, or aligned; and the way back.
+"""Photos of any shape in the generator's frame (cropped, letterboxed, cut around objects, or aligned), and back again.
 
-What was done to a sample is one matrix (`geometry.views`), kept in `samples.jsonl`.
+What was done to an image is one matrix (`geometry.affine`), kept in `samples.jsonl`.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,16 @@ Points = Float[np.ndarray, "n 2"]
 
 
 class NothingThereError(InputError):
-    """A sample without what it is to be framed by: it is left out."""
+    """An image lacks the parts by which it is to be framed: it is left out."""
 
 
 def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings) -> LabelledImage:
-    """The sample in the settings' frame (without one: as large as what is shown); `account["to_frame"]` is its matrix.
+    """The image and its labels in the frame of the settings; without a frame, as large as the visible region.
+
+    The matrix from photo to frame is kept in `account["to_frame"]`.
 
     Raises:
-        NothingThereError: it lacks what it is to be cropped around or aligned by.
+        NothingThereError: the image lacks the parts to crop around or to align by.
     """
     frame, matrix, limit = view(sample, tasks, settings)
     image, labels = placed(sample.image, sample.labels, tasks, matrix, frame, limit)
@@ -41,7 +43,7 @@ def framed(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSe
 def view(
     sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings
 ) -> tuple[Frame, Matrix, Box | None]:
-    """The frame, the photo's matrix into it, and the part of the photo that is to be seen (None: all of it)."""
+    """The frame, the matrix from photo to frame, and the part of the photo that may be visible (None: all of it)."""
     stretch = settings.aspect if settings.aspect and sample.size[0] == sample.size[1] else 1.0
     true = np.array([[stretch, 0, 0], [0, 1, 0.0]])  # photo as stored → photo with square pixels
     if settings.align:
@@ -55,10 +57,10 @@ def view(
 
 
 def restored(task: Task, label: Label, account: Mapping[str, Any], frame: Frame) -> Label:
-    """A label in the frame, back in the photo it was cut from; what the frame did not show is not known.
+    """A label in the frame, placed back in its photo; what the frame did not show is unlabelled.
 
     Args:
-        task: what the label is.
+        task: of the label.
         label: of the size of `frame`.
         account: the sample's line in `samples.jsonl`.
         frame: (H, W) of the converted images.
@@ -71,7 +73,7 @@ def restored(task: Task, label: Label, account: Mapping[str, Any], frame: Frame)
 
 
 def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSettings, stretch: float) -> Box:
-    """The part of the photo (with square pixels) that the frame is about."""
+    """The part of the photo (with square pixels) that the frame shows."""
     height, width = sample.size
     if settings.around is None:
         return 0.0, 0.0, width * stretch, float(height)
@@ -92,10 +94,10 @@ def shown(sample: LabelledImage, tasks: Mapping[str, Task], settings: ConvertSet
 
 
 def extent(sample: LabelledImage, tasks: Mapping[str, Task], around: str) -> Box | None:
-    """The box around the named classes and points ("labels": around all but the background)."""
+    """The box around the named classes and points ("labels": around all but the background); None if there are none."""
     names = [name.strip() for name in around.split(",")]
-    places = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
-    found = np.concatenate([np.zeros((0, 2)), *places])
+    points = [locations(sample, tasks, name) for name in (everything(tasks) if around == "labels" else names)]
+    found = np.concatenate([np.zeros((0, 2)), *points])
     if not len(found):
         return None
     (left, top), (right, bottom) = found.min(0), found.max(0)
@@ -111,15 +113,15 @@ def locations(sample: LabelledImage, tasks: Mapping[str, Task], part: str) -> Po
     """Where a part (class, point) is, in the photo: the centres of its pixels, or the point if it can be seen.
 
     Raises:
-        InputError: no class and no point has the name `part`.
+        InputError: no task has a class or point of this name.
     """
     found = [
         task.geometry.locations(sample.labels[name], part) + 0.5 for name, task in tasks.items() if part in task.parts
     ]
     if not found:
         raise InputError(
-            f"No class and no point of the dataset is called {part!r}: correct around or align, or use "
-            f"'labels' or 'box'."
+            f"No class and no point of the dataset is called {part!r}: "
+            "correct around or align, or use 'labels' or 'box'."
         )
     return np.concatenate(found)
 
@@ -131,28 +133,30 @@ def alignment(
     true: Matrix,
     frame: Frame,
 ) -> Matrix:
-    """The similarity (turn, scale, shift) that brings the anchors nearest to their places (Umeyama 1991, unreflected).
+    """The rotation, scale and shift that bring the anchors nearest to their targets (Umeyama 1991, without reflection).
 
-    An anchor is the mean of its classes' middles and points; its place is (across, down) in parts of the frame. Two
-    must be there.
+    An anchor is the mean of its points and of the middles of its classes; its target is (across, down) as fractions of
+    the frame.
+
+    Raises:
+        InputError: no class or point has the name of an anchor.
+        NothingThereError: fewer than two anchors are in the image, or they coincide.
     """
     here, there = [], []
-    for names, place in align.items():
+    for names, target_location in align.items():
         found = [locations(sample, tasks, name.strip()) for name in names.split(",")]
         middles = [points.mean(0) for points in found if len(points)]
         if middles:
             here.append(true[:, :2] @ np.mean(middles, 0) + true[:, 2])
-            there.append(np.array(place) * [frame[1], frame[0]])
+            there.append(np.array(target_location) * [frame[1], frame[0]])
     source, target = np.array(here).reshape(-1, 2), np.array(there).reshape(-1, 2)
     spread = source - source.mean(0) if len(source) > 1 else np.zeros((1, 2))
     if not (spread**2).sum() > STRAIGHT:
         raise NothingThereError(f"{sample.name} shows fewer than two of the anchors it is to be aligned by.")
-    a, b = (
-        spread @ [1, 1j],
-        (target - target.mean(0)) @ [1, 1j],
-    )  # as complex numbers, turning and scaling is one factor
+    # With points as complex numbers, rotation and scale are one factor.
+    a, b = spread @ [1, 1j], (target - target.mean(0)) @ [1, 1j]
     factor = (a.conj() * b).sum() / (np.abs(a) ** 2).sum()
     turn = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     if not abs(factor) > STRAIGHT:
-        raise NothingThereError(f"{sample.name} has anchors that no turn brings near their places.")
+        raise NothingThereError(f"{sample.name} has anchors that no turn brings near their targets.")
     return after(np.column_stack([turn, target.mean(0) - turn @ source.mean(0)]), true)

@@ -1,4 +1,4 @@
-"""Labelled images of any format, one at a time: what every reader gives and every writer takes."""
+"""Labelled images, one at a time: what every format's reader returns and every format's writer takes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
-Entry = dict[str, Any]  # what a writer must remember of a sample to finish, as JSON
+Entry = dict[str, Any]  # what a writer needs of a labelled image to finish the dataset, as JSON
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class LabelledImage:
     """One image with its labels.
 
     Attributes:
-        name: posix path without suffix, unique in its dataset; a split is its first folder (train/0001).
-        image: upright.
+        name: posix path without suffix, unique in its dataset; its first folder is the split (train/0001).
+        image: upright, RGB, 0 to 255.
         labels: task → label of the image's size, as that task stores them in memory.
-        file: the image's file in its source, "" where it came from none.
-        data: that file's bytes where they show exactly `image`, so that they may be copied; else empty.
-        box: what the annotations say surrounds the objects, None where they say nothing.
-        account: what a format with room for it should remember (such as where the image was cropped from), as JSON.
+        file: the image's file in its source, "" where there is none.
+        data: that file's bytes where they decode to exactly `image` and may be copied; else empty.
+        box: the box around the objects by the annotations, None where they have none.
+        account: how the image was made (such as where it was cropped from), as JSON; kept by formats that can.
     """
 
     name: str
@@ -48,14 +48,13 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A labelled dataset of any format, nothing of it read yet.
+    """A labelled dataset of any format, whose images and labels are read on demand.
 
     Attributes:
-        names: in the order of the dataset (sorted).
-        tasks: what the labels mean.
-        read: name → sample; raises InputError where it is not whole or contradicts itself, naming the file and
-            its line or key.
-        licence: the terms of the images, "" where the dataset says nothing.
+        names: of all labelled images, sorted.
+        tasks: name → task of the labels.
+        read: name → labelled image; raises InputError for a damaged or contradictory file, naming the line or key.
+        licence: of the images, "" where it is unknown.
     """
 
     names: tuple[str, ...]
@@ -66,7 +65,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FormatReader:
-    """How a format is read: two functions of a module of `exchange`."""
+    """How a format is read: functions of its module in `exchange`."""
 
     title: str
     recognises: Callable[[Source], bool]
@@ -75,12 +74,12 @@ class FormatReader:
 
 @dataclass(frozen=True)
 class Writing:
-    """What a writer needs to know besides the samples.
+    """What a writer needs besides the labelled images.
 
     Attributes:
-        names: of all samples, in order.
+        names: of all labelled images, in order.
         instances: whether every connected part of a class is an object of its own, in formats that count objects.
-        licence: the terms of the images, "" where nobody said.
+        licence: of the images, "" where it is unknown.
     """
 
     tasks: Mapping[str, Task]
@@ -91,14 +90,14 @@ class Writing:
 
 @dataclass(frozen=True)
 class FormatWriter:
-    """How a format is written: `write` per part of the samples (perhaps again), `finish` once after the last.
+    """How a format is written: `write` once per part of the images (or again, after an interruption), then `finish`.
 
-    The same samples give the same bytes. Paths inside the output are relative, so that it may be moved.
+    The same images and labels give the same bytes. Paths inside the output are relative, so that it may be moved.
 
     Attributes:
-        only: the tasks it has room for, None if it has room for all.
-        alone: whether it has room for one of them only.
-        ignores: whether it can say that a pixel is to be ignored.
+        only: the tasks that it can hold, None for all.
+        alone: whether a dataset can hold only one of them.
+        ignores: whether it can mark pixels as ignored.
     """
 
     title: str
@@ -110,15 +109,15 @@ class FormatWriter:
 
     @property
     def holds(self) -> tuple[str, ...]:
-        """The tasks it has room for."""
+        """The tasks that it can hold."""
         return tuple(TASKS) if self.only is None else self.only
 
 
 def load_image(source: Source, file: str, name: str) -> LabelledImage:
-    """The image of a sample, without labels yet.
+    """The image, without labels yet.
 
     Raises:
-        InputError: it is not a whole image.
+        InputError: the file is not an image, or damaged.
     """
     data = source.read(file)
     image = decode_image(data, str(source.path / file))
@@ -126,21 +125,21 @@ def load_image(source: Source, file: str, name: str) -> LabelledImage:
 
 
 def images_by_name(source: Source) -> dict[str, list[str]]:
-    """File name in lower case, with and without suffix → images called so, to find what annotations refer to."""
+    """File name in lower case, with and without suffix → the images of that name. See `find_image`."""
     found: dict[str, list[str]] = {}
     for file in source.sizes:
-        place = PurePosixPath(file)
-        if place.suffix.lower() in IMAGE_SUFFIXES:
-            for key in dict.fromkeys((place.name.lower(), place.stem.lower())):
+        path = PurePosixPath(file)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            for key in dict.fromkeys((path.name.lower(), path.stem.lower())):
                 found.setdefault(key, []).append(file)
     return found
 
 
 def find_image(source: Source, images: Mapping[str, list[str]], asked: str, where: str) -> str:
-    """The image that an annotation calls `asked` (any path): the one whose path agrees longest from the end.
+    """The image that an annotation refers to as `asked` (any path): the one whose path has the longest common ending.
 
     Raises:
-        InputError: there is none, or several fit equally well.
+        InputError: no image has that name, or several match equally well.
     """
     wanted = [part for part in PurePosixPath(asked.replace("\\", "/")).parts if part not in ("/", ".", "..")]
     named = images.get(wanted[-1].lower(), []) if wanted else []

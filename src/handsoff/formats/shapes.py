@@ -15,18 +15,18 @@ from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
 BACKGROUND = "background"
-NOTHING = frozenset({"background", "_background_", "__background__"})  # how tools call what no annotation covers
+NOTHING = frozenset({"background", "_background_", "__background__"})  # names that tools give to uncovered pixels
 MAX_CLASSES = IGNORE
-FAR = 16  # times the longer side: a corner farther out is a mistake, and drawing the way there would take all memory
+FAR = 16  # times the longer side: a corner farther out is a mistake, and drawing it would exhaust the memory
 
 
 @dataclass(frozen=True)
 class Palette:
-    """The classes of a dataset and what its names for them mean.
+    """The classes of a dataset.
 
     Attributes:
         classes: position = id.
-        rest: what a pixel is that no annotation covers: the background's id, or 255 where there is no such class.
+        rest: the value of pixels that no annotation covers: the background's id, or 255 (ignored) without such a class.
     """
 
     classes: tuple[str, ...]
@@ -36,7 +36,7 @@ class Palette:
         """The id of a class.
 
         Raises:
-            InputError: there is no such class.
+            InputError: there is no class `name`.
         """
         if name not in self.classes:
             raise InputError(
@@ -57,15 +57,15 @@ def is_nothing(name: str) -> bool:
 
 
 def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = None) -> Palette:
-    """Classes from the names that annotations use; a background is put first unless one is among them.
+    """The classes from the names in annotations, background first; it is added if it is not among them.
 
     Args:
         names: in the order of the dataset.
-        where: what is read, for the sentence.
-        stated: the classes as a HandsOff writer noted them, which then count instead.
+        where: what is read, for error messages.
+        stated: the classes in HandsOff's manifest; taken instead of `names` if they contain all of these.
 
     Raises:
-        InputError: too many, or one twice.
+        InputError: there are too many classes, or a name comes twice.
     """
     if stated is not None and {name for name in names if not is_nothing(name)} <= set(stated):
         classes = list(stated)
@@ -82,10 +82,10 @@ def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = Non
 
 
 def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
-    """Where any of the polygons lies, each [x0, y0, x1, y1, …] in pixels, edges of pixels at whole numbers.
+    """The pixels in any of the polygons [x0, y0, x1, y1, …], in pixels, edges of pixels at whole numbers.
 
     Raises:
-        InputError: one is not made of at least three pairs of finite numbers.
+        InputError: a polygon is not a list of at least three pairs of finite numbers, or lies far outside of the image.
     """
     found = np.zeros(size, bool)
     for index, polygon in enumerate(polygons):
@@ -105,7 +105,7 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
     """A mask from COCO's run lengths: {"size": [h, w], "counts": a list or a compressed text}.
 
     Raises:
-        InputError: they are not that, or not of this size.
+        InputError: the run lengths are damaged, of another form, or of another size.
     """
     counts = rle.get("counts") if isinstance(rle, dict) else None
     stated = rle.get("size") if isinstance(rle, dict) else None
@@ -131,25 +131,24 @@ def rle_mask(rle: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
 
 
 def counts_of(text: bytes) -> list[int] | None:
-    """COCO's compressed run lengths as numbers, None if damaged: pycocotools reads beyond the end of such a text.
+    """COCO's compressed run lengths as numbers, None if they are damaged (pycocotools would read beyond the end).
 
-    Five bits per character from 48 on, the sixth says that more follow; from the third run on a number is the
-    difference to the run
-    before the last.
+    A character, less 48, holds five bits, and a sixth bit that tells whether more follow. From the fourth run on, a
+    number is the difference to the run two before it.
     """
     runs: list[int] = []
-    place = 0
-    while place < len(text):
+    position = 0
+    while position < len(text):
         value = shift = 0
         while True:
-            if place >= len(text) or not 0 <= (digit := text[place] - 48) < 64 or shift > 60:  # noqa: PLR2004  # six bits, 64 in all
+            if position >= len(text) or not 0 <= (digit := text[position] - 48) < 64 or shift > 60:  # noqa: PLR2004  # six bits, 64 in all
                 return None
             value |= (digit & 31) << shift
-            shift, place = shift + 5, place + 1
+            shift, position = shift + 5, position + 1
             if not digit & 32:
                 value -= (1 << shift) if digit & 16 else 0
                 break
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # noqa: PLR2004  # from the third run on
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # noqa: PLR2004  # from the fourth run on
         if runs[-1] < 0:
             return None
     return runs

@@ -1,4 +1,4 @@
-"""Files of published folder trees: found by patterns of their paths, read as lines, compared with their images."""
+"""What readers of published datasets share: files by patterns, pairs of image and label, lines, sizes."""
 
 import re
 from collections.abc import Mapping
@@ -12,19 +12,18 @@ from handsoff.datasets.sources import Source
 
 
 def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
-    """What the pattern's group `name` says → the file whose whole path fits.
+    """The pattern's group `name` → the file whose whole path matches the pattern.
 
     Raises:
-        InputError: there are two of one name, or a name is not Unicode.
+        InputError: two files have the same name, or a name is not Unicode.
     """
     files: dict[str, str] = {}
     for file in source.sizes:
         found = pattern.fullmatch(file)
         if found is None:
             continue
-        if not file.isascii() and any(
-            "\ud800" <= letter <= "\udfff" for letter in file
-        ):  # what Python makes of bytes that are no UTF-8
+        # Python decodes bytes that are not UTF-8 to surrogates.
+        if not file.isascii() and any("\ud800" <= letter <= "\udfff" for letter in file):
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if found["name"] in files:
             raise InputError(f"{source.path} holds both {files[found['name']]} and {file}: keep one of them.")
@@ -36,7 +35,7 @@ def paired(source: Source, images: Mapping[str, str], labels: Mapping[str, objec
     """The names of the images that have a label, sorted.
 
     Raises:
-        InputError: there are none.
+        InputError: no image has a label.
     """
     names = tuple(sorted(images.keys() & labels.keys()))
     if not names:
@@ -48,10 +47,10 @@ def paired(source: Source, images: Mapping[str, str], labels: Mapping[str, objec
 
 
 def text_lines(source: Source, file: str) -> list[str]:
-    """The lines of a text file in UTF-8, without what ends them.
+    """The lines of a text file in UTF-8, without line breaks.
 
     Raises:
-        InputError: it is not UTF-8.
+        InputError: the file is not UTF-8.
     """
     try:
         text = source.read(file).decode("utf-8-sig")
@@ -63,10 +62,10 @@ def text_lines(source: Source, file: str) -> list[str]:
 
 
 def check_label_size(values: Shaped[np.ndarray, "h w ..."], size: Frame, where: str) -> None:
-    """Check that a map is as large as its image.
+    """Check that a label is as large as its image.
 
     Raises:
-        InputError: height or width differ.
+        InputError: the sizes differ.
     """
     if values.shape[:2] != size:
         sizes = f"{values.shape[0]}x{values.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"

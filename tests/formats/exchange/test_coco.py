@@ -1,4 +1,4 @@
-"""COCO's JSON: what others write is read as they mean it, what is wrong is named, and what we write is COCO to COCO's own library."""
+"""COCO's JSON: files of other tools are read as these mean them, errors are named, COCO's library reads ours."""
 
 import copy
 import json
@@ -60,7 +60,7 @@ def base() -> dict[str, Any]:
 
 
 @pytest.fixture
-def pack(tmp_path: Path) -> Callable[..., Dataset]:
+def dataset(tmp_path: Path) -> Callable[..., Dataset]:
     def make(content: Any, file: str = "annotations.json", image: str = "a.jpg") -> Dataset:
         picture(tmp_path / image)
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -71,14 +71,14 @@ def pack(tmp_path: Path) -> Callable[..., Dataset]:
 
 
 def changed(**values: Any) -> dict[str, Any]:
-    """The base with these things in its one annotation."""
+    """The base file with these keys in its one annotation."""
     content = base()
     content["annotations"][0].update(values)
     return content
 
 
-def test_polygons_become_classes_after_the_background(pack: Callable[..., Dataset]) -> None:
-    samples = pack(base())
+def test_polygons_become_classes_after_the_background(dataset: Callable[..., Dataset]) -> None:
+    samples = dataset(base())
     assert samples.tasks["segmentation"].schema["classes"] == ["background", "cat", "dog"]
     found = samples.read("a")
     expected = np.zeros((6, 8), np.uint8)
@@ -87,7 +87,7 @@ def test_polygons_become_classes_after_the_background(pack: Callable[..., Datase
     assert found.box == (1, 1, 4, 3)
 
 
-def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Dataset]) -> None:
+def test_several_polygons_overlaps_crowds_and_run_lengths(dataset: Callable[..., Dataset]) -> None:
     content = changed(segmentation=[SQUARE, [5, 0, 8, 0, 8, 2, 5, 2]])
     cat = np.zeros((6, 8), bool)
     cat[2:6, 3:6] = True
@@ -105,7 +105,7 @@ def test_several_polygons_overlaps_crowds_and_run_lengths(pack: Callable[..., Da
     expected[1:3, 1:4] = expected[0:2, 5:8] = 2
     expected[cat] = 1
     expected[2:5, 0] = IGNORE  # run lengths go down the columns
-    found = pack(content).read("a")
+    found = dataset(content).read("a")
     np.testing.assert_array_equal(found.labels["segmentation"], expected)
     assert found.box == (1, 1, 6, 6)
 
@@ -158,7 +158,7 @@ def people(*annotations: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None:
-    """As in the published COCO: both files draw people, and only one of them everything else."""
+    """As in the published COCO: both files outline people, and only one of them everything else."""
     picture(tmp_path / "a.jpg")
     (tmp_path / "instances_train.json").write_text(json.dumps(base()))
     (tmp_path / "person_keypoints_train.json").write_text(
@@ -171,10 +171,10 @@ def test_outlines_of_people_do_not_replace_the_instances(tmp_path: Path) -> None
     assert open_dataset(open_source(tmp_path)).read("a").labels["segmentation"].sum() == 6
 
 
-def test_a_crowd_without_points_does_not_hide_those_of_a_person(pack: Callable[..., Dataset]) -> None:
-    found = pack(people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})).read(
-        "a"
-    )
+def test_a_crowd_without_points_does_not_hide_those_of_a_person(dataset: Callable[..., Dataset]) -> None:
+    found = dataset(
+        people({"keypoints": [2, 3, 2], "area": 1}, {"keypoints": [0, 0, 0], "area": 40, "iscrowd": 1})
+    ).read("a")
     assert found.labels["keypoints"].tolist() == [[2, 3, 2]]
 
 
@@ -201,7 +201,7 @@ def test_a_file_without_a_split_beside_one_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
-def test_a_pack_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_dataset_without_such_a_file_is_refused(tmp_path: Path, name: str) -> None:
     picture(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="has no JSON file of images, annotations, categories"):
         open_dataset(open_source(tmp_path), name)
@@ -267,10 +267,10 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_named(pack: Callable[..., Dataset], case: str) -> None:
+def test_what_is_wrong_is_named(dataset: Callable[..., Dataset], case: str) -> None:
     content, sentence = WRONG[case]
     with pytest.raises(InputError, match=sentence) as caught:
-        pack(content).read("a")
+        dataset(content).read("a")
     assert "\n" not in str(caught.value)
 
 
@@ -295,8 +295,11 @@ def written(tmp_path: Path, *, instances: bool) -> tuple[Dataset, Path]:
 @DECODES
 @pytest.mark.parametrize(("instances", "count"), [(False, 1), (True, 2)])
 def test_cocos_own_library_reads_what_we_write(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], instances: bool, count: int
-) -> None:  # a parameter
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    instances: bool,  # noqa: FBT001  # a parameter of the test
+    count: int,
+) -> None:
     samples, out = written(tmp_path, instances=instances)
     coco = COCO(str(out / "annotations.json"))
     capsys.readouterr()
@@ -337,24 +340,24 @@ def test_panoptic_segments(tmp_path: Path) -> None:
 JUNK = [None, True, -1, 1e308, float("nan"), 10**30, "", "x", "../..", [], [[]], {}, {"a": 1}, [None], ["1"]]
 
 
-def spots(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in a JSON value."""
+def entry_paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every entry in a JSON value."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
     for key in keys:
         yield (*path, key)
-        yield from spots(value[key], (*path, key))
+        yield from entry_paths(value[key], (*path, key))
 
 
-def spoilt(content: Any, spot: tuple[Any, ...], junk: Any) -> Any:
-    """A copy with junk in one place, or with nothing there."""
+def spoilt(content: Any, path: tuple[Any, ...], junk: Any) -> Any:
+    """A copy with one entry replaced by junk, or removed."""
     content = copy.deepcopy(content)
     holder = content
-    for key in spot[:-1]:
+    for key in path[:-1]:
         holder = holder[key]
     if junk is ...:
-        del holder[spot[-1]]
+        del holder[path[-1]]
     else:
-        holder[spot[-1]] = junk
+        holder[path[-1]] = junk
     return content
 
 
@@ -381,15 +384,15 @@ def test_junk_anywhere_is_read_or_refused(tmp_path: Path, name: str, content: di
     (tmp_path / "segments.json").write_text(json.dumps(content))
     assert open_dataset(open_source(tmp_path), name).names == ("a",)
     refused = 0
-    for spot in spots(content):
+    for path in entry_paths(content):
         for junk in (*JUNK, ...):
-            (tmp_path / "segments.json").write_text(json.dumps(spoilt(content, spot, junk)))
+            (tmp_path / "segments.json").write_text(json.dumps(spoilt(content, path, junk)))
             refused += refuses(tmp_path, name)
     assert refused > 100
 
 
 def refuses(path: Path, name: str) -> bool:
-    """Whether a pack is refused rather than read."""
+    """Whether a dataset is refused rather than read."""
     try:
         samples = open_dataset(open_source(path), name)
         for one in samples.names:
@@ -417,7 +420,7 @@ def flooded(mask: np.ndarray) -> list[set[tuple[int, int]]]:
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1), st.booleans())
 @settings(max_examples=200, deadline=None)
 def test_objects_are_the_parts_of_a_class(height: int, width: int, seed: int, share: float, ringed: bool) -> None:  # noqa: FBT001  # drawn
-    """Noise, or rings in rings with noise: what lies in the hole of an object is another."""
+    """Noise, or rings in rings with noise: what lies in the hole of an object is an object of its own."""
     y, x = np.mgrid[:height, :width]
     rings = np.minimum(np.minimum(y, height - 1 - y), np.minimum(x, width - 1 - x)) % 2 == 0
     mask = (np.random.default_rng(seed).random((height, width)) < share) ^ (rings & ringed)
@@ -441,7 +444,7 @@ def labelled(masks: dict[str, Any], classes: list[str], points: dict[str, Any] |
 
 
 def written_by(out: Path, name: str, samples: Dataset, *, instances: bool = False) -> Dataset:
-    """Written without a manifest, and read again: the format alone has to be enough."""
+    """Written without a manifest and read again: the files of the format must suffice."""
     writing = Writing(samples.tasks, samples.names, instances, samples.licence)
     WRITERS[name].finish(out, WRITERS[name].write(out, 0, map(samples.read, samples.names), writing), writing)
     return open_dataset(open_source(out))

@@ -1,4 +1,4 @@
-"""Parquet and tar shards: as their own libraries load them, as other people write them, and files that are none."""
+"""Parquet files and tar shards: loaded by their own libraries, written by other people, and damaged."""
 
 import io
 import json
@@ -75,8 +75,8 @@ def refused(path: Path, kind: str, sentence: str, name: str | None = None) -> No
     assert "\n" not in str(caught.value)
 
 
-def told(program: str, folder: Path, **env: str) -> Any:
-    """What another library says about a folder, in a process of its own: it may leave files open and caches behind."""
+def output_of(program: str, folder: Path, **env: str) -> Any:
+    """The output of a program about a folder, in a process of its own: libraries may leave files open and caches."""
     done = subprocess.run(
         [sys.executable, "-c", program, str(folder)],
         env={**os.environ, **env},
@@ -91,16 +91,16 @@ def told(program: str, folder: Path, **env: str) -> Any:
 BOTH = pytest.mark.parametrize("kind", ["huggingface", "webdataset"])
 
 
-# --- both -----------------------------------------------------------------------------------------------------------------------------------------
+# --- both
 
 
 @BOTH
 def test_a_photo_is_kept_as_it_is_and_read_from_a_zip_too(tmp_path: Path, kind: str) -> None:
-    folder = written(tmp_path / "pack", kind)
-    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+    folder = written(tmp_path / "dataset", kind)
+    with zipfile.ZipFile(tmp_path / "dataset.zip", "w") as archive:
         for file in folder.rglob("*"):
             archive.write(file, f"faces/{file.relative_to(folder)}")
-    for path in (folder, tmp_path / "pack.zip"):
+    for path in (folder, tmp_path / "dataset.zip"):
         samples = opened(path, kind)
         assert samples.names == NAMES
         assert {name: task.schema for name, task in samples.tasks.items()} == {
@@ -181,8 +181,9 @@ def test_what_the_labels_cannot_be_is_said_with_the_name_of_shard_and_sample(tmp
 
 
 @pytest.mark.parametrize(("name", "file", "full"), [
-    ("a", "train-00000.tar", "train/a"), ("train/a", "train-00000.tar", "train/a"), ("tr ain/a", "tr_ain-0000.tar", "tr ain/a"),
-    ("a", "shard-00000.tar", "a"), ("a", "data/val-00000-of-00002.tar", "val/a"), ("x/a", "data/val-00000-of-00002.tar", "val/x/a"),
+    ("a", "train-00000.tar", "train/a"), ("train/a", "train-00000.tar", "train/a"),
+    ("tr ain/a", "tr_ain-0000.tar", "tr ain/a"), ("a", "shard-00000.tar", "a"),
+    ("a", "data/val-00000-of-00002.tar", "val/a"), ("x/a", "data/val-00000-of-00002.tar", "val/x/a"),
     ("a", "000012.tar", "a"), ("a", "test/000012.tar", "test/a"),
 ])  # fmt: skip
 def test_the_split_of_a_shard_comes_before_the_name_unless_it_is_there(name: str, file: str, full: str) -> None:
@@ -203,19 +204,23 @@ def test_splits_are_words(name: str) -> None:
     assert split_in(f"data/{split}-00012.tar", "shard") == split or any(letter.isdecimal() for letter in split)
 
 
-@given(st.lists(st.text("ab.%2E _é/", min_size=1, max_size=8).filter(lambda name: all(part and part[0] != "." for part in name.split("/"))),
-                min_size=1, max_size=4, unique=True), st.sampled_from(["huggingface", "webdataset"]))  # fmt: skip
+PATHS = st.text("ab.%2E _é/", min_size=1, max_size=8).filter(
+    lambda name: all(part and part[0] != "." for part in name.split("/"))
+)
+
+
+@given(st.lists(PATHS, min_size=1, max_size=4, unique=True), st.sampled_from(["huggingface", "webdataset"]))
 @settings(max_examples=30, deadline=None)
 def test_any_names_come_back(names: list[str], kind: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert opened(written(Path(folder), kind, tuple(sorted(names))), kind).names == tuple(sorted(names))
 
 
-# --- Parquet --------------------------------------------------------------------------------------------------------------------------------------
+# --- Parquet
 
 
 def parquet(file: Path, columns: dict[str, Any], classes: list[str] | None = CLASSES, **options: Any) -> Path:
-    """As other people write it; returns the folder."""
+    """Write Parquet files as other people do; returns the folder."""
     pa = pytest.importorskip("pyarrow")
     pq = pytest.importorskip("pyarrow.parquet")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -236,7 +241,8 @@ from datasets import load_dataset
 sets = load_dataset(sys.argv[1])
 row = sets["train"][0]
 plain = load_dataset("parquet", data_files=sys.argv[1] + "/data/*.parquet", split="train")
-stream = list(load_dataset(sys.argv[1], split="val", streaming=True))[0]  # to its end: pyarrow may abort with a stream half read (arrow issue 45214)
+# To its end: pyarrow may abort with a stream half read (arrow issue 45214).
+stream = list(load_dataset(sys.argv[1], split="val", streaming=True))[0]
 print(json.dumps({
     "splits": {name: list(part["name"]) for name, part in sets.items()},
     "features": {name: type(feature).__name__ for name, feature in sets["train"].features.items()},
@@ -250,8 +256,8 @@ print(json.dumps({
 @pytest.mark.slow
 def test_the_library_datasets_loads_splits_images_and_exact_labels(tmp_path: Path) -> None:
     pytest.importorskip("datasets")
-    folder = written(tmp_path / "pack", "huggingface", data=b"")
-    found = told(
+    folder = written(tmp_path / "dataset", "huggingface", data=b"")
+    found = output_of(
         LOADING, folder, HF_HUB_OFFLINE="1", HF_DATASETS_CACHE=str(tmp_path / "cache"), HF_HOME=str(tmp_path / "home")
     )
     assert found["splits"] == {"train": list(NAMES[:2]), "val": list(NAMES[2:])}
@@ -380,8 +386,10 @@ def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: p
 
 def damaged(whole: bytes, data: st.DataObject) -> bytes:
     spoilt = bytearray(whole)
-    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=4)):
-        spoilt[place] = value
+    for position, value in data.draw(
+        st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=4)
+    ):
+        spoilt[position] = value
     return bytes(spoilt[: data.draw(st.none() | st.integers(0, len(whole)))])
 
 
@@ -406,11 +414,11 @@ def test_damaged_shards_are_read_or_refused_in_a_sentence(
         shard.write_bytes(whole)
 
 
-# --- tar ------------------------------------------------------------------------------------------------------------------------------------------
+# --- tar
 
 
 def tar(file: Path, members: dict[str, bytes], **kind: Any) -> Path:
-    """As other people write it; returns the folder."""
+    """Write a tar shard as other people do; returns the folder."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(file, "w", **kind) as archive:
         for name, data in members.items():
@@ -434,7 +442,8 @@ print(json.dumps({
     "keys": [row["__key__"] for row in rows],
     "files": [sorted(name for name in row if not name.startswith("__")) for row in rows],
     "photo": rows[0]["jpg"].hex(), "mask": np.asarray(Image.open(io.BytesIO(rows[0]["mask.png"]))).tolist(),
-    "depth": decoded["depth.npz"]["depth"].tolist(), "normals": decoded["normals.png"].tolist(), "keypoints": decoded["keypoints.json"],
+    "depth": decoded["depth.npz"]["depth"].tolist(),
+    "normals": decoded["normals.png"].tolist(), "keypoints": decoded["keypoints.json"],
 }))
 """
 
@@ -442,7 +451,7 @@ print(json.dumps({
 @pytest.mark.slow
 def test_the_library_webdataset_groups_and_decodes_the_samples(tmp_path: Path) -> None:
     pytest.importorskip("webdataset")
-    found = told(GROUPING, written(tmp_path, "webdataset", parts=1))
+    found = output_of(GROUPING, written(tmp_path, "webdataset", parts=1))
     assert found["keys"] == ["train/a b", "train/c%2Ed%252E", "val/e", "val/日本"]
     assert found["files"] == [["depth.npz", "jpg", "keypoints.json", "mask.png", "normals.png"]] * 4
     assert bytes.fromhex(found["photo"]) == PHOTO
@@ -538,7 +547,7 @@ def test_a_shard_that_is_cut_off_is_not_read_as_a_shorter_one(tmp_path: Path) ->
 
 def test_links_and_absurd_sizes_are_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.png").write_bytes(encoded(MASK))
-    folder = tmp_path / "pack"
+    folder = tmp_path / "dataset"
     tar(folder / "x.tar", {"a.jpg": PHOTO})
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE):
         with tarfile.open(folder / "x.tar", "w") as archive:

@@ -1,4 +1,4 @@
-"""Packs of YOLO, LabelMe and Label Studio as those tools make them, and what is wrong with them."""
+"""Datasets of YOLO, LabelMe and Label Studio: as the tools write them, and with errors."""
 
 import base64
 import copy
@@ -118,7 +118,7 @@ def nodes(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def broken(value: Any, path: tuple[Any, ...], junk: Any) -> Any:
-    """The value with something else at a path; without it where junk is a `KeyError`."""
+    """The value with junk at a path, or without that entry where junk is `KeyError`."""
     if not path:
         return None if junk is KeyError else junk
     changed = copy.deepcopy(value)
@@ -133,7 +133,7 @@ def broken(value: Any, path: tuple[Any, ...], junk: Any) -> Any:
 
 
 def survives(reader: Any, folder: Path) -> None:
-    """Whatever is wrong is said in a sentence."""
+    """A damaged dataset is read, or refused with one sentence."""
     source = open_source(folder)
     assert reader.recognises(source) in (True, False)
     try:
@@ -188,10 +188,10 @@ def test_yolo_of_roboflow_in_a_zip(tmp_path: Path) -> None:
         "README.txt": "",
     }
     put(tmp_path / "there", files)
-    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "dataset.zip", "w") as archive:
         for name in files:
-            archive.write(tmp_path / "there" / name, f"pack/{name}")
-    samples = opened(tmp_path / "pack.zip", "yolo")
+            archive.write(tmp_path / "there" / name, f"dataset/{name}")
+    samples = opened(tmp_path / "dataset.zip", "yolo")
     assert samples.names == ("train/a.b", "valid/c")
     assert samples.licence == "CC BY 4.0"
     assert classes_of(samples) == ["background", "hair"]
@@ -276,7 +276,7 @@ def test_yolo_cards_that_are_wrong(tmp_path: Path, card: str, sentence: str) -> 
     refused(put(tmp_path, {"data.yaml": card, "images/a.png": PHOTO, "labels/a.txt": rows}), "yolo", sentence)
 
 
-def test_yolo_packs_that_are_not_whole(tmp_path: Path) -> None:
+def test_yolo_datasets_that_are_not_whole(tmp_path: Path) -> None:
     refused(put(tmp_path / "a", {"images/a.png": PHOTO}), "yolo", "has no data.yaml")
     refused(
         put(tmp_path / "b", {"data.yaml": CARD, "labels/a.txt": ""}), "yolo", "has no images in a folder called images"
@@ -528,10 +528,10 @@ def test_labelme_never_breaks(tmp_path_factory: pytest.TempPathFactory, data: st
 
 
 def test_brush_runs_as_others_read_them() -> None:
-    """The example in the tests of Label Studio's own converter, for reading; the rest is what we write."""
+    """The example in the tests of Label Studio's own converter is read, and our header is the same."""
     packed = bytes([0, 0, 0, 18, 57, 27, 252, 96, 32, 1, 0, 6, 0, 40, 0, 192, 3, 128, 17, 56, 32])
     assert unpack(packed, 18, "here").tolist() == [1, 1, 1, 1, 2, 3, 5, 6, 7, 8, 4, 4, 4, 4, 4, 4, 4, 4]
-    assert bytes(brush_runs(np.ones((1, 1), bool)))[:7] == bytes([0, 0, 0, 4, 57, 27, 252])  # the same head
+    assert bytes(brush_runs(np.ones((1, 1), bool)))[:7] == bytes([0, 0, 0, 4, 57, 27, 252])
 
 
 @settings(max_examples=200, deadline=None)

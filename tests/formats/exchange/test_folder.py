@@ -53,13 +53,13 @@ def sample(name: str, size: tuple[int, int], seed: int, *, ignored: bool = True)
     return LabelledImage(name, image, labels, f"images/{name}.png", buffer.getvalue())
 
 
-def pack(samples: list[LabelledImage], tasks: Mapping[str, Task]) -> Dataset:
+def dataset(samples: list[LabelledImage], tasks: Mapping[str, Task]) -> Dataset:
     found = {one.name: replace(one, labels={task: one.labels[task] for task in tasks}) for one in samples}
     return Dataset(tuple(sorted(found)), tasks, found.__getitem__, "CC0")
 
 
 def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances: bool = False) -> None:
-    """As `convert` does it, without the job around it."""
+    """Write a dataset as `convert` does, without its job."""
     writer, writing = WRITERS[name], Writing(samples.tasks, samples.names, instances, samples.licence)
     entries = []
     for part in range(parts):
@@ -68,7 +68,7 @@ def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances
 
 
 def combinations() -> list[tuple[str, tuple[str, ...]]]:
-    """Format → kinds of label to try: each alone and, where it has room, all together."""
+    """Format and tasks to try: each task alone and, where the format can hold them, all together."""
     found = []
     for name, writer in WRITERS.items():
         found += [(name, (task,)) for task in writer.holds]
@@ -76,7 +76,7 @@ def combinations() -> list[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def folder_pack(folder: Path, samples: Dataset) -> Path:
+def folder_dataset(folder: Path, samples: Dataset) -> Path:
     written(folder, "folder", samples, parts=1)
     write_json(folder / "manifest.json", {"licence": samples.licence})
     return folder
@@ -100,8 +100,8 @@ def test_written_moved_and_read_back(tmp_path: Path, name: str, tasks: tuple[str
     names = ["train/ein Kopf", "train/zwei.drei", "val/日本 語", "val/x"]
     sizes = [(13, 17), (1, 9), (16, 8), (24, 31)]
     made = [sample(one, size, seed, ignored=ignored) for seed, (one, size) in enumerate(zip(names, sizes, strict=True))]
-    samples = pack(made, {task: TASKS[task] for task in tasks})
-    source = folder_pack(tmp_path / "pack", samples)
+    samples = dataset(made, {task: TASKS[task] for task in tasks})
+    source = folder_dataset(tmp_path / "dataset", samples)
     run_to_end(convert(source, tmp_path / "here", ConvertSettings(format=name)))
     there = Path(shutil.move(tmp_path / "here", tmp_path / "else where"))
     opened = open_source(there)
@@ -118,7 +118,7 @@ def test_written_moved_and_read_back(tmp_path: Path, name: str, tasks: tuple[str
 @pytest.mark.parametrize("name", WRITERS)
 def test_the_same_samples_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     tasks = WRITERS[name].holds[:1] if WRITERS[name].alone else WRITERS[name].holds
-    samples = pack(
+    samples = dataset(
         [sample(f"{seed}", (12, 10), seed, ignored=False) for seed in range(5)], {task: TASKS[task] for task in tasks}
     )
     for out in ("one", "two"):
@@ -142,7 +142,7 @@ def test_any_mask_survives(tmp_path_factory: pytest.TempPathFactory, name: str, 
     values = data.draw(st.lists(st.sampled_from(ids), min_size=size[0] * size[1], max_size=size[0] * size[1]))
     one = sample("a", size, 0, ignored=False)
     one = replace(one, labels={"segmentation": np.array(values, np.uint8).reshape(size)})
-    samples = pack([one], {"segmentation": TASKS["segmentation"]})
+    samples = dataset([one], {"segmentation": TASKS["segmentation"]})
     out = tmp_path_factory.mktemp("any")
     written(out, name, samples, parts=1, instances=data.draw(st.booleans()))
     same(one, READERS[name].read(open_source(out)).read("a"))

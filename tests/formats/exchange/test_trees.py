@@ -1,4 +1,4 @@
-"""Folder trees of other tools and published sets: Pascal VOC as CVAT has it, Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
+"""Datasets in published folder structures: Pascal VOC (CVAT's), Cityscapes, CelebAMask-HQ, DeepFashion-MultiModal."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def mask_of(samples: Dataset, name: str) -> np.ndarray:
 
 
 def refused(path: Path, *parts: str, name: str | None = None) -> str:
-    """The one sentence with which reading everything is refused."""
+    """The error message of reading all samples, which must be one sentence."""
 
     def read() -> None:
         samples = open_dataset(open_source(path), name)
@@ -266,7 +266,7 @@ def test_a_manifest_about_other_classes_is_not_believed(tmp_path: Path) -> None:
     assert opened(tmp_path, "cvat").tasks["segmentation"].schema["classes"] == ["background", "cat", "big dog"]
 
 
-def voc_pack(classes: list[str], masks: dict[str, np.ndarray]) -> Dataset:
+def voc_dataset(classes: list[str], masks: dict[str, np.ndarray]) -> Dataset:
     def read(name: str) -> LabelledImage:
         data = photo(masks[name].shape)
         return LabelledImage(
@@ -288,7 +288,7 @@ def test_what_cvat_gets(tmp_path: Path) -> None:
         "val/b.c": np.array([[2]], np.uint8),
         "d": np.array([[1]], np.uint8),
     }
-    out = voc_written(tmp_path, voc_pack(["Background", "cat", "dog"], masks))
+    out = voc_written(tmp_path, voc_dataset(["Background", "cat", "dog"], masks))
     assert (out / "labelmap.txt").read_text() == (
         "# label:color_rgb:parts:actions\nBackground:0,0,0::\ncat:128,0,0::\ndog:0,128,0::\nignore:224,224,192::\n"
     )
@@ -307,7 +307,7 @@ def test_what_cvat_gets(tmp_path: Path) -> None:
 
 
 def test_every_colour_and_odd_class_survives(tmp_path: Path) -> None:
-    """All ids at once, a background in the middle or none, classes called like what is ignored."""
+    """All ids at once; background in the middle or missing; classes with the names of ignored labels."""
     for number, classes in enumerate(
         (
             [*map(str, range(200)), "background"],
@@ -333,12 +333,12 @@ def test_every_colour_and_odd_class_survives(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a:b", "#a", " a", "a\nb", ""])
 def test_classes_that_a_labelmap_cannot_hold_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="labelmap"):
-        voc_written(tmp_path, voc_pack(["background", name], {"a": np.zeros((1, 1), np.uint8)}))
+        voc_written(tmp_path, voc_dataset(["background", name], {"a": np.zeros((1, 1), np.uint8)}))
 
 
 def test_names_that_a_list_cannot_hold_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="line break"):
-        voc_written(tmp_path, voc_pack(["background"], {"a\nb": np.zeros((1, 1), np.uint8)}))
+        voc_written(tmp_path, voc_dataset(["background"], {"a\nb": np.zeros((1, 1), np.uint8)}))
 
 
 @settings(deadline=None, max_examples=10)
@@ -367,7 +367,7 @@ def test_names_that_a_list_cannot_hold_are_refused(tmp_path: Path) -> None:
 def test_any_names_survive(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     out = voc_written(
         tmp_path_factory.mktemp("names"),
-        voc_pack(["background", "x"], {name: np.ones((1, 1), np.uint8) for name in names}),
+        voc_dataset(["background", "x"], {name: np.ones((1, 1), np.uint8) for name in names}),
     )
     assert opened(out, "cvat").names == tuple(sorted(names))
 
@@ -643,15 +643,16 @@ def test_bad_celebamasks_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_eight_classes_of_the_paper(tmp_path: Path) -> None:
-    """The table of docs/formats.md fits the names here."""
+    """The class table in docs/formats.md has the names that the reader gives."""
     face(
         tmp_path / "in",
         0,
         {part: [[1 if place == index else 0 for place in range(18)]] for index, part in enumerate(sorted_parts())},
     )
     merge = {
-        "background,hat,earring,necklace,neck,cloth": "background", "skin": "skin", "nose": "nose", "left_eye,right_eye,glasses": "eye",
-        "left_brow,right_brow": "brow", "left_ear,right_ear": "ear", "mouth,upper_lip,lower_lip": "mouth", "hair": "hair",
+        "background,hat,earring,necklace,neck,cloth": "background", "skin": "skin", "nose": "nose",
+        "left_eye,right_eye,glasses": "eye", "left_brow,right_brow": "brow", "left_ear,right_ear": "ear",
+        "mouth,upper_lip,lower_lip": "mouth", "hair": "hair",
     }  # fmt: skip
     run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(classes=merge)))
     samples = opened(tmp_path / "out", "folder")
@@ -730,7 +731,7 @@ def test_points_need_to_be_there_for_every_mask(tmp_path: Path) -> None:
     assert list(samples.read("a").labels) == ["segmentation"]
 
 
-def test_points_alone_are_a_pack(tmp_path: Path) -> None:
+def test_points_alone_are_a_dataset(tmp_path: Path) -> None:
     outfit(tmp_path, "a")
     outfit(tmp_path, "b")
     points(tmp_path, f"b.jpg {SPOTS}\r\na.jpg {SPOTS}\r\n\r\n", f"b.jpg {SEEN}\n")
@@ -777,7 +778,7 @@ def test_every_point_and_class_has_a_name_of_its_own() -> None:
 
 
 def test_reading_lists_without_opening_images(tmp_path: Path) -> None:
-    """Every format names its samples although no image can be decoded."""
+    """Opening a dataset decodes no image: every format lists its samples although the images are damaged."""
     voc_tree(tmp_path / "cvat")
     street(tmp_path / "cityscapes", CITY, ids=LABEL_IDS, disparity=np.full(SIZE, 300))
     face(tmp_path / "celebamask", 0, {"skin": [[1]]})
@@ -792,7 +793,7 @@ def test_reading_lists_without_opening_images(tmp_path: Path) -> None:
 
 
 def test_what_is_read_can_be_written(tmp_path: Path) -> None:
-    """From a published tree to CVAT and back."""
+    """A published dataset is converted to CVAT and read back."""
     street(tmp_path / "in", CITY, ids=LABEL_IDS)
     run_to_end(convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format="cvat")))
     before, after = opened(tmp_path / "in", "cityscapes"), opened(tmp_path / "out", "cvat")
@@ -803,9 +804,9 @@ def test_what_is_read_can_be_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask_of(after, CITY), TRAIN_IDS)
 
 
-def test_a_pack_without_a_background_keeps_its_classes(tmp_path: Path) -> None:
-    """Without the manifest black is background, which none of these pixels is."""
-    samples = voc_pack(["road", "sky"], {"a": np.array([[0, 1, 255]], np.uint8)})
+def test_a_dataset_without_a_background_keeps_its_classes(tmp_path: Path) -> None:
+    """Without the manifest, black is read as background, which these classes do not have."""
+    samples = voc_dataset(["road", "sky"], {"a": np.array([[0, 1, 255]], np.uint8)})
     again = opened(voc_written(tmp_path, replace(samples)), "cvat")
     assert again.tasks["segmentation"].schema["classes"] == ["background", "road", "sky"]
     assert mask_of(again, "a").tolist() == [[1, 2, 255]]

@@ -1,4 +1,4 @@
-"""The formats of other tools, a file each: `recognises` and `read` bring samples in, `write` and `finish` take them out."""
+"""Formats, one module each: `recognises` and `read` read a dataset, `write` and `finish` write one."""
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.datasets.sources import Source
@@ -20,8 +20,8 @@ from handsoff.formats.exchange import (
 )
 from handsoff.formats.samples import Dataset, FormatReader, FormatWriter
 
-FOLDER = "folder"  # what everything else here reads
-READERS: dict[str, FormatReader] = {  # asked in this order what a pack is: the strictest first
+FOLDER = "folder"  # the format that all other verbs read
+READERS: dict[str, FormatReader] = {  # asked in this order whether they recognise a dataset: the strictest first
     FOLDER: FormatReader("HandsOff's folder format", folder.recognises, folder.read),
     "cvat": FormatReader("masks of CVAT and Pascal VOC", voc.recognises, voc.read),
     "cityscapes": FormatReader("Cityscapes", cityscapes.recognises, cityscapes.read),
@@ -50,16 +50,16 @@ WRITERS: dict[str, FormatWriter] = {
 
 
 def format_of(source: Source) -> str | None:
-    """The name of the first format that recognises the pack, None if none does."""
+    """The name of the first format that recognises the dataset, None if none does."""
     return next((name for name, reader in READERS.items() if reader.recognises(source)), None)
 
 
 def open_dataset(source: Source, name: str | None = None) -> Dataset:
-    """Open a pack of any format, or of this one.
+    """Open a dataset in the format `name`, or in the first format that recognises it.
 
     Raises:
-        InputError: it is of no known format, or not whole.
-        UnknownNameError: there is no such format.
+        InputError: no format recognises the dataset, or a part of it is missing.
+        UnknownNameError: `name` is no format of `READERS`.
     """
     if name is not None and name not in READERS:
         raise UnknownNameError("format", name, READERS)

@@ -1,7 +1,8 @@
-"""Label Studio's run lengths of brush strokes: thi.ng's rle-pack of the bytes of an RGBA image, one bit after the other.
+"""Label Studio's run lengths of brush strokes: the bytes of an RGBA image in thi.ng's rle-pack, a stream of bits.
 
-Head: the number of bytes (32 bits), the bits of a byte - 1 (5), four sizes of run lengths - 1 (4 each). Then runs: whether one value is
-repeated (1), which of the four sizes follows (2), how many values - 1 (as many bits as that size), the value or the values (8 each).
+The header holds the number of bytes (32 bits), the bits of a byte - 1 (5), and four sizes of run lengths - 1 (4 each).
+A run is: whether one value is repeated (1 bit), which of the four sizes the next number has (2), the number of values
+- 1 (that many bits), then the repeated value or all values (8 each).
 """
 
 import numpy as np
@@ -27,10 +28,10 @@ def brush_mask(data: bytes, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
 
 
 def unpack(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
-    """The bytes, which must be `count`.
+    """The unpacked bytes, whose number must be `count`.
 
     Raises:
-        InputError: they are not, or the data ends too early.
+        InputError: the data is damaged, ends too early, or is of another number of bytes.
     """
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     text = (bits + ord("0")).tobytes().decode()
@@ -43,18 +44,18 @@ def unpack(data: bytes, count: int, where: str) -> UInt8[np.ndarray, " n"]:
             "give the image as it was labelled."
         )
     sizes = [int(text[start : start + 4], 2) + 1 for start in range(37, HEAD, 4)]
-    values, done, place = np.empty(count, np.uint8), 0, HEAD
+    values, done, position = np.empty(count, np.uint8), 0, HEAD
     while done < count:
-        if place + 3 > len(text):
+        if position + 3 > len(text):
             raise damaged
-        repeated, start = text[place] == "1", place + 3
-        place = start + sizes[int(text[place + 1 : start], 2)]
-        run = int(text[start:place] or "0", 2) + 1
-        end = place + (BITS if repeated else BITS * run)
+        repeated, start = text[position] == "1", position + 3
+        position = start + sizes[int(text[position + 1 : start], 2)]
+        run = int(text[start:position] or "0", 2) + 1
+        end = position + (BITS if repeated else BITS * run)
         if end > len(text) or done + run > count:
             raise damaged
-        values[done : done + run] = np.packbits(bits[place:end])
-        done, place = done + run, end
+        values[done : done + run] = np.packbits(bits[position:end])
+        done, position = done + run, end
     return values
 
 
@@ -79,5 +80,5 @@ def brush_runs(mask: Bool[np.ndarray, "h w"]) -> list[int]:
 def in_bits(words: Int64[np.ndarray, " w"], widths: Int64[np.ndarray, " w"]) -> UInt8[np.ndarray, " n"]:
     """Whole numbers one after the other, each in as many bits as its width says."""
     owner = np.repeat(np.arange(len(words)), widths)
-    place = np.arange(len(owner)) - (widths.cumsum() - widths)[owner]
-    return ((words[owner] >> (widths[owner] - 1 - place)) & 1).astype(np.uint8)
+    position = np.arange(len(owner)) - (widths.cumsum() - widths)[owner]
+    return ((words[owner] >> (widths[owner] - 1 - position)) & 1).astype(np.uint8)

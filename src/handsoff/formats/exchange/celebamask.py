@@ -1,6 +1,8 @@
-"""CelebAMask-HQ as published (its README and the order of its preprocessing): `CelebA-HQ-img/N.jpg` and a mask of 512 pixels per part.
+"""CelebAMask-HQ as published; only read.
 
-The masks are `CelebAMask-HQ-mask-anno/K/NNNNN_PART.png`, 2,000 images to a folder K. Only read.
+Images are `CelebA-HQ-img/N.jpg`. Every part of a face has a mask of 512 × 512 pixels of its own,
+`CelebAMask-HQ-mask-anno/K/NNNNN_PART.png`, with 2,000 images to a folder K. Source: its README, and its preprocessing
+for the order in which parts are painted.
 """
 
 import re
@@ -18,13 +20,14 @@ from handsoff.formats.shapes import BACKGROUND
 from handsoff.formats.trees import check_label_size, files_like, paired
 from handsoff.tasks import make_task
 
-PARTS = {  # how a part is called in its file → here; painted in this order, so that hair lies over skin and a hat over hair
-    "skin": "skin", "nose": "nose", "eye_g": "glasses", "l_eye": "left_eye", "r_eye": "right_eye", "l_brow": "left_brow", "r_brow": "right_brow",
-    "l_ear": "left_ear", "r_ear": "right_ear", "mouth": "mouth", "u_lip": "upper_lip", "l_lip": "lower_lip", "hair": "hair", "hat": "hat",
-    "ear_r": "earring", "neck_l": "necklace", "neck": "neck", "cloth": "cloth",
+PARTS = {  # part in the file's name → class here; painted in this order, so that hair covers skin and a hat covers hair
+    "skin": "skin", "nose": "nose", "eye_g": "glasses", "l_eye": "left_eye", "r_eye": "right_eye",
+    "l_brow": "left_brow", "r_brow": "right_brow", "l_ear": "left_ear", "r_ear": "right_ear", "mouth": "mouth",
+    "u_lip": "upper_lip", "l_lip": "lower_lip", "hair": "hair", "hat": "hat", "ear_r": "earring", "neck_l": "necklace",
+    "neck": "neck", "cloth": "cloth",
 }  # fmt: skip
 CLASSES = (BACKGROUND, *PARTS.values())
-DIGITS = 5  # of a number in the names of masks, and of samples
+DIGITS = 5  # of the number in the name of a mask, and in the name of a sample
 IMAGE = re.compile(r"(?:.*/)?CelebA-HQ-img/(?P<name>\d{1,9})\.(?:jpg|jpeg|png|webp)", re.ASCII)
 MASK = re.compile(r"(?:.*/)?CelebAMask-HQ-mask-anno/\d{1,9}/(?P<name>\d{1,9}_\w+)\.png", re.ASCII)
 
@@ -32,7 +35,7 @@ Parts = dict[str, str]  # part → file
 
 
 def recognises(source: Source) -> bool:
-    """An image and a mask in their folders."""
+    """Whether there are an image and a mask in the published folders."""
     return any(map(IMAGE.fullmatch, source.sizes)) and any(map(MASK.fullmatch, source.sizes))
 
 
@@ -40,7 +43,8 @@ def read(source: Source) -> Dataset:
     """The images that have a mask of any part, their numbers with five digits as names.
 
     Raises:
-        InputError: no image has a mask, a part has a name that is not among the published ones, or as `files_like`.
+        InputError: no image has a mask, a mask's part is not in `PARTS`, two files are of the same image or part, or a
+            name is not Unicode.
     """
     images: dict[str, str] = {}
     for number, file in files_like(source, IMAGE).items():
@@ -77,7 +81,7 @@ def read_image(source: Source, image: str, parts: Parts, name: str) -> LabelledI
 
 
 def merge_parts(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "h w"]:
-    """One mask of all parts, the later ones in the order of `PARTS` over the earlier.
+    """One mask of all parts; later parts of `PARTS` cover earlier ones.
 
     Raises:
         InputError: a mask cannot be read, or is not as large as the others.
@@ -102,7 +106,7 @@ def enlarge(mask: UInt8[np.ndarray, "h w"], size: Frame, where: str) -> UInt8[np
     """The mask with every pixel repeated until it is as large as its image.
 
     Raises:
-        InputError: the image is not a whole number of times as large.
+        InputError: the image's height or width is not the same whole multiple of the mask's.
     """
     times = max(1, size[0] // mask.shape[0])
     larger = mask.repeat(times, 0).repeat(times, 1)

@@ -1,7 +1,8 @@
-"""Cityscapes as published (its website and the table of labels in cityscapesScripts): `leftImg8bit/SPLIT/CITY/ID_leftImg8bit.png`.
+"""Cityscapes as published; only read.
 
-Beside it `gtFine` or `gtCoarse` with `ID_gtFine_labelIds.png` (or `labelTrainIds`), and `disparity` with 16-bit `ID_disparity.png`:
-0 is not known, p is a disparity of (p - 1) / 256 pixels. Only read.
+Images are `leftImg8bit/SPLIT/CITY/ID_leftImg8bit.png`. Masks lie in `gtFine` or `gtCoarse`, as `ID_gtFine_labelIds.png`
+or `labelTrainIds`. Depth comes from the 16-bit `ID_disparity.png` in `disparity`, where 0 is unknown and any other p is
+a disparity of (p - 1) / 256 pixels. Source: its website, and the table of labels in cityscapesScripts.
 """
 
 import math
@@ -23,18 +24,17 @@ from handsoff.tasks.base import Task
 from handsoff.tasks.depth_files import read_values
 
 CLASSES = {
-    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19, "traffic sign": 20,
-    "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "train": 31,
-    "motorcycle": 32, "bicycle": 33,
+    "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17, "traffic light": 19,
+    "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26, "truck": 27,
+    "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33,
 }  # fmt: skip
-LABELS = 34  # ids from 0 on, of which CLASSES are evaluated
-ENDINGS = ("labelTrainIds", "labelIds")  # the better one last
-BASELINE, FOCAL = 0.209313, 2262.52  # metres and pixels, of the cameras where no file says so
-LEAST, MOST = 1e-6, 1e6  # of both that can be believed
-STEPS = 256  # of disparity per pixel
-PNG16 = re.compile(
-    rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL
-)  # the signature, length, type and sides of its header, 16 bits
+LABELS = 34  # ids from 0 on; the benchmark evaluates those of CLASSES
+ENDINGS = ("labelTrainIds", "labelIds")  # a mask of the second replaces one of the first
+BASELINE, FOCAL = 0.209313, 2262.52  # metres and pixels, where there is no camera file
+LEAST, MOST = 1e-6, 1e6  # bounds on both: anything beyond is a damaged file
+STEPS = 256  # values per pixel of disparity
+# The signature; then length, type, width and height of the header; then 16 bits.
+PNG16 = re.compile(rb"\x89PNG\r\n\x1a\n.{16}\x10", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -54,18 +54,20 @@ def files(source: Source, folder: str, ending: str) -> dict[str, str]:
 
 
 def recognises(source: Source) -> bool:
-    """An image in `leftImg8bit/SPLIT/CITY/`, and a label in one of the other folders."""
-    place = r"(?:.*/)?{}/[^/]+/[^/]+/[^/]+_{}\.png"
-    image = re.compile(place.format("leftImg8bit", "leftImg8bit"))
-    label = re.compile(place.format("(gtFine|gtCoarse|disparity)", "(labelIds|labelTrainIds|disparity)"))
+    """Whether there are an image in `leftImg8bit/SPLIT/CITY/` and a label in one of the other folders."""
+    pattern = r"(?:.*/)?{}/[^/]+/[^/]+/[^/]+_{}\.png"
+    image = re.compile(pattern.format("leftImg8bit", "leftImg8bit"))
+    label = re.compile(pattern.format("(gtFine|gtCoarse|disparity)", "(labelIds|labelTrainIds|disparity)"))
     return any(map(image.fullmatch, source.sizes)) and any(map(label.fullmatch, source.sizes))
 
 
 def read(source: Source) -> Dataset:
-    """The images that have classes, fine ones if both are there, and depth if all of these have it; without any classes, those that have depth.
+    """The images that have masks, fine ones rather than coarse ones; with depth if all of them have it.
+
+    Where no image has a mask, the images that have depth.
 
     Raises:
-        InputError: no image has a label, or as `files_like`.
+        InputError: no image has a label, two files have the same name, or a name is not Unicode.
     """
     images = files(source, "leftImg8bit", "leftImg8bit.png")
     masks: dict[str, str] = {}
@@ -95,10 +97,10 @@ def read_image(tree: Tree, name: str) -> LabelledImage:
 
 
 def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
-    """Ids of the 19 evaluation classes, all other labels ignored.
+    """A mask of the 19 evaluated classes; every other label becomes ignored.
 
     Raises:
-        InputError: not a mask of this size, or an id that Cityscapes does not have.
+        InputError: the file is not a mask of this size, or has an id that Cityscapes does not have.
     """
     where = str(source.path / file)
     mask = decode_mask(source.read(file), where)
@@ -117,10 +119,12 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
 
 
 def depth_in(source: Source, file: str, size: Frame, scale: float) -> Float32[np.ndarray, "h w"]:
-    """Distances in metres: `scale` (baseline in metres · focal length in pixels) over the disparity in pixels; 0 where that is not known or nothing.
+    """Depth in metres: `scale` (baseline in metres · focal length in pixels) divided by the disparity in pixels.
+
+    0 where the disparity is unknown or zero.
 
     Raises:
-        InputError: not a 16-bit PNG of this size, or nothing is known.
+        InputError: the file is not a 16-bit PNG of this size, or no pixel has a disparity.
     """
     where = str(source.path / file)
     data = source.read(file)
@@ -130,7 +134,7 @@ def depth_in(source: Source, file: str, size: Frame, scale: float) -> Float32[np
         )
     values = read_values(data, where)
     check_label_size(values, size, where)
-    known = values > 1  # 1 is a disparity of nothing, infinitely far
+    known = values > 1  # 1 is a disparity of zero: infinitely far
     if not known.any():
         raise InputError(f"{where} holds no disparity at all: restore the published file or remove the image.")
     depth = np.zeros(size, np.float32)
@@ -142,7 +146,7 @@ def camera(source: Source, file: str) -> float:
     """Baseline in metres · focal length in pixels.
 
     Raises:
-        InputError: the file does not say so.
+        InputError: the file lacks one of them, or it is out of bounds.
     """
     content = source.json(file)
     return float(

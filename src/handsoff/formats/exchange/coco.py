@@ -1,8 +1,8 @@
 """COCO's JSON (cocodataset.org, "data format"): instances and keypoints.
 
-Any JSON with `images`, `annotations` and `categories` counts, wherever it lies; several are splits (instances_train2017.json,
-train/_annotations.coco.json), or the two kinds of labels of the same images (instances_X.json, person_keypoints_X.json). Of the keypoints of
-several people in one image, those of the largest count.
+Every JSON file with `images`, `annotations` and `categories` is read, wherever it lies. Several files are splits
+(instances_train2017.json, train/_annotations.coco.json), or two kinds of labels of the same images (instances_X.json,
+person_keypoints_X.json). Of several people with keypoints in one image, the largest one's are read.
 """
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def points_of(source: Source, coco_files: Sequence[CocoFile]) -> Keypoints:
     """The task of the points that the categories name.
 
     Raises:
-        InputError: they name none, or not the same.
+        InputError: no category names keypoints, they are not a list of names, or two categories name different ones.
     """
     named = [
         (coco_file.where, entry["keypoints"])
@@ -80,12 +80,12 @@ def points_of(source: Source, coco_files: Sequence[CocoFile]) -> Keypoints:
         raise InputError(
             f"{coco_files[0].where} has keypoints, but no category says which: add keypoints: [name, …] to it."
         )
-    place, names = named[0]
+    where, names = named[0]
     if any(other != names for _, other in named):
-        raise InputError(f"{place} has categories with different keypoints: keep one of them.")
+        raise InputError(f"{where} has categories with different keypoints: keep one of them.")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"{place}: keypoints of a category are no list of names: correct them.")
-    return points_task(names, manifest_points(source), place)
+        raise InputError(f"{where}: keypoints of a category are no list of names: correct them.")
+    return points_task(names, manifest_points(source), where)
 
 
 def read_image(
@@ -104,9 +104,10 @@ def read_image(
 
 
 def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h w"]:
-    """Later regions over earlier ones, and crowds, which are a mixture, ignored.
+    """The mask of an image: later regions cover earlier ones, and crowds (which may hold several classes) are ignored.
 
-    Files of keypoints outline people that the files of instances have too: they count where there is nothing else.
+    Files of keypoints repeat the outlines of people that the files of instances hold: their regions are read only where
+    there is no file of instances.
     """
     drawing = [(coco_file, entry) for coco_file, (_, entry) in photo.entries if coco_file.draws]
     counting = [(coco_file, entry) for coco_file, entry in drawing if not coco_file.points] or drawing
@@ -117,9 +118,8 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
         if said.get("segmentation")
     ]
     mask = classes.blank(size)
-    for coco_file, where, said in sorted(
-        regions, key=lambda found: bool(found[2].get("iscrowd"))
-    ):  # stable: crowds last
+    regions.sort(key=lambda found: bool(found[2].get("iscrowd")))  # stable: crowds last
+    for coco_file, where, said in regions:
         value = IGNORE if said.get("iscrowd") else classes.id(coco_file.categories[said["category_id"]]["name"], where)
         mask[region(said["segmentation"], size, where)] = value
     return mask
@@ -134,7 +134,7 @@ def region(segmentation: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"
 
 
 def points_in(annotations: Sequence[Numbered], task: Keypoints, size: Frame) -> Float[np.ndarray, "k 3"]:
-    """Those of the largest object that has any; all unseen where there is none."""
+    """The keypoints of the largest object that has any; all of visibility 0 where no object has."""
     found = [
         (where, triples(where, said), area_of(where, said)) for where, said in annotations if said.get("keypoints")
     ]
@@ -148,7 +148,7 @@ def triples(where: str, annotation: dict[str, Any]) -> list[list[Any]]:
     """(x, y, visibility) of every point.
 
     Raises:
-        InputError: they are no list of these.
+        InputError: `keypoints` is not a list of numbers, three per point.
     """
     flat = annotation["keypoints"]
     if not isinstance(flat, list) or len(flat) % 3:
@@ -157,7 +157,7 @@ def triples(where: str, annotation: dict[str, Any]) -> list[list[Any]]:
 
 
 def area_of(where: str, annotation: dict[str, Any]) -> float:
-    """What is stated, or that of the box, or 0."""
+    """The annotation's `area`; without it, the area of its box; without a box, 0."""
     if annotation.get("area") is not None:
         return numbers(annotation, ("area",), where)[0]
     width, height = box_in(where, annotation)[2:] if annotation.get("bbox") else (0.0, 0.0)
@@ -168,7 +168,7 @@ def box_in(where: str, annotation: dict[str, Any]) -> list[float]:
     """(left, top, width, height).
 
     Raises:
-        InputError: the bbox is not made of four numbers.
+        InputError: `bbox` is not a list of four finite numbers.
     """
     box = annotation["bbox"]
     if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004  # left, top, width, height

@@ -1,4 +1,4 @@
-"""COCO's JSON files (cocodataset.org, "data format"), checked: which there are, what they label, and which images they name."""
+"""COCO's JSON files (cocodataset.org, "data format"): found, checked, and matched with their images."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from handsoff.formats.drawn import json_object, json_objects
 from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import find_image, images_by_name
 
-PREFIXES = (
+PREFIXES = (  # of a file's name; the name of the split follows
     "instances",
     "person_keypoints",
     "keypoints",
@@ -20,25 +20,26 @@ PREFIXES = (
     "annotations",
     "_annotations.coco",
     "coco",
-)  # of a file's name, before its split
-PLACES = frozenset({"annotations"})  # a folder's name that says nothing about the split
-MANY = 30  # JSON files: with more of them, those of other tools are not looked into
+)
+PLAIN_FOLDERS = frozenset({"annotations"})  # folders whose names say nothing about the split
+MANY = 30  # with more JSON files than this, only those named as COCO names them are opened
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
 KEYS = ("images", "annotations", "categories")
-BLANK = b"\xef\xbb\xbf \t\r\n"  # what may stand before JSON: a byte order mark, too
+BLANK = b"\xef\xbb\xbf \t\r\n"  # bytes that may precede JSON, a byte order mark among them
 
-Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for sentences, and the entry
+Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for error messages, and the entry
 
 
 @dataclass(frozen=True)
 class CocoFile:
-    """One JSON file.
+    """One JSON file of COCO's form.
 
     Attributes:
-        images: where each stands, and what it says.
-        annotations: image id → those of this image, in the file's order.
-        categories: id → what it says of a category.
-        licences: their names.
+        where: the file's path, for error messages.
+        images: where each entry stands, and the entry.
+        annotations: image id → the annotations of this image, in the file's order.
+        categories: id → the entry of the category.
+        licences: the names of the licences that the file lists.
     """
 
     file: str
@@ -62,37 +63,37 @@ class CocoFile:
 
     @cached_property
     def regions(self) -> bool:
-        """Whether any are drawn."""
+        """Whether any annotation has a region."""
         return any(annotation.get("segmentation") for annotation in self.every())
 
     @cached_property
     def draws(self) -> bool:
-        """Whether what it does not cover is background: it has regions, or classes and no object of theirs."""
+        """Whether uncovered pixels are background: the file has regions, or has classes but no object of any."""
         plain = not self.categories or any(not entry.get("keypoints") for entry in self.categories.values())
         return self.regions or (plain and all(self.has_points(annotation) for annotation in self.every()))
 
     @cached_property
     def points(self) -> bool:
-        """Whether points that it does not have are not in the image."""
+        """Whether the file labels keypoints, so that a point it lacks is not in the image."""
         named = any(entry.get("keypoints") for entry in self.categories.values())
         return any(annotation.get("keypoints") for annotation in self.every()) or (named and not self.annotated)
 
     @cached_property
     def classes(self) -> list[str]:
-        """The names of the categories, without those that only have points."""
+        """The names of the categories, without those that only have keypoints."""
         used = {annotation["category_id"] for annotation in self.every() if annotation.get("segmentation")}
         return [entry["name"] for id_, entry in self.categories.items() if id_ in used or not entry.get("keypoints")]
 
 
 @dataclass(frozen=True)
 class Photo:
-    """An image and, per coco_file that names it, its entry there."""
+    """An image and its entry in every file that names it."""
 
     file: str
     entries: list[tuple[CocoFile, Numbered]]
 
     def covers(self, *, regions: bool, points: bool) -> bool:
-        """Whether coco_files with these kinds of labels name it."""
+        """Whether files with these kinds of labels name the image."""
         found = [coco_file for coco_file, _ in self.entries]
         return (not regions or any(coco_file.draws for coco_file in found)) and (
             not points or any(coco_file.points for coco_file in found)
@@ -100,7 +101,7 @@ class Photo:
 
 
 def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
-    """The JSON files that look like COCO's."""
+    """The paths of the JSON files that look like COCO's."""
     files = [
         file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
     ]
@@ -108,7 +109,7 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
         files = [
             file
             for file in files
-            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLACES
+            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLAIN_FOLDERS
         ]
     found = []
     for file in files:
@@ -123,10 +124,10 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
 
 
 def read_coco_files(source: Source, *, panoptic: bool) -> list[CocoFile]:
-    """All of them, read and checked.
+    """All files of COCO's form, read and checked.
 
     Raises:
-        InputError: there are none, or one is wrong.
+        InputError: there are none, or one of them is damaged.
     """
     files = find_coco_files(source, panoptic=panoptic)
     if not files:
@@ -142,11 +143,11 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
     """Read and check one JSON file.
 
     Raises:
-        InputError: it lacks something, says it twice, or refers to what is not there.
+        InputError: it lacks one of `KEYS`, an id comes twice, or an annotation refers to an unknown image or category.
     """
-    place = str(source.path / file)
-    content = json_object(source.json(file), place)
-    images, annotations, categories = (list(numbered(content.get(key), f"{place}: {key}")) for key in KEYS)
+    path = str(source.path / file)
+    content = json_object(source.json(file), path)
+    images, annotations, categories = (list(numbered(content.get(key), f"{path}: {key}")) for key in KEYS)
     known = unique(categories, "id")
     for where, entry in categories:
         if not isinstance(entry.get("name"), str) or not entry["name"].strip():
@@ -163,17 +164,17 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
                 f"{where} has the category {category!r}, which is not among the categories: correct or remove it."
             )
         found[image].append((where, annotation))
-    return CocoFile(file, place, split_of(file), images, found, known, licences_in(content.get("licenses")))
+    return CocoFile(file, path, split_of(file), images, found, known, licences_in(content.get("licenses")))
 
 
 def licences_in(value: Any) -> tuple[str, ...]:
-    """The names of licences; what is no name is not missed, as most tools fill in nothing."""
+    """The names of the licences that a file lists; entries without a name are skipped, as many tools leave it out."""
     names = [entry.get("name") for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
     return tuple(name for name in names if isinstance(name, str) and name)
 
 
 def licence_of(source: Source, coco_files: Sequence[CocoFile]) -> str:
-    """The terms of the images: as a HandsOff writer noted them, or all that the files list."""
+    """The licence of the images: from HandsOff's manifest if there is one, else all that the files list."""
     return manifest_licence(source) or ", ".join(
         dict.fromkeys(name for coco_file in coco_files for name in coco_file.licences)
     )
@@ -189,10 +190,10 @@ def hashable(value: Any) -> bool:
 
 
 def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
-    """The entries by what they say under a key.
+    """Value under the key → entry.
 
     Raises:
-        InputError: an entry lacks the key, has neither a whole number nor a text there, or repeats another's value.
+        InputError: an entry lacks the key, its value is neither a whole number nor a text, or two have the same value.
     """
     found: dict[Any, dict[str, Any]] = {}
     for where, entry in entries:
@@ -205,19 +206,19 @@ def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
 
 
 def split_of(file: str) -> str:
-    """What the name of a JSON file, or else its folder, says about the split."""
-    place = PurePosixPath(file)
-    stem = place.stem
+    """The split from the name of a JSON file, or else from its folder; "" where neither names one."""
+    path = PurePosixPath(file)
+    stem = path.stem
     for prefix in sorted(PREFIXES, key=len, reverse=True):
         if stem == prefix:
-            return "" if place.parent.name in PLACES else place.parent.name
+            return "" if path.parent.name in PLAIN_FOLDERS else path.parent.name
         if stem.startswith(f"{prefix}_"):
             return stem.removeprefix(f"{prefix}_")
     return stem
 
 
 def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo]:
-    """Sample name → image; where there are several splits, names begin with theirs.
+    """Sample name → image; with several splits, a name begins with its split.
 
     Raises:
         InputError: an image is missing, or two have the same name.
@@ -244,7 +245,10 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
 
 
 def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
-    """The image at exactly this path from the JSON, its folder's folder, or `images` or the split in these; None if there is none."""
+    """The image at exactly this path; None if there is none.
+
+    The path may start at the JSON's folder, at the folder above, or at a folder `images` or SPLIT in one of these.
+    """
     path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
     exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", coco_file.split)]
     named = images.get(path.name.lower(), ())
@@ -252,7 +256,7 @@ def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> st
 
 
 def name_of(asked: str, file: str, coco_file: CocoFile, *, several: bool) -> str:
-    """The name of a sample from its file_name, or from where it lies where that leads out of the pack."""
+    """The name of a sample: its `file_name`, or the file's path where `file_name` leads out of the dataset."""
     path = PurePosixPath(asked.replace("\\", "/"))
     if not path.name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
         path = PurePosixPath(file)

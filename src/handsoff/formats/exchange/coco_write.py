@@ -1,7 +1,7 @@
 """Writing COCO's JSON: `images/` and `annotations.json`, or `annotations/SPLIT.json` where all samples lie in splits.
 
-Regions are run lengths, so that they are exact: one per class and image, or one per connected part where objects are to be counted. Ignored
-pixels are one crowd of the first category. Keypoints are a category of their own with one object per image.
+Regions are run lengths and therefore exact: one per class and image, or one per connected part with `instances`.
+Ignored pixels are one crowd of the first category. Keypoints are a category of their own with one object per image.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
 
 
 def objects(mask: Bool[np.ndarray, "h w"], *, instances: bool) -> Iterator[Bool[np.ndarray, "h w"]]:
-    """The mask, or each of its parts that hang together by their sides: what lies in a hole of a part is another."""
+    """The mask, or each connected part of it (by sides, not corners); what lies in a hole is a part of its own."""
     if not instances:
         yield mask
         return
@@ -67,7 +67,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
 
 
 def annotation_file(entries: list[Entry], writing: Writing) -> dict[str, Any]:
-    """One JSON file."""
+    """The content of one JSON file."""
     categories = categories_of(writing)
     ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}
     points = categories[-1]["id"] if "keypoints" in writing.tasks else 0
@@ -81,7 +81,7 @@ def annotation_file(entries: list[Entry], writing: Writing) -> dict[str, Any]:
 
 
 def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
-    """What COCO's files have in common: where they come from, their terms, and the images, numbered from 1."""
+    """The entries `info`, `licenses` and `images` (numbered from 1) of any file of COCO's."""
     licences = [{"id": 1, "name": writing.licence, "url": ""}] if writing.licence else []
     licensed = {"license": 1} if licences else {}
     images = [
@@ -92,7 +92,7 @@ def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
 
 
 def categories_of(writing: Writing) -> list[dict[str, Any]]:
-    """All classes but the background (unless there are no others), numbered from 1, and after them the one of the points."""
+    """All classes but the background (unless it is the only one), numbered from 1; then that of the keypoints."""
     named = writing.tasks["segmentation"].parts if "segmentation" in writing.tasks else ()
     classes = [name for name in named if not is_nothing(name)] or named
     found: list[dict[str, Any]] = [

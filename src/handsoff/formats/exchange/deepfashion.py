@@ -1,7 +1,8 @@
-"""DeepFashion-MultiModal as published (its README): `images/NAME.jpg`, `segm/NAME_segm.png` and lines of points in `keypoints/`.
+"""DeepFashion-MultiModal as published (its README); only read.
 
-`keypoints_loc.txt` has NAME.jpg x1 y1 … x21 y21 in every line, `keypoints_vis.txt` NAME.jpg v1 … v21: 0 visible, 1 hidden, 2 not in the image.
-Only read.
+Images are `images/NAME.jpg`, masks `segm/NAME_segm.png`. In `keypoints/`, a line of `keypoints_loc.txt` is NAME.jpg x1
+y1 … x21 y21, and a line of `keypoints_vis.txt` is NAME.jpg v1 … v21, where 0 is visible, 1 hidden and 2 not in the
+image.
 """
 
 import math
@@ -23,29 +24,31 @@ from handsoff.tasks import make_task
 from handsoff.tasks.base import Task, mirrored_names
 
 CLASSES = (
-    "background", "top", "outer", "skirt", "dress", "pants", "leggings", "headwear", "eyeglass", "neckwear", "belt", "footwear",
-    "bag", "hair", "face", "skin", "ring", "wrist wearing", "socks", "gloves", "necklace", "rompers", "earrings", "tie",
+    "background", "top", "outer", "skirt", "dress", "pants", "leggings", "headwear", "eyeglass", "neckwear", "belt",
+    "footwear", "bag", "hair", "face", "skin", "ring", "wrist wearing", "socks", "gloves", "necklace", "rompers",
+    "earrings", "tie",
 )  # fmt: skip
-POINTS = (  # the authors number them in a picture of a man from the front; left is his
-    "head_top", "right_ear", "right_eye", "left_eye", "left_ear", "nose", "chin", "right_shoulder", "left_shoulder", "right_waist", "left_waist",
-    "right_elbow", "left_elbow", "right_wrist", "right_hip", "left_hip", "left_wrist", "right_knee", "left_knee", "right_foot", "left_foot",
+POINTS = (  # in the order of the authors' figure; left and right are the person's
+    "head_top", "right_ear", "right_eye", "left_eye", "left_ear", "nose", "chin", "right_shoulder", "left_shoulder",
+    "right_waist", "left_waist", "right_elbow", "left_elbow", "right_wrist", "right_hip", "left_hip", "left_wrist",
+    "right_knee", "left_knee", "right_foot", "left_foot",
 )  # fmt: skip
 IMAGE = re.compile(r"(?:.*/)?images?/(?P<name>[^/]+)\.(?:jpg|jpeg|png|webp)")
 MASK = re.compile(r"(?:.*/)?segm/(?P<name>[^/]+)_segm\.png")
 TEXT = re.compile(r"(?:.*/)?(?P<name>keypoints_(?:loc|vis))\.txt")
 VISIBILITY = {"0": 2.0, "1": 1.0, "2": 0.0}
-FIGURES = 24  # of a number: more are no pixels
+FIGURES = 24  # the most characters of a coordinate
 
-Line = tuple[int, list[str]]  # its number, and what stands behind the name
+Line = tuple[int, list[str]]  # the line's number, and its words after the name
 
 
 @dataclass(frozen=True)
 class Points:
-    """The lines of both files about every image that both know.
+    """The lines of both files, for every image that is in both.
 
     Attributes:
-        lines: image without suffix → line of places, line of visibilities.
-        loc: the file of places, for sentences; `vis` likewise.
+        lines: image without suffix → its line of coordinates and its line of visibilities.
+        loc: path of the file of coordinates, for error messages; `vis` likewise.
     """
 
     lines: Mapping[str, tuple[Line, Line]]
@@ -54,7 +57,7 @@ class Points:
 
 
 def recognises(source: Source) -> bool:
-    """A mask in `segm/` or both files of points, and an image in `images/`; or these as the zips that they are published as."""
+    """Whether there are images, and masks or both files of keypoints, as published: in folders or still in zips."""
     files = source.sizes
     labelled = any(map(MASK.fullmatch, files)) or sum(TEXT.fullmatch(file) is not None for file in files) == 2  # noqa: PLR2004  # loc and vis
     return (labelled and any(map(IMAGE.fullmatch, files))) or is_zipped(source)
@@ -65,10 +68,13 @@ def is_zipped(source: Source) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """The images that have a mask, and points if all of these have them; without any masks, those that have points.
+    """The images that have a mask, with keypoints if all of them have them.
+
+    Where no image has a mask, the images that have keypoints.
 
     Raises:
-        InputError: no image has a label, a line of points is not whole, or as `files_like`.
+        InputError: no image has a label, the images are still in their zip, a line of keypoints is not complete, two
+            files have the same name, or a name is not Unicode.
     """
     images, masks = files_like(source, IMAGE), files_like(source, MASK)
     if is_zipped(source) and not images:
@@ -112,13 +118,13 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
 
 
 def points_of(source: Source) -> Points | None:
-    """Both files of points, None where one is missing."""
+    """The lines of both files of keypoints, None where a file is missing."""
     files = files_like(source, TEXT)
     if len(files) < 2:  # noqa: PLR2004  # loc and vis
         return None
     loc, vis = files["keypoints_loc"], files["keypoints_vis"]
-    places, visibility = lines_of(source, loc, 2 * len(POINTS)), lines_of(source, vis, len(POINTS))
-    both = {name: (line, visibility[name]) for name, line in places.items() if name in visibility}
+    locations, visibility = lines_of(source, loc, 2 * len(POINTS)), lines_of(source, vis, len(POINTS))
+    both = {name: (line, visibility[name]) for name, line in locations.items() if name in visibility}
     return Points(both, str(source.path / loc), str(source.path / vis))
 
 
@@ -126,7 +132,7 @@ def lines_of(source: Source, file: str, count: int) -> dict[str, Line]:
     """Image without suffix → its line.
 
     Raises:
-        InputError: a line has another count of words, or there are two for one image.
+        InputError: a line does not have `count` words after the name, or two lines are of the same image.
     """
     lines: dict[str, Line] = {}
     for number, line in enumerate(text_lines(source, file), start=1):
@@ -149,13 +155,13 @@ def lines_of(source: Source, file: str, count: int) -> dict[str, Line]:
 
 
 def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21 3"]:
-    """Points in pixels; whatever lies outside the image, such as the (-1, -1) of what is not there, has visibility 0.
+    """Keypoints in pixels; those outside the image, such as (-1, -1) for a missing one, get visibility 0.
 
     Raises:
-        InputError: a word is not a number of its kind.
+        InputError: a coordinate is not a number, or a visibility is not 0, 1 or 2.
     """
     (loc, numbers), (vis, codes) = points.lines[name]
-    places = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
+    locations = np.array([pixels(word, f"{points.loc}, line {loc}") for word in numbers]).reshape(-1, 2)
     strange = next((code for code in codes if code not in VISIBILITY), None)
     if strange is not None:
         raise InputError(
@@ -163,8 +169,8 @@ def points_in(points: Points, name: str, size: Frame) -> Float32[np.ndarray, "21
             "published file."
         )
     seen = np.array([VISIBILITY[code] for code in codes])
-    seen[((places < -0.5) | (places > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
-    return np.column_stack([places, seen]).astype(np.float32)
+    seen[((locations < -0.5) | (locations > np.array([size[1], size[0]]) - 0.5)).any(1)] = 0  # noqa: PLR2004  # half a pixel from centre to edge
+    return np.column_stack([locations, seen]).astype(np.float32)
 
 
 def pixels(word: str, where: str) -> float:

@@ -1,4 +1,4 @@
-"""HandsOff's own folder format: `images/NAME.ext` and labels of one kind or several, each where its task says."""
+"""HandsOff's own folder format: `images/NAME.ext`, and labels in the storage locations of their tasks."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ ACCOUNT = "samples.jsonl"
 
 
 def recognises(source: Source) -> bool:
-    """`images/` beside a place where a task keeps its labels."""
+    """Whether there is `images/` beside a storage location of any task."""
     try:
         layout = layout_of(source)
     except InputError:
@@ -34,7 +34,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """What can be derived from another kind (normals from depth) is left out: it can be derived again."""
+    """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
     dataset = open_labelled(source.path)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
     return Dataset(dataset.names, dataset.tasks, lambda name: read_image(dataset, name), manifest_licence(source))
@@ -59,5 +59,5 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     write_cards(out, writing.tasks, {entry["name"]: entry["rest"] for entry in entries})
-    told = [{name: value for name, value in entry.items() if name != "rest"} for entry in entries]
-    write_bytes(out / ACCOUNT, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in told).encode())
+    records = [{name: value for name, value in entry.items() if name != "rest"} for entry in entries]
+    write_bytes(out / ACCOUNT, "".join(json.dumps(entry, ensure_ascii=False) + "\n" for entry in records).encode())

@@ -1,7 +1,8 @@
-"""Parquet files as Hugging Face's `datasets` loads them: one row per sample, images as {"bytes", "path"}; and the cards beside them.
+"""Parquet files as Hugging Face's `datasets` loads them, and the tasks' cards beside them.
 
-After the documentation of `datasets` (Image feature, features in the metadata of the schema) and of dataset cards on the hub. Depth
-is a TIFF of 32-bit floats, which loads as an image of mode F and is exact.
+A row is a labelled image, its images being {"bytes", "path"}. Depth is a TIFF of 32-bit floats, which loads as an image
+of mode F and is exact. Source: the documentation of `datasets` (Image feature, features in the schema's metadata) and
+of dataset cards on the hub.
 """
 
 import importlib
@@ -33,14 +34,14 @@ from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Parse, Task
 
-SPLIT = "train"  # where the names have none
-GROUP = 16  # rows that are read and written at once
+SPLIT = "train"  # of samples whose names have no split
+GROUP = 16  # rows in a row group
 IMAGES = ("image", "img", "photo", "pixel_values")
 IMAGE_FEATURE = {"_type": "Image"}
-POINTS_FEATURE = {
+POINTS_FEATURE = {  # Sequence is known to all versions of `datasets`
     "feature": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
     "_type": "Sequence",
-}  # a name that all versions know
+}
 UNREADABLE = (
     OSError,
     ValueError,
@@ -58,9 +59,9 @@ class Shard:
     """A Parquet file with images.
 
     Attributes:
-        columns: "image" and tasks → what they are called there.
+        columns: "image" or a task → its column.
         groups: rows in each row group.
-        names: what its rows are called, None where they are not.
+        names: the name of every row, None where the file has no names.
     """
 
     file: str
@@ -70,7 +71,7 @@ class Shard:
 
 
 class Row(NamedTuple):
-    """Where a sample lies: row `number` of a row group."""
+    """Where a labelled image is stored: row `number` of a row group."""
 
     shard: Shard
     group: int
@@ -81,7 +82,7 @@ def arrow() -> Any:
     """The package pyarrow.
 
     Raises:
-        HandsOffError: it is missing.
+        HandsOffError: it is not installed.
     """
     try:
         for module in ("compute", "parquet"):
@@ -102,7 +103,7 @@ def is_parquet(file: str) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Samples are called as the column `name` says, or numbered within their split where it does not tell them apart."""
+    """Names come from the column `name`; where that is missing or not unique, rows are numbered within their split."""
     shards = [shard for file in source.sizes if is_parquet(file) for shard in read_shards(source, file)]
     kinds = [task for task in TASKS if any(task in shard.columns for shard in shards)]
     for shard in shards:
@@ -132,10 +133,10 @@ def read(source: Source) -> Dataset:
 
 
 def read_shards(source: Source, file: str) -> Iterator[Shard]:
-    """The file if it has images.
+    """The file if it has a column of images, else nothing.
 
     Raises:
-        InputError: it is not a whole Parquet file, or a row group is too large to be read at once.
+        InputError: the Parquet file is damaged, or a row group is too large to be read at once.
     """
     with open_parquet(source, file) as parquet:
         columns = columns_of(parquet.schema_arrow)
@@ -158,7 +159,7 @@ def read_shards(source: Source, file: str) -> Iterator[Shard]:
 
 
 def columns_of(schema: Any) -> dict[str, str]:
-    """Use ("image" or a task) → the column of the right type for it."""
+    """What a column is used for ("image" or a task) → the first column with a fitting name and type."""
     types = arrow().types
 
     def files(kind: Any) -> bool:
@@ -182,7 +183,7 @@ def rows_by_name(shards: Iterable[Shard]) -> dict[str, Row]:
     """Name → row, sorted.
 
     Raises:
-        InputError: two samples have the same name, or a name cannot be that of a file.
+        InputError: a name cannot be a file's name, or two samples have the same name.
     """
     rows = [
         Row(shard, group, number)
@@ -208,22 +209,22 @@ def open_parquet(source: Source, file: str) -> Iterator[Any]:
     """A Parquet file.
 
     Raises:
-        InputError: it is not a whole one, or what is done with it fails.
+        InputError: the file is damaged, or reading from it fails.
     """
     pa = arrow()
     try:
-        place = str(source.path / file) if source.archive is None else pa.BufferReader(source.read(file))
-        with pa.parquet.ParquetFile(place) as parquet:
+        readable = str(source.path / file) if source.archive is None else pa.BufferReader(source.read(file))
+        with pa.parquet.ParquetFile(readable) as parquet:
             yield parquet
     except (*UNREADABLE, pa.ArrowException) as error:
-        said = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
+        message = next(iter(str(error).splitlines()), type(error).__name__).rstrip(".")
         raise InputError(
-            f"{source.path / file} is not a readable Parquet file ({said}): copy or write it again."
+            f"{source.path / file} is not a readable Parquet file ({message}): copy or write it again."
         ) from None
 
 
 def reader_of(source: Source) -> Callable[[Row, str], Any]:
-    """Row, column → value, of an image its bytes. The row groups read last are kept, for samples are read in order."""
+    """A function (row, column) → value, or an image's bytes. It caches row groups, as samples are read in order."""
     pa, lock = arrow(), Lock()
 
     @lru_cache(maxsize=2)
@@ -249,13 +250,13 @@ def read_image(
 ) -> LabelledImage:
     where = f"{source.path / row.shard.file}: {name}"
     columns = row.shard.columns
-    places = {use: f"{where}, column {column}," for use, column in columns.items()}
-    photo = load_image_bytes(image_bytes(values(row, columns["image"]), places["image"]), name, places["image"])
+    wheres = {use: f"{where}, column {column}," for use, column in columns.items()}
+    photo = load_image_bytes(image_bytes(values(row, columns["image"]), wheres["image"]), name, wheres["image"])
     labels = {}
     for kind, parse in parses.items():
         value = values(row, columns[kind])
         labels[kind] = parse(
-            image_bytes(value, places[kind]) if TASKS[kind].locations[0].suffixes else value, places[kind], photo.size
+            image_bytes(value, wheres[kind]) if TASKS[kind].locations[0].suffixes else value, wheres[kind], photo.size
         )
     return LabelledImage(name, photo.image, labels, photo.file, photo.data)
 
@@ -264,7 +265,7 @@ def image_bytes(data: Any, where: str) -> bytes:
     """The bytes of an image feature.
 
     Raises:
-        InputError: it has only a path, or nothing.
+        InputError: the cell has a path without bytes, or is empty.
     """
     if not isinstance(data, bytes) or not data:
         raise InputError(
@@ -303,7 +304,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
 
 
 def schema_of(pa: Any, tasks: Iterable[str]) -> Any:
-    """Columns with the features that `datasets` gives them."""
+    """The Arrow schema, with the features of `datasets` in its metadata."""
     image, numbers = pa.struct([("bytes", pa.binary()), ("path", pa.string())]), pa.list_(pa.list_(pa.float32()))
     fields = [("name", pa.string()), ("image", image)]
     features: dict[str, Any] = {"name": {"dtype": "string", "_type": "Value"}, "image": IMAGE_FEATURE}
@@ -334,7 +335,7 @@ def cell(task: Task, label: Label, base: str) -> Any:
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """The cards, and the README that tells the hub and `load_dataset` which files are which split."""
+    """The tasks' cards, and a README from which the hub and `load_dataset` learn the files of each split."""
     write_cards(out, writing.tasks)
     licence = ["license: other", f"license_name: {json.dumps(writing.licence)}"] if writing.licence else []
     splits = sorted({split_of(entry["name"], SPLIT) for entry in entries})

@@ -1,6 +1,7 @@
-"""LabelMe: one JSON file per image with `shapes`, as the tool of that name (wkentaro/labelme) saves it. Read only.
+"""LabelMe: one JSON file per image with `shapes`, as wkentaro/labelme saves it; only read.
 
-Its coordinates count the edges of pixels. Shapes are painted in their order. Points are keypoints, called by their labels.
+Coordinates put the edges of pixels at whole numbers. Shapes are painted in their order. Points are keypoints whose
+names are their labels.
 """
 
 import base64
@@ -33,13 +34,13 @@ from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_
 from handsoff.formats.shapes import Palette, polygon_mask
 from handsoff.tasks.keypoints import Keypoints
 
-MAX_LOOK = 2**25  # bytes of the file that is looked into: images may be inside
+MAX_LOOK = 2**25  # bytes of a file that is opened to recognise the format: images may be inside
 REGIONS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 
 
 @dataclass(frozen=True)
 class LabelMeFiles:
-    """LabelMe's files and what their labels mean; None where no shape is of that kind."""
+    """LabelMe's files by sample name, the images, and what labels mean: `classes` or `points` is None where unused."""
 
     source: Source
     files: Mapping[str, str]
@@ -49,7 +50,7 @@ class LabelMeFiles:
 
 
 def recognises(source: Source) -> bool:
-    """A JSON file, one called like an image if there is one, holds `shapes` and `imagePath`."""
+    """Whether a JSON file, if possible one named like an image, holds `shapes` and `imagePath`."""
     images = {file.rpartition(".")[0] for file in source.sizes if not file.endswith(".json")}
     files = [file for file in source.sizes if file.endswith(".json") and source.sizes[file] <= MAX_LOOK]
     file = min(files, key=lambda file: (file.removesuffix(".json") not in images, file), default=None)
@@ -60,13 +61,13 @@ def recognises(source: Source) -> bool:
 
 
 def annotation(source: Source, file: str) -> dict[str, Any] | None:
-    """What LabelMe has saved in a file, None where it is no such file."""
+    """The content of a file that LabelMe saved, None for any other file."""
     entry = source.json(file) if file.endswith(".json") else None
     return entry if isinstance(entry, dict) and "shapes" in entry and "imagePath" in entry else None
 
 
 def read(source: Source) -> Dataset:
-    """All files are looked through for labels; images are not touched."""
+    """Reads all JSON files for their labels; images are not opened yet."""
     regions: set[str] = set()
     points: dict[str, list[str]] = {}
     files = []
@@ -77,8 +78,8 @@ def read(source: Source) -> Dataset:
         where = str(source.path / file)
         files.append(file)
         points[where] = []
-        for shape, place in shapes_of(entry, where):
-            if shape_type(shape, place) == "point":
+        for shape, location in shapes_of(entry, where):
+            if shape_type(shape, location) == "point":
                 points[where].append(shape["label"])
             else:
                 regions.add(shape["label"])
@@ -105,18 +106,18 @@ def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:
     shapes = list(shapes_of(entry, where))
     if dataset.classes is not None:
         regions = (
-            (shape["label"], region(shape, photo.size, place))
-            for shape, place in shapes
-            if shape_type(shape, place) != "point"
+            (shape["label"], region(shape, photo.size, location))
+            for shape, location in shapes
+            if shape_type(shape, location) != "point"
         )
         photo = replace(photo, labels={"segmentation": paint_mask(regions, dataset.classes, photo.size, where)})
     if dataset.points is not None:
-        spots = {
-            shape["label"]: coordinates(shape.get("points"), f"{place}.points", 1)[0]
-            for shape, place in shapes
-            if shape_type(shape, place) == "point"
+        points = {
+            shape["label"]: coordinates(shape.get("points"), f"{location}.points", 1)[0]
+            for shape, location in shapes
+            if shape_type(shape, location) == "point"
         }
-        found = {label: (float(spot[0]), float(spot[1]), 2) for label, spot in spots.items()}
+        found = {label: (float(point[0]), float(point[1]), 2) for label, point in points.items()}
         photo = replace(
             photo, labels={**photo.labels, "keypoints": point_label(dataset.points, found, where, photo.size)}
         )
@@ -124,10 +125,10 @@ def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:
 
 
 def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: str) -> LabelledImage:
-    """The image where `imagePath` says, else inside the JSON, else any that is called so.
+    """The image at `imagePath`, else the one inside the JSON, else any image of that name.
 
     Raises:
-        InputError: there is none.
+        InputError: `imagePath` is missing, or there is no such image.
     """
     where, asked, inside = str(dataset.source.path / file), entry.get("imagePath"), entry.get("imageData")
     if not isinstance(asked, str) or not asked:
@@ -147,23 +148,23 @@ def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: s
 
 
 def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Every shape, which has a label, and where it stands.
+    """Every shape and where it stands; each has a label.
 
     Raises:
-        InputError: there are none, or one has no label.
+        InputError: `shapes` is not a list of objects, or a shape has no label.
     """
     for index, shape in enumerate(json_objects(entry.get("shapes"), f"{where}: shapes")):
-        place = f"{where}: shapes[{index}]"
+        location = f"{where}: shapes[{index}]"
         if not isinstance(shape.get("label"), str) or not shape["label"].strip():
-            raise InputError(f"{place} has no label: give it one or remove it.")
-        yield shape, place
+            raise InputError(f"{location} has no label: give it one or remove it.")
+        yield shape, location
 
 
 def shape_type(shape: Mapping[str, Any], where: str) -> str:
-    """Its type, which old files leave out.
+    """The type of a shape; old files leave out that of polygons.
 
     Raises:
-        InputError: it covers no pixels and is no point.
+        InputError: the type is neither a region nor a point, as a line is not.
     """
     kind = shape.get("shape_type") or "polygon"
     if kind not in (*REGIONS, "point"):
@@ -178,38 +179,38 @@ def region(shape: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarray
     """The pixels that a shape covers.
 
     Raises:
-        InputError: its points are not what its type needs.
+        InputError: the points do not fit the type: too few, or not finite.
     """
     kind = shape_type(shape, where)
-    spots = coordinates(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
+    corners = coordinates(shape.get("points"), f"{where}.points", 2 if kind in {"rectangle", "circle", "mask"} else 3)
     if kind == "mask":
-        return boxed_mask(shape.get("mask"), spots, size, where)
+        return boxed_mask(shape.get("mask"), corners, size, where)
     if kind == "circle":
-        radius = float(np.hypot(*(spots[1] - spots[0])))
-        return ellipse_mask((float(spots[0, 0]), float(spots[0, 1])), (radius, radius), 0, size)
+        radius = float(np.hypot(*(corners[1] - corners[0])))
+        return ellipse_mask((float(corners[0, 0]), float(corners[0, 1])), (radius, radius), 0, size)
     if kind == "rectangle":
-        (left, top), (right, bottom) = spots.min(0), spots.max(0)
-        spots = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
-    return polygon_mask([spots], size, where)
+        (left, top), (right, bottom) = corners.min(0), corners.max(0)
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    return polygon_mask([corners], size, where)
 
 
-def boxed_mask(text: Any, spots: np.ndarray, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
-    """A mask that is a PNG in base64; its first point is its pixel at the upper left, its second the one at the lower right.
+def boxed_mask(text: Any, corners: np.ndarray, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
+    """A mask that is a PNG in base64; its two points are its pixels at the upper left and the lower right.
 
     Raises:
-        InputError: it is not that, or lies outside of the image.
+        InputError: the mask is not a PNG in base64, does not fit its points, or lies outside of the image.
     """
     if not isinstance(text, str):
         raise InputError(f"{where} is of the type 'mask' and has none: draw it again or remove it.")
     mask = decode_mask(decoded(text, f"{where}.mask"), f"{where}.mask") > 0
-    left, top = (int(side) for side in np.floor(spots.min(0)))
+    left, top = (int(side) for side in np.floor(corners.min(0)))
     height, width = mask.shape
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
         raise InputError(
             f"{where} has a mask of {width}x{height} pixels at {left}, {top}, beyond the image of "
             f"{size[1]}x{size[0]}: draw it again."
         )
-    if np.abs(np.floor(spots.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
+    if np.abs(np.floor(corners.max(0)) - [left + width - 1, top + height - 1]).max() > 1:
         raise InputError(
             f"{where} has a mask of {width}x{height} pixels that does not fit its two points: draw it again."
         )

@@ -1,7 +1,8 @@
-"""Label Studio's JSON export: lists of tasks with `annotations`, and `label_config.xml`, the project's configuration, if it lies beside them.
+"""Label Studio's JSON export: lists of tasks with `annotations`.
 
-Coordinates are percentages of the image's sides, counted from its edge; brush strokes are run lengths (`brush`). From labelstud.io's description
-of tasks and of the tags.
+The project's configuration, `label_config.xml`, is read if it lies beside them. Coordinates are percentages of the
+image's sides, from its edges; brush strokes are run lengths (`brush`). Source: labelstud.io's description of tasks and
+of the tags.
 """
 
 import re
@@ -43,14 +44,14 @@ REGIONS = ("brushlabels", "polygonlabels", "rectanglelabels", "ellipselabels")  
 POINTS = "keypointlabels"
 CONFIG = "label_config.xml"
 UPLOADED = re.compile(r"[0-9a-f]{8}-")  # what Label Studio puts before the names of uploaded files
-HIDDEN = "hidden"  # the note on a point of visibility 1
-ABSENT = "absent_points"  # data of a task: name → place of points of visibility 0, which nobody should see
+HIDDEN = "hidden"  # the text in `meta` of a point of visibility 1
+ABSENT = "absent_points"  # key in a task's data: name → location of every point of visibility 0, which are not drawn
 PERCENT = 100
 
 
 @dataclass(frozen=True)
 class AnnotatedTask:
-    """A task with the annotation that counts."""
+    """A task with the one of its annotations that is read."""
 
     where: str
     file: str
@@ -58,7 +59,7 @@ class AnnotatedTask:
     absent: dict[str, Any]
 
     def of(self, *kinds: str) -> Iterator[tuple[dict[str, Any], str, str]]:
-        """The results of these types: each, its label, and where it stands."""
+        """The results of these types: each with its label and where it stands."""
         for index, result in enumerate(self.results):
             if result.get("type") in kinds:
                 where = f"{self.where}.result[{index}]"
@@ -66,7 +67,7 @@ class AnnotatedTask:
 
 
 def recognises(source: Source) -> bool:
-    """A JSON list of tasks lies in the source or in the one folder in it."""
+    """Whether a JSON list of tasks lies at the top of the source, or in a folder there."""
     files = json_files(source)
     try:
         return bool(files) and looks_like_tasks(source.read(files[0]))
@@ -75,7 +76,7 @@ def recognises(source: Source) -> bool:
 
 
 def json_files(source: Source) -> list[str]:
-    """Where tasks may be, those called as Label Studio or HandsOff calls them first."""
+    """The files that may hold tasks; those named as Label Studio or HandsOff names them come first."""
     files = [file for file in source.sizes if file.endswith(".json") and file.count("/") <= 1]
     return sorted(files, key=lambda file: (not PurePosixPath(file).name.startswith(("tasks", "project-")), file))
 
@@ -85,7 +86,7 @@ def looks_like_tasks(data: bytes) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Tasks that nobody has annotated are left out."""
+    """Reads the annotated tasks; tasks without an annotation are left out."""
     files = [file for file in json_files(source) if looks_like_tasks(source.read(file))]
     if not files:
         raise InputError(
@@ -128,7 +129,7 @@ def annotated_tasks(source: Source, files: Sequence[str], root: str) -> dict[str
     """Sample name → task.
 
     Raises:
-        InputError: none is annotated, or two are of the same image.
+        InputError: no task is annotated, an image is missing, or two tasks are of the same image.
     """
     images = images_by_name(source)
     annotated: dict[str, AnnotatedTask] = {}
@@ -157,7 +158,7 @@ def annotated_tasks(source: Source, files: Sequence[str], root: str) -> dict[str
 
 
 def results_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]] | None:
-    """The last annotation that was not cancelled, of those that are the ground truth if any is; None if there is none."""
+    """The results of the last annotation that was not cancelled (of the ground truth, if there is any); else None."""
     made = json_objects(task.get("annotations", []), f"{where}.annotations")
     valid = [(index, annotation) for index, annotation in enumerate(made) if not annotation.get("was_cancelled")]
     best = [found for found in valid if found[1].get("ground_truth")] or valid
@@ -168,7 +169,7 @@ def results_of(task: Mapping[str, Any], where: str) -> list[dict[str, Any]] | No
 
 
 def compact(result: dict[str, Any]) -> dict[str, Any]:
-    """Run lengths as bytes, which take an eighth of the memory; left as they are where they are not numbers of a byte."""
+    """The result with its run lengths as bytes, an eighth of the memory; unchanged if they are no list of bytes."""
     value = result.get("value")
     if isinstance(value, dict) and isinstance(value.get("rle"), list):
         try:
@@ -179,10 +180,10 @@ def compact(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def image_of(source: Source, images: Mapping[str, list[str]], data: Mapping[str, Any], where: str) -> str:
-    """The image that a task is about: by its path, its name, or its name without what the upload put before it.
+    """The image of a task: by its path, its name, or its name without the prefix that the upload added.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such image, or its address cannot be parsed.
     """
     named = [
         value
@@ -197,16 +198,18 @@ def image_of(source: Source, images: Mapping[str, list[str]], data: Mapping[str,
         except ValueError:
             raise InputError(f"{where}.data refers to the image {asked!r}, which is no address: correct it.") from None
         path = parse_qs(parts.query).get("d", [unquote(parts.path)])[0]
-    place = PurePosixPath(path.replace("\\", "/"))
-    short = place.parent / UPLOADED.sub("", place.name, count=1)
-    return find_image(source, images, str(place if place.name.lower() in images else short), f"{where}.data")
+    asked_path = PurePosixPath(path.replace("\\", "/"))
+    short = asked_path.parent / UPLOADED.sub("", asked_path.name, count=1)
+    return find_image(source, images, str(asked_path if asked_path.name.lower() in images else short), f"{where}.data")
 
 
 def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str]]:
-    """The labels of regions (None if the project has no tool for them) and of points, in the project's order; none without its file.
+    """The labels of regions and of points, in the project's order.
+
+    For regions None if the project has no tool for them; None and [] without the file.
 
     Raises:
-        InputError: it is not XML, or declares entities.
+        InputError: the file is not XML, or declares types or entities.
     """
     if file not in source.sizes:
         return None, []
@@ -216,7 +219,7 @@ def config_labels(source: Source, file: str) -> tuple[list[str] | None, list[str
             f"{source.path / file} declares types or entities, which no labelling configuration needs: remove them."
         )
     try:
-        tree = ET.fromstring(data)  # noqa: S314  # without entities nothing can grow
+        tree = ET.fromstring(data)  # noqa: S314  # safe: entities, which could expand without bound, are refused above
     except (ET.ParseError, ValueError, LookupError) as error:
         raise InputError(
             f"{source.path / file} is not readable as XML ({error}): copy the project's labelling configuration again."
@@ -254,7 +257,7 @@ def label_of(result: Mapping[str, Any], where: str) -> str:
     """The one label of a result.
 
     Raises:
-        InputError: it has none, or several.
+        InputError: the result has no label, or several.
     """
     labels = json_object(result.get("value"), f"{where}.value").get(result["type"])
     if not isinstance(labels, list) or len(labels) != 1 or not isinstance(labels[0], str) or not labels[0].strip():
@@ -266,7 +269,7 @@ def region(result: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarra
     """The pixels that a result covers.
 
     Raises:
-        InputError: it is damaged.
+        InputError: the values of the result are missing or damaged.
     """
     value, kind = result["value"], result["type"]
     side = np.array([size[1], size[0]]) / PERCENT
@@ -286,11 +289,11 @@ def region(result: Mapping[str, Any], size: Frame, where: str) -> Bool[np.ndarra
 
 
 def point_locations(answer: AnnotatedTask, size: Frame) -> dict[str, tuple[float, float, int]]:
-    """Name → x, y in pixels, their edges at whole numbers, and visibility."""
+    """Name → x, y in pixels (edges of pixels at whole numbers) and visibility."""
     side = size[1] / PERCENT, size[0] / PERCENT
     absent = {
-        name: coordinates([place], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
-        for name, place in answer.absent.items()
+        name: coordinates([location], f"{answer.where}.data.{ABSENT}.{name}", 1)[0].tolist()
+        for name, location in answer.absent.items()
     }
     found = {name: (x * side[0], y * side[1], 0) for name, (x, y) in absent.items()}
     for result, name, where in answer.of(POINTS):

@@ -1,6 +1,6 @@
 """Tasks to import into Label Studio: annotated images, and `label_config.xml` for the project.
 
-Masks are brush strokes, points are key points; `labelstudio` says how both are written.
+Masks are written as brush strokes, keypoints as key points, in the form that `labelstudio` reads.
 """
 
 import json
@@ -24,7 +24,7 @@ from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing
 from handsoff.tasks.base import Task
 
-DIGITS = 8  # decimals of a percentage: a thousandth of a pixel in images of any size
+DIGITS = 8  # decimals of a percentage: exact to a thousandth of a pixel in images of any size
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
@@ -39,7 +39,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
 
 
 def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """An annotated task; its image is served from Label Studio's local files, whose root is the folder that is written."""
+    """An annotated task; Label Studio serves its image from its local files, whose root must be the output folder."""
     data: dict[str, Any] = {"image": f"/data/local-files/?d={quote(file)}"}
     results: list[dict[str, Any]] = []
     if "segmentation" in tasks:
@@ -76,10 +76,10 @@ def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Ite
 def point_results(
     label: Float[np.ndarray, "k 3"], names: Sequence[str], size: Frame
 ) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
-    """The points that are there, and where the others would be."""
-    places = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
+    """The results of the points in the image, and name → location of the others."""
+    locations = ((label[:, :2].astype(np.float64) + 0.5) / [size[1], size[0]] * PERCENT).round(DIGITS).tolist()
     found, absent = [], {}
-    for index, (name, (x, y), seen) in enumerate(zip(names, places, label[:, 2], strict=True)):
+    for index, (name, (x, y), seen) in enumerate(zip(names, locations, label[:, 2], strict=True)):
         if not seen:
             absent[name] = [x, y]
             continue

@@ -1,6 +1,7 @@
-"""COCO's panoptic format (cocodataset.org, "panoptic segmentation"): a PNG per image whose colours are segment ids, and a JSON that says their categories.
+"""COCO's panoptic format (cocodataset.org, "panoptic segmentation").
 
-An id is R + 256 G + 256² B; 0 belongs to no segment and is ignored, and so are crowds. Every class is a category, background too.
+Every image has a PNG whose colours are segment ids, and a JSON gives the category of each segment. An id is R + 256 G +
+256² B; 0 belongs to no segment and is ignored, and so are crowds. Every class is a category, background too.
 """
 
 import io
@@ -63,10 +64,10 @@ def read(source: Source) -> Dataset:
 
 
 def annotation_of(photo: Photo) -> Numbered | None:
-    """The one annotation of an image, None where it has none.
+    """The one annotation of an image, None where there is none.
 
     Raises:
-        InputError: there are several.
+        InputError: the image has several annotations.
     """
     found = [annotation for coco_file, (_, entry) in photo.entries for annotation in coco_file.annotations[entry["id"]]]
     if len(found) > 1:
@@ -78,7 +79,7 @@ def segment_files(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, s
     """Where an annotation stands → its PNG.
 
     Raises:
-        InputError: there is none.
+        InputError: the PNG of an annotation is missing.
     """
     images = images_by_name(source)
     return {
@@ -92,10 +93,10 @@ def segment_files(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, s
 def segment_file(
     source: Source, images: Mapping[str, list[str]], coco_file: CocoFile, where: str, annotation: dict[str, Any]
 ) -> str:
-    """The PNG of an annotation: in a folder called like the JSON, best beside it, or beside the JSON itself.
+    """The PNG of an annotation: in a folder with the JSON's name (preferably beside the JSON), or beside the JSON.
 
     Raises:
-        InputError: there is none.
+        InputError: the annotation names no PNG, or there is no such file.
     """
     asked = annotation.get("file_name")
     if not isinstance(asked, str) or not asked:
@@ -118,14 +119,14 @@ def read_image(source: Source, name: str, photo: Photo, pngs: Mapping[str, str],
     coco_file, (_, entry) = next(
         (coco_file, numbered) for coco_file, numbered in photo.entries if coco_file.annotations[numbered[1]["id"]]
     )
-    ((place, annotation),) = coco_file.annotations[entry["id"]]
-    ids = segment_ids(source, pngs[place])
+    ((location, annotation),) = coco_file.annotations[entry["id"]]
+    ids = segment_ids(source, pngs[location])
     if ids.shape != sample.size:
         raise InputError(
-            f"{place}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} "
+            f"{location}: its PNG is {ids.shape[0]}x{ids.shape[1]} pixels, its image {sample.size[0]}x{sample.size[1]} "
             "(upright): export it again."
         )
-    return replace(sample, labels={"segmentation": mask_of(ids, coco_file, place, annotation, classes)})
+    return replace(sample, labels={"segmentation": mask_of(ids, coco_file, location, annotation, classes)})
 
 
 def mask_of(
@@ -134,33 +135,33 @@ def mask_of(
     """Segment ids → class ids; a segment without a category is ignored.
 
     Raises:
-        InputError: a segment is not in the JSON or there twice, or has an unknown category.
+        InputError: a segment of the PNG is not in `segments_info`, an id comes twice, or a category is unknown.
     """
     known = {0: IGNORE}
     for index, segment in enumerate(json_objects(annotation.get("segments_info"), f"{where}: segments_info")):
-        place, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
+        location, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
         if not isinstance(id_, int) or id_ in known:
             raise InputError(
-                f"{place} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
+                f"{location} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."
             )
         if category is not None and (not hashable(category) or category not in coco_file.categories):
             raise InputError(
-                f"{place} has the category {category!r}, which is not among the categories: export it again."
+                f"{location} has the category {category!r}, which is not among the categories: export it again."
             )
         ignored = category is None or segment.get("iscrowd")
-        known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], place)
-    found, places = np.unique(ids, return_inverse=True)
+        known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], location)
+    found, positions = np.unique(ids, return_inverse=True)
     strange = [value for value in found.tolist() if value not in known]
     if strange:
         raise InputError(f"{where}: its PNG has the segment {strange[0]}, which segments_info lacks: export it again.")
-    return np.array([known[value] for value in found.tolist()], np.uint8)[places].reshape(ids.shape)
+    return np.array([known[value] for value in found.tolist()], np.uint8)[positions].reshape(ids.shape)
 
 
 def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
     """The segment of every pixel.
 
     Raises:
-        InputError: the PNG is not readable.
+        InputError: the PNG is damaged or too large.
     """
     try:
         with Image.open(io.BytesIO(source.read(file))) as image:
@@ -198,7 +199,7 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """One `panoptic.json`: names carry their splits."""
+    """Write `panoptic.json`, one for all splits: samples are named SPLIT/NAME."""
     annotations = [
         {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]}
         for number, entry in enumerate(entries, start=1)

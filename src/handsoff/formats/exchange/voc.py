@@ -1,7 +1,8 @@
-"""Masks of colours in the tree of Pascal VOC 2012 (its development kit's documentation), as CVAT's "Segmentation mask 1.1" reads and writes it.
+"""Coloured masks in the folders of Pascal VOC 2012, as CVAT's "Segmentation mask 1.1" reads and writes them.
 
-`SegmentationClass/NAME.png` shows classes in the colours of `labelmap.txt` (label:R,G,B:parts:actions; without it, VOC's 21 classes),
-`JPEGImages/NAME.jpg` is the image, `ImageSets/Segmentation/SPLIT.txt` lists names. VOC's border colour 224,224,192 is to be ignored.
+`SegmentationClass/NAME.png` shows classes in the colours of `labelmap.txt` (lines label:R,G,B:parts:actions; without
+the file, VOC's 21 classes), `JPEGImages/NAME.jpg` is the image, `ImageSets/Segmentation/SPLIT.txt` lists names. VOC's
+border colour 224,224,192 is ignored. Source: the documentation of VOC's development kit.
 """
 
 import itertools
@@ -27,20 +28,20 @@ IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "Segmentati
 LABELMAP = "labelmap.txt"
 HEADER = "# label:color_rgb:parts:actions"
 LINE = re.compile(r"(?P<label>.+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(:[^:]*){0,2}")
-WRITABLE = re.compile(r"[^\s:#]([^:\r\n]*[^\s:])?")  # a label that CVAT reads as it is written
+WRITABLE = re.compile(r"[^\s:#]([^:\r\n]*[^\s:])?")  # labels that CVAT reads back unchanged
 VOC = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 IGNORED = ("ignore", "ignored")
-WHOLE = "default"  # the list of a tree without splits
+WHOLE = "default"  # the list of a dataset without splits
 
 Colour = tuple[int, int, int]
 BLACK = (0, 0, 0)
 
 
 def voc_colour(index: int) -> Colour:
-    """VOC's colour map: the bits of the index, three at a time from the lowest, are the bits of red, green and blue from the highest."""
+    """VOC's colour map: bit 3·i + c of the index is bit 7 - i of channel c (red, green, blue)."""
     red, green, blue = (sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3))
     return red, green, blue
 
@@ -53,13 +54,13 @@ BORDER = voc_colour(IGNORE)
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree that is read.
+    """The files of a dataset in VOC's folders.
 
     Attributes:
-        ids: sample name → name in the tree.
-        masks: name in the tree → file; `images` likewise.
-        table: 0xRRGGBB → id in a mask, sorted.
-        legend: the file that says so, for the sentence.
+        ids: sample name → name in VOC's folders.
+        masks: name in VOC's folders → file; `images` likewise.
+        table: 0xRRGGBB → class id, sorted by colour.
+        legend: path of `labelmap.txt`, for error messages.
     """
 
     source: Source
@@ -71,21 +72,22 @@ class Tree:
 
 
 def recognises(source: Source) -> bool:
-    """A PNG in `SegmentationClass/`."""
+    """Whether there is a PNG in `SegmentationClass/`."""
     return bool(roots(source))
 
 
 def roots(source: Source) -> list[str]:
-    """Where in the source trees lie: "" or "FOLDER/", sorted."""
+    """The folders that contain `SegmentationClass/`, as "" or "FOLDER/", sorted."""
     pattern = re.compile(rf"(?P<root>(.*?/)?){CLASSES}/.+\.(png|PNG)", re.DOTALL)
     return sorted({found["root"] for file in source.sizes if (found := pattern.fullmatch(file))})
 
 
 def read(source: Source) -> Dataset:
-    """Which samples there are, and their splits, is what the lists say; without lists, all masks.
+    """Reads the samples and splits of the lists; without lists, all masks.
 
     Raises:
-        InputError: a folder or a file that the tree needs is missing, or there are several trees.
+        InputError: there is not exactly one `SegmentationClass/`, a mask has no image, or `labelmap.txt` or a list is
+            malformed.
     """
     found = roots(source)
     if len(found) != 1:
@@ -138,15 +140,15 @@ def read_image(tree: Tree, name: str) -> LabelledImage:
 
 
 def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> UInt8[np.ndarray, "h w"]:
-    """Colours → ids.
+    """The class ids of a coloured mask.
 
     Raises:
-        InputError: a colour is no label's.
+        InputError: a colour belongs to no label.
     """
     red, green, blue = np.moveaxis(painted.astype(np.int32), -1, 0)
     codes, known = red << 16 | green << 8 | blue, np.array(list(tree.table), np.int32)
-    places = np.searchsorted(known, codes).clip(max=len(known) - 1)
-    strange = np.argwhere(known[places] != codes)
+    positions = np.searchsorted(known, codes).clip(max=len(known) - 1)
+    strange = np.argwhere(known[positions] != codes)
     if len(strange):
         y, x = strange[0].tolist()
         colour = ",".join(map(str, painted[y, x].tolist()))
@@ -154,7 +156,7 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
             f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add "
             f"LABEL:{colour}:: or correct the mask."
         )
-    return np.array(list(tree.table.values()), np.uint8)[places]
+    return np.array(list(tree.table.values()), np.uint8)[positions]
 
 
 def rgb_number(colour: Colour) -> int:
@@ -162,10 +164,10 @@ def rgb_number(colour: Colour) -> int:
 
 
 def label_colours(source: Source, file: str) -> dict[str, Colour]:
-    """Label → colour, as `labelmap.txt` says, or VOC's without it.
+    """Label → colour from `labelmap.txt`; without that file, VOC's.
 
     Raises:
-        InputError: a line is not of the form, or a label or colour comes twice.
+        InputError: a line is not LABEL:R,G,B:…, or a label or colour comes twice.
     """
     if file not in source.sizes:
         return {label: voc_colour(index) for index, label in enumerate(VOC)}
@@ -191,10 +193,10 @@ def label_colours(source: Source, file: str) -> dict[str, Colour]:
 
 
 def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Mapping[str, str]) -> dict[str, str]:
-    """Sample name → name in the tree; where several lists share nothing, each is a split.
+    """Sample name → name in VOC's folders; each of several lists without common names is a split.
 
     Raises:
-        InputError: the lists overlap, or name what is not there.
+        InputError: two lists overlap in part, a name has no mask and no image, or no name has a mask.
     """
     files = files_like(source, re.compile(rf"{re.escape(root)}{LISTS}/(?P<name>[^/]+)\.txt"))
     if not files:
@@ -204,8 +206,8 @@ def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Ma
     found: dict[str, str] = {}
     for split, names in splits.items():
         for name in names:
-            told = len(splits) == 1 or split == WHOLE or name.startswith(f"{split}/")
-            found[name if told else f"{split}/{name}"] = name
+            unchanged = len(splits) == 1 or split == WHOLE or name.startswith(f"{split}/")
+            found[name if unchanged else f"{split}/{name}"] = name
     if len(found) < sum(map(len, splits.values())):
         raise InputError(
             f"{where} lists SPLIT/NAME and NAME in a list called SPLIT, which are the same sample: rename one."
@@ -216,14 +218,14 @@ def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Ma
 
 
 def names_in(source: Source, file: str, masks: Mapping[str, str], images: Mapping[str, str]) -> list[str]:
-    """The names in a list that have masks: CVAT also lists images that nobody annotated.
+    """The names in a list that have masks; names that only have an image are skipped, as CVAT lists them too.
 
     Raises:
         InputError: a name has neither mask nor image.
     """
     names: list[str] = []
     for number, line in enumerate(text_lines(source, file), start=1):
-        name = line if line in masks else line.strip()  # a file's name may end in a space
+        name = line if line in masks else line.strip()  # not stripped where a file's name ends in a space
         if name in masks:
             names.append(name)
         elif name and not name.startswith("#") and name not in images:
@@ -235,10 +237,10 @@ def names_in(source: Source, file: str, masks: Mapping[str, str], images: Mappin
 
 
 def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]:
-    """The lists without those that only repeat shorter ones (trainval is train and val).
+    """The lists without those that only repeat shorter ones (as trainval repeats train and val).
 
     Raises:
-        InputError: one repeats others in part.
+        InputError: a list shares some of its names, but not all, with shorter lists.
     """
     kept: dict[str, list[str]] = {}
     owner: dict[str, str] = {}
@@ -271,7 +273,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
 
 
 def write_samples(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
-    """All pixels of a class are one object, in the colour of the class."""
+    """Writes image and masks; all pixels of a class are one object, in the colour of the class."""
     for sample in samples:
         if "\n" in sample.name or "\r" in sample.name:
             raise InputError(
@@ -286,7 +288,7 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """Names are whole in the lists and in the tree, their splits in front: no two of them can be the same."""
+    """Write `labelmap.txt` and the lists; files and lists hold SPLIT/NAME, so that names stay unique."""
     classes = writing.tasks["segmentation"].schema["classes"]
     colours = dict(zip(classes, colours_of(classes).tolist(), strict=False)) | {ignore_label(classes): BORDER}
     lines = [HEADER, *(f"{label}:{','.join(map(str, colour))}::" for label, colour in colours.items())]
@@ -300,7 +302,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
 
 
 def colours_of(classes: Sequence[str]) -> UInt8[np.ndarray, "256 3"]:
-    """Id → colour: black for the background, VOC's for the others in order, its border for what is ignored."""
+    """Id → colour: black for the background, VOC's colours in order for the others, VOC's border colour for 255."""
     colours = np.zeros((256, 3), np.uint8)
     background = next((name for name in classes if is_nothing(name)), None)
     free = (voc_colour(index) for index in itertools.count(1) if index != IGNORE)
@@ -311,5 +313,5 @@ def colours_of(classes: Sequence[str]) -> UInt8[np.ndarray, "256 3"]:
 
 
 def ignore_label(classes: Sequence[str]) -> str:
-    """How the label of ignored pixels is called, which no class may be."""
+    """The label of ignored pixels: a name that no class has."""
     return next(name for name in ("ignore" + "_" * count for count in itertools.count()) if name not in classes)

@@ -1,7 +1,7 @@
-"""WebDataset: tar shards in which the files of a sample follow each other, called KEY.jpg, KEY.mask.png, …; and the cards beside them.
+"""WebDataset: tar shards, and the tasks' cards beside them.
 
-After the format's description by its authors: the key of a file ends at the first dot of its base name. Dots in names are therefore
-written %2E (and % itself %25).
+In a shard, the files of a sample follow each other as KEY.jpg, KEY.mask.png, …. By the authors' description of the
+format, a key ends at the first dot of the file's base name; dots in names are therefore written %2E (and % itself %25).
 """
 
 import io
@@ -24,8 +24,8 @@ from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Parse, Task
 
-SHARD = "shard"  # what shards are called where there are no splits
-IMAGES = ("jpg", "jpeg", "webp", "png")  # in this order: where there is also a jpg, the png is the mask
+SHARD = "shard"  # the name of shards without a split
+IMAGES = ("jpg", "jpeg", "webp", "png")  # the first one present is the image: beside a jpg, a png is the mask
 BLOCK = 512
 UNREADABLE = (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, MemoryError, LookupError)
 
@@ -48,7 +48,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Every sample must have an image and the kinds of labels that the others have; whatever else its files are is left alone."""
+    """Every sample with an image must have labels of the same tasks; other files are skipped."""
     reading, shards = shard_access(source)
     index: dict[str, Members] = {}
     for shard in (file for file in source.sizes if PurePosixPath(file).suffix.lower() == ".tar"):
@@ -84,7 +84,7 @@ def read(source: Source) -> Dataset:
 
 
 def shard_access(source: Source) -> tuple[Reading, Callable[[str], io.BufferedIOBase]]:
-    """How to read a member, and how to open a shard; the last shards of a zip are kept in memory."""
+    """Two functions: one reads a file of a shard, one opens a shard. Shards in a zip are cached, the last two."""
     kept, lock = lru_cache(maxsize=2)(source.read), Lock()
 
     def shard(file: str) -> io.BufferedIOBase:
@@ -105,7 +105,7 @@ def tar_members(file: io.BufferedIOBase, where: str) -> Iterator[tuple[str, int,
     """Name, start and size of every plain file in a tar archive.
 
     Raises:
-        InputError: the archive is damaged or cut off: it does not end in an empty block.
+        InputError: the archive is damaged, or cut off (it does not end in an empty block).
     """
     length, reached = file.seek(0, io.SEEK_END), -1
     file.seek(0)
@@ -128,7 +128,7 @@ def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, in
     """Add the files of a shard to their samples.
 
     Raises:
-        InputError: a sample has a file twice, or its name cannot be one.
+        InputError: a file comes twice, or a key cannot be a file's name.
     """
     for path, start, size in found:
         folder, slash, base = path.removeprefix("./").rpartition("/")
@@ -138,8 +138,8 @@ def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, in
         name = full_name(f"{folder}{slash}{key}".replace("%2E", ".").replace("%25", "%"), shard, SHARD)
         files = index.setdefault(name, {})
         if extension.lower() in files:
-            places = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
-            raise InputError(f"{path} is in the shards twice ({places}): give every sample a key of its own.")
+            both = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
+            raise InputError(f"{path} is in the shards twice ({both}): give every sample a key of its own.")
         files[extension.lower()] = Member(shard, start, size)
 
 
@@ -150,7 +150,7 @@ def extensions(task: str) -> list[str]:
 
 
 def image_and_labels(files: Members) -> Members:
-    """Image ("image") and labels (by task) among the files of a sample; empty where there is no image."""
+    """What a file holds ("image" or a task) → the file, of one sample; empty where there is no image."""
     image = next((extension for extension in IMAGES if extension in files), None)
     if image is None:
         return {}
@@ -161,7 +161,11 @@ def image_and_labels(files: Members) -> Members:
 
 
 def read_json_member(source: Source, reading: Reading, member: Member, name: str) -> tuple[Any, str]:
-    """A JSON file in a shard, and how to call it."""
+    """The content of a JSON file in a shard, and where it stands, for error messages.
+
+    Raises:
+        InputError: it is not valid JSON.
+    """
     where = f"{source.path / member.shard}: {name}"
     try:
         return json.loads(reading(member)), where
@@ -184,7 +188,7 @@ def read_image(source: Source, reading: Reading, parses: dict[str, Parse], files
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
-    """A shard per part and split."""
+    """Writes one shard per part and split."""
     entries: list[Entry] = []
     shards: dict[str, tuple[io.BytesIO, tarfile.TarFile]] = {}
     with ExitStack() as stack:
@@ -207,7 +211,7 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
 
 
 def sample_files(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
-    """The files of a sample: name and content."""
+    """Name and content of every file of a sample."""
     key = sample.name.replace("%", "%25").replace(".", "%2E")
     yield (
         f"{key}{PurePosixPath(sample.file).suffix.lower() if sample.data else '.png'}",

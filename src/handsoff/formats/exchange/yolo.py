@@ -1,7 +1,8 @@
-"""YOLO as Ultralytics describes it: `data.yaml`, `images/…/NAME.ext` and one text file of rows per image at the same place below `labels/`.
+"""YOLO as Ultralytics describes it: `data.yaml`, `images/…/NAME.ext` and a text file `labels/…/NAME.txt` per image.
 
-A row is an object: its class, then a polygon (segmentation) or a box and points (pose), in parts of the image's sides. Roboflow's
-`train/images` and `train/labels` are the same thing. Where images lie is seen from the folders: what the yaml says of it is often absolute.
+A row of a text file is an object: its class, then a polygon (segmentation) or a box and points (pose), as fractions of
+the image's sides. Roboflow's `train/images` and `train/labels` are read too. Images are found by their folders: the
+paths in the yaml are often absolute paths of another machine.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,8 +39,8 @@ from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
 
 BOX = 4  # numbers: middle x, middle y, width, height
-BEYOND = 0.01  # of a side: rounding, as far as Ultralytics accepts it
-DIGITS = 8  # decimals: a thousandth of a pixel in images of any size
+BEYOND = 0.01  # of a side: how far outside Ultralytics accepts coordinates, as rounding errors
+DIGITS = 8  # decimals: exact to a thousandth of a pixel in images of any size
 
 
 @dataclass(frozen=True)
@@ -51,32 +52,32 @@ class Row:
     values: Float[np.ndarray, " n"]
 
     def unit(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """Parts of the image's sides, without what rounding put outside of it.
+        """The values clipped to 0 to 1, as rounding may put them slightly outside.
 
         Raises:
-            InputError: some are outside by more than that.
+            InputError: a value is farther outside than `BEYOND`.
         """
         if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
             strange = float(values.min() if values.min() < -BEYOND else values.max())
             raise InputError(
-                f"{self.where} holds {strange:g}: places must be given in parts of the image's width and height, "
+                f"{self.where} holds {strange:g}: coordinates must be fractions of the image's width and height, "
                 "from 0 to 1."
             )
         return values.clip(0, 1)
 
     def box(self, *, pose: bool) -> Float[np.ndarray, "4"]:
-        """Left, top, right, bottom in parts of the sides."""
+        """Left, top, right, bottom as fractions of the sides."""
         if pose or len(self.values) == BOX:
             middle, side = self.unit(self.values[:BOX]).reshape(2, 2)
             return np.concatenate([middle - side / 2, middle + side / 2]).clip(0, 1)
-        places = self.outline()
-        return np.concatenate([places.min(0), places.max(0)])
+        locations = self.outline()
+        return np.concatenate([locations.min(0), locations.max(0)])
 
     def outline(self) -> Float[np.ndarray, "n 2"]:
-        """The corners of a polygon in parts of the sides.
+        """The corners of a polygon as fractions of the sides.
 
         Raises:
-            InputError: they are not at least three pairs.
+            InputError: the numbers are not pairs, or fewer than three pairs.
         """
         if len(self.values) % 2 or len(self.values) <= BOX:
             raise InputError(
@@ -90,7 +91,7 @@ class Row:
 
 
 def recognises(source: Source) -> bool:
-    """A yaml file with `names` above folders `images` and `labels`."""
+    """Whether there is a yaml file with `names` above folders `images` and `labels`."""
     file = card_file(source)
     if file is None or not any(
         "labels" in PurePosixPath(name).parts and name.endswith(".txt") for name in source.sizes
@@ -103,7 +104,7 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Segmentation, or keypoints where the yaml states `kpt_shape`."""
+    """Reads masks, or keypoints where the yaml has `kpt_shape`."""
     file = card_file(source)
     if file is None:
         raise InputError(f"{source.path} has no {CARD}: write one with the names of the classes.")
@@ -154,7 +155,7 @@ def read_mask(
 def read_pose(
     source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str
 ) -> LabelledImage:
-    """The object with the largest box is the sample's."""
+    """The keypoints of the object with the largest box."""
     photo = load_image(source, images[name], name)
     rows = rows_of(source, label_file(images[name]), names)
     posed = [row for row in rows if len(row.values) != BOX]
@@ -172,16 +173,16 @@ def read_pose(
         row = max(posed, key=lambda row: float(np.prod(row.values[2:BOX])))
         found = row.values[BOX:].reshape(-1, columns)
         seen = found[:, 2] if columns == 3 else 2.0 * found.any(1)  # noqa: PLR2004  # x, y, visibility
-        places = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
-        label = read_points(np.column_stack([places, seen]).tolist(), row.where, photo.size, points.channels)
+        locations = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
+        label = read_points(np.column_stack([locations, seen]).tolist(), row.where, photo.size, points.channels)
     return replace(photo, labels={"keypoints": label}, box=surrounding_box(rows, photo.size, pose=True))
 
 
 def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
-    """The lines of a label file; none where there is no file.
+    """The rows of a label file; empty where there is no file, which means no objects.
 
     Raises:
-        InputError: one is not made of a class and finite numbers.
+        InputError: a line is not a known class followed by at least four finite numbers.
     """
     rows: list[Row] = []
     if file not in source.sizes:
@@ -208,7 +209,7 @@ def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
 
 
 def surrounding_box(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
-    """What surrounds all objects, in pixels."""
+    """The box around all objects in pixels, None without objects."""
     boxes = [row.box(pose=pose) for row in rows]
     if not boxes:
         return None
@@ -217,7 +218,7 @@ def surrounding_box(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | No
 
 
 def area(row: Row) -> float:
-    """What a polygon covers, in parts of the image."""
+    """The area of a polygon as a fraction of the image."""
     x, y = row.outline().T
     return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
 
@@ -244,7 +245,7 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
 def mask_rows(
     mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]
 ) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
-    """A polygon per connected part of every class but the background, whose id does not count."""
+    """A polygon per connected part of every class; the background is left out, also of the numbering of classes."""
     drawn = [index for index, name in enumerate(classes) if not is_nothing(name)]
     for kind, index in enumerate(drawn):
         for polygon in polygons(mask == index):
@@ -252,14 +253,14 @@ def mask_rows(
 
 
 def pose_row(label: Float[np.ndarray, "k 3"], size: Frame) -> tuple[int, Float[np.ndarray, " n"]]:
-    """A box around the points that are there (the whole image without any), then all points."""
+    """A box around the points in the image (the whole image without any), then all points."""
     side = np.array([size[1], size[0]])
-    places = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
-    there = places[label[:, 2] > 0]
+    locations = (label[:, :2].astype(np.float64) + 0.5).clip(0, side)
+    there = locations[label[:, 2] > 0]
     low, high = (
         ((there.min(0) - 0.5).clip(0), (there.max(0) + 0.5).clip(None, side)) if len(there) else (np.zeros(2), side)
     )
-    points = np.column_stack([places / side, label[:, 2]])
+    points = np.column_stack([locations / side, label[:, 2]])
     return 0, np.concatenate([(low + high) / 2 / side, (high - low) / side, points.ravel()])
 
 
@@ -268,7 +269,7 @@ def decimal(value: float) -> str:
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """`data.yaml`, without `path`: then Ultralytics looks beside the file itself."""
+    """Write `data.yaml`, without `path`: Ultralytics then starts from the folder of the file."""
     card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
     if "segmentation" in writing.tasks:
         names = [name for name in writing.tasks["segmentation"].schema["classes"] if not is_nothing(name)]

@@ -1,4 +1,4 @@
-"""What a YOLO pack says of itself: where its images and labels lie, and its `data.yaml` (Ultralytics' description of datasets)."""
+"""A YOLO dataset's `data.yaml` (Ultralytics' description of datasets), and where its images and labels lie."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from handsoff.tasks.keypoints import Keypoints
 
 CARD = "data.yaml"
 MAX_CARD = 2**20  # bytes
-UNREADABLE = (
+UNREADABLE = (  # what damaged yaml raises
     yaml.YAMLError,
     ValueError,
     TypeError,
@@ -22,15 +22,16 @@ UNREADABLE = (
     LookupError,
     RecursionError,
     OverflowError,
-)  # what damaged yaml raises
+)
 SPLITS = ("train", "val", "test")
+COLUMNS = (2, 3)  # numbers of a point: x, y and perhaps its visibility
 
 
 def image_files(source: Source, root: str) -> dict[str, str]:
-    """Sample name → image, for all images in a folder called images; the other folders remain in the name.
+    """Sample name → image, for all images in a folder called images; that folder is left out of the name.
 
     Raises:
-        InputError: there are none, or two of one name, or a name is not Unicode.
+        InputError: there are no images, two have the same name, or a name is not Unicode.
     """
     images: dict[str, str] = {}
     for file in source.sizes:
@@ -58,9 +59,8 @@ def image_files(source: Source, root: str) -> dict[str, str]:
 
 
 def label_file(image: str) -> str:
-    """Ultralytics' rule: the last folder called images becomes labels."""
-    place = PurePosixPath(image)
-    parts = list(place.with_suffix(".txt").parts)
+    """The label file of an image by Ultralytics' rule: the last folder called images becomes labels."""
+    parts = list(PurePosixPath(image).with_suffix(".txt").parts)
     parts[last_images(parts)] = "labels"
     return "/".join(parts)
 
@@ -70,7 +70,7 @@ def last_images(parts: Sequence[str]) -> int:
 
 
 def card_file(source: Source) -> str | None:
-    """The yaml of the pack, in the source or in the one folder in it."""
+    """The yaml of the dataset, at the top of the source or in a folder there; None if there is none."""
     found = [file for file in source.sizes if file.endswith((".yaml", ".yml")) and file.count("/") <= 1]
     return min(found, key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file), default=None)
 
@@ -97,7 +97,7 @@ def class_names(card: dict[Any, Any], where: str) -> list[str]:
     """The names of the classes, position = id.
 
     Raises:
-        InputError: `names` is neither a list nor a table from 0 on, or does not fit `nc`.
+        InputError: `names` is neither a list of names nor a table from 0 on, or does not fit `nc`.
     """
     named = card.get("names")
     if isinstance(named, dict):
@@ -116,22 +116,22 @@ def class_names(card: dict[Any, Any], where: str) -> list[str]:
 
 
 def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tuple[int, Keypoints]:
-    """How many numbers a point has (2 or 3), and the task of the points.
+    """How many numbers a point has (2 or 3), and the keypoints task.
 
     Raises:
-        InputError: `kpt_shape`, `kpt_names` or `flip_idx` cannot be.
+        InputError: `kpt_shape`, `kpt_names` or `flip_idx` is malformed, or they contradict each other.
     """
     shape, named, flip = card["kpt_shape"], card.get("kpt_names"), card.get("flip_idx")
     if (
         not isinstance(shape, list)
-        or len(shape) != 2
+        or len(shape) != 2  # noqa: PLR2004  # count and columns
         or not all(type(side) is int for side in shape)
         or shape[0] < 1
-        or shape[1] not in (2, 3)
+        or shape[1] not in COLUMNS
     ):
         raise InputError(f"{where}: kpt_shape must be [number of points, 2 or 3], not {shape}: correct it.")
     count = shape[0]
-    if isinstance(named, dict):  # per class: that of the first
+    if isinstance(named, dict):  # names per class: those of the first class
         named = next(iter(named.values()), None)
     if named is None:
         named = (
@@ -145,8 +145,8 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
     if flip is None:
         return shape[1], points
     if not isinstance(flip, list) or not all(
-        type(index) is int and 0 <= index < len(flip) == count and flip[index] == place
-        for place, index in enumerate(flip)
+        type(index) is int and 0 <= index < len(flip) == count and flip[index] == position
+        for position, index in enumerate(flip)
     ):
         raise InputError(
             f"{where}: flip_idx must say for each of the {count} points which one it is in the mirror, and the same "
@@ -158,10 +158,13 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
 
 
 def split_folders(names: Sequence[str]) -> dict[str, str | list[str]]:
-    """Where the images of each split are; all of them serve for everything unless every name lies in a folder called train…, val… or test…."""
+    """Split → the folders of its images.
+
+    Unless every name begins with a folder train…, val… or test…, train and val are both the whole `images`.
+    """
     folders = sorted({name.partition("/")[0] if "/" in name else "" for name in names})
     found = {split: [f"images/{folder}" for folder in folders if folder.startswith(split)] for split in SPLITS}
     if not found["train"] or sum(map(len, found.values())) < len(folders):
         return {"train": "images", "val": "images"}
     found["val"] = found["val"] or found["test"] or found["train"]
-    return {split: places if len(places) > 1 else places[0] for split, places in found.items() if places}
+    return {split: folders if len(folders) > 1 else folders[0] for split, folders in found.items() if folders}

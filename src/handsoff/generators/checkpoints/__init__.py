@@ -1,1 +1,4 @@
-"""Published checkpoints → our generators. They are strangers' files: read as data, and nothing in them is run."""
+"""Published checkpoints made into HandsOff's generators.
+
+A checkpoint may come from anybody: it is read as data, and no code in it is run.
+"""

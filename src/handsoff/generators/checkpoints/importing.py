@@ -17,7 +17,7 @@ from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 
-MEAN_OF = 10_000  # samples whose mean w becomes w_avg where a file has none
+MEAN_OF = 10_000  # latents whose mean w becomes w_avg where a file has none
 NVIDIA_LICENCE = (
     "non-commercial: made by NVIDIA's StyleGAN code, whose licence allows research and evaluation only, "
     "for the weights and for what they generate"
@@ -25,7 +25,7 @@ NVIDIA_LICENCE = (
 
 
 def plan(checkpoint: Path, settings: ImportSettings) -> Plan:
-    """What the generator is made by."""
+    """The plan of an import: the checkpoint's fingerprint and the settings."""
     inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
     return Plan("import", inputs, settings.model_dump())
 
@@ -34,8 +34,8 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     """Turn a .pkl, .pt, .pth or .safetensors file of a StyleGAN2 generator into the folder `out`.
 
     Raises:
-        InputError: the file cannot be read, asks for something that is not data, holds no generator that is known, or
-            neither it nor `settings` says under what terms it stands.
+        InputError: the file cannot be read, asks for something that is not data, or holds no known generator; or its
+            licence is neither known nor given in `settings`.
     """
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
@@ -68,7 +68,11 @@ def content_of(checkpoint: Path) -> Any:
 
 
 def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> str:
-    """What the user says; else what the file shows of where it comes from."""
+    """The licence in the settings; without one, NVIDIA's if the file was made by NVIDIA's code.
+
+    Raises:
+        InputError: neither is known.
+    """
     licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
     if licence is None:
         raise InputError(
@@ -80,7 +84,11 @@ def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> st
 
 @torch.no_grad()
 def build(found: Found, licence: str, framing: Framing, where: str) -> StyleGAN2:
-    """The generator, every parameter checked against the network's shapes."""
+    """The generator; every parameter's shape is checked.
+
+    Raises:
+        InputError: a parameter is missing, damaged or of another shape, or the architecture is not supported.
+    """
     converted = convert(found, where)
     generator = StyleGAN2(converted.config, licence, framing).eval()
     generator.load_state_dict(complete(converted.state, generator.state_dict(), where))

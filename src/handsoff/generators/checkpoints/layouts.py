@@ -1,4 +1,7 @@
-"""Names and shapes of published StyleGAN2 checkpoints → ours: NVIDIA's, and the community's (rosinality's port)."""
+"""Parameters of published StyleGAN2 checkpoints, renamed and reshaped for ours.
+
+Two families are read: NVIDIA's, and the community's (rosinality's port).
+"""
 
 import math
 import re
@@ -14,20 +17,16 @@ from handsoff.generators.checkpoints.tensors import Record, tensor_of
 from handsoff.generators.stylegan2 import StyleGAN2Config
 
 State = dict[str, Tensor]
-PREFERRED = (
-    "g_ema",
-    "G_ema",
-    "ema",
-    "generator_ema",
-)  # which of several generators in a file is the one to sample from
+# Of several generators in a file, the averaged one is read.
+PREFERRED = ("g_ema", "G_ema", "ema", "generator_ema")
 NVIDIA_MARK, COMMUNITY_MARK = "synthesis.b4.const", "input.input"
-SKIP = "skip"  # the architecture that is read
+SKIP = "skip"  # the only architecture that is read
 TRANSPOSED = 2  # convolutions after which the low-pass filter follows have gain 2 × 2
 
 
 @dataclass
 class Found:
-    """A generator inside a checkpoint: its values by name, still unread, and what else its file says.
+    """A generator inside a checkpoint: its values by name, not decoded yet, and what else the file holds.
 
     Attributes:
         attributes: module name → attributes of its object, where the file has objects.
@@ -42,10 +41,10 @@ class Found:
 
 
 def find_generator(content: Any, where: str) -> Found:
-    """The generator in what a file holds.
+    """The generator in the content of a file.
 
     Raises:
-        InputError: there is none that can be read; the message says what there is.
+        InputError: the file holds no generator of a known form; the message names what it holds.
     """
     found = list(candidates(content, "", {}, set()))
     if not found:
@@ -109,7 +108,7 @@ def flatten(
 
 @dataclass(frozen=True)
 class Converted:
-    """A generator in our names."""
+    """A generator with our parameter names."""
 
     config: StyleGAN2Config
     state: State
@@ -117,10 +116,10 @@ class Converted:
 
 
 def convert(found: Found, where: str) -> Converted:
-    """Shapes and values of a generator in our form.
+    """The generator with our parameter names, shapes and scales.
 
     Raises:
-        InputError: something is missing, or is of a kind that is not read.
+        InputError: a parameter is missing, or the architecture is not supported.
     """
     read = convert_nvidia if NVIDIA_MARK in found.values else convert_community
     try:
@@ -146,7 +145,7 @@ class Values:
         return tensor.float()
 
     def count(self, pattern: str) -> int:
-        """How many different numbers stand where the pattern has its group."""
+        """How many different texts the pattern's group matches among the names."""
         return len({match.group(1) for name in self.found if (match := re.fullmatch(pattern, str(name)))})
 
 
@@ -163,7 +162,7 @@ def config_of(const: Tensor, channels: list[int], z_dim: int, w_dim: int, where:
 
 
 def convert_nvidia(found: Found, where: str) -> Converted:
-    """NVIDIA's names: `synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …; ours are the same, blocks being numbered."""
+    """From NVIDIA's names (`synthesis.bR.conv0.affine.weight`, `mapping.fc0.weight`, …): ours number the blocks."""
     get = Values(found, where)
     check_architecture(found, where)
     sizes = sorted(
@@ -194,7 +193,11 @@ def convert_nvidia(found: Found, where: str) -> Converted:
 
 
 def check_architecture(found: Found, where: str) -> None:
-    """What the objects say about themselves must be what is read."""
+    """Check the attributes of the network objects.
+
+    Raises:
+        InputError: an attribute has a value that is not supported.
+    """
     for module, attributes in found.attributes.items():
         for name, fine in (
             ("architecture", {SKIP}),
@@ -211,7 +214,7 @@ def check_architecture(found: Found, where: str) -> None:
 
 
 def convert_community(found: Found, where: str) -> Converted:
-    """rosinality's names: `convs.K.conv.weight` with the scale outside of the weight, `to_rgbs.K`, `noises.noise_K`, `style.K`."""
+    """From rosinality's names: `convs.K.conv.weight` (unscaled), `to_rgbs.K`, `noises.noise_K`, `style.K`."""
     get = Values(found, where)
     doublings = get.count(r"to_rgbs\.(\d+)\.bias")
     layers = get.count(r"style\.(\d+)\.weight")
@@ -241,7 +244,7 @@ def convert_community(found: Found, where: str) -> Converted:
 
 
 def convert_styled_convolution(get: Values, theirs: str, ours: str, index: int) -> State:
-    """A convolution: theirs is scaled when it is used, ours is stored scaled; their filter of an up-convolution has gain 4."""
+    """A convolution. Theirs scales its weight on use, ours stores it scaled; their upsampling filter has gain 4."""
     weight = get(f"{theirs}.conv.weight")[0]
     state = {
         "weight": weight / math.sqrt(weight[0].numel()),
@@ -269,10 +272,10 @@ def convert_to_rgb(get: Values, theirs: str, ours: str) -> State:
 
 
 def complete(state: State, wanted: Mapping[str, Tensor], where: str) -> State:
-    """The state with constants that a file may leave out (filters, stored noise), checked against the network's shapes.
+    """The state, checked against the network's shapes; constants that files may lack (filters, noise) are added.
 
     Raises:
-        InputError: a parameter is missing or has another shape.
+        InputError: a parameter is missing, has another shape, or is not finite.
     """
     full: State = {}
     for name, tensor in wanted.items():

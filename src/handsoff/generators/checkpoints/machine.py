@@ -1,7 +1,7 @@
 """Pickles read as data: a machine that knows pickle's opcodes and calls nothing.
 
 A pickle is a program. Python's own machine imports what the program names and calls it; this one only writes down what
-would be called (`Call`), and turns the few calls it is told about into plain values. Anything else is refused by name.
+would be called (`Call`), and turns the few calls that it has a rule for into plain values. Any other is an error.
 """
 
 import io
@@ -41,7 +41,7 @@ MARK = Symbol("")
 
 
 class Bounded:
-    """A file that never reads, nor allocates, more than is left of it, whatever length a pickle declares."""
+    """A file that reads at most what is left of it, whatever length a pickle declares: no huge allocations."""
 
     def __init__(self, file: io.BufferedIOBase) -> None:
         self.file, begin = file, file.tell()
@@ -59,9 +59,9 @@ class Machine:
     """One run over one pickle.
 
     Args:
-        rules: name → what a call of it is worth; an unlisted name ends the run.
-        persistent: what a persistent id is worth; None: there must be none.
-        where: the file, for sentences.
+        rules: name → function that gives the value of a call of it; any other name raises RefusedError.
+        persistent: function that gives the value of a persistent id; None if the pickle must not have any.
+        where: the file, for error messages.
     """
 
     def __init__(self, rules: Mapping[str, Rule], persistent: PersistentRule | None, where: str) -> None:
@@ -70,13 +70,13 @@ class Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self, file: io.BufferedIOBase) -> Any:
-        """The value of the next pickle in `file`, which is left behind its end.
+        """The value of the next pickle in `file`; the file is left at the pickle's end.
 
         Raises:
-            RefusedError: it is damaged, or names something that no rule is for.
+            RefusedError: the pickle is damaged, or names something that has no rule.
         """
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(Bounded(file))):  # type: ignore[arg-type]  # it reads and reads lines
+            for count, (opcode, argument, _) in enumerate(pickletools.genops(Bounded(file))):  # type: ignore[arg-type]  # genops only calls read and readline
                 if opcode.name == "STOP":
                     return self.stack.pop()
                 if count > MAX_OPCODES:

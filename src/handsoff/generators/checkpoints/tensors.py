@@ -1,6 +1,6 @@
 """What a checkpoint may hold: tensors, arrays, plain containers, and network objects as records of their attributes.
 
-Three wrappings of a pickle are read: a plain one (NVIDIA's .pkl), torch's zip and torch's older stream (both .pt).
+Three file formats are read: a plain pickle (NVIDIA's .pkl), torch's zip and torch's older stream (both .pt).
 """
 
 import io
@@ -23,17 +23,16 @@ from handsoff.generators.checkpoints.machine import Call, Machine, RefusedError,
 STORAGES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
-    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
+    "ShortStorage": torch.int16, "CharStorage": torch.int8, "ByteStorage": torch.uint8, "BoolStorage": torch.bool,
 }  # fmt: skip
-ARRAY_KINDS = "fiub"  # of numpy: floats, integers, booleans
+ARRAY_KINDS = "fiub"  # numpy's dtype kinds: floats, integers, booleans
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of torch's older stream
-MAX_BYTES = 16 * 2**30  # declared by one file
+MAX_BYTES = 16 * 2**30  # that one file may declare
 
 
 @dataclass
 class Storage:
-    """A flat run of `count` numbers, read only when they are needed."""
+    """A flat array of `count` numbers, read only when needed."""
 
     dtype: torch.dtype
     count: int
@@ -51,7 +50,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class View:
-    """A tensor: how to look at a storage. Made into a torch tensor only where it is needed (`tensor_of`)."""
+    """A tensor that is not read yet: a view of a storage. `tensor_of` makes it a torch tensor."""
 
     storage: Storage
     offset: int
@@ -61,10 +60,10 @@ class View:
 
 @dataclass(frozen=True)
 class Record:
-    """An object of a network class, as its attributes. The source code that came with it is not looked at.
+    """The attributes of an object of a network class. Source code that came with it is dropped unread.
 
     Attributes:
-        nvidia: whether it was written by NVIDIA's code, which packs its own source into the file.
+        nvidia: whether it was written by NVIDIA's code, which stores its own source in the file.
     """
 
     name: str
@@ -76,7 +75,7 @@ def tensor_of(value: Any, where: str) -> Tensor:
     """A tensor, copied out of its storage.
 
     Raises:
-        RefusedError: it is none, or reaches beyond its storage.
+        RefusedError: the value is no tensor, or its view reaches beyond its storage.
     """
     if isinstance(value, Call):
         return torch.from_numpy(array_of(value, where))
@@ -121,7 +120,7 @@ def dtype_of(kind: Any, where: str) -> np.dtype:
     return np.dtype(("" if order in {"|", "="} else str(order)) + code)
 
 
-# --- rules: name → what a call of it is worth
+# --- rules: name → function that gives the value of a call of it
 
 
 def view(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> View:
@@ -156,7 +155,7 @@ def call_of(name: str) -> Callable[..., Call]:
 
 
 def rules(where: str) -> dict[str, Callable[..., Any]]:
-    """Everything that a checkpoint may ask for."""
+    """Every function that a checkpoint may call."""
     found: dict[str, Callable[..., Any]] = {
         "torch._utils._rebuild_tensor": view,
         "torch._utils._rebuild_tensor_v2": view,
@@ -195,14 +194,14 @@ def storage_type(symbol: Any, where: str) -> torch.dtype:
     return STORAGES[name]
 
 
-# --- wrappings
+# --- file formats
 
 
 def read_checkpoint(path: Path) -> Any:
     """The content of a .pkl, .pt or .pth file as data; nothing in it is run.
 
     Raises:
-        InputError: there is no such file, it is damaged, or asks for something that is not data.
+        InputError: the file is missing or damaged, or asks for something that is not data.
     """
     where = str(path)
     try:
@@ -254,7 +253,7 @@ def in_zip(path: Path, name: str) -> Callable[[], bytes]:
 
 
 def is_stream(file: io.BufferedIOBase) -> bool:
-    """Whether torch's older format begins here: its magic number, as a pickle."""
+    """Whether the file is of torch's older format: whether it begins with its magic number, as a pickle."""
     head = file.read(64)
     file.seek(0)
     return MAGIC.to_bytes(10, "little") in head
@@ -277,7 +276,7 @@ def from_memory(data: bytes) -> ReadAt:
 
 
 def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
-    """torch.save before 1.6: magic number, protocol, system, content, keys, then per key its length and numbers."""
+    """torch.save before 1.6: magic number, protocol, system, content, keys; then for each key its count and numbers."""
     storages: dict[str, Storage] = {}
 
     def persistent(identity: Any) -> Storage:
@@ -304,5 +303,5 @@ def read_stream(file: io.BufferedIOBase, read_at: ReadAt, where: str) -> Any:
 
 
 def next_pickle(file: io.BufferedIOBase, where: str) -> Any:
-    """The next pickle, which may hold plain values only."""
+    """The value of the next pickle, which may hold plain values only."""
     return Machine({}, None, where).run(file)
