@@ -1,4 +1,4 @@
-"""What fitting the label generator costs at 1024 px: `python benchmarks/fitting.py`.
+"""What fitting the labeler costs at 1024 px: `python benchmarks/fitting.py`.
 
 A generator with config-f channels and random weights, photos made by itself, masks by brightness, ten members of 256
 and 32 units, 19 classes; `handsoff fit` without image networks, in a process of its own, so that its peak memory is its

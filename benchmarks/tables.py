@@ -44,7 +44,7 @@ def faces(result: dict[str, Any]) -> str:
         "mIoU over 8 classes:"
     )
     titles = map(arm_title, first["arms"])
-    lines = [said, "", *head("labels", *titles, "label generator on held-out photos")]
+    lines = [said, "", *head("labels", *titles, "labeler on held-out photos")]
     gains = []
     for budget, found in links["budgets"].items():
         link = found["tasks"]["segmentation"]
@@ -116,7 +116,7 @@ def labeling(result: dict[str, Any]) -> str:
 
 
 def fitting(result: dict[str, Any]) -> str:
-    """Fitting the label generator at a size where hypercolumns fit no machine."""
+    """Fitting the labeler at a size where hypercolumns fit no machine."""
     lines = head(
         "px", "labelled images", "seconds", "of them the generator's", "peak memory", "published form, on paper"
     )
@@ -130,7 +130,7 @@ def fitting(result: dict[str, Any]) -> str:
 def writing(result: dict[str, Any]) -> str:
     """Images a second, from bare to written."""
     lines = head(
-        "tasks", "px", "images alone", "labelled by the members", "and by the networks", "written one after the other",
+        "tasks", "px", "images alone", "labelled by the pixel classifiers", "and by the image networks", "written one after the other",
         "handsoff generate", "lost to files", "times the cost of the first",
     )  # fmt: skip
     columns = ("bare", "labelled_by_members_alone", "labelled", "one_after_the_other", "generate")
@@ -145,15 +145,13 @@ def writing(result: dict[str, Any]) -> str:
 
 
 def tasks(result: dict[str, Any]) -> str:
-    """Every score of every task: the arms, and the label generator on images that nobody fitted to."""
+    """Every score of every task: the arms, and the labeler on images that nobody fitted to."""
     links = [
         (task, budget, link)
         for budget, found in result["links"]["budgets"].items()
         for task, link in found["tasks"].items()
     ]
-    lines = head(
-        "task", "labels", "metric", *map(arm_title, links[0][2]["arms"]["arms"]), "label generator on held-out images"
-    )
+    lines = head("task", "labels", "metric", *map(arm_title, links[0][2]["arms"]["arms"]), "labeler on held-out images")
     for task, budget, link in links:
         lines += [
             row(task, budget, metric, *reached(link["arms"]["arms"], metric), f"{value:.3f}")

@@ -51,7 +51,7 @@ def toy_labels(net: StyleGAN2, folder: Path, count: int = 8) -> None:
 
 
 def write_mask(folder: Path, name: str, image: np.ndarray, mask: np.ndarray) -> None:
-    """One sample of a segmentation pack."""
+    """One sample of a segmentation dataset."""
     write_sample(folder, name, image, {"segmentation": mask}, {"segmentation": Segmentation({"classes": CLASSES})})
 
 

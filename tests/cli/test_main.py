@@ -49,7 +49,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("invert nowhere labelled -o out --first 0", "first = 0 cannot be"),
         ("invert nowhere labelled -o out --set labels={eye=", "is not valid TOML"),
         ('invert nowhere labelled -o out --set labels={segmentation={merge={nose="eye"}}}', "the class 'nose'"),
-        ("fit nowhere empty -o out", "empty"),
+        ("fit nowhere empty -o out", "empty has no images/ folder"),
         ("import text -o out --framing cut", "import: framing = cut cannot be"),
         ("evaluate --real labelled --synthetic labelled --test labelled -o out --arms {", "is not valid TOML"),
         ("generate nowhere -o out -n 3 --format coco", "No such option: --format"),
@@ -59,7 +59,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
         (
             "evaluate --real labelled --synthetic labelled --test labelled -o out",
-            "labelled was not made by handsoff generate",
+            "The masks of labelled hold only the class background",
         ),
         ("evaluate --real labelled --test labelled -o out", "Missing option '--synthetic'"),
         ("run nowhere.toml", "nowhere.toml does not exist"),

@@ -159,8 +159,8 @@ def test_a_folder_may_hold_masks_as_arrays(tmp_path: Path) -> None:
         Image.new("RGB", (mask.shape[1], mask.shape[0])).save(tmp_path / "images" / f"{name}.png")
         np.save(tmp_path / "masks" / f"{name}.npy", mask)
     (tmp_path / "classes.json").write_text('["ground", "tree"]')
-    pack = open_labelled(tmp_path)
-    assert [pack.label("segmentation", name).tolist() for name in pack.names] == [[[0, 1]], [[1], [255]]]
+    dataset = open_labelled(tmp_path)
+    assert [dataset.label("segmentation", name).tolist() for name in dataset.names] == [[[0, 1]], [[1], [255]]]
 
 
 # --- depth ------------------------------------------------------------------------------------------------------------
@@ -316,8 +316,8 @@ def test_a_folder_may_hold_depth_of_any_kind(tmp_path: Path) -> None:
         (tmp_path / "depth" / name).write_bytes(data)
         Image.new("RGB", (3, 4)).save(tmp_path / "images" / f"{Path(name).stem}.png")
     (tmp_path / "made.exr").unlink()
-    pack = open_labelled(tmp_path)
-    assert list(pack.kinds) == ["depth", "normals"]
-    for name in pack.names:
-        np.testing.assert_array_equal(pack.label("depth", name), DEPTH)
-        assert pack.label("normals", name).shape == (4, 3, 3)
+    dataset = open_labelled(tmp_path)
+    assert list(dataset.kinds) == ["depth", "normals"]
+    for name in dataset.names:
+        np.testing.assert_array_equal(dataset.label("depth", name), DEPTH)
+        assert dataset.label("normals", name).shape == (4, 3, 3)

@@ -23,7 +23,7 @@ from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.datasets.sources import image_names, open_source
 from toy import SHARED, write_classes, write_mask
 
-PACK = SHARED / "data" / "faces" / "labelled.zip"
+FACES = SHARED / "data" / "faces" / "labelled.zip"
 FACE_CLASSES = {
     "background,neck,cloth,hat,earring,necklace": "background",
     "skin": "skin",
@@ -523,12 +523,12 @@ def test_labelled_data_takes_the_classes_of_a_dataset(six: LabelledDataset) -> N
             read_as(classes, table)
 
 
-# --- the real pack ----------------------------------------------------------------------------------------------------
+# --- real data ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not PACK.is_file(), reason="the labelled faces are not on this machine")
+@pytest.mark.skipif(not FACES.is_file(), reason="the labelled faces are not on this machine")
 def test_the_face_pack_in_its_eight_classes(tmp_path: Path) -> None:
-    full, faces = open_labelled(PACK), open_merged(PACK, FACE_CLASSES)
+    full, faces = open_labelled(FACES), open_merged(FACES, FACE_CLASSES)
     assert len(full.names) == 499
     assert len(classes_of(full)) == 19
     assert classes_of(faces) == ["background", "skin", "nose", "eye", "brow", "ear", "mouth", "hair"]
@@ -536,11 +536,11 @@ def test_the_face_pack_in_its_eight_classes(tmp_path: Path) -> None:
     images, labels = few.load((64, 64))
     assert images.shape == (50, 64, 64, 3)
     assert set(np.unique(labels["segmentation"])) == set(range(8))
-    before, after = (pack.load((128, 128))[1]["segmentation"] for pack in (full.part(0, 50), few))
+    before, after = (dataset.load((128, 128))[1]["segmentation"] for dataset in (full.part(0, 50), few))
     eyes = [classes_of(full).index(name) for name in ("glasses", "left_eye", "right_eye")]
     assert np.array_equal(np.isin(before, eyes), after == classes_of(faces).index("eye"))
     assert np.array_equal(before == classes_of(full).index("hair"), after == classes_of(faces).index("hair"))
-    alike = open_like(PACK, {"segmentation": faces.tasks["segmentation"].schema})
+    alike = open_like(FACES, {"segmentation": faces.tasks["segmentation"].schema})
     assert alike.describe() == faces.describe()
 
     sixteen = make(

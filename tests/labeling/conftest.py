@@ -1,4 +1,4 @@
-"""A label generator fitted to inverted photos that its generator made itself."""
+"""A labeler fitted to inverted photos that its generator made itself."""
 
 from pathlib import Path
 

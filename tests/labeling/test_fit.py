@@ -1,4 +1,4 @@
-"""Fitting label generators to latents with labels, and to images with labels."""
+"""Fitting labelers to latents with labels, and to images with labels."""
 
 import json
 import shutil
@@ -48,7 +48,7 @@ def test_latents_of_another_generator_are_refused(world: Path, tmp_path: Path) -
     assert not (tmp_path / "out").exists()
 
 
-def test_corrected_labels_make_a_finished_label_generator_stale(world: Path, tmp_path: Path) -> None:
+def test_corrected_labels_make_a_finished_labeler_stale(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "latents", tmp_path / "latents")
     before = plan(world / "generator", tmp_path / "latents", FIT)
     elsewhere = plan(world / "generator", world / "latents", FIT)

@@ -1,4 +1,4 @@
-"""Label generators, wherever their latents and images come from."""
+"""Labelers, wherever their latents and images come from."""
 
 import shutil
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_images_from_anywhere_are_labelled_where_features_can_be_read_from_them(
     assert uncertainty.shape == labels.shape
     made, again, _ = labeler.sample(range(2))
     assert (labeler.label_images(made)[0] == again).mean() > 0.95
-    with pytest.raises(InputError, match="16x12 pixels, the label generator's 16x16"):
+    with pytest.raises(InputError, match="16x12 pixels, the labeler's 16x16"):
         labeler.label_images(images[:, :, :12])
     with pytest.raises(InputError, match="need latents, not images"):
         load_labeler(world / "labeler").label_images(images)
@@ -85,10 +85,10 @@ def test_several_of_one_generator_share_what_they_read(
     calls = counted(monkeypatch, labelers)
     images, found = label_together(labelers, latents)
     assert calls == ["synthesis", "lite0"], "one image, one set of features of it"
-    for (labels, uncertainty), (image, own, doubt) in zip(found, alone, strict=True):
+    for (labels, uncertainty), (image, own, single) in zip(found, alone, strict=True):
         np.testing.assert_array_equal(images, image)
         assert (labels == own).mean() > 0.99
-        np.testing.assert_allclose(uncertainty, doubt, atol=0.02)
+        np.testing.assert_allclose(uncertainty, single, atol=0.02)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, labelers: list[Labeler]) -> list[str]:
@@ -128,7 +128,7 @@ def test_a_labeler_whose_generator_was_exchanged_is_refused(world: Path, tmp_pat
 
 
 def test_what_is_not_a_labeler_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(HandsOffError, match="no label generator"):
+    with pytest.raises(HandsOffError, match="no labeler"):
         load_labeler(tmp_path)
 
 
@@ -137,5 +137,5 @@ def test_a_card_that_says_too_little_is_refused(world: Path, tmp_path: Path) -> 
     card = read_json(tmp_path / "old" / "labeler.json")
     del card["features"]
     write_json(tmp_path / "old" / "labeler.json", card)
-    with pytest.raises(InputError, match="does not describe a label generator"):
+    with pytest.raises(InputError, match="does not describe a labeler"):
         load_labeler(tmp_path / "old")

@@ -1,4 +1,4 @@
-"""Label generators of toy generators, fitted in a few steps."""
+"""Labelers of toy generators, fitted in a few steps."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ INVERT = InvertSettings(encoder_steps=0, steps=2)
 
 
 def fitted(root: Path, *tasks: str) -> list[Path]:
-    """Invert `root/labelled` with `root/generator`, and fit a label generator for each task."""
+    """Invert `root/labelled` with `root/generator`, and fit a labeler for each task."""
     run_to_end(invert(root / "generator", root / "labelled", root / "latents", INVERT))
     for task in tasks:
         run_to_end(fit(root / "generator", root / "latents", root / task, FIT.model_copy(update={"task": task})))

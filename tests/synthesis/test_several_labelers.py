@@ -1,4 +1,4 @@
-"""Several label generators of one generator label the same samples."""
+"""Several labelers of one generator label the same samples."""
 
 import shutil
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_labelers_of_two_generators_or_of_one_task_do_not_go_together(
     settings = GenerateSettings(n=4)
     with pytest.raises(MismatchError, match="was fitted to another generator than"):
         run_to_end(generate([labelers[1], labeler], tmp_path / "dataset", settings))
-    with pytest.raises(InputError, match="Two label generators have the task segmentation: give one of each task"):
+    with pytest.raises(InputError, match="Two labelers have the task segmentation: give one of each task"):
         run_to_end(generate([labelers[0], labelers[0]], tmp_path / "dataset", settings))
     assert not (tmp_path / "dataset").exists()
     check_same_generator(labelers)

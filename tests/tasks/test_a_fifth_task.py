@@ -1,19 +1,12 @@
-"""A task that the package does not know, in this one file: all below works once it is in the registry."""
+"""A task that the package does not know, in one file (`tests/matte.py`): all works once it is in the registry."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
 from discs import blobs
 from handsoff.core.errors import InputError
-from handsoff.core.files import png
-from handsoff.core.frames import Frame
-from handsoff.core.images import decode_mask
 from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.convert import convert
@@ -25,69 +18,7 @@ from handsoff.learning.data import LabelledArrays
 from handsoff.learning.settings import LearnSettings
 from handsoff.learning.supervised import Choice, score_predictor, train_predictor
 from handsoff.tasks import TASKS, make_task
-from handsoff.tasks.base import Drawing, Labels, Metric, Pairs, Parse, Schema, StorageLocation, Task, equal_weights
-from handsoff.tasks.maps import MapGeometry, MapLearning, MapScores, MapStorage, known
-
-# --- the task: how much of a pixel is foreground, in 254 steps; 255 = not known
-
-UNKNOWN, WHOLE = 255, 254
-
-
-class MatteStorage(MapStorage):
-    def bind(self, card: object, where: str, location: StorageLocation) -> Parse:  # noqa: ARG002  # nothing to translate
-        def parse(data: bytes, where: str, size: Frame) -> np.ndarray:
-            matte = decode_mask(data, where)
-            if matte.shape != size:
-                raise InputError(f"{where} is not as large as its image: resize it.")
-            return matte
-
-        return parse
-
-    def serialise(self, label: np.ndarray) -> bytes:
-        return png(label)
-
-
-class MatteLearning(MapLearning):
-    def encode(self, labels: Labels, frame: Frame) -> Tensor:  # noqa: ARG002  # maps know their size
-        values = torch.from_numpy(labels.astype(np.float32) / WHOLE)
-        return torch.where(torch.from_numpy(known(labels, UNKNOWN)), values, torch.nan)
-
-    def loss(self, outputs: Tensor, target: Tensor, class_weights: Tensor | None = None) -> Tensor:  # noqa: ARG002  # no classes
-        return (outputs[:, 0].float().sigmoid() - target.nan_to_num()).abs() * target.isfinite()
-
-    def decode(self, outputs: Tensor, weights: Tensor | None = None) -> tuple[Labels, Tensor]:
-        share, weights = outputs[:, :, 0].float().sigmoid(), equal_weights(outputs, weights)
-        mean = torch.einsum("e,enhw->nhw", weights, share)
-        spread = torch.einsum("e,enhw->nhw", weights, (share - mean).abs())
-        return (mean * WHOLE).round().to(torch.uint8).cpu().numpy(), spread
-
-
-class MatteScores(MapScores):
-    def score(self, pairs: Pairs) -> dict[str, Any]:
-        errors = [np.abs(predicted.astype(float) - truth)[known(truth, UNKNOWN)] / WHOLE for predicted, truth in pairs]
-        return {"metrics": {"matte_mae": float(np.concatenate(errors).mean())}, "per_class": {}}
-
-
-class MatteDrawing(Drawing):
-    def draw(self, images: np.ndarray, labels: Labels) -> np.ndarray:
-        return (images * (labels[..., None] / WHOLE).clip(0, 1)).astype(np.uint8)
-
-
-class Matte(Task):
-    name = "matte"
-    locations = (StorageLocation("alpha", (".png",)),)
-    card = "alpha.json"
-    aliases = ("alpha", "matte")
-    metrics: ClassVar = {"matte_mae": Metric("mean absolute error", lower_is_better=True)}
-
-    def __init__(self, schema: Schema) -> None:
-        learning, scores = MatteLearning(schema, UNKNOWN), MatteScores(self.name, UNKNOWN)
-        super().__init__(schema, 1, MatteStorage(UNKNOWN), MapGeometry(UNKNOWN), learning, scores, MatteDrawing())
-
-    @classmethod
-    def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:  # noqa: ARG003  # nothing is open
-        return {}
-
+from matte import UNKNOWN, WHOLE, Matte
 
 # --- what the package does with it
 

@@ -116,12 +116,12 @@ def test_an_image_of_which_nothing_is_known_can_be_drawn_from() -> None:
 
 def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
     depth = np.array([[[0, 2], [4, 8]]], np.float32)
-    near, far = Depth({"unit": "metres"}).learning.infer_schema(depth, "pack")["range"]
+    near, far = Depth({"unit": "metres"}).learning.infer_schema(depth, "dataset")["range"]
     assert (near, far) == pytest.approx((2 / 4**0.05, 8 * 4**0.05))
-    assert metres(0.1, 100).learning.infer_schema(depth, "pack")["range"] == [0.1, 100]
+    assert metres(0.1, 100).learning.infer_schema(depth, "dataset")["range"] == [0.1, 100]
     for flat in (np.full((1, 2, 2), 3, np.float32), np.zeros((1, 2, 2), np.float32)):
-        with pytest.raises(InputError, match=r"The depths of pack are all the same: there is nothing to learn"):
-            Depth({}).learning.infer_schema(flat, "pack")
+        with pytest.raises(InputError, match=r"The depths of dataset are all the same: there is nothing to learn"):
+            Depth({}).learning.infer_schema(flat, "dataset")
 
 
 # --- in numbers -------------------------------------------------------------------------------------------------------
@@ -211,10 +211,10 @@ def test_what_is_written_is_read_back_elsewhere(size: tuple[int, int], seed: int
             )
         write_cards(Path(made) / "here", {"depth": task})
         (Path(made) / "here").rename(Path(made) / "there")
-        pack = open_labelled(Path(made) / "there", tasks=["depth"])
-        assert pack.tasks["depth"].schema == task.schema
+        dataset = open_labelled(Path(made) / "there", tasks=["depth"])
+        assert dataset.tasks["depth"].schema == task.schema
         for index, label in enumerate(depth):
-            again = pack.label("depth", str(index))
+            again = dataset.label("depth", str(index))
             assert again.dtype == np.float32
             assert np.array_equal(again, label), "exactly"
             assert task.storage.serialise(again) == task.storage.serialise(label), "the same bytes every time"
@@ -230,10 +230,10 @@ def test_many_ways_of_writing_depth_are_read(tmp_path: Path) -> None:
         "sixteen.png": png((DEPTH * 4).astype(np.uint16)),
         "eight.png": png((DEPTH * 4).astype(np.uint8)),
     }
-    pack = open_labelled(make(tmp_path / "pack", files, card='{"unit": "metres", "scale": 0.25}'))
-    assert pack.tasks["depth"].schema == {"unit": "metres", "range": None, "scale": 0.25}
-    for name in pack.names:
-        np.testing.assert_array_equal(pack.label("depth", name), DEPTH, name)
+    dataset = open_labelled(make(tmp_path / "dataset", files, card='{"unit": "metres", "scale": 0.25}'))
+    assert dataset.tasks["depth"].schema == {"unit": "metres", "range": None, "scale": 0.25}
+    for name in dataset.names:
+        np.testing.assert_array_equal(dataset.label("depth", name), DEPTH, name)
     plain = open_labelled(make(tmp_path / "plain", {"a.png": files["sixteen.png"]}))
     assert plain.tasks["depth"].schema == {"unit": "relative", "range": None, "scale": 1.0}
     np.testing.assert_array_equal(plain.label("depth", "a"), DEPTH * 4)
@@ -370,9 +370,9 @@ def test_a_pickle_in_an_npz_is_never_opened(tmp_path: Path) -> None:
     assert target.is_dir(), "numpy would have opened it"
     target.rmdir()
     with pytest.raises(
-        InputError, match=r"pack/depth/a.npz is not a readable depth map \(Object arrays cannot be loaded"
+        InputError, match=r"dataset/depth/a.npz is not a readable depth map \(Object arrays cannot be loaded"
     ):
-        open_labelled(make(tmp_path / "pack", {"a.npz": data}), tasks=["depth"]).label("depth", "a")
+        open_labelled(make(tmp_path / "dataset", {"a.npz": data}), tasks=["depth"]).label("depth", "a")
     assert not target.exists()
 
 
@@ -429,12 +429,12 @@ CARDS = {
 def test_what_is_wrong_with_depth_json_is_said(case: str, tmp_path: Path) -> None:
     card, sentence = CARDS[case]
     with pytest.raises(InputError, match=sentence):
-        open_labelled(make(tmp_path / "pack", {"a.npz": npz(depth=DEPTH)}, card=card), tasks=["depth"])
+        open_labelled(make(tmp_path / "dataset", {"a.npz": npz(depth=DEPTH)}, card=card), tasks=["depth"])
 
 
 def test_another_unit_is_no_match_and_another_scale_is_read_by_its_own(tmp_path: Path) -> None:
     steps = png((DEPTH * 4).astype(np.uint16))
-    folder = make(tmp_path / "pack", {"a.png": steps}, card='{"unit": "metres", "scale": 0.25}')
+    folder = make(tmp_path / "dataset", {"a.png": steps}, card='{"unit": "metres", "scale": 0.25}')
     with pytest.raises(
         MismatchError, match=r"depth.json states depth in metres, the dataset in feet: convert one of them"
     ):
@@ -445,7 +445,7 @@ def test_another_unit_is_no_match_and_another_scale_is_read_by_its_own(tmp_path:
 
 
 def test_the_user_may_say_what_the_file_does_not(tmp_path: Path) -> None:
-    folder = make(tmp_path / "pack", {"a.npz": npz(depth=DEPTH)})
+    folder = make(tmp_path / "dataset", {"a.npz": npz(depth=DEPTH)})
     assert open_labelled(folder, {"depth": {"unit": "metres", "range": [1, 20]}}).tasks["depth"].schema == {
         "unit": "metres",
         "range": [1, 20],

@@ -28,7 +28,7 @@ PLACES = st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from([0, 1, 2]))
 
 
 def points(**options: Any) -> Keypoints:
-    """The task of a pack with three points."""
+    """The task of a dataset with three points."""
     return Keypoints(Keypoints.declare({"names": NAMES, **options}, "points.json", {}, [[0, 0]] * 3))
 
 
@@ -105,28 +105,28 @@ def test_the_width_of_the_heat_maps_can_be_stated() -> None:
 
 def test_uncertainty_grows_with_the_distance_between_members() -> None:
     task, frame = points(sigma=2.0), (48, 96)
-    doubts = []
+    uncertainties = []
     for apart in (0.0, 0.5, 1.0, 2.0, 4.0, 20.0):
         members = torch.stack(
             [member(task, frame, (20, 20), (40.25, 30), None), member(task, frame, (20 + apart, 20), (40.25, 30), None)]
         )
         labels, uncertainty = task.learning.decode(members)
-        doubts.append(float(uncertainty[0, 0]))
+        uncertainties.append(float(uncertainty[0, 0]))
         assert labels[0, 0, 2] == 2
         assert 20 - 0.1 < labels[0, 0, 0] < 20 + apart + 0.1
         assert float(uncertainty[0, 1:].max()) < 0.03
-    assert doubts[0] < 0.03
-    assert doubts == sorted(doubts)
-    assert doubts[2] == pytest.approx(1 - np.exp(-0.5 / 2), abs=0.02), "half a pixel either side of the middle"
-    assert doubts[-1] > 0.99
+    assert uncertainties[0] < 0.03
+    assert uncertainties == sorted(uncertainties)
+    assert uncertainties[2] == pytest.approx(1 - np.exp(-0.5 / 2), abs=0.02), "half a pixel either side of the middle"
+    assert uncertainties[-1] > 0.99
 
 
 def test_two_camps_are_more_uncertain_than_one_stray() -> None:
     task, frame = points(sigma=2.0), (48, 96)
     near, far = (member(task, frame, place, place, place) for place in ((20, 20), (60, 20)))
     camps = [torch.stack(members) for members in ([near] * 8, [near] * 7 + [far], [near] * 4 + [far] * 4)]
-    doubts = [float(task.learning.decode(members)[1].max()) for members in camps]
-    assert doubts[0] < 0.03 < doubts[1] < doubts[2] + 1e-6
+    uncertainties = [float(task.learning.decode(members)[1].max()) for members in camps]
+    assert uncertainties[0] < 0.03 < uncertainties[1] < uncertainties[2] + 1e-6
     np.testing.assert_allclose(task.learning.decode(camps[1])[0][0, 0], [20, 20, 2], atol=0.05)
     everywhere = torch.stack([member(task, frame, (x, 20), (x, 20), (x, 20)) for x in range(5, 95, 9)])
     assert float(task.learning.decode(everywhere)[1].min()) > 0.9, "ten opinions"
@@ -154,10 +154,10 @@ def test_a_point_that_no_one_sees_is_not_there() -> None:
         for share in (0.01, 0.03, 0.06, 0.7, 1.0)
     ]
     assert [label[0, 0, 2] for label, _ in found] == [0, 0, 0, 2, 2]
-    doubts = [float(doubt[0, 0]) for _, doubt in found]
-    assert doubts[:3] == sorted(doubts[:3])
-    assert 0 < doubts[0] < doubts[2] <= 1
-    assert doubts[3] > 0.5 > doubts[4]
+    uncertainties = [float(single[0, 0]) for _, single in found]
+    assert uncertainties[:3] == sorted(uncertainties[:3])
+    assert 0 < uncertainties[0] < uncertainties[2] <= 1
+    assert uncertainties[3] > 0.5 > uncertainties[4]
     assert task.scores.image_uncertainty(np.array([[0.1, 0.2, 0.6]], np.float32)).tolist() == pytest.approx([0.6])
 
 
@@ -286,13 +286,13 @@ def test_pixels_near_points_are_drawn_more_often() -> None:
 def test_points_that_are_nowhere_teach_nothing() -> None:
     with pytest.raises(
         InputError,
-        match=r"The keypoints of pack are all outside of their images or have visibility 0: "
+        match=r"The keypoints of dataset are all outside of their images or have visibility 0: "
         r"give points that can be seen",
     ):
-        points().learning.infer_schema(np.zeros((2, 3, 3), np.float32), "pack")
+        points().learning.infer_schema(np.zeros((2, 3, 3), np.float32), "dataset")
     one = np.zeros((2, 3, 3), np.float32)
     one[0, 1, 2] = 1
-    assert points().learning.infer_schema(one, "pack") == points().schema
+    assert points().learning.infer_schema(one, "dataset") == points().schema
 
 
 # --- in numbers -------------------------------------------------------------------------------------------------------
@@ -513,11 +513,11 @@ def test_what_is_written_is_read_back_elsewhere(
     with tempfile.TemporaryDirectory() as made:
         make(Path(made) / "here", task, labels, size)
         (Path(made) / "here").rename(Path(made) / "there")
-        pack = open_labelled(Path(made) / "there")
-        assert list(pack.kinds) == ["keypoints"]
-        assert pack.tasks["keypoints"].schema == task.schema
+        dataset = open_labelled(Path(made) / "there")
+        assert list(dataset.kinds) == ["keypoints"]
+        assert dataset.tasks["keypoints"].schema == task.schema
         for index, label in enumerate(labels):
-            again = pack.label("keypoints", str(index))
+            again = dataset.label("keypoints", str(index))
             np.testing.assert_allclose(again[:, :2], label[:, :2], rtol=1e-6, atol=5.1e-4)
             assert np.array_equal(again[:, 2], label[:, 2])
             assert task.storage.serialise(again) == task.storage.serialise(label), (
@@ -526,7 +526,7 @@ def test_what_is_written_is_read_back_elsewhere(
 
 
 def test_points_of_a_pack_are_found_by_name_or_named_if_missing(tmp_path: Path) -> None:
-    folder = make(tmp_path / "pack", points(), np.array([[[1, 1, 2]] * 3] * 2, np.float32), (6, 5))
+    folder = make(tmp_path / "dataset", points(), np.array([[[1, 1, 2]] * 3] * 2, np.float32), (6, 5))
     entries = json.loads((folder / "keypoints.json").read_text())
     (folder / "keypoints.json").write_text(json.dumps({"0": entries["0"]}))
     with pytest.raises(
@@ -535,24 +535,25 @@ def test_points_of_a_pack_are_found_by_name_or_named_if_missing(tmp_path: Path) 
     ):
         open_labelled(folder)
     (folder / "keypoints.json").write_text(json.dumps({**entries, "2": entries["0"]}))
-    with pytest.raises(InputError, match=r"pack/keypoints.json: '2' has no image: add images/2.png"):
+    with pytest.raises(InputError, match=r"dataset/keypoints.json: '2' has no image: add images/2.png"):
         open_labelled(folder)
     (folder / "keypoints.json").write_text("[]")
-    with pytest.raises(InputError, match=r"pack/keypoints.json is not a JSON object: write one entry per image"):
+    with pytest.raises(InputError, match=r"dataset/keypoints.json is not a JSON object: write one entry per image"):
         open_labelled(folder)
     (folder / "keypoints.json").write_text(json.dumps({"0": entries["0"], "1": entries["1"][:2]}))
-    with pytest.raises(InputError, match=r"pack/keypoints.json: 1 has 2 points, the others have 3"):
+    with pytest.raises(InputError, match=r"dataset/keypoints.json: 1 has 2 points, the others have 3"):
         open_labelled(folder).label("keypoints", "1")
     for entry in ("nothing", [], {"nose": [1, 2]}):
         (folder / "keypoints.json").write_text(json.dumps({"0": entry, "1": entries["1"]}))
         with pytest.raises(
-            InputError, match=r"The keypoints.json that .*pack/points.json belongs to is not made of lists of \[x, y\]"
+            InputError,
+            match=r"The keypoints.json that .*dataset/points.json belongs to is not made of lists of \[x, y\]",
         ):
             open_labelled(folder)
 
 
 def test_other_points_are_no_match(tmp_path: Path) -> None:
-    folder = make(tmp_path / "pack", points(), np.array([[[1, 1, 2]] * 3] * 2, np.float32), (6, 5))
+    folder = make(tmp_path / "dataset", points(), np.array([[[1, 1, 2]] * 3] * 2, np.float32), (6, 5))
     assert open_like(folder, {"keypoints": points().schema}).label("keypoints", "0").shape == (3, 3)
     with pytest.raises(
         MismatchError,
@@ -569,6 +570,6 @@ def test_a_change_of_one_point_or_of_what_points_mean_changes_the_fingerprint(tm
     labels = np.array([[[1, 1, 2]] * 3] * 2, np.float32)
     other = labels.copy()
     other[1, 2, 0] = 1.5
-    packs = {"a": (points(), labels), "b": (points(), other), "c": (points(sigma=1), labels)}
-    folders = [make(tmp_path / name, *pack, (6, 5)) for name, pack in packs.items()]
+    datasets = {"a": (points(), labels), "b": (points(), other), "c": (points(sigma=1), labels)}
+    folders = [make(tmp_path / name, *dataset, (6, 5)) for name, dataset in datasets.items()]
     assert len({open_labelled(folder).describe()["fingerprint"] for folder in folders}) == 3

@@ -255,11 +255,11 @@ def test_what_is_written_is_read_back_elsewhere(tmp_path: Path) -> None:
         )
     write_cards(tmp_path / "here", {"normals": task})
     (tmp_path / "here").rename(tmp_path / "there")
-    pack = open_labelled(tmp_path / "there")
-    assert list(pack.kinds) == ["normals"]
-    assert pack.tasks["normals"].schema == task.schema
+    dataset = open_labelled(tmp_path / "there")
+    assert list(dataset.kinds) == ["normals"]
+    assert dataset.tasks["normals"].schema == task.schema
     for index, label in enumerate(colours):
-        assert np.array_equal(pack.label("normals", str(index)), label)
+        assert np.array_equal(dataset.label("normals", str(index)), label)
 
 
 def depth_pack(folder: Path) -> np.ndarray:
@@ -273,10 +273,10 @@ def depth_pack(folder: Path) -> np.ndarray:
 
 def test_a_pack_with_depth_gives_normals_too_and_one_with_normals_gives_those(tmp_path: Path) -> None:
     depth = depth_pack(tmp_path)
-    pack = open_labelled(tmp_path)
-    assert set(pack.kinds) == {"depth", "normals"}
-    assert np.array_equal(pack.label("normals", "0"), of_depth(depth)[0])
-    assert angles(vectors(pack.label("normals", "0")), unit(0.3, 0.2, 1)).max() < 1
+    dataset = open_labelled(tmp_path)
+    assert set(dataset.kinds) == {"depth", "normals"}
+    assert np.array_equal(dataset.label("normals", "0"), of_depth(depth)[0])
+    assert angles(vectors(dataset.label("normals", "0")), unit(0.3, 0.2, 1)).max() < 1
     (tmp_path / "normals").mkdir()
     for index in range(2):
         Image.new("RGB", (6, 8), FACING).save(tmp_path / "normals" / f"{index}.png")
@@ -294,9 +294,10 @@ def test_what_is_wrong_with_normals_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x is not a readable image \(not a known image format\)"):
         parsed(TASK, b"text", "x", (8, 6))
     with pytest.raises(
-        InputError, match=r"The normals of pack are black everywhere, which means not known: there is nothing to learn"
+        InputError,
+        match=r"The normals of dataset are black everywhere, which means not known: there is nothing to learn",
     ):
-        TASK.learning.infer_schema(np.zeros((2, 8, 6, 3), np.uint8), "pack")
+        TASK.learning.infer_schema(np.zeros((2, 8, 6, 3), np.uint8), "dataset")
     buffer = io.BytesIO()
     Image.new("RGBA", (6, 8), (*FACING, 7)).save(buffer, "PNG")
     assert (parsed(TASK, buffer.getvalue(), "x", (8, 6)) == FACING).all(), "transparency does not matter"

@@ -1,6 +1,6 @@
 """`handsoff diagnose`: every link of a finished run measured on its own, to see where quality is lost.
 
-Generator → inversion → label generator → selection → dataset: each can be the weakest, and the scores of an evaluation
+Generator → inversion → labeler → selection → dataset: each can be the weakest, and the scores of an evaluation
 do not say which. Label quality is measured on held-out photos: those of the validation part where a run has one.
 """
 
@@ -92,7 +92,7 @@ def generator_link(
 def invert_held_out(
     steps: list[FinishedStep], out: Path, settings: DiagnoseSettings
 ) -> Steps[Progress, None, Path | None]:
-    """Latents of photos that no label generator was fitted to, by the run's own encoder and settings.
+    """Latents of photos that no labeler was fitted to, by the run's own encoder and settings.
 
     None where the run did not invert, or has too few such photos.
     """

@@ -76,7 +76,7 @@ def reconstruction(latents: Path) -> dict[str, float]:
 
 
 def label_quality(labeler: Labeler, latents: Path, count: int | None = None) -> dict[str, Any]:
-    """Scores of a label generator on inverted photos against their human labels."""
+    """Scores of a labeler on inverted photos against their human labels."""
     names = read_json(latents / "latents.json")["names"][:count]
     truth = open_like(latents / "labels", {labeler.task.name: labeler.task.schema})
     found = load_latents(latents / "latents.safetensors")[: len(names)].to(labeler.generator.device)

@@ -43,10 +43,11 @@ def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
     Raises:
         InputError: the generator has no w space, or there are no usable labels or fewer than four.
     """
+    chosen = chosen_samples(labelled, settings)
     require_w_space(generator_shell(generator), str(generator))
     inputs = {
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
-        "labelled": chosen_samples(labelled, settings).describe(),
+        "labelled": chosen.describe(),
     }
     return Plan("invert", inputs, settings.model_dump())
 

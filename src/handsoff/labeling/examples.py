@@ -1,4 +1,4 @@
-"""What a label generator is fitted to: latents with labels, or images with labels.
+"""What a labeler is fitted to: latents with labels, or images with labels.
 
 Three kinds of folder give them: that of `handsoff invert` (latents of labelled photos), a generated dataset of the same
 generator whose labels somebody corrected (its draws can be made again), and any labelled folder or zip (images alone).

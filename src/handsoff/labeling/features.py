@@ -65,7 +65,7 @@ class GeneratorFeatures:
         return self.generator.features(latents)
 
     def from_images(self, images: Images) -> Features:  # noqa: ARG002  # the protocol's
-        raise InputError(f"The generator's own features need latents, not images: fit a label generator {READ_IMAGES}.")
+        raise InputError(f"The generator's own features need latents, not images: fit a labeler {READ_IMAGES}.")
 
 
 @dataclass(frozen=True)

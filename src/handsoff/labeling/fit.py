@@ -1,4 +1,4 @@
-"""`handsoff fit`: a label generator, from labelled latents or labelled images.
+"""`handsoff fit`: a labeler, from labelled latents or labelled images.
 
 Each pixel classifier leaves out its own fold of the images and stops at the step where the loss on that fold was
 lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
@@ -47,14 +47,14 @@ class FitState:
 
 
 def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
-    """What the label generator is made by.
+    """What the labeler is made by.
 
     Raises:
         InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
         MismatchError: the examples are of another generator.
     """
-    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
     found = open_examples(generator, examples, settings)
+    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
     require_readable(found, examples, needs_latents=needs_latents)
     inputs = {
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
@@ -64,7 +64,7 @@ def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Work:
-    """Fit a label generator; `out` gets it, a copy of the generator and, of inverted photos, their contact sheet.
+    """Fit a labeler; `out` gets it, a copy of the generator and, of inverted photos, their contact sheet.
 
     Args:
         generator: folder of a generator.
@@ -143,7 +143,7 @@ def train_ensemble(state: FitState, curve: list[float]) -> Part:
             curve.append(round(float(held.mean()), 4))
         if step % 5 == 0 or step + 1 == settings.steps:
             note = f"loss {float(loss.detach()):.3f}" + (f", held out {curve[-1]:.3f}" if curve else "")
-            yield Progress("fitting the label generator", step + 1, settings.steps, note)
+            yield Progress("fitting the labeler", step + 1, settings.steps, note)
     for name, value in ensemble.named_parameters():
         value.data.copy_(kept[name])
     ensemble.eval()

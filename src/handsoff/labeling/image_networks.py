@@ -44,7 +44,7 @@ def network_file(folder: Path, index: int) -> Path:
 
 
 def load_image_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...]:
-    """The image networks of a label generator, in evaluation mode.
+    """The image networks of a labeler, in evaluation mode.
 
     Raises:
         InputError: a file is missing or damaged.
@@ -57,9 +57,7 @@ def load_image_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNe
             network.load_state_dict(read_tensors(file))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise MismatchError(
-                f"{file} does not fit its label generator ({reason}): run handsoff fit again."
-            ) from None
+            raise MismatchError(f"{file} does not fit its labeler ({reason}): run handsoff fit again.") from None
         networks.append(on_device(network.eval().requires_grad_(requires_grad=False)))
     return tuple(networks)
 

@@ -1,4 +1,4 @@
-"""The label generator: a generator, and what labels its images."""
+"""The labeler: a generator, and what labels its images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +91,7 @@ class Labeler:
         """
         if images.shape[1:3] != self.size:
             found, wanted = ("x".join(map(str, size)) for size in (images.shape[1:3], self.size))
-            raise InputError(f"The images are {found} pixels, the label generator's {wanted}: resize them.")
+            raise InputError(f"The images are {found} pixels, the labeler's {wanted}: resize them.")
         given = to_float(images).to(self.device)
         with mixed_precision():
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
@@ -108,7 +108,7 @@ class Labeler:
 
 @torch.no_grad()
 def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Uncertainty]]]:
-    """Images and, from every label generator of one generator, labels and uncertainty; features are made only once."""
+    """Images and, from every labeler of one generator, labels and uncertainty; features are made only once."""
     latents = latents.to(labelers[0].device)
     with mixed_precision():
         images, maps = shared_features([labeler.extractor for labeler in labelers], latents)
@@ -126,7 +126,7 @@ def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None
 
 
 def load_labeler(folder: Path | str) -> Labeler:
-    """Read a label generator with the generator it was fitted to.
+    """Read a labeler with the generator it was fitted to.
 
     Raises:
         InputError: the folder is none or is damaged.
@@ -134,7 +134,7 @@ def load_labeler(folder: Path | str) -> Labeler:
     """
     folder = Path(folder)
     if not (folder / CARD).is_file():
-        raise InputError(f"{folder} holds no label generator: give the folder that handsoff fit wrote.")
+        raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
     card = read_json(folder / CARD)
     found = generator_hash(folder / GENERATOR)
     try:
@@ -142,9 +142,7 @@ def load_labeler(folder: Path | str) -> Labeler:
         task = make_task(card["task"], card["schema"])
         members, hidden, networks = card["members"], tuple(card["hidden"]), card["networks"]
     except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / CARD} does not describe a label generator ({error!r}): run handsoff fit again."
-        ) from None
+        raise InputError(f"{folder / CARD} does not describe a labeler ({error!r}): run handsoff fit again.") from None
     if found != identity:
         raise MismatchError(
             f"{folder} was fitted to generator {identity[:12]}, but {folder / GENERATOR} is {found[:12]}: "

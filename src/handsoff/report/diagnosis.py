@@ -96,7 +96,7 @@ def reconstruction_table(links: Mapping[str, Any]) -> Table:
 
 
 def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
-    """Scores of the label generator on inverted photos, beside those of the evaluation's arms."""
+    """Scores of the labeler on inverted photos, beside those of the evaluation's arms."""
     columns = {label: measured[label]["metrics"] for label in LABELS if label in measured}
     arms = measured["arms"].get("arms", {})
     metrics = list(dict.fromkeys(name for scores in (*columns.values(), *arms.values()) for name in scores))
@@ -107,7 +107,7 @@ def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     header = ("", *(f"labels of {LABELS[label]}" for label in columns), *(f"model: {arm_title(arm)}" for arm in arms))
     reading = (
         "If labels of inverted held-out photos are much worse than the model trained on real labels alone, "
-        "the label generator or the inversion is the weak link; if they are as good, the generated images are."
+        "the labeler or the inversion is the weak link; if they are as good, the generated images are."
     )
     return Table(f"Labels: {task}, {budget} labels", reading, header, rows)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from handsoff.tasks import METRICS
+from handsoff.tasks import all_metrics
 
 REAL_ONLY, SYNTHETIC_ONLY, BOTH = STANDARD = ("real_only", "synthetic_only", "real_plus_synthetic")
 CRITICAL = {  # t at 5 %, by degrees of freedom
@@ -67,11 +67,13 @@ def arm_title(arm: str) -> str:
 
 
 def title(metric: str) -> str:
-    return METRICS[metric].title if metric in METRICS else metric
+    found = all_metrics().get(metric)
+    return found.title if found else metric
 
 
 def lower_is_better(metric: str) -> bool:
-    return metric in METRICS and METRICS[metric].lower_is_better
+    found = all_metrics().get(metric)
+    return found is not None and found.lower_is_better
 
 
 def score(entry: object, count: int = 1) -> Score:
@@ -105,7 +107,7 @@ def scores(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
 def main_metric(found: dict[str, dict[str, Score]]) -> str:
     """The metric the verdict is about: the first one of the task."""
     names = {name: None for arm in found.values() for name in arm}
-    return next((name for name in METRICS if name in names), next(iter(names), ""))
+    return next((name for name in all_metrics() if name in names), next(iter(names), ""))
 
 
 def best_arm(found: dict[str, dict[str, Score]]) -> str | None:

@@ -42,8 +42,8 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     """What `generate` is going to do.
 
     Raises:
-        InputError: a label generator is unusable, two have the same task, or the generator does not know the condition.
-        MismatchError: the label generators belong to different generators.
+        InputError: a labeler is unusable, two have the same task, or the generator does not know the condition.
+        MismatchError: the labelers belong to different generators.
     """
     inputs = {}
     for index, folder in enumerate(labelers):
@@ -58,7 +58,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
 def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, engine: Engine = LOCAL) -> Work:
     """Draw `n` samples, label them, drop the most uncertain; `out` becomes a labelled folder with a manifest.
 
-    Several label generators of one generator label the same samples, each with labels of its task. Shards that an
+    Several labelers of one generator label the same samples, each with labels of its task. Shards that an
     interrupted run finished are not made again.
 
     Raises:
@@ -99,7 +99,7 @@ def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:
 
 
 def labeler_fingerprint(labeler: Path) -> str:
-    """Hash of all that decides how a label generator labels: its card, which names its generator, and its weights."""
+    """Hash of all that decides how a labeler labels: its card, which names its generator, and its weights."""
     digest = hashlib.sha256()
     for file in [labeler / CARD, *sorted(labeler.glob("*.safetensors"))]:
         digest.update(f"{file.name} {sha256(file)}\n".encode())
@@ -107,7 +107,7 @@ def labeler_fingerprint(labeler: Path) -> str:
 
 
 def check_same_generator(labelers: Sequence[Path]) -> None:
-    """Several label generators must share their generator and differ in their task.
+    """Several labelers must share their generator and differ in their task.
 
     Raises:
         MismatchError: one has another generator.
@@ -117,16 +117,16 @@ def check_same_generator(labelers: Sequence[Path]) -> None:
     for folder, card in zip(labelers[1:], cards[1:], strict=True):
         if card["generator"] != cards[0]["generator"]:
             raise MismatchError(
-                f"{folder} was fitted to another generator than {labelers[0]}: give label generators of the same one."
+                f"{folder} was fitted to another generator than {labelers[0]}: give labelers of the same one."
             )
     names = [card["task"] for card in cards]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise InputError(f"Two label generators have the task {twice[0]}: give one of each task.")
+        raise InputError(f"Two labelers have the task {twice[0]}: give one of each task.")
 
 
 def labeler_licence(labeler: Path) -> str:
-    """The terms under which everything stands that a finished label generator labels.
+    """The terms under which everything stands that a finished labeler labels.
 
     Raises:
         InputError: it is not finished.

@@ -15,7 +15,7 @@ class GenerateSettings(BaseModel):
     keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field(
         "any",
-        description="with several label generators: drop what any of them, or only what all of them find uncertain",
+        description="with several labelers: drop what any of them, or only what all of them find uncertain",
     )
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: int | None = Field(

@@ -35,7 +35,7 @@ class ShardContext:
     """What all shards of a dataset share.
 
     Attributes:
-        labelers: folders of label generators, and the fingerprints of what they held when the work began.
+        labelers: folders of labelers, and the fingerprints of what they held when the work began.
         out: the dataset.
     """
 
@@ -71,5 +71,5 @@ def make_shard(shard: Shard, context: ShardContext) -> Path:
 
 @lru_cache(maxsize=1)
 def loaded(labelers: tuple[tuple[Path, str], ...]) -> list[Labeler]:
-    """The label generators, loaded once per worker."""
+    """The labelers, loaded once per worker."""
     return [load_labeler(folder) for folder, _ in labelers]

@@ -10,7 +10,6 @@ from handsoff.tasks.normals import Normals
 from handsoff.tasks.segmentation import Segmentation
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (Segmentation, Keypoints, Depth, Normals)}
-METRICS: dict[str, Metric] = {name: metric for task in TASKS.values() for name, metric in task.metrics.items()}
 
 
 def task_type(name: str) -> type[Task]:
@@ -22,6 +21,11 @@ def task_type(name: str) -> type[Task]:
     if name not in TASKS:
         raise UnknownNameError("task", name, TASKS)
     return TASKS[name]
+
+
+def all_metrics() -> dict[str, Metric]:
+    """The metrics of all tasks, by name; of each task the main one first."""
+    return {name: metric for task in TASKS.values() for name, metric in task.metrics.items()}
 
 
 def make_task(name: str, schema: dict[str, Any]) -> Task:

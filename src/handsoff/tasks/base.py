@@ -268,7 +268,7 @@ class Task(ABC):
         """
 
 
-def drawable(weights: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
+def never_all_zero(weights: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
     """The same sampling weights; where a whole image has weight 0, all its pixels get 1 (their loss is 0 anyway)."""
     return weights + (weights.sum(1, keepdim=True) == 0)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from handsoff.core.frames import Frame
 from handsoff.geometry.affine import moved_maps
 from handsoff.geometry.views import Visible
-from handsoff.tasks.base import Geometry, Label, Labels, Learning, Schema, Scores, Storage, drawable
+from handsoff.tasks.base import Geometry, Label, Labels, Learning, Schema, Scores, Storage, never_all_zero
 
 Maps = Shaped[np.ndarray, "n h w *c"]
 
@@ -66,7 +66,7 @@ class MapLearning(Learning):
         return self.schema
 
     def sampling_weights(self, labels: Labels, frame: Frame, power: float) -> Float[Tensor, "n p"]:  # noqa: ARG002  # no classes, and maps know their size
-        return drawable(torch.from_numpy(known(labels, self.outside).reshape(len(labels), -1)).float())
+        return never_all_zero(torch.from_numpy(known(labels, self.outside).reshape(len(labels), -1)).float())
 
 
 @dataclass(frozen=True)

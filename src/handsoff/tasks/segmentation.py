@@ -32,9 +32,9 @@ from handsoff.tasks.base import (
     Scores,
     StorageLocation,
     Task,
-    drawable,
     equal_weights,
     mirrored_names,
+    never_all_zero,
     refuse_unknown,
 )
 from handsoff.tasks.classes import Merge, class_names, merge_table, names_by_id, shortened
@@ -152,7 +152,7 @@ class MaskLearning(MapLearning):
         weight = np.zeros(256)
         weight[values] = (counts / counts.sum()) ** -power
         weight[IGNORE] = 0.0
-        return drawable(torch.from_numpy(weight[labels].reshape(len(labels), -1)).float())
+        return never_all_zero(torch.from_numpy(weight[labels].reshape(len(labels), -1)).float())
 
     def encode(self, labels: Masks, frame: Frame) -> Int64[Tensor, "n h w"]:  # noqa: ARG002  # masks know their size
         """Ids as int64."""
