@@ -130,7 +130,8 @@ def fitting(result: dict[str, Any]) -> str:
 def writing(result: dict[str, Any]) -> str:
     """Images a second, from bare to written."""
     lines = head(
-        "tasks", "px", "images alone", "labelled by the pixel classifiers", "and by the image networks", "written one after the other",
+        "tasks", "px", "images alone", "labelled by the pixel classifiers",
+        "and by the image networks", "written one after the other",
         "handsoff generate", "lost to files", "times the cost of the first",
     )  # fmt: skip
     columns = ("bare", "labelled_by_members_alone", "labelled", "one_after_the_other", "generate")
