@@ -14,7 +14,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from handsoff.backbones.depthwise import depthwise
 from handsoff.core.device import fast_dtype, on_device
+from handsoff.core.frames import Frame
+from handsoff.geometry.views import scaled_to
 
+MIN_SIDE = 128  # longer side, pixels: smaller images are enlarged, since the features mean little below
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -33,6 +36,15 @@ STAGES = (Stage(1, 16, 1, 1, 3), Stage(6, 24, 2, 2, 3), Stage(6, 40, 2, 2, 5), S
           Stage(6, 112, 3, 1, 5), Stage(6, 192, 4, 2, 5), Stage(6, 320, 1, 1, 3))  # fmt: skip
 FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stage at each scale: /2, /4, /8, /16, /32
 FEATURE_CHANNELS = tuple(STAGES[index].channels for index in FEATURE_STAGES)
+
+
+def viewing_size(frame: Frame) -> Frame:
+    """The size at which Lite0 looks at images of a frame: their own, or enlarged to `MIN_SIDE`.
+
+    >>> viewing_size((64, 48)), viewing_size((256, 192))
+    ((128, 96), (256, 192))
+    """
+    return scaled_to(frame, MIN_SIDE) if max(frame) < MIN_SIDE else frame
 
 
 class SameConv(nn.Conv2d):

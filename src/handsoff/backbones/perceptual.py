@@ -5,11 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.backbones.lite0 import Lite0
+from handsoff.backbones.lite0 import Lite0, viewing_size
 from handsoff.core.frames import Frame
-from handsoff.geometry.views import scaled_to
-
-MIN_SIDE = 128  # longer side, pixels: smaller images are enlarged, since the features mean little below
 
 
 class Perceptual:
@@ -19,7 +16,7 @@ class Perceptual:
     """
 
     def __init__(self, net: Lite0, frame: Frame) -> None:
-        self.net, self.size = net, working_size(frame)
+        self.net, self.size = net, viewing_size(frame)
 
     def feature_maps(self, images: Float[Tensor, "n 3 h w"]) -> list[Float[Tensor, "n _c _h _w"]]:
         """All five feature maps (/2 … /32) of images in [-1, 1]."""
@@ -38,12 +35,3 @@ class Perceptual:
             difference = (ours.float() - theirs.float()).square().mean((1, 2, 3))
             total = total + difference / theirs.float().square().mean((1, 2, 3)).clamp_min(1e-6)
         return total
-
-
-def working_size(frame: Frame) -> Frame:
-    """The size at which images of a frame are looked at: their own, or enlarged to `MIN_SIDE`.
-
-    >>> working_size((64, 48)), working_size((256, 256))
-    ((128, 96), (256, 256))
-    """
-    return scaled_to(frame, MIN_SIDE) if max(frame) < MIN_SIDE else frame

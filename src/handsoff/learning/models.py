@@ -12,13 +12,12 @@ from typing import Any, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from handsoff.backbones.lite0 import IMAGENET_MEAN, IMAGENET_STD
+from handsoff.backbones.lite0 import IMAGENET_MEAN, IMAGENET_STD, viewing_size
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.core.frames import Frame
-from handsoff.learning.pyramid import MIN_SIDE, PyramidNet
+from handsoff.learning.pyramid import PyramidNet, resized
 
 HUB = "hf:"  # before the name, or the folder, of a Hugging Face model
 WEIGHTS = "*.safetensors"
@@ -77,13 +76,8 @@ def working_size(frame: Frame, patch: int, *, square: bool) -> Frame:
 
     Enlarged as for our own network, then to whole patches, then to a square if it must be.
     """
-    scale = max(1.0, MIN_SIDE / max(frame))
-    height, width = (math.ceil(round(side * scale) / patch) * patch for side in frame)
+    height, width = (math.ceil(side / patch) * patch for side in viewing_size(frame))
     return (max(height, width), max(height, width)) if square else (height, width)
-
-
-def resized(maps: Float[Tensor, "n c _h _w"], frame: Frame) -> Float[Tensor, "n c h w"]:
-    return maps if maps.shape[-2:] == frame else F.interpolate(maps, size=frame, mode="bilinear", align_corners=False)
 
 
 def imported(package: str, model: str) -> Any:

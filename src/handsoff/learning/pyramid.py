@@ -4,10 +4,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0
+from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0, viewing_size
 from handsoff.core.device import mixed_precision
+from handsoff.core.frames import Frame
 
-MIN_SIDE = 128  # longer side, pixels: the trunk loses too much of smaller images
 WIDTH = 64
 
 
@@ -52,15 +52,12 @@ class PyramidNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
         """Images in [-1, 1] → outputs at their size."""
-        height, width = images.shape[-2:]
-        scale = MIN_SIDE / max(height, width)
-        x = images
-        if scale > 1:
-            x = F.interpolate(
-                x, size=(round(height * scale), round(width * scale)), mode="bilinear", align_corners=False
-            )
+        frame = (images.shape[2], images.shape[3])
+        x = resized(images, viewing_size(frame))
         with mixed_precision():
             outputs: Tensor = self.pyramid(self.trunk(x))
-        if outputs.shape[-2:] != images.shape[-2:]:
-            outputs = F.interpolate(outputs, size=(height, width), mode="bilinear", align_corners=False)
-        return outputs
+        return resized(outputs, frame)
+
+
+def resized(maps: Float[Tensor, "n c _h _w"], frame: Frame) -> Float[Tensor, "n c h w"]:
+    return maps if maps.shape[-2:] == frame else F.interpolate(maps, size=frame, mode="bilinear", align_corners=False)
