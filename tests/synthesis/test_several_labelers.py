@@ -1,5 +1,6 @@
 """Several labelers of one generator label the same samples."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
 from handsoff.sampling.draws import Draw
+from handsoff.synthesis import shard
 from handsoff.synthesis.generate import check_same_generator, generate
 from handsoff.synthesis.samples import label_draws
 from handsoff.synthesis.select import Drop, select
@@ -124,6 +126,41 @@ def test_what_was_dropped_is_gone_everywhere(labelers: list[Path], tmp_path: Pat
     assert list(read_json(tmp_path / "dataset" / "keypoints.json")) == kept
     again = select(records, 0.6, drop)
     assert [record["kept"] for record in again] == [record["kept"] for record in records]
+
+
+def test_any_and_all_drop_as_many_but_not_the_same(dataset: GeneratedDataset) -> None:
+    kept: dict[str, set[str]] = {}
+    drops: tuple[Drop, Drop] = ("any", "all")
+    for drop in drops:
+        chosen = select(dataset.records(), 0.7, drop)
+        kept[drop] = {record["name"] for record in chosen if record["kept"]}
+        assert len(kept[drop]) == 28
+        values = np.array([[record["uncertainties"][task] for task in TASKS] for record in chosen])
+        more_certain = (values[None] < values[:, None]).mean(1)
+        decided = more_certain.max(1) if drop == "any" else more_certain.min(1)
+        stays = np.array([record["kept"] for record in chosen])
+        assert decided[stays].max() <= decided[~stays].min()
+        assert all(record["reason"] for record in chosen if not record["kept"])
+    assert kept["any"] != kept["all"]
+
+
+def test_a_killed_run_with_several_tasks_goes_on(
+    labelers: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SHARD", 5)
+    settings = GenerateSettings(n=12, seed=3, keep=0.75)
+    work = generate(labelers, tmp_path / "killed", settings)
+    next(work)
+    work.close()
+    assert not (tmp_path / "killed" / "keypoints.json").exists(), "written at the end, from the ledger"
+    made = {file: file.stat().st_mtime_ns for file in (tmp_path / "killed" / "depth").iterdir()}
+    assert len(made) == 5, "the first shard"
+    run_to_end(generate(labelers, tmp_path / "killed", settings))
+    assert all(file.stat().st_mtime_ns == time for file, time in made.items() if file.is_file())
+    run_to_end(generate(labelers, tmp_path / "whole", settings))
+    killed, whole = files(tmp_path / "killed"), files(tmp_path / "whole")
+    assert killed == whole
+    assert len(json.loads(whole["keypoints.json"])) == 9
 
 
 def test_labelers_of_two_generators_or_of_one_task_do_not_go_together(
