@@ -242,7 +242,10 @@ def demo(
     from handsoff.demo import demo as work  # noqa: PLC0415  # as above
 
     plan = demo_recipe(out, full=full)
-    say(f"About {MINUTES[full]} minutes on two CPU cores, less on a GPU; Ctrl-C stops it, the same command goes on.")
+    say(
+        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, three times as long on others, less on a "
+        "GPU; Ctrl-C stops it, the same command goes on."
+    )
     perform_work(work(plan), plan.output)
     show_run(plan.output, plan.reports())
     say(f"Dataset: {plan.output / str(plan.largest) / 'dataset'}\nReport: {plan.output / 'report.html'}")
