@@ -21,6 +21,30 @@ SHARED = Path(__file__).parents[2] / "shared"  # real data of development; tests
 CLASSES = ["dark", "middle", "bright"]
 POINTS = ["brightest", "darkest"]
 FIT = FitSettings(members=4, hidden=(24, 12), steps=150, images=4, pixels=100, dropout=0.0, networks=0)  # quick
+QUICK_RECIPE = """
+generator = "generator"
+labelled = "labelled"
+output = "run"
+budget = 6
+validation = 2
+[invert]
+encoder_steps = 0
+steps = 2
+[fit]
+members = 2
+hidden = [8, 8]
+steps = 4
+images = 2
+pixels = 20
+networks = 0
+features = ["generator"]
+[generate]
+n = 12
+[evaluate]
+steps = 2
+batch = 2
+seeds = 1
+"""
 
 
 def toy_generator(

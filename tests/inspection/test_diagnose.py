@@ -16,33 +16,9 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.recipes.load import load_recipe
 from handsoff.report.diagnosis import tables
 from handsoff.runner import run
-from toy import CLASSES, toy_generator, toy_labels
+from toy import CLASSES, QUICK_RECIPE, toy_generator, toy_labels
 
-RECIPE = """
-generator = "generator"
-labelled = "labelled"
-output = "run"
-budget = 6
-validation = 4
-[invert]
-encoder_steps = 0
-steps = 2
-[fit]
-members = 2
-hidden = [8, 8]
-steps = 4
-images = 2
-pixels = 20
-networks = 0
-features = ["generator"]
-[generate]
-n = 12
-keep = 0.5
-[evaluate]
-steps = 2
-batch = 2
-seeds = 1
-"""
+RECIPE = QUICK_RECIPE.replace("n = 12", "n = 12\nkeep = 0.5").replace("validation = 2", "validation = 4")
 FEW = DiagnoseSettings(photos=4, images=10, samples=5)
 
 

@@ -21,35 +21,10 @@ from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from matte import Matte, write_mattes
-from toy import CLASSES, FIT, toy_generator, write_classes, write_mask
+from toy import CLASSES, FIT, QUICK_RECIPE, toy_generator, write_classes, write_mask
 from toy_generators import toy_conditional, toy_diffusion
 
 FEW = EvaluateSettings(first=4, steps=2, batch=2, seeds=1, test_part="4:")
-RECIPE = """
-generator = "generator"
-labelled = "labelled"
-output = "run"
-budget = 6
-validation = 2
-tasks = "TASK"
-[invert]
-encoder_steps = 0
-steps = 2
-[fit]
-members = 2
-hidden = [8, 8]
-steps = 4
-images = 2
-pixels = 20
-networks = 0
-features = ["generator"]
-[generate]
-n = 12
-[evaluate]
-steps = 2
-batch = 2
-seeds = 1
-"""
 
 
 def label_samples(net: Generator, folder: Path, count: int) -> None:
@@ -63,7 +38,7 @@ def label_samples(net: Generator, folder: Path, count: int) -> None:
 
 
 def whole_run(folder: Path, task: str) -> Path:
-    (folder / "recipe.toml").write_text(RECIPE.replace("TASK", task), encoding="utf-8")
+    (folder / "recipe.toml").write_text(f'tasks = "{task}"{QUICK_RECIPE}', encoding="utf-8")
     run_to_end(run(load_recipe(folder / "recipe.toml", folder / "run")))
     return folder / "run" / "6"
 

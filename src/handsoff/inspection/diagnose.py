@@ -22,7 +22,7 @@ from handsoff.evaluation.settings import part_bounds
 from handsoff.generators.stored import load_generator
 from handsoff.inspection import links
 from handsoff.inspection.settings import DiagnoseSettings
-from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step
+from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step, optional_report
 from handsoff.inversion.invert import MIN_LABELLED, invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.folder import Plan, open_job
@@ -74,7 +74,7 @@ def generator_link(
 ) -> Steps[Progress, None, tuple[dict[str, Any], Tensor | None]]:
     """How the generator was trained and how far its images are from its photos; and the features of those photos."""
     folder = next(step.inputs["generator"][0] for step in steps if "generator" in step.inputs)
-    report = read_json(folder / "report.json") if (folder / "report.json").is_file() else {}
+    report = optional_report(folder)
     found = {key: value for key, value in report.items() if key not in {"verb", "inputs"}}
     stated = report.get("inputs", {}).get("images")
     if stated is None or not Path(stated["path"]).exists():
@@ -140,9 +140,7 @@ def budget_links(
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
-            fake = yield from links.drawn_features(
-                load_labeler(step.inputs["labelers"][0]).generator, draws[: len(real)]
-            )
+            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)])
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},
@@ -164,9 +162,11 @@ def circumstances(run: Path, steps: list[FinishedStep]) -> dict[str, Any]:
     """Machine, versions, the recipe without its paths, and the seconds of every step."""
     report = read_json(run / "report.json")
     seconds = {name: step["seconds"] for name, step in report["steps"].items()}
-    trained = next((step.inputs["generator"][0] / "report.json" for step in steps if "generator" in step.inputs), None)
-    if "generator" not in seconds and trained is not None and trained.is_file():  # it was trained before the run
-        seconds = {"generator": read_json(trained).get("training_seconds"), **seconds}
+    if "generator" not in seconds:  # it was trained before the run
+        user = next((step for step in steps if "generator" in step.inputs), None)
+        report_of_generator = {} if user is None else optional_report(user.inputs["generator"][0])
+        if report_of_generator:
+            seconds = {"generator": report_of_generator.get("training_seconds"), **seconds}
     return {
         "machine": machine(),
         "versions": {name: version(name) for name in ("handsoff-labels", "torch", "numpy")},
