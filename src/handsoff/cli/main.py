@@ -11,7 +11,7 @@ import typer
 from pydantic import BaseModel
 
 from handsoff.cli.options import listing, parsed, settings_of
-from handsoff.cli.terminal import SPEAKS, complaints, drain, say, show_arms, show_facts, show_table
+from handsoff.cli.terminal import complaints, drain, say, show_arms, show_facts, show_table
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.jobs.progress import Work
 from handsoff.verbs import VERBS, Inputs
@@ -320,8 +320,10 @@ def print_report(out: Path) -> None:
     from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
     from handsoff.inspection.inspect import report_facts  # noqa: PLC0415  # as above
 
-    if SPEAKS:
-        show_facts([("folder", str(out)), *report_facts(read_json(out / "report.json"))])
+    report = read_json(out / "report.json")
+    show_facts([("folder", str(out)), *report_facts(report)])
+    for note in report.get("notes", []):
+        say(f"! {note}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor
 from handsoff.core.errors import BrokenImageError, InputError
 from handsoff.core.frames import MAX_PIXELS, Frame
 
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # what Pillow may decode: others start programs, or are rarely tried
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright
 QUARTER_TURNS = frozenset({5, 6, 7, 8})  # its values that swap height and width
@@ -29,6 +30,15 @@ UNDECODABLE = (
 IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
 
 
+def open_image(data: bytes) -> Image.Image:
+    """Open an encoded image of one of the `FORMATS`, for its header; whoever opens it closes it. The only way in.
+
+    Raises:
+        UnidentifiedImageError: it is none. Reading pixels may raise any of `UNDECODABLE`.
+    """
+    return Image.open(io.BytesIO(data), formats=FORMATS)
+
+
 def reason(error: Exception) -> str:
     """Why a file cannot be decoded, for the user: Pillow names its own buffer where it does not know the format."""
     return "not a known image format" if isinstance(error, UnidentifiedImageError) else str(error)
@@ -41,7 +51,7 @@ def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
         BrokenImageError: `data` is not a whole image.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(data) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImageError(
                     f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
@@ -63,7 +73,7 @@ def image_size(data: bytes, name: str) -> Frame:
         BrokenImageError: it is no image, or too large. An image that is cut off is not noticed.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(data) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BrokenImageError(
                     f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
@@ -77,7 +87,7 @@ def image_size(data: bytes, name: str) -> Frame:
 
 def shows_itself(data: bytes) -> bool:
     """Whether the file's own pixels are what `decode_image` gives: no turning (EXIF), no conversion. It is readable."""
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(data) as image:
         return image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
 
 
@@ -88,7 +98,7 @@ def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
         InputError: not a whole image, not one channel, or it holds an id that 8 bits cannot.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with open_image(data) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(
                     f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."

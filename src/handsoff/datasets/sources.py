@@ -29,11 +29,16 @@ CHUNK = 256  # images decoded ahead of the one being written: all of them would 
 
 @dataclass(frozen=True)
 class Source:
-    """Files in a folder or zip, by their path inside it (posix, sorted)."""
+    """Files in a folder or zip, by their path inside it (posix, sorted).
+
+    Attributes:
+        notes: what was left out of the listing and the user should know of, a sentence each, with numbers.
+    """
 
     path: Path
     sizes: dict[str, int]
     archive: zipfile.ZipFile | None = None
+    notes: tuple[str, ...] = ()
 
     def read(self, name: str) -> bytes:
         """The bytes of one file.

@@ -53,7 +53,9 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
     samples = opened(open_source(dataset), settings)
     with job.undone_if_refused(whole=True):
         missing = yield from write_all(out, samples, settings)
-    job.finish(count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence)
+    job.finish(
+        count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes)
+    )
     return job.outcome
 
 

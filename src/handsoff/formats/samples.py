@@ -55,12 +55,14 @@ class Dataset:
         tasks: name → task of the labels.
         read: name → labelled image; raises InputError for a damaged or contradictory file, naming the line or key.
         licence: of the images, "" where it is unknown.
+        notes: what was left out or read in a way that the user should know of, a sentence each, with numbers.
     """
 
     names: tuple[str, ...]
     tasks: Mapping[str, Task]
     read: Callable[[str], LabelledImage]
     licence: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     return LabelStatistics(
         facts(samples, names, sizes),
         parts,
-        [*shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
+        [*samples.notes, *shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
         sheet,
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 from handsoff.core import arrays
 from handsoff.core.errors import InputError
 from handsoff.core.frames import MAX_PIXELS, Frame
-from handsoff.core.images import reason
+from handsoff.core.images import open_image, reason
 
 PARTS = (
     zipfile.BadZipFile,
@@ -80,7 +80,7 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
 
 
 def image_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
-    with Image.open(io.BytesIO(data)) as image:
+    with open_image(data) as image:
         if image.mode not in {"L", "I", "I;16", "I;16B", "F"}:
             raise ValueError(f"mode {image.mode}, not one channel of 16 bits")
         if image.width * image.height > MAX_PIXELS:

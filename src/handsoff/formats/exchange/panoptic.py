@@ -4,7 +4,6 @@ Every image has a PNG whose colours are segment ids, and a JSON gives the catego
 256² B; 0 belongs to no segment and is ignored, and so are crowds. Every class is a category, background too.
 """
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -17,7 +16,7 @@ from PIL import Image
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import MAX_PIXELS
-from handsoff.core.images import IGNORE, reason
+from handsoff.core.images import IGNORE, open_image, reason
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import check_stated_size, json_objects
 from handsoff.formats.exchange.coco_files import (
@@ -164,7 +163,7 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
         InputError: the PNG is damaged or too large.
     """
     try:
-        with Image.open(io.BytesIO(source.read(file))) as image:
+        with open_image(source.read(file)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise InputError(
                     f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: "
