@@ -1,6 +1,7 @@
 """Images in memory and out of files."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from hypothesis.extra import numpy as arrays
 from jaxtyping import TypeCheckError
 from PIL import Image, ImageFile
 
-from handsoff.core import files
+from handsoff.core import files, images
 from handsoff.core.errors import BrokenImageError, InputError
-from handsoff.core.images import crop_box, decode_image, decode_mask, image_size, tile, to_float, to_uint8
+from handsoff.core.images import crop_box, decode_image, decode_mask, image_size, shows_itself, tile, to_float, to_uint8
 
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -92,6 +93,75 @@ def test_absurd_sizes_are_refused_before_anything_is_allocated() -> None:
     Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
     with pytest.raises(BrokenImageError):
         decode_image(buffer.getvalue(), "huge.png")
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def clear_and_opaque() -> dict[str, tuple[bytes, int]]:
+    """Photos of two pixels, the left one transparent above a dark colour, and the value of the right one."""
+    dark = Image.new("RGBA", (2, 1), (10, 10, 10, 0))
+    dark.putpixel((1, 0), (40, 40, 40, 255))
+    grey = Image.fromarray(np.array([[10, 40]], np.uint8))
+    deep = Image.fromarray(np.array([[10 << 8, 40 << 8]], np.uint16))
+    return {
+        "RGBA": (saved(dark), 40),
+        "LA": (saved(dark.convert("LA")), 40),
+        "WebP": (saved(dark, "WEBP", lossless=True), 40),
+        "TIFF": (saved(dark, "TIFF"), 40),
+        "palette": (saved(grey.convert("P"), transparency=10), 40),
+        "one grey": (saved(grey, transparency=10), 40),
+        "one colour": (saved(grey.convert("RGB"), transparency=(10, 10, 10)), 40),
+        "one grey of 16 bits": (saved(deep, transparency=10 << 8), 40),
+    }
+
+
+@pytest.mark.parametrize("kind", clear_and_opaque())
+def test_what_is_transparent_is_white(kind: str) -> None:
+    data, opaque = clear_and_opaque()[kind]
+    assert decode_image(data, kind)[0].tolist() == [[255] * 3, [opaque] * 3]
+    assert not shows_itself(data), "a viewer may show what lies under it"
+
+
+def test_half_transparent_pixels_are_mixed_with_white_and_opaque_ones_stay() -> None:
+    rng = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
+    opaque = Image.fromarray(rng).convert("RGBA")
+    assert np.array_equal(decode_image(saved(opaque), "a"), rng)
+    assert decode_image(saved(Image.new("RGBA", (1, 1), (0, 0, 0, 51))), "a")[0, 0].tolist() == [204] * 3
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_without_a_range_are_no_photo(mode: str) -> None:
+    with pytest.raises(BrokenImageError, match=r"a\.tif holds .* numbers of 32 bits"):
+        decode_image(saved(Image.new(mode, (3, 3)), "TIFF"), "a.tif")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
+def test_every_known_format_is_read_and_others_are_not(kind: str) -> None:
+    picture = Image.new("RGB", (4, 3), (200, 100, 50))
+    assert abs(decode_image(saved(picture, kind, quality=100), "a").astype(int) - (200, 100, 50)).max() <= 6
+    for strange in ("EPS", "GIF", "PPM", "ICO"):  # an EPS would start Ghostscript
+        with pytest.raises(BrokenImageError, match="not a known image format"):
+            decode_image(saved(picture, strange), "a")
+
+
+def test_no_other_way_leads_to_pillow() -> None:
+    package = Path(images.__file__).parents[1]
+    openers = [file for file in package.rglob("*.py") if "Image.open(" in file.read_text()]
+    assert not openers, "handsoff.core.images.open_image knows which formats are safe"
+
+
+def test_a_huge_jpeg_is_read_smaller_where_that_is_enough() -> None:
+    data = saved(Image.new("RGB", (9999, 9999), (90, 90, 90)), "JPEG")
+    photo = decode_image(data, "huge.jpg", (64, 48))
+    assert photo.shape == (1250, 1250, 3)
+    assert abs(photo.astype(int) - 90).max() <= 2
+    assert decode_image(data, "huge.jpg", (640, 640)).shape == (2500, 2500, 3)
+    small = saved(Image.new("RGB", (900, 700)), "JPEG")
+    assert decode_image(small, "small.jpg", (8, 8)).shape == (700, 900, 3)
 
 
 def test_tile_lays_rows_out_left_to_right() -> None:

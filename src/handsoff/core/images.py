@@ -3,6 +3,9 @@
 import io
 import math
 import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -12,9 +15,14 @@ from torch import Tensor
 
 from handsoff.core.errors import BrokenImageError, InputError
 from handsoff.core.frames import MAX_PIXELS, Frame
+from handsoff.core.masks import Colours, stored_ids
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")  # what Pillow may decode: others start programs, or are rarely tried
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff"})
+COPIED_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})  # files that every tool can show go on as they are
+READABLE = "PNG, JPEG, WebP, BMP or TIFF"
+BACKGROUND = "white"  # what lies behind the transparent parts of a photo
+LARGE = 2**24  # pixels: images above are decoded one at a time, for each takes hundreds of megabytes
 ORIENTATION = 0x0112  # EXIF's tag: 1 is upright
 QUARTER_TURNS = frozenset({5, 6, 7, 8})  # its values that swap height and width
 PNG_ORIENTED = (b"eXIf", b"Raw profile type", b"XML:com.adobe.xmp")  # parts of a PNG that may state it
@@ -27,16 +35,50 @@ UNDECODABLE = (
     struct.error,
     Image.DecompressionBombError,
 )
+ANOTHER_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)  # what Pillow's formats raise on others' files
 IGNORE = 255  # the mask value that is no class: it neither teaches nor counts
+one_large_image = threading.Lock()
 
 
 def open_image(data: bytes) -> Image.Image:
     """Open an encoded image of one of the `FORMATS`, for its header; whoever opens it closes it. The only way in.
 
+    `Image.open` is not used: it warns about sizes that are allowed here, and one cannot ask it not to in a thread.
+
     Raises:
         UnidentifiedImageError: it is none. Reading pixels may raise any of `UNDECODABLE`.
+        DecompressionBombError: it declares more than `MAX_PIXELS`.
     """
-    return Image.open(io.BytesIO(data), formats=FORMATS)
+    Image.init()
+    for name in FORMATS:
+        factory, accepts = Image.OPEN[name]
+        if accepts is not None and accepts(data[:16]) is not True:
+            continue
+        try:
+            image = factory(io.BytesIO(data), "")
+        except ANOTHER_FORMAT:
+            continue
+        if image.width * image.height > MAX_PIXELS:
+            image.close()
+            raise Image.DecompressionBombError(
+                f"it declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}"
+            )
+        return image
+    raise UnidentifiedImageError
+
+
+@contextmanager
+def opened(data: bytes, name: str, what: str) -> Iterator[Image.Image]:
+    """An image while it is read; what goes wrong meanwhile is said in one sentence.
+
+    Raises:
+        BrokenImageError: it is no image, damaged, or too large.
+    """
+    try:
+        with open_image(data) as image, one_large_image if image.width * image.height > LARGE else nullcontext():
+            yield image
+    except UNDECODABLE as error:
+        raise BrokenImageError(f"{name} is not a readable {what} ({reason(error)}): {remedy(error)} it.") from None
 
 
 def reason(error: Exception) -> str:
@@ -44,24 +86,46 @@ def reason(error: Exception) -> str:
     return "not a known image format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
-def decode_image(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
-    """Decode a png, jpg or webp file, upright (EXIF) and as RGB.
+def remedy(error: Exception) -> str:
+    return "shrink" if isinstance(error, Image.DecompressionBombError) else "remove or replace"
+
+
+def decode_image(data: bytes, name: str, enough: Frame | None = None) -> UInt8[np.ndarray, "h w 3"]:
+    """Decode an image file, upright (EXIF) and as RGB; what is transparent is shown on white.
+
+    Args:
+        data: of a PNG, JPEG, WebP, BMP or TIFF (its first page).
+        name: for messages.
+        enough: a JPEG of more than `LARGE` pixels may be read at a half, a quarter or an eighth of its size, as long as
+            both sides are at least twice as long as the longer one of `enough`.
 
     Raises:
-        BrokenImageError: `data` is not a whole image.
+        BrokenImageError: `data` is not a whole image, or its numbers have no known range.
     """
-    try:
-        with open_image(data) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BrokenImageError(
-                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
-                )
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling
-                upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-            return np.asarray(upright.convert("RGB"))
-    except UNDECODABLE as error:
-        raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
+    with opened(data, name, "image") as image:
+        if enough is not None and image.width * image.height > LARGE:
+            image.draft("RGB", (2 * max(enough), 2 * max(enough)))
+        if image.mode in ("I", "F"):
+            raise BrokenImageError(
+                f"{name} holds {'whole' if image.mode == 'I' else 'real'} numbers of 32 bits, whose range no one "
+                "states: save it with 8 or 16 bits per channel."
+            )
+        ImageOps.exif_transpose(image, in_place=True)
+        return as_rgb(image)
+
+
+def as_rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels as RGB of 8 bits, on white."""
+    if image.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling, and forget the transparent value
+        values = np.asarray(image)
+        grey = (values >> 8).astype(np.uint8)
+        if isinstance(image.info.get("transparency"), int):
+            grey[values == image.info["transparency"]] = 255
+        return grey[..., None].repeat(3, -1)
+    if not image.has_transparency_data:
+        return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    photo = image.convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", photo.size, BACKGROUND), photo).convert("RGB"))
 
 
 def image_size(data: bytes, name: str) -> Frame:
@@ -72,45 +136,34 @@ def image_size(data: bytes, name: str) -> Frame:
     Raises:
         BrokenImageError: it is no image, or too large. An image that is cut off is not noticed.
     """
-    try:
-        with open_image(data) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise BrokenImageError(
-                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
-                )
-            stated = image.format != "PNG" or any(mark in data for mark in PNG_ORIENTED)
-            turned = stated and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
-            return (image.width, image.height) if turned else (image.height, image.width)
-    except UNDECODABLE as error:
-        raise BrokenImageError(f"{name} is not a readable image ({reason(error)}): remove or replace it.") from None
+    with opened(data, name, "image") as image:
+        stated = image.format != "PNG" or any(mark in data for mark in PNG_ORIENTED)
+        turned = stated and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
+        return (image.width, image.height) if turned else (image.height, image.width)
 
 
 def shows_itself(data: bytes) -> bool:
-    """Whether the file's own pixels are what `decode_image` gives: no turning (EXIF), no conversion. It is readable."""
+    """Whether the file's own pixels are what `decode_image` gives: not turned (EXIF), converted or transparent."""
     with open_image(data) as image:
-        return image.mode == "RGB" and image.getexif().get(ORIENTATION, 1) == 1
+        return image.mode == "RGB" and not image.has_transparency_data and image.getexif().get(ORIENTATION, 1) == 1
 
 
-def decode_mask(data: bytes, name: str) -> UInt8[np.ndarray, "h w"]:
-    """Decode a mask whose pixel values are class ids (palette or grey PNG of up to 16 bits).
+def decode_mask(
+    data: bytes, name: str, count: int | None = None, colours: Colours | None = None
+) -> UInt8[np.ndarray, "h w"]:
+    """Decode a mask whose pixels are class ids: the samples that a PNG, BMP or TIFF stores, whatever its bit depth.
+
+    Args:
+        data: of one channel, with or without a palette, or of channels that are all equal.
+        name: for messages.
+        count: of classes, where it is known: it can tell what a palette of greys means.
+        colours: what the palettes of the dataset's other masks give ids, see `masks.Colours`; is added to.
 
     Raises:
-        InputError: not a whole image, not one channel, or it holds an id that 8 bits cannot.
+        InputError: not a whole image, lossy, not one channel, ambiguous, or it holds an id that 8 bits cannot.
     """
-    try:
-        with open_image(data) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: shrink it first."
-                )
-            if image.mode not in ("L", "P", "1", "I", "I;16", "I;16B"):
-                raise InputError(
-                    f"{name} has mode {image.mode}: a mask must be an 8-bit PNG with one class id per pixel "
-                    f"(mode L or P)."
-                )
-            return class_ids(np.asarray(image), name)  # the bits of mode 1 are the ids 0 and 1
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(f"{name} is not a readable mask ({reason(error)}): remove or replace it.") from None
+    with opened(data, name, "mask") as image:
+        return class_ids(stored_ids(image, name, count, colours), name)
 
 
 def class_ids(values: Shaped[np.ndarray, "h w"], name: str) -> UInt8[np.ndarray, "h w"]:

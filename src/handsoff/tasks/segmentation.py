@@ -21,6 +21,7 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
+from handsoff.core.masks import Colours
 from handsoff.tasks.base import (
     Drawing,
     Label,
@@ -52,8 +53,8 @@ class MaskStorage(MapStorage):
 
     def bind(self, card: object, where: str, location: StorageLocation) -> Parse:  # noqa: ARG002  # there is one location
         originals = class_names(card, where)
-        table = self.translation(originals, where)
-        return lambda data, where, size: np.frombuffer(table, np.uint8)[read_mask(data, where, size, len(originals))]
+        table, colours = np.frombuffer(self.translation(originals, where), np.uint8), Colours()
+        return lambda data, where, size: table[read_mask(data, where, size, len(originals), colours)]
 
     def translation(self, originals: tuple[str, ...], where: str) -> bytes:
         """256 bytes: id in a dataset with the classes `originals` → id here.
@@ -242,7 +243,7 @@ class Segmentation(Task):
     """`schema` is {"classes": [name, …], "merge": table or None}, the position of a class being its id."""
 
     name = "segmentation"
-    locations = (StorageLocation("masks", (".png", ".npy")),)
+    locations = (StorageLocation("masks", (".png", ".npy", ".tif", ".tiff", ".bmp")),)
     card = "classes.json"
     card_variants: ClassVar = {"id2label.json": names_by_id}
     aliases = (
@@ -300,13 +301,15 @@ class Segmentation(Task):
         return {"classes": classes, "merge": merge}
 
 
-def read_mask(data: bytes, where: str, size: Frame, count: int) -> UInt8[np.ndarray, "h w"]:
-    """A mask of the ids of `count` classes and 255, of an image of `size`.
+def read_mask(
+    data: bytes, where: str, size: Frame, count: int, colours: Colours | None = None
+) -> UInt8[np.ndarray, "h w"]:
+    """A mask of the ids of `count` classes and 255, of an image of `size`; `colours` as for `decode_mask`.
 
     Raises:
         InputError: the file is no mask, has another size, or holds other values.
     """
-    mask = (npy_mask if data.startswith(NPY) else decode_mask)(data, where)
+    mask = npy_mask(data, where) if data.startswith(NPY) else decode_mask(data, where, count, colours)
     if mask.shape != size:
         sizes = f"{mask.shape[0]}x{mask.shape[1]} pixels, its image {size[0]}x{size[1]} (upright)"
         raise InputError(f"{where} is {sizes}: make the mask as large as the image.")

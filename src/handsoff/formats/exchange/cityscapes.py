@@ -103,7 +103,7 @@ def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w
         InputError: the file is not a mask of this size, or has an id that Cityscapes does not have.
     """
     where = str(source.path / file)
-    mask = decode_mask(source.read(file), where)
+    mask = decode_mask(source.read(file), where, LABELS)
     check_label_size(mask, size, where)
     trained = file.endswith("labelTrainIds.png")
     count = len(CLASSES) if trained else LABELS

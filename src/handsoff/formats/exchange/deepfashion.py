@@ -106,7 +106,7 @@ def read(source: Source) -> Dataset:
 
 def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:
     where = str(source.path / file)
-    mask = decode_mask(source.read(file), where)
+    mask = decode_mask(source.read(file), where, len(CLASSES))
     check_label_size(mask, size, where)
     strange = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if strange.size:

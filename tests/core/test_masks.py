@@ -1,0 +1,127 @@
+"""Ids of masks: what the file stores, whichever of its many ways it stores them in."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import decode_mask
+from handsoff.core.masks import Colours, voc_colour
+
+GREY, TRUE_COLOUR, PALETTE = 0, 2, 3
+
+
+def png_of(samples: np.ndarray, depth: int, kind: int = GREY, palette: list[tuple[int, ...]] | None = None) -> bytes:
+    """A PNG whose samples are exactly these, in so many bits."""
+    height, width = samples.shape[:2]
+    rows = samples.reshape(height, -1)
+    if depth == 16:
+        lines = [row.astype(">u2").tobytes() for row in rows]
+    else:
+        bits = (rows[..., None] >> np.arange(depth)[::-1] & 1).reshape(height, -1).astype(np.uint8)
+        lines = [np.packbits(row).tobytes() for row in bits]
+    chunks = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))]
+    if palette is not None:
+        chunks.append((b"PLTE", bytes(value for colour in palette for value in colour)))
+    chunks += [(b"IDAT", zlib.compress(b"".join(b"\0" + line for line in lines))), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def grey(*values: int) -> list[tuple[int, ...]]:
+    return [(value,) * 3 for value in values]
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def row(*ids: int) -> np.ndarray:
+    return np.array([ids], np.uint16)
+
+
+@given(st.sampled_from([1, 2, 4, 8, 16]), st.sampled_from([GREY, PALETTE]), st.integers(0, 2**32 - 1))
+def test_samples_are_read_as_they_are_stored_in_every_bit_depth(depth: int, kind: int, seed: int) -> None:
+    if kind == PALETTE:
+        depth = min(depth, 8)
+    ids = np.random.default_rng(seed).integers(0, min(2**depth, 255), (5, 7))
+    palette = [voc_colour(index) for index in range(2**depth)] if kind == PALETTE else None
+    assert np.array_equal(decode_mask(png_of(ids, depth, kind, palette), "a"), ids)
+
+
+@given(st.sets(st.integers(0, 20), min_size=2, max_size=16), st.randoms(use_true_random=False), st.booleans())
+def test_an_optimised_grey_mask_keeps_its_ids(ids: set[int], order: object, ignored: bool) -> None:  # noqa: FBT001  # drawn
+    held = [*ids, *([255] if ignored else [])]
+    order.shuffle(held)  # type: ignore[attr-defined]
+    data = png_of(np.arange(len(held))[None], 8, PALETTE, grey(*held))
+    if sorted(held) in ([0, 255], [0, 128, 255], [0, 127, 255]):
+        return
+    assert decode_mask(data, "a", 21)[0].tolist() == held
+
+
+def test_a_ramp_for_the_eye_leaves_the_indices() -> None:
+    data = png_of(row(0, 1, 2, 3), 2, PALETTE, grey(0, 85, 170, 255))
+    assert decode_mask(data, "a", 4)[0].tolist() == [0, 1, 2, 3]
+    identity = png_of(row(0, 3, 1), 8, PALETTE, grey(*range(256)))
+    assert decode_mask(identity, "a", 4)[0].tolist() == [0, 3, 1]
+
+
+@pytest.mark.parametrize(
+    ("palette", "count"),
+    [
+        (grey(0, 255), 2),  # ids 0 and 1 shown, or 0 and ignored
+        (grey(0, 5, 7, 30), 20),  # ids of which one should not be there, or indices
+        ([voc_colour(index) for index in (0, 15, 2)], 21),  # VOC's colours in an optimiser's order
+    ],
+)
+def test_a_palette_of_two_meanings_is_refused(palette: list[tuple[int, ...]], count: int) -> None:
+    data = png_of(np.arange(len(palette))[None], 8, PALETTE, palette)
+    with pytest.raises(InputError, match=r"^a\.png has a palette in which the index 1 .* or (255|5|15) .*8-bit grey"):
+        decode_mask(data, "a.png", count)
+
+
+def test_colours_of_one_id_must_not_change_within_a_dataset() -> None:
+    colours: Colours = {}
+    red, blue = [(0, 0, 0), (250, 10, 10)], [(0, 0, 0), (10, 10, 250)]
+    for _ in range(2):
+        decode_mask(png_of(row(0, 1), 1, PALETTE, red), "a.png", 9, colours)
+    with pytest.raises(InputError, match=r"b\.png gives the index 1 .* 10,10,250, a\.png gives it 250,10,10"):
+        decode_mask(png_of(row(0, 1), 1, PALETTE, blue), "b.png", 9, colours)
+
+
+def test_equal_channels_are_one() -> None:
+    ids = row(0, 3, 255, 7).astype(np.uint8)
+    for mode in ("RGB", "RGBA", "LA"):
+        assert np.array_equal(decode_mask(saved(Image.fromarray(ids).convert(mode), "PNG"), "a"), ids)
+    seen_through = Image.fromarray(ids).convert("RGBA")
+    seen_through.putpixel((1, 0), (3, 3, 3, 0))
+    sixteen = png_of(np.full((1, 1, 3), 700), 16, TRUE_COLOUR)
+    for data in (saved(seen_through, "PNG"), sixteen, saved(Image.new("RGB", (2, 1), (1, 2, 3)), "PNG")):
+        with pytest.raises(InputError, match=r"mode (RGB|RGBA)( of 16 bits)?: a mask must be"):
+            decode_mask(data, "a.png")
+
+
+def test_other_lossless_files_are_read_and_lossy_ones_refused() -> None:
+    ids = np.tile(np.arange(0, 16, dtype=np.uint8), (8, 1))
+    for kind, options in (("TIFF", {}), ("TIFF", {"compression": "tiff_lzw"}), ("BMP", {})):
+        assert np.array_equal(decode_mask(saved(Image.fromarray(ids), kind, **options), "a"), ids)
+    for kind, options in (("JPEG", {}), ("WEBP", {}), ("TIFF", {"compression": "jpeg"})):
+        with pytest.raises(InputError, match=rf"^m is a {kind} file, which may change class ids .* as PNG"):
+            decode_mask(saved(Image.fromarray(ids), kind, **options), "m")
+
+
+def test_inverted_grey_and_large_ids_are_refused() -> None:
+    white_is_zero = saved(Image.fromarray(row(0, 1).astype(np.uint8)), "TIFF", tiffinfo={262: 0})
+    with pytest.raises(InputError, match="inverted"):
+        decode_mask(white_is_zero, "a")
+    with pytest.raises(InputError, match="holds the id 700"):
+        decode_mask(png_of(row(700), 16), "a")
