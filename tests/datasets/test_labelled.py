@@ -414,7 +414,10 @@ READING = {
         spoilt_mask(np.full((6, 5), 3, np.uint8)),
         r"masks/b.png holds the id 3, but classes.json names only 0 to 2 \(and 255 is ignored\)",
     ),
-    "colours": (spoilt_mask(np.zeros((6, 5, 3), np.uint8)), r"masks/b.png has mode RGB: a mask must be an 8-bit PNG"),
+    "colours": (
+        spoilt_mask(np.full((6, 5, 3), (0, 1, 0), np.uint8)),
+        r"masks/b.png has mode RGB: a mask must be an 8-bit PNG",
+    ),
     "16 bit": (
         spoilt_mask(np.full((6, 5), 65535, np.uint16)),
         r"masks/b.png holds the id 65535: write class ids from 0 to 254, and 255 for what is ignored",

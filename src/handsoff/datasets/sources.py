@@ -1,11 +1,11 @@
-"""Unlabelled images: a folder or a zip of png, jpg and webp files, read in sorted order."""
+"""Folders and zips of files, and the unlabelled images in them, read in sorted order."""
 
 import hashlib
 import itertools
 import json
-import zipfile
-import zlib
-from collections.abc import Iterator
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,13 +17,15 @@ from jaxtyping import UInt8
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error
 from handsoff.core.frames import Frame, Framing
-from handsoff.core.images import IMAGE_SUFFIXES, decode_image
+from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
+from handsoff.datasets.archives import Archive, is_hidden, open_archive
 from handsoff.datasets.framing import frame_photo
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
 
 MAX_BROKEN = 0.05
 MAX_BYTES = 2**32  # of one file: what a zip declares is not believed beyond that
+NAMED_KINDS = 4  # of files, in a sentence
 CHUNK = 256  # images decoded ahead of the one being written: all of them would pile up in memory
 
 
@@ -37,7 +39,7 @@ class Source:
 
     path: Path
     sizes: dict[str, int]
-    archive: zipfile.ZipFile | None = None
+    archive: Archive | None = None
     notes: tuple[str, ...] = ()
 
     def read(self, name: str) -> bytes:
@@ -51,10 +53,12 @@ class Source:
                 f"{self.path}: {name} declares {self.sizes[name]:,} bytes, more than {MAX_BYTES:,}: split it "
                 f"or leave it out."
             )
+        if self.archive:
+            return self.archive.read(name)
         try:
-            return self.archive.read(name) if self.archive else (self.path / name).read_bytes()
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-            raise InputError(f"{self.path}: {name} cannot be read ({error}): replace it.") from None
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise InputError(f"{self.path}: {name} cannot be read ({error.strerror}): replace it.") from None
 
     def json(self, name: str) -> Any:
         """The content of a JSON file, None if there is no such file.
@@ -78,31 +82,54 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """List a folder (recursively) or a zip; hidden files and macOS resource forks are left out.
+    """List a folder (recursively, also through links) or a zip; hidden files and resource forks are left out.
 
     Raises:
-        InputError: there is no such folder or zip, or the zip is damaged.
+        InputError: there is no such folder or zip, it is damaged, a link leads nowhere or in a circle, or a folder
+            cannot be read.
     """
-    if path.is_dir():
-        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in path.rglob("*") if file.is_file()}
-        archive = None
-    elif not path.exists():
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path.absolute())):
+        raise InputError(f"The path {str(path)!a} is not valid UTF-8: rename its folders.")
+    if not path.exists():
         raise InputError(f"{path} does not exist: give a folder or a zip of images.")
-    else:
+    if not path.is_dir():
+        archive = open_archive(path)
+        sizes = {name: archive.entries[name].file_size for name in sorted(archive.entries)}
+        return Source(path, sizes, archive, archive.notes)
+    return Source(path, dict(sorted(files_in(path, "", (os.path.realpath(path),)))))
+
+
+def files_in(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    """Path inside and size of every file that is not hidden; links are followed.
+
+    Args:
+        folder: where to look.
+        prefix: its path inside the source, "" or "FOLDER/".
+        above: where it and the folders that lead to it really lie.
+
+    Raises:
+        InputError: a link leads nowhere or to a folder above it, or a folder cannot be read.
+    """
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}): change its permissions or remove it.") from None
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if is_hidden(entry.name):
+            continue
         try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise InputError(f"{path} is neither a folder nor a readable zip ({error}).") from None
-        sizes = {info.filename: info.file_size for info in archive.infolist() if not info.is_dir()}
-    for name in sizes:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
-            raise InputError(f"{path} holds the path {name!a}, which leads out of it: make the zip again.")
-    visible = {
-        name: sizes[name]
-        for name in sorted(sizes)
-        if not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
-    }
-    return Source(path, visible, archive)
+            if entry.is_dir():
+                real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)  # noqa: PTH118  # strings, of many folders
+                if real in above:
+                    raise InputError(f"{entry.path} is a link to a folder that holds it: remove the link.")
+                yield from files_in(Path(entry.path), f"{name}/", (*above, real))
+            elif entry.is_file():
+                yield name, entry.stat().st_size
+            elif entry.is_symlink():
+                raise InputError(f"{entry.path} is a link that leads nowhere: restore its target or remove the link.")
+        except OSError as error:
+            raise InputError(f"{entry.path} cannot be read ({error.strerror}): restore or remove it.") from None
 
 
 def label_folders() -> set[str]:
@@ -129,8 +156,18 @@ def image_names(source: Source) -> list[str]:
         if PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES and not is_label(PurePosixPath(name))
     ]
     if not names:
-        raise InputError(f"{source.path} holds no images: give a folder or zip with png, jpg or webp files.")
+        kinds = kinds_of(source.sizes)
+        held = f" ({kinds})" if kinds else ""
+        raise InputError(f"{source.path} holds no images{held}: give a folder or zip with {READABLE} files.")
     return names
+
+
+def kinds_of(files: Collection[str]) -> str:
+    """How many files there are of which suffix, the most frequent first, for a sentence: 10 .heic, 2 .txt."""
+    kinds = Counter(PurePosixPath(file).suffix.lower() or PurePosixPath(file).name for file in files).most_common()
+    others = sum(count for _, count in kinds[NAMED_KINDS:])
+    named = [f"{count:,} {kind}" for kind, count in kinds[:NAMED_KINDS]]
+    return ", ".join([*named, f"{others:,} others"] if others else named)
 
 
 def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "crop") -> Iterator[Progress]:
@@ -147,7 +184,7 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
 
     def load(name: str) -> UInt8[np.ndarray, "h w 3"] | InputError:
         try:
-            return frame_photo(decode_image(source.read(name), name), frame, framing, name)
+            return frame_photo(decode_image(source.read(name), name, frame), frame, framing, name)
         except InputError as error:
             return error
 

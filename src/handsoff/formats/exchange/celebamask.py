@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
-from handsoff.core.images import decode_image
+from handsoff.core.images import decode_mask
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import BACKGROUND
@@ -90,7 +90,7 @@ def merge_parts(source: Source, parts: Mapping[str, str]) -> UInt8[np.ndarray, "
     for index, part in enumerate(PARTS, start=1):
         if part in parts:
             where = str(source.path / parts[part])
-            there = decode_image(source.read(parts[part]), where).any(-1)
+            there = decode_mask(source.read(parts[part]), where, 1) > 0
             mask = np.zeros(there.shape, np.uint8) if mask is None else mask
             if there.shape != mask.shape:
                 raise InputError(

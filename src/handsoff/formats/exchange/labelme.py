@@ -202,7 +202,7 @@ def boxed_mask(text: Any, corners: np.ndarray, size: Frame, where: str) -> Bool[
     """
     if not isinstance(text, str):
         raise InputError(f"{where} is of the type 'mask' and has none: draw it again or remove it.")
-    mask = decode_mask(decoded(text, f"{where}.mask"), f"{where}.mask") > 0
+    mask = decode_mask(decoded(text, f"{where}.mask"), f"{where}.mask", 1) > 0
     left, top = (int(side) for side in np.floor(corners.min(0)))
     height, width = mask.shape
     if left < 0 or top < 0 or left + width > size[1] or top + height > size[0]:
