@@ -13,9 +13,10 @@ from typing import Any, Literal
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import open_labelled
-from handsoff.datasets.sources import image_names, open_source
+from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
+from handsoff.formats.photos import photos_in
 from handsoff.inversion.invert import MIN_LABELLED
 from handsoff.jobs.folder import Job, Plan, difference, discard, open_job, refuse_foreign
 from handsoff.jobs.progress import Outcome, Progress, Work, named
@@ -225,7 +226,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
         HandsOffError: a step would refuse its inputs or settings.
     """
     if recipe.images is not None:
-        image_names(open_source(recipe.images))
+        photos_in(open_source(recipe.images))
     if ready.labelled in converted:
         names = names_to_convert(recipe, "labelled")
     else:

@@ -287,7 +287,9 @@ def test_every_kind_of_image_becomes_rgb() -> None:
 
 def test_absurd_declared_sizes_are_refused_before_anything_is_allocated() -> None:
     for width, height in ((60_000, 60_000), (10_001, 10_000)):  # and no warning of Pillow's, which a test would raise
-        with pytest.raises(BrokenImageError, match=rf"huge\.png .*\(it declares {width}x{height} pixels, .*: shrink it"):
+        with pytest.raises(
+            BrokenImageError, match=rf"huge\.png .*\(it declares {width}x{height} pixels, .*: shrink it"
+        ):
             decode_image(declaring(width, height), "huge.png")
 
 

@@ -148,7 +148,8 @@ def image_names(source: Source) -> list[str]:
     folders = {parent for name in source.sizes for parent in PurePosixPath(name).parents}
 
     def is_label(file: PurePosixPath) -> bool:
-        return any(folder.name in labels and folder.with_name("images") in folders for folder in file.parents)
+        named = (folder for folder in file.parents if folder.name in labels or folder.name.startswith("uncertainty-"))
+        return any(folder.with_name("images") in folders for folder in named)
 
     names = [
         name

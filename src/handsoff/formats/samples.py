@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
-from handsoff.core.images import IMAGE_SUFFIXES, decode_image, shows_itself
+from handsoff.core.images import COPIED_SUFFIXES, IMAGE_SUFFIXES, decode_image, shows_itself
 from handsoff.datasets.sources import Source
 from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
@@ -123,7 +123,12 @@ def load_image(source: Source, file: str, name: str) -> LabelledImage:
     """
     data = source.read(file)
     image = decode_image(data, str(source.path / file))
-    return LabelledImage(name, image, {}, file, data if shows_itself(data) else b"")
+    return LabelledImage(name, image, {}, file, data if is_copied(file, data) else b"")
+
+
+def is_copied(file: str, data: bytes) -> bool:
+    """Whether writers may take an image's file as it is: it shows just the image, in every tool."""
+    return PurePosixPath(file).suffix.lower() in COPIED_SUFFIXES and shows_itself(data)
 
 
 def images_by_name(source: Source) -> dict[str, list[str]]:

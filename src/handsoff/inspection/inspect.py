@@ -5,8 +5,10 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
+from handsoff.core.images import READABLE
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.exchange import READERS, format_of, open_dataset
+from handsoff.formats.photos import photos_in
 from handsoff.formats.samples import Dataset, load_image
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 
@@ -52,13 +54,16 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
             statistics.sheet,
         )
     try:
-        images = image_names(source)
+        image_names(source)
     except InputError:
         raise InputError(
             f"{path} is no folder of HandsOff, no labelled dataset of a known format (docs/formats.md) and "
-            f"holds no png, jpg or webp images."
+            f"holds no images (kinds that are read: {READABLE})."
         ) from None
-    statistics = collect_statistics(Dataset(tuple(images), {}, lambda file: load_image(source, file, file)))
+    photos = photos_in(source)
+    statistics = collect_statistics(
+        Dataset(tuple(photos.sizes), {}, lambda file: load_image(source, file, file), notes=photos.notes)
+    )
     return "unlabelled images", statistics.facts, [], statistics.problems, statistics.sheet
 
 

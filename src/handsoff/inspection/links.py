@@ -17,6 +17,7 @@ from handsoff.core.images import tile, to_float
 from handsoff.datasets.generated import GeneratedDataset
 from handsoff.datasets.labelled import open_like
 from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.formats.photos import photos_in
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import load_latents
 from handsoff.geometry.views import scaled_to
@@ -40,7 +41,7 @@ def batches(count: int) -> Iterator[slice]:
 
 def photo_features(photos: Path, generator: Generator, count: int, cache: Path) -> Steps[Progress, None, Features]:
     """Features of some of the photos that a generator was trained on, chosen at random, framed as it saw them."""
-    yield from load_photos(open_source(photos), generator.image_size, cache, generator.framing)
+    yield from load_photos(photos_in(open_source(photos)), generator.image_size, cache, generator.framing)
     framed = map_photos(cache, generator.image_size)
     chosen = np.sort(np.random.default_rng(1).permutation(len(framed))[:count])
     images, net = framed[chosen], frozen_lite0()

@@ -18,6 +18,7 @@ from handsoff.core.files import png, read_json, read_tensors, sha256, write_byte
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.formats.photos import photos_in
 from handsoff.generators.latents import Latents, save_latents
 from handsoff.generators.stored import generator_hash, generator_shell, load_generator
 from handsoff.inversion.encoder import ENCODER, Encoder, load_encoder, train_encoder
@@ -114,7 +115,7 @@ def prepare_encoder(generator: Path, target: Target, out: Path, settings: Invert
     path, photos = training_photos(generator, settings), None
     if path is not None and path.exists():
         frame = target.generator.image_size
-        yield from load_photos(open_source(path), frame, out / CACHE, target.generator.framing)
+        yield from load_photos(photos_in(open_source(path)), frame, out / CACHE, target.generator.framing)
         photos = map_photos(out / CACHE, frame)
     else:
         note = f"{path or 'the training photos'} cannot be found: using the generator's samples only"

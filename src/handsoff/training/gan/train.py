@@ -16,7 +16,8 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
-from handsoff.datasets.sources import image_names, load_photos, map_photos, open_source
+from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.formats.photos import photos_in
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
@@ -29,6 +30,7 @@ from handsoff.training.settings import TrainSettings
 CHECKPOINT_SECONDS = 120.0
 DEFAULT_KIMG = 200.0
 FINEST_CHANNELS = 48
+FEW = 500  # photos: with fewer there is a warning
 LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 Budget = dict[str, float | None]
 Photos = UInt8[np.ndarray, "n h w 3"]
@@ -71,8 +73,8 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
         InputError: no usable images, or `out` holds something else.
     """
     frame, base = parse_resolution(settings.resolution)
-    source = open_source(images)
-    image_names(source)
+    source = photos_in(open_source(images))
+    notes = [*source.notes, *few(len(source.sizes))]
     budget = asked_for(settings)
     rank, world = join()
     if rank > 0:
@@ -84,6 +86,8 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
         return job.outcome
     cache = out / "photos.u8"
     if rank == 0:
+        for note in notes:
+            yield Progress("reading images", 0, len(source.sizes), note)
         with job.undone_if_refused():
             yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
@@ -94,7 +98,7 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     yield from run(state, photos, out, settings, Limits(budget, rank, world))
     if rank == 0:
         cache.unlink()
-        write_report(job, state, len(photos), budget)
+        write_report(job, state, len(photos), budget, notes)
     barrier()
     return job.outcome
 
@@ -112,13 +116,22 @@ def finished(out: Path, settings: TrainSettings) -> bool:
     return reached(*spent(out), asked_for(settings))
 
 
-def write_report(job: Job, state: State, count: int, budget: Budget) -> None:
+def few(count: int) -> list[str]:
+    """A warning where there are too few photos for a generator to learn more than these."""
+    if count >= FEW:
+        return []
+    return [
+        f"{count:,} photos are few: with fewer than some {FEW} a generator tends to repeat them, add more if you can."
+    ]
+
+
+def write_report(job: Job, state: State, count: int, budget: Budget, notes: list[str]) -> None:
     last = json.loads((job.out / "log.jsonl").read_text().splitlines()[-1])
     facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, "images_used": count}
     facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
     parameters = sum(parameter.numel() for parameter in state.generator.parameters())
-    job.finish(**facts, generator=asdict(state.average.config), parameters=parameters)
+    job.finish(**facts, generator=asdict(state.average.config), parameters=parameters, notes=notes)
 
 
 @dataclass(frozen=True)
