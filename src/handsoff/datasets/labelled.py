@@ -18,8 +18,9 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image, image_size
+from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_sample
-from handsoff.datasets.layout import GapError, Layout, layout_of, refuse_gaps
+from handsoff.datasets.layout import GapError, Layout, called_alike, layout_of, misnamed, refuse_gaps
 from handsoff.datasets.sources import Source, open_source
 from handsoff.tasks import TASKS, make_task, task_type
 from handsoff.tasks.base import Label, Labels, Parse, StorageLocation, Task
@@ -165,7 +166,7 @@ class LabelledDataset:
 
 
 def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> LabelledDataset:
-    """List the samples of a folder or zip, without reading a single image.
+    """List the samples of a folder or zip; of their labels one or two are read, to see whether they make sense.
 
     Args:
         path: the folder or zip.
@@ -173,10 +174,18 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
         tasks: the kinds of label that are needed; None: every kind that all images have.
 
     Raises:
-        InputError: it lacks images or labels, an image and a label are without the other, or a file about them
-            is wrong.
+        InputError: it lacks images or labels, an image and a label are without the other, a file about them is
+            wrong, or all masks hold 0 and 255 only.
         UnknownNameError: there is no such task.
     """
+    dataset = list_labelled(path, options, tasks)
+    for sentence in doubts(dataset.tasks, dataset.names, dataset.label):
+        raise InputError(f"{path}: {sentence}.")
+    return dataset
+
+
+def list_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> LabelledDataset:
+    """As `open_labelled`, without a look at the labels."""
     for task in {**(options or {}), **dict.fromkeys(tasks or ())}:
         task_type(task)
     source = open_source(path)
@@ -197,7 +206,8 @@ def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
     if gaps and (tasks or not kinds):
         raise gaps[0]
     if not kinds:
-        raise InputError(f"{path} has images but no labels: {', or '.join(map(wanted, TASKS))}.")
+        renaming = misnamed(source)
+        raise InputError(f"{path} has images but no labels: {renaming or ', or '.join(map(wanted, TASKS))}.")
     return LabelledDataset(source, tuple(sorted(images)), images, kinds)
 
 
@@ -221,7 +231,7 @@ def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mappin
     """The labels of a task at the first of its locations where there are any."""
     kind = task_type(task)
     for location in kind.locations:
-        files, entries = layout.labels(location)
+        files, entries = (called_alike(images, found) for found in layout.labels(location))
         if not files:
             continue
         card, where = layout.card(kind.card)

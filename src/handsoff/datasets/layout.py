@@ -1,19 +1,25 @@
 """Where the parts of a labelled dataset lie: `images/NAME.ext` and, per kind of label, a folder or one JSON file."""
 
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import IMAGE_SUFFIXES
+from handsoff.core.images import IMAGE_SUFFIXES, READABLE
 from handsoff.datasets.sources import Source, label_folders
 from handsoff.tasks.base import StorageLocation
 
 LAYOUT = (
-    "labelled data is images/NAME.png (or .jpg, .webp) with masks/NAME.png and classes.json, keypoints.json, or "
+    "labelled data is images/NAME.png (or .jpg, .webp, …) with masks/NAME.png and classes.json, keypoints.json, or "
     "depth/NAME.npz"
 )
+
+ALIASES = {  # folder of the layout → what others call it
+    "images": ("image", "imgs", "img", "photos", "rgb"),
+    "masks": ("mask", "labels", "label", "annotations", "annotation", "segmentations", "segmentation", "gt"),
+}
 
 
 class GapError(InputError):
@@ -50,7 +56,8 @@ class Layout:
             found = by_name(self.source, f"{self.top}{split}", "images", IMAGE_SUFFIXES)
             if not found:
                 raise InputError(
-                    f"{self.source.path} has no {self.top}{split}images/ folder with png, jpg or webp files: {LAYOUT}."
+                    f"{self.source.path} has no {self.top}{split}images/ folder with {READABLE} files: "
+                    f"{misnamed(self.source) or LAYOUT}."
                 )
             images |= prefixed(split, found)
         return images
@@ -65,7 +72,10 @@ class Layout:
         entries: dict[str, Any] = {}
         for split in self.splits:
             if place.suffixes:
-                files |= prefixed(split, by_name(self.source, f"{self.top}{split}", place.folder, place.suffixes))
+                root = f"{self.top}{split}"
+                exact = by_name(self.source, root, place.folder, place.suffixes)
+                refuse_lossy(self.source, root, place, exact)
+                files |= prefixed(split, exact)
                 continue
             file = f"{self.top}{split}{place.folder}.json"
             found = self.source.json(file)
@@ -110,7 +120,7 @@ def layout_of(source: Source) -> Layout:
         if parts[index] in folders
     ]
     if not above:
-        raise InputError(f"{source.path} has no images/ folder: {LAYOUT}.")
+        raise InputError(f"{source.path} has no images/ folder: {misnamed(source) or LAYOUT}.")
     depth = min(map(len, above))
     roots = sorted({root for root in above if len(root) == depth})
     if len(roots) == 1:
@@ -121,6 +131,51 @@ def layout_of(source: Source) -> Layout:
             f"({', '.join(map('/'.join, roots))}): give one of them."
         )
     return Layout(source, "".join(f"{part}/" for part in roots[0][:-1]), tuple(f"{root[-1]}/" for root in roots))
+
+
+def misnamed(source: Source) -> str:
+    """How to rename folders of images whose names are nearly those of the layout, "" where there are none."""
+    held: dict[str, set[str]] = {}
+    for file in source.sizes:
+        path = PurePosixPath(file)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            for folder in path.parts[:-1]:
+                held.setdefault(folder.lower(), set()).add(folder)
+    pairs = []
+    for right, others in ALIASES.items():
+        found = [folder for other in (right, *others) for folder in sorted(held.get(other, ()))]
+        if found and right not in found:
+            pairs.append(f"{found[0]}/ to {right}/")
+    if not any(held.get(name) for name in ("images", *ALIASES["images"])):
+        return ""
+    return f"rename {' and '.join(pairs)}" if pairs else ""
+
+
+def refuse_lossy(source: Source, root: str, place: StorageLocation, exact: Mapping[str, str]) -> None:
+    """Every label in the folder is in a file that can hold it exactly.
+
+    Raises:
+        GapError: one is an image of another kind, such as a JPEG.
+    """
+    others = IMAGE_SUFFIXES.union({".gif"}).difference(place.suffixes)
+    for name, file in by_name(source, root, place.folder, others).items():
+        if name not in exact:
+            kind = PurePosixPath(file).suffix
+            raise GapError(
+                f"{source.path / file}: labels are not read from {kind} files, which may change their values when they "
+                f"are saved: export them as {place.suffixes[0]}."
+            )
+
+
+def called_alike(names: Collection[str], labels: dict[str, Any]) -> dict[str, Any]:
+    """The labels by the names of their images where those differ in their bytes only: macOS writes é in two parts."""
+    if labels.keys() <= set(names):
+        return labels
+    alike = {unicodedata.normalize("NFC", name): name for name in names if name not in labels}
+    return {
+        name if name in names else alike.pop(unicodedata.normalize("NFC", name), name): label
+        for name, label in labels.items()
+    }
 
 
 def prefixed(split: str, found: dict[str, Any]) -> dict[str, Any]:

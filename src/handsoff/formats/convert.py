@@ -12,6 +12,7 @@ import numpy as np
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import tile
+from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.sources import Source, open_source
 from handsoff.formats.exchange import WRITERS, open_dataset
@@ -69,6 +70,9 @@ def opened(source: Source, settings: ConvertSettings) -> Dataset:
     writer = writer_of(settings.format)
     samples = chosen(open_dataset(source, settings.source), settings, str(source.path))
     check_supported(tuple(samples.tasks), writer)
+    if settings.ignore is None:
+        for sentence in doubts(samples.tasks, samples.names, lambda task, name: samples.read(name).labels[task]):
+            raise InputError(f"{source.path}: {sentence}.")
     return samples
 
 

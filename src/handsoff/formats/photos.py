@@ -26,6 +26,7 @@ LABELS = re.compile(  # in the name of a folder, in lower case
     r"mask|(?<!un)label(?!l?ed)|annot|segm|(^|[-_ ])(seg|gt)([-_ ]|$)|ground.?truth|depth|disparit|parsing|matte|trimap"
     r"|panoptic|normals|overlay|visuali"
 )
+CONTAINERS = ("huggingface", "webdataset", "labelme")  # formats whose images may lie inside other files
 FOREIGN = re.compile(  # suffixes of images that are not read
     r".*\.(gif|hei[cf]|avif|psd|svg|jp2|j2k|jxl|raw|dng|cr[23]|nef|arw|orf|raf|exr|hdr|ico|tga|p[pgbn]m|eps|pdf|dcm)",
     re.IGNORECASE | re.DOTALL,
@@ -46,7 +47,7 @@ def photos_in(source: Source) -> Source:
     try:
         names = image_names(source)
     except InputError:
-        if known is None:
+        if known not in CONTAINERS:
             raise
         raise InputError(
             f"{source.path} keeps its images inside other files ({READERS[known].title}): write them out with "

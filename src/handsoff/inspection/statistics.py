@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
+from handsoff.datasets.doubts import doubts
 from handsoff.formats.convert import SHOWN, contact_sheet
 from handsoff.formats.samples import Dataset, LabelledImage
 from handsoff.tasks.base import Task
@@ -70,11 +71,12 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
         if not any(n for n, _ in counts.get((task, part), ()))
     ]
     doubles = [f"{', '.join(same)} are the same image" for same in images.values() if len(same) > 1]
+    doubtful = doubts(samples.tasks, names, lambda task, name: samples.read(name).labels[task])
     sheet = contact_sheet(shown, samples.tasks) if shown else b""
     return LabelStatistics(
         facts(samples, names, sizes),
         parts,
-        [*samples.notes, *shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
+        [*samples.notes, *doubtful, *shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
         sheet,
     )
 

@@ -89,6 +89,10 @@ class Storage(ABC):
         """Whether the label has pixels about which it says nothing."""
         return False
 
+    def doubt(self, labels: Iterable[Label]) -> str:  # noqa: ARG002  # most labels can be taken at their word
+        """Why labels, read one by one as long as that is needed, hardly mean what they say: a sentence, or ""."""
+        return ""
+
     def relabel(
         self, classes: Mapping[str, str] | None, ignore: str | None, where: str
     ) -> tuple[Schema, Callable[[Label], Label]]:

@@ -4,7 +4,7 @@ In a dataset: `masks/NAME.png` (or .npy), and `classes.json`, the names of the c
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -83,6 +83,20 @@ class MaskStorage(MapStorage):
         """Ids and names of the classes."""
         lines = [f"`{Segmentation.aliases[0]}`: class ids, {IGNORE} = ignored.", ""]
         return [*lines, *(f"- {index}: {name}" for index, name in enumerate(self.classes))]
+
+    def doubt(self, labels: Iterable[Label]) -> str:
+        """Masks of 0 and 255 alone are most often of two classes, of which one was meant to be white."""
+        if self.merge is not None:
+            return ""  # the user has said what the classes are, and may ignore some
+        ignored = False
+        for label in labels:
+            found = set(np.unique(label).tolist())
+            if found - {0, IGNORE}:
+                return ""
+            ignored |= IGNORE in found
+        meant = self.classes[1] if len(self.classes) > 1 else "CLASS"
+        said = f"the masks hold only 0 and {IGNORE}, and {IGNORE} means ignored: if it is meant to be {meant}, write 1"
+        return f"{said} instead, or take handsoff convert --set ignore={meant}" if ignored else ""
 
     def relabel(
         self, classes: Mapping[str, str] | None, ignore: str | None, where: str

@@ -1,6 +1,7 @@
 """Formats, one module each: `recognises` and `read` read a dataset, `write` and `finish` write one."""
 
 from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.datasets.layout import misnamed
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange import (
     celebamask,
@@ -65,6 +66,8 @@ def open_dataset(source: Source, name: str | None = None) -> Dataset:
         raise UnknownNameError("format", name, READERS)
     found = name or format_of(source)
     if found is None:
-        titles = ", ".join(reader.title for reader in READERS.values())
-        raise InputError(f"{source.path} is in no format that HandsOff knows ({titles}): see docs/formats.md.")
+        titles, renaming = ", ".join(reader.title for reader in READERS.values()), misnamed(source)
+        raise InputError(
+            f"{source.path} is in no format that HandsOff knows ({titles}): {renaming or 'see docs/formats.md'}."
+        )
     return READERS[found].read(source)

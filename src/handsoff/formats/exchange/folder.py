@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import LabelledDataset, list_labelled, write_cards, write_sample
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
 from handsoff.formats.manifest import manifest_licence
@@ -35,7 +35,7 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Dataset:
     """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
-    dataset = open_labelled(source.path)
+    dataset = list_labelled(source.path)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
     return Dataset(dataset.names, dataset.tasks, lambda name: read_image(dataset, name), manifest_licence(source))
 

@@ -1,0 +1,102 @@
+"""Names of folders and files in the folder format, and labels that can hardly be what they say."""
+
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsoff.core.errors import InputError
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.sources import open_source
+from handsoff.formats.convert import convert
+from handsoff.formats.exchange import open_dataset
+from handsoff.formats.settings import ConvertSettings
+from handsoff.inspection.inspect import describe
+from handsoff.jobs.progress import run_to_end
+
+
+def put(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, "JPEG" if path.suffix == ".jfif" else None)
+
+
+@pytest.mark.parametrize("ids", [(0, 255), (255,)])
+def test_masks_of_0_and_255_alone_are_doubted(tmp_path: Path, ids: tuple[int, ...]) -> None:
+    for name, mask in (("a", np.resize(ids, (4, 4))), ("b", np.zeros((4, 4)))):
+        put(tmp_path / "images" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+        put(tmp_path / "masks" / f"{name}.png", mask.astype(np.uint8))
+    (tmp_path / "classes.json").write_text('["background", "leaf"]')
+    sentence = r"the masks hold only 0 and 255, and 255 means ignored: if it is meant to be leaf, write 1 instead, or "
+    with pytest.raises(InputError, match=sentence):
+        open_labelled(tmp_path)
+    put(tmp_path / "masks" / "b.png", np.ones((4, 4), np.uint8))
+    assert len(open_labelled(tmp_path).names) == 2
+
+
+def test_accents_of_macos_and_of_others_are_the_same_name(tmp_path: Path) -> None:
+    two, one = unicodedata.normalize("NFD", "été"), unicodedata.normalize("NFC", "été")
+    put(tmp_path / "images" / f"{two}.png", np.zeros((4, 4, 3), np.uint8))
+    put(tmp_path / "masks" / f"{one}.png", np.ones((4, 4), np.uint8))
+    (tmp_path / "classes.json").write_text('["background", "leaf"]')
+    (tmp_path / "keypoints.json").write_text(json.dumps({two: [[1, 2]]}))
+    dataset = open_labelled(tmp_path)
+    assert dataset.names == (two,)
+    assert set(dataset.sample(two)[1]) == {"segmentation", "keypoints"}
+    (tmp_path / "keypoints.json").write_text(json.dumps({two: [[1, 2]], one: [[1, 2]]}))
+    with pytest.raises(InputError, match=r"keypoints\.json: 'été' has no image"):
+        open_labelled(tmp_path, tasks=["keypoints"])
+
+
+@pytest.mark.parametrize(
+    ("photos", "labels", "remedy"),
+    [
+        ("img", "label", "rename img/ to images/ and label/ to masks/"),
+        ("image", "mask", "rename image/ to images/ and mask/ to masks/"),
+        ("images", "labels", "rename labels/ to masks/"),
+        ("Images", "Masks", "rename Images/ to images/ and Masks/ to masks/"),
+        ("imgs", "masks", "rename imgs/ to images/"),
+    ],
+)
+def test_folders_of_nearly_right_names_are_to_be_renamed(tmp_path: Path, photos: str, labels: str, remedy: str) -> None:
+    put(tmp_path / photos / "a.png", np.zeros((4, 4, 3), np.uint8))
+    put(tmp_path / labels / "a.png", np.ones((4, 4), np.uint8))
+    for opening in (open_labelled, lambda path: open_dataset(open_source(path))):
+        with pytest.raises(InputError, match=f": {remedy}"):
+            opening(tmp_path)
+
+
+def test_lossy_labels_are_refused_and_lossy_pictures_of_labels_are_not_read(tmp_path: Path) -> None:
+    put(tmp_path / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    put(tmp_path / "masks" / "a.jpg", np.ones((4, 4), np.uint8))
+    (tmp_path / "classes.json").write_text('["background", "leaf"]')
+    with pytest.raises(
+        InputError, match=r"masks/a\.jpg: labels are not read from \.jpg files, .*: export them as \.png"
+    ):
+        open_labelled(tmp_path)
+    put(tmp_path / "masks" / "a.png", np.ones((4, 4), np.uint8))
+    assert open_labelled(tmp_path).names == ("a",)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".bmp", ".TIFF"])
+def test_masks_in_other_lossless_files_are_read(tmp_path: Path, suffix: str) -> None:
+    put(tmp_path / "images" / "a.jfif", np.zeros((4, 4, 3), np.uint8))
+    put(tmp_path / "masks" / f"a{suffix}", np.eye(4, dtype=np.uint8))
+    (tmp_path / "classes.json").write_text('["background", "leaf"]')
+    assert np.array_equal(open_labelled(tmp_path).label("segmentation", "a"), np.eye(4))
+
+
+def test_masks_of_0_and_255_are_seen_by_inspect_and_convert(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put(tmp_path / "data" / "images" / f"{name}.png", np.zeros((4, 4, 3), np.uint8))
+        put(tmp_path / "data" / "masks" / f"{name}.png", np.eye(4, dtype=np.uint8) * 255)
+    (tmp_path / "data" / "classes.json").write_text('["background", "leaf"]')
+    assert any("masks hold only 0 and 255" in problem for problem in describe(tmp_path / "data")[3])
+    for form in ("folder", "coco", "huggingface"):
+        with pytest.raises(InputError, match="the masks hold only 0 and 255"):
+            run_to_end(convert(tmp_path / "data", tmp_path / form, ConvertSettings(format=form)))
+        assert not (tmp_path / form).exists()
+    run_to_end(convert(tmp_path / "data", tmp_path / "out", ConvertSettings(format="folder", ignore="leaf")))
+    assert np.array_equal(open_labelled(tmp_path / "out").label("segmentation", "a"), np.eye(4))
