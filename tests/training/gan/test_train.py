@@ -4,6 +4,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -426,6 +427,7 @@ def test_the_gradient_penalty_comes_every_sixteenth_step() -> None:
 
 TOGETHER = """
 import sys
+import zipfile
 from pathlib import Path
 import torch
 from handsoff.training.gan import snapshots
@@ -474,3 +476,18 @@ def test_two_processes_train_together(tmp_path: Path, photos: Photos) -> None:
         run_to_end(train(photos(), out, tiny(3, discriminator=player)))  # and one process goes on
         assert numbers(out) == [3, 12]
         assert all(bool(torch.isfinite(tensor).all()) for tensor in weights(out).values())
+
+
+def test_labels_among_the_photos_are_left_out_and_warnings_stand_in_the_report(photos: Photos, tmp_path: Path) -> None:
+    with zipfile.ZipFile(photos(8)) as archive:
+        archive.extractall(tmp_path / "data" / "CelebA-HQ-img")
+    for file in sorted((tmp_path / "data" / "CelebA-HQ-img").iterdir()):
+        mask = tmp_path / "data" / "CelebAMask-HQ-mask-anno" / "0" / f"00{file.stem}_hair.png"
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (20, 20), 255).save(mask)
+    run_to_end(train(tmp_path / "data", tmp_path / "out", tiny(1)))
+    report = require_done(tmp_path / "out", "train")
+    assert report["images_used"] == 8
+    assert report["notes"] == [
+        "8 photos are few: with fewer than some 500 a generator tends to repeat them, add more if you can."
+    ]

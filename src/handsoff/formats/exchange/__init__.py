@@ -1,5 +1,7 @@
 """Formats, one module each: `recognises` and `read` read a dataset, `write` and `finish` write one."""
 
+from dataclasses import replace
+
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.datasets.layout import misnamed
 from handsoff.datasets.sources import Source
@@ -70,4 +72,5 @@ def open_dataset(source: Source, name: str | None = None) -> Dataset:
         raise InputError(
             f"{source.path} is in no format that HandsOff knows ({titles}): {renaming or 'see docs/formats.md'}."
         )
-    return READERS[found].read(source)
+    dataset = READERS[found].read(source)
+    return replace(dataset, notes=(*source.notes, *dataset.notes))
