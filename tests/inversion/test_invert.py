@@ -104,7 +104,9 @@ def test_masks_of_one_class_are_refused(world: Path, tmp_path: Path) -> None:
     for path in (tmp_path / "binary" / "masks").iterdir():
         mask = decode_mask(path.read_bytes(), path.name)
         path.write_bytes(png(np.where(mask == 0, 0, 255).astype(np.uint8)))
-    with pytest.raises(InputError, match=r"only the class dark \(255 is ignored\): write the ids of classes.json"):
+    with pytest.raises(
+        InputError, match="masks hold only 0 and 255, and 255 means ignored: if it is meant to be middle"
+    ):
         run_to_end(invert(world / "generator", tmp_path / "binary", tmp_path / "out", QUICK))
     assert not (tmp_path / "out").exists()
 

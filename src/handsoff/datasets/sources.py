@@ -163,9 +163,16 @@ def image_names(source: Source) -> list[str]:
     return names
 
 
+def printable(name: str) -> str:
+    """A file's name for a sentence: bytes that are no UTF-8 are written out, for no terminal can show them."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def kinds_of(files: Collection[str]) -> str:
     """How many files there are of which suffix, the most frequent first, for a sentence: 10 .heic, 2 .txt."""
-    kinds = Counter(PurePosixPath(file).suffix.lower() or PurePosixPath(file).name for file in files).most_common()
+    kinds = Counter(
+        printable(PurePosixPath(file).suffix.lower() or PurePosixPath(file).name) for file in files
+    ).most_common()
     others = sum(count for _, count in kinds[NAMED_KINDS:])
     named = [f"{count:,} {kind}" for kind, count in kinds[:NAMED_KINDS]]
     return ", ".join([*named, f"{others:,} others"] if others else named)
@@ -185,7 +192,8 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
 
     def load(name: str) -> UInt8[np.ndarray, "h w 3"] | InputError:
         try:
-            return frame_photo(decode_image(source.read(name), name, frame), frame, framing, name)
+            said = printable(name)
+            return frame_photo(decode_image(source.read(name), said, frame), frame, framing, said)
         except InputError as error:
             return error
 
