@@ -21,7 +21,7 @@ from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
 from handsoff.formats.manifest import manifest_classes, manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
-from handsoff.formats.shapes import is_nothing, palette
+from handsoff.formats.shapes import background_of, palette
 from handsoff.formats.trees import check_label_size, files_like, text_lines
 
 IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
@@ -304,7 +304,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
 def colours_of(classes: Sequence[str]) -> UInt8[np.ndarray, "256 3"]:
     """Id → colour: black for the background, VOC's colours in order for the others, VOC's border colour for 255."""
     colours = np.zeros((256, 3), np.uint8)
-    background = next((name for name in classes if is_nothing(name)), None)
+    background = background_of(classes)
     free = (voc_colour(index) for index in itertools.count(1) if index != IGNORE)
     for index, name in enumerate(classes):
         colours[index] = BLACK if name == background else next(free)

@@ -33,7 +33,7 @@ from handsoff.formats.exchange.yolo_card import (
 from handsoff.formats.manifest import manifest_classes, manifest_licence, manifest_points, write_image
 from handsoff.formats.outlines import polygons
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
-from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
+from handsoff.formats.shapes import Palette, background_of, listed_classes, palette, polygon_mask
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
@@ -246,9 +246,10 @@ def mask_rows(
     mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]
 ) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
     """A polygon per connected part of every class; the background is left out, also of the numbering of classes."""
-    drawn = [index for index, name in enumerate(classes) if not is_nothing(name)]
-    for kind, index in enumerate(drawn):
-        for polygon in polygons(mask == index):
+    for kind, name in enumerate(listed_classes(classes)):
+        if name == background_of(classes):
+            continue
+        for polygon in polygons(mask == classes.index(name)):
             yield kind, polygon / [mask.shape[1], mask.shape[0]]
 
 
@@ -272,7 +273,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """Write `data.yaml`, without `path`: Ultralytics then starts from the folder of the file."""
     card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
     if "segmentation" in writing.tasks:
-        names = [name for name in writing.tasks["segmentation"].schema["classes"] if not is_nothing(name)]
+        names = listed_classes(writing.tasks["segmentation"].schema["classes"])
         card |= {"nc": len(names), "names": names}
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)
