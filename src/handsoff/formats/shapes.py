@@ -17,6 +17,7 @@ from handsoff.tasks.base import Task
 BACKGROUND = "background"
 NOTHING = ("background", "_background_", "__background__")  # names that tools give to uncovered pixels
 MAX_CLASSES = IGNORE
+SLACK = 1e-3  # of a pixel: what rounding may add to a box
 FAR = 16  # times the longer side: a corner farther out is a mistake, and drawing it would exhaust the memory
 
 
@@ -104,7 +105,7 @@ def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = Non
 
 def box_mask(box: Sequence[float], size: Frame) -> Bool[np.ndarray, "h w"]:
     """The pixels that a box (left, top, right, bottom) touches, edges of pixels at whole numbers."""
-    (left, top), (right, bottom) = np.floor(box[:2]), np.ceil(box[2:])
+    (left, top), (right, bottom) = np.floor(np.add(box[:2], SLACK)), np.ceil(np.subtract(box[2:], SLACK))
     y, x = np.ogrid[: size[0], : size[1]]
     return (x >= left) & (x < right) & (y >= top) & (y < bottom)
 

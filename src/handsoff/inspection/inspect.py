@@ -8,6 +8,7 @@ from handsoff.core.files import read_json
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.exchange import READERS, format_of, open_dataset
 from handsoff.formats.samples import Dataset, load_image
+from handsoff.formats.unexplained import unexplained
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
@@ -56,9 +57,12 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
     except InputError:
         raise InputError(
             f"{path} is no folder of HandsOff, no labelled dataset of a known format (docs/formats.md) and "
-            f"holds no png, jpg or webp images."
+            f"holds no png, jpg or webp images.{''.join(f' {sentence}' for sentence in unexplained(source))}"
         ) from None
-    statistics = collect_statistics(Dataset(tuple(images), {}, lambda file: load_image(source, file, file)))
+    notes = tuple(unexplained(source))
+    statistics = collect_statistics(
+        Dataset(tuple(images), {}, lambda file: load_image(source, file, file), notes=notes)
+    )
     return "unlabelled images", statistics.facts, [], statistics.problems, statistics.sheet
 
 

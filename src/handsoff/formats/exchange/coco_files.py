@@ -26,7 +26,8 @@ NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
 KEYS = ("images", "annotations", "categories")
 OURS = "written by HandsOff"  # the description in `info`
 CROWD, NO_CROWD = (1, "1"), (0, "0", None)  # values of iscrowd
-BLANK = b"\xef\xbb\xbf \t\r\n"  # bytes that may precede JSON, a byte order mark among them
+PARTS = frozenset({"images", "file_name", "id"})  # of a file that is cut off or lacks a key: it is refused for that
+BLANK = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # bytes that may precede JSON, byte order marks among them
 
 Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for error messages, and the entry
 
@@ -104,7 +105,7 @@ class CocoFile:
 
 
 def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
-    """The paths of the JSON files that look like COCO's."""
+    """The paths of the JSON files that look like COCO's; where none has all keys, of those that look like parts."""
     files = [
         file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
     ]
@@ -114,16 +115,21 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
             for file in files
             if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLAIN_FOLDERS
         ]
-    found = []
-    for file in files:
-        try:
-            data = source.read(file)
-        except InputError:
-            continue
-        keys = all(f'"{key}"'.encode() in data for key in KEYS)
-        if data[:64].lstrip(BLANK)[:1] == b"{" and keys and (b'"segments_info"' in data) == panoptic:
-            found.append(file)
-    return found
+    found = {file: words for file in files if (words := words_in(source, file))}
+    whole = [file for file in found if found[file] >= set(KEYS)] or [file for file in found if found[file] >= PARTS]
+    return [file for file in whole if ("segments_info" in found[file]) == panoptic]
+
+
+def words_in(source: Source, file: str) -> set[str]:
+    """Which of COCO's keys a JSON object mentions; none where the file is anything else."""
+    try:
+        data = source.read(file)
+    except InputError:
+        return set()
+    data = data.replace(b"\0", b"") if b"\0" in data[:64] else data  # UTF-16
+    if data[:64].lstrip(BLANK)[:1] != b"{":
+        return set()
+    return {key for key in (*KEYS, *PARTS, "segments_info") if f'"{key}"'.encode() in data}
 
 
 def read_coco_files(source: Source, *, panoptic: bool) -> list[CocoFile]:
