@@ -52,7 +52,7 @@ TOOLS = (
     ),
     Tool("a list of COCO results", "give the file with images and categories", (".json",), (b'"image_id"', b'"score"')),
     Tool("boxes of CreateML", "polygons or masks are needed", (".json",), (b'"coordinates"', b'"annotation')),
-    Tool("boxes of Pascal VOC", "masks are needed, in SegmentationClass/", (".xml",), (b"<annotation>", b"<bndbox>")),
+    Tool("boxes of Pascal VOC", "masks are needed, in SegmentationClass/", (".xml",), (b"<annotation>", b"<bndbox")),
     Tool("of dlib", "convert it to COCO keypoints", (".xml",), (b"<dataset>", b"<box ")),
     Tool("a table of boxes", "polygons or masks are needed", (".csv",), (b"xmin",)),
 )

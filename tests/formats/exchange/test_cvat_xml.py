@@ -58,11 +58,15 @@ def mask_of(samples: Dataset, name: str = "a") -> np.ndarray:
     return samples.read(name).labels["segmentation"]
 
 
+def read_all(folder: Path) -> None:
+    samples = opened(folder)
+    for name in samples.names:
+        samples.read(name)
+
+
 def refused(folder: Path, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as caught:
-        samples = opened(folder)
-        for name in samples.names:
-            samples.read(name)
+        read_all(folder)
     assert str(folder) in str(caught.value)
 
 
@@ -98,7 +102,9 @@ def test_skeletons_are_keypoints(tmp_path: Path) -> None:
         return f'<points label="{label}" points="{place}" {more}/>'
 
     large = skeleton(
-        point("foot", "9.00,7.00", 'outside="0" occluded="1"'), point("head", "1,1"), point("hand", "3,3", 'outside="1"')
+        point("foot", "9.00,7.00", 'outside="0" occluded="1"'),
+        point("head", "1,1"),
+        point("hand", "3,3", 'outside="1"'),
     )
     small = skeleton(point("head", "2,2"), point("foot", "3,3"))
     folder = put(tmp_path, image(small, large), image(name="b.png"), files=("images/a.png", "images/b.png"))

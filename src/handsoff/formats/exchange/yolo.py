@@ -97,7 +97,7 @@ def read(source: Source) -> Dataset:
     if file is None:
         raise InputError(f"{source.path} has no {CARD} (or {LISTS[0]}): write one with the names of the classes.")
     where, card, root = str(source.path / file), read_card(source, file), root_of(file)
-    images, names = image_files(source, root), class_names(card, where)
+    names, images = class_names(card, where), image_files(source, root)
     texts = label_files(source, images)
     if not texts:
         raise InputError(
@@ -107,14 +107,13 @@ def read(source: Source) -> Dataset:
     labelled = Labelled(source, images, texts, names)
     licence = card.get("license")
     licence = licence if isinstance(licence, str) else manifest_licence(source)
-    notes = notes_of(labelled, posed="kpt_shape" in card)
     if "kpt_shape" not in card:
         classes = palette(names, where, manifest_classes(source))
         tasks, reading = {"segmentation": classes.task()}, partial(read_mask, labelled, classes)
-        return Dataset(tuple(sorted(images)), tasks, reading, licence, notes)
+        return Dataset(tuple(sorted(images)), tasks, reading, licence, notes_of(labelled, posed=False))
     columns, points = points_of(card, manifest_points(source), where)
     reading = partial(read_pose, labelled, columns, points)
-    return Dataset(tuple(sorted(images)), {"keypoints": points}, reading, licence, notes)
+    return Dataset(tuple(sorted(images)), {"keypoints": points}, reading, licence, notes_of(labelled, posed=True))
 
 
 def notes_of(labelled: Labelled, *, posed: bool) -> tuple[str, ...]:
@@ -129,7 +128,7 @@ def notes_of(labelled: Labelled, *, posed: bool) -> tuple[str, ...]:
     if boxes and len(boxes) == len(rows):
         wanted = "points" if posed else "polygons (segmentation), or as poses, with points"
         first = f"{source.path / boxes[0][0]}, line {boxes[0][1]},"
-        raise InputError(f"{first} is only a box, like every other: export the data with {wanted}.")
+        raise InputError(f"{first} is only a box: all objects here are. Export them with {wanted}.")
     bare, orphans = len(labelled.images) - len(texts), len(set(text_files(source)) - set(texts.values()))
     nothing = "none of the points is there" if posed else "all of it is background"
     left_out = counted(source.path, len(boxes), "{has} only a box, and {is} left out")
