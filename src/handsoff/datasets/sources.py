@@ -70,6 +70,11 @@ class Source:
             return None
         try:
             return json.loads(self.read(name))
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{self.path / name} is not a text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8 "
+                "(older tools on Windows write other encodings, such as GBK)."
+            ) from None
         except (ValueError, RecursionError) as error:
             raise InputError(f"{self.path / name} is not valid JSON ({error}): correct it.") from None
 

@@ -105,14 +105,27 @@ def region_palette(names: Iterable[str], where: str, stated: Sequence[str] | Non
 
 
 def paint_mask(
-    regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]], classes: Palette, size: Frame, where: str
+    regions: Iterable[tuple[str, Bool[np.ndarray, "h w"]]],
+    classes: Palette,
+    size: Frame,
+    where: str,
+    boxes: Iterable[Bool[np.ndarray, "h w"]] = (),
 ) -> UInt8[np.ndarray, "h w"]:
     """The mask of labelled regions; later regions cover earlier ones.
+
+    Args:
+        regions: label and pixels of each.
+        classes: what the labels mean.
+        size: of the mask.
+        where: the image's annotations, for error messages.
+        boxes: of objects without an outline. What no region covers there is ignored: object and background in one.
 
     Raises:
         InputError: a region's label is no class.
     """
     mask = classes.blank(size)
+    for box in boxes:
+        mask[box] = IGNORE
     for label, region in regions:
         ignored = label.lower() in IGNORED and label not in classes.classes
         mask[region] = IGNORE if ignored else classes.id(label, where)

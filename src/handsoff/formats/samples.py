@@ -1,5 +1,7 @@
 """Labelled images, one at a time: what every format's reader returns and every format's writer takes."""
 
+import itertools
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -131,42 +133,81 @@ def is_copied(file: str, data: bytes) -> bool:
     return PurePosixPath(file).suffix.lower() in COPIED_SUFFIXES and shows_itself(data)
 
 
+def without_suffix(path: str) -> str:
+    """The path without the suffix of an image; any other dot belongs to the name (cam.0001)."""
+    suffix = PurePosixPath(path).suffix
+    return path.removesuffix(suffix) if suffix.lower() in IMAGE_SUFFIXES else path
+
+
+def alike(name: str) -> str:
+    """The name in lower case and in the Unicode form NFC: tools and file systems change both."""
+    return unicodedata.normalize("NFC", name).lower()
+
+
 def images_by_name(source: Source) -> dict[str, list[str]]:
-    """File name in lower case, with and without suffix → the images of that name. See `find_image`."""
+    """File name, made `alike`, with and without suffix → the images of that name. See `find_image`."""
     found: dict[str, list[str]] = {}
     for file in source.sizes:
         path = PurePosixPath(file)
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            for key in dict.fromkeys((path.name.lower(), path.stem.lower())):
+            for key in dict.fromkeys((alike(path.name), alike(path.stem))):
                 found.setdefault(key, []).append(file)
     return found
 
 
-def find_image(source: Source, images: Mapping[str, list[str]], asked: str, where: str) -> str:
+def find_image(source: Source, images: Mapping[str, list[str]], asked: str, where: str, folder: str = "") -> str:
     """The image that an annotation refers to as `asked` (any path): the one whose path has the longest common ending.
+
+    The file's name must be the one that is asked for; where that has no image's suffix, any such suffix may follow.
+    Upper and lower case and the Unicode form (NFC, NFD) decide only between several.
+
+    Args:
+        source: where the image lies.
+        images: of `images_by_name`.
+        asked: as the annotation writes it.
+        where: the annotation, for error messages.
+        folder: in which `asked` most likely lies.
 
     Raises:
         InputError: no image has that name, or several match equally well.
     """
-    wanted = [part for part in PurePosixPath(asked.replace("\\", "/")).parts if part not in ("/", ".", "..")]
-    named = images.get(wanted[-1].lower(), []) if wanted else []
+    wanted = (*path_parts(folder), *path_parts(asked))
+    named = images.get(alike(wanted[-1]), []) if path_parts(asked) else []
+    if without_suffix(asked) != asked:  # else a.jpg would find a.jpg.png
+        named = [file for file in named if alike(PurePosixPath(file).name) == alike(wanted[-1])]
     if not named:
         raise InputError(
-            f"{where} refers to the image {asked!r}, which is not in {source.path}: put it beside the annotations."
+            f"{where} refers to the image {asked!r}, which is not in {source.path}{similar(images, asked)}: put it "
+            "beside the annotations, or correct the name."
         )
 
-    def agreement(file: str) -> int:
+    def agreement(file: str) -> tuple[int, int]:
+        """How many parts agree, from the end on, up to case and Unicode form; and how many exactly."""
         parts = PurePosixPath(file).parts
-        count = 0
-        while count < min(len(parts), len(wanted)) and parts[-1 - count].lower() == wanted[-1 - count].lower():
-            count += 1
-        return count
+        if alike(parts[-1]) != alike(wanted[-1]):
+            parts = (*parts[:-1], PurePosixPath(file).stem)
+        pairs = list(zip(reversed(parts), reversed(wanted), strict=False))
+        same = list(itertools.takewhile(lambda pair: alike(pair[0]) == alike(pair[1]), pairs))
+        return len(same), sum(one == other for one, other in same)
 
     best = max(map(agreement, named))
     fitting = [file for file in named if agreement(file) == best]
     if len(fitting) > 1:
+        forms = " (their letters are stored in different Unicode forms)" if len(set(map(alike, fitting))) == 1 else ""
         raise InputError(
-            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]}): "
-            "keep one or give longer paths."
+            f"{where} refers to the image {asked!r}, and {source.path} has several ({fitting[0]}, {fitting[1]})"
+            f"{forms}: keep one or give longer paths."
         )
     return fitting[0]
+
+
+def path_parts(path: str) -> tuple[str, ...]:
+    """Folders and name of any path, also of Windows."""
+    return tuple(part for part in PurePosixPath(path.replace("\\", "/")).parts if part not in ("/", "//", ".", ".."))
+
+
+def similar(images: Mapping[str, list[str]], asked: str) -> str:
+    """What to say of an image that has the same name up to the suffix."""
+    parts = path_parts(asked)
+    near = images.get(alike(without_suffix(parts[-1])), []) if parts else []
+    return f" (but {near[0]} is)" if near else ""

@@ -1,6 +1,6 @@
 """Polygons, run lengths and colours as masks of class ids; names of classes as ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
 BACKGROUND = "background"
-NOTHING = frozenset({"background", "_background_", "__background__"})  # names that tools give to uncovered pixels
+NOTHING = ("background", "_background_", "__background__")  # names that tools give to uncovered pixels
 MAX_CLASSES = IGNORE
+SLACK = 1e-3  # of a pixel: what rounding may add to a box
 FAR = 16  # times the longer side: a corner farther out is a mistake, and drawing it would exhaust the memory
 
 
@@ -53,7 +54,26 @@ class Palette:
 
 
 def is_nothing(name: str) -> bool:
-    return name.lower() in NOTHING
+    """Whether a class of this name may be the background; see `background_of`."""
+    return name.strip().lower() in NOTHING
+
+
+def background_of(classes: Iterable[str]) -> str | None:
+    """The one class that uncovered pixels have, None without one: every other class is drawn.
+
+    Of several (`Background` beside `background`) it is the one that is spelt as in `NOTHING`, else the first one.
+    """
+    rank = {name: index for index, name in enumerate(NOTHING)}
+    return min((name for name in classes if is_nothing(name)), key=lambda name: rank.get(name, len(rank)), default=None)
+
+
+def listed_classes(classes: Sequence[str]) -> list[str]:
+    """The classes that a format of drawn objects lists: all but the background.
+
+    The background too where another class could be taken for it: a reader then sees which of them it is.
+    """
+    drawn = [name for name in classes if name != background_of(classes)]
+    return list(classes) if any(map(is_nothing, drawn)) else drawn
 
 
 def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = None) -> Palette:
@@ -67,18 +87,27 @@ def palette(names: Sequence[str], where: str, stated: Sequence[str] | None = Non
     Raises:
         InputError: there are too many classes, or a name comes twice.
     """
-    if stated is not None and {name for name in names if not is_nothing(name)} <= set(stated):
+    background = background_of(names)
+    if stated is not None and set(names) - {background} <= set(stated):
         classes = list(stated)
     else:
-        classes = sorted(names, key=lambda name: not is_nothing(name))  # stable: background first, the rest as they are
-        if not classes or not is_nothing(classes[0]):
+        classes = sorted(names, key=lambda name: name != background)  # stable: background first, the rest as they are
+        if background is None:
             classes.insert(0, BACKGROUND)
     if len(set(classes)) < len(classes):
         twice = next(name for name in classes if classes.count(name) > 1)
         raise InputError(f"{where} names the class {twice!r} twice: rename one of them.")
     if len(classes) > MAX_CLASSES:
         raise InputError(f"{where} has {len(classes)} classes, a mask holds at most {MAX_CLASSES}: merge some.")
-    return Palette(tuple(classes), next((index for index, name in enumerate(classes) if is_nothing(name)), IGNORE))
+    rest = background_of(classes)
+    return Palette(tuple(classes), IGNORE if rest is None else classes.index(rest))
+
+
+def box_mask(box: Sequence[float], size: Frame) -> Bool[np.ndarray, "h w"]:
+    """The pixels that a box (left, top, right, bottom) touches, edges of pixels at whole numbers."""
+    (left, top), (right, bottom) = np.floor(np.add(box[:2], SLACK)), np.ceil(np.subtract(box[2:], SLACK))
+    y, x = np.ogrid[: size[0], : size[1]]
+    return (x >= left) & (x < right) & (y >= top) & (y < bottom)
 
 
 def polygon_mask(polygons: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:

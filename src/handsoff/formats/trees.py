@@ -9,6 +9,9 @@ from jaxtyping import Shaped
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.datasets.sources import Source
+from handsoff.formats.notes import counted
+
+LOOKED_AT = 2**16  # bytes of a text's first line
 
 
 def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
@@ -44,6 +47,35 @@ def paired(source: Source, images: Mapping[str, str], labels: Mapping[str, objec
             f"{source.path} has no image with a label (the first image is {image}, the first label {label}): give both."
         )
     return names
+
+
+def mentions(source: Source, file: str, *words: bytes) -> bool:
+    """Whether a file holds all these words, in UTF-8 or UTF-16, whole or damaged. False where it cannot be read."""
+    try:
+        data = source.read(file)
+    except InputError:
+        return False
+    plain = data.replace(b"\0", b"") if b"\0" in data[:64] else data
+    return all(word in plain for word in words)
+
+
+def holds_rows(source: Source, file: str) -> bool:
+    """Whether the first line of a text is a class and at least four coordinates, as in YOLO's label files."""
+    try:
+        line = next((line for line in source.read(file)[:LOOKED_AT].split(b"\n") if line.strip()), b"")
+        values = [float(text) for text in line.split()]
+    except (ValueError, InputError):
+        return False
+    return len(values) > 4 and values[0] >= 0 and values[0].is_integer()  # noqa: PLR2004  # of a box
+
+
+def unpaired(source: Source, images: Mapping[str, str], labels: Mapping[str, object]) -> tuple[str, ...]:
+    """Images without labels and labels without images, which are left out, with numbers."""
+    bare, orphans = sorted(images.keys() - labels.keys()), sorted(labels.keys() - images.keys())
+    return (
+        *counted(source.path, len(bare), f"{{has}} no label, and {{is}} left out ({', '.join(bare[:1])})", "image"),
+        *counted(source.path, len(orphans), f"{{has}} labels but is not there ({', '.join(orphans[:1])})", "image"),
+    )
 
 
 def text_lines(source: Source, file: str) -> list[str]:

@@ -10,6 +10,7 @@ from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.exchange import READERS, format_of, open_dataset
 from handsoff.formats.photos import photos_in
 from handsoff.formats.samples import Dataset, load_image
+from handsoff.formats.unexplained import unexplained
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
@@ -59,10 +60,12 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         raise InputError(
             f"{path} is no folder of HandsOff, no labelled dataset of a known format (docs/formats.md) and "
             f"holds no images (kinds that are read: {READABLE})."
+            f"{''.join(f' {sentence}' for sentence in unexplained(source))}"
         ) from None
     photos = photos_in(source)
+    notes = (*photos.notes, *unexplained(source))
     statistics = collect_statistics(
-        Dataset(tuple(photos.sizes), {}, lambda file: load_image(source, file, file), notes=photos.notes)
+        Dataset(tuple(photos.sizes), {}, lambda file: load_image(source, file, file), notes=notes)
     )
     return "unlabelled images", statistics.facts, [], statistics.problems, statistics.sheet
 

@@ -227,12 +227,6 @@ def test_yolo_poses_without_visibility(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples.read("a").labels["keypoints"], [[4.5, 3.5, 2], [-0.5, -0.5, 0]])
 
 
-def test_yolo_boxes_beside_polygons_do_not_count(tmp_path: Path) -> None:
-    rows = "1 0.5 0.5 1 1\n0 0 0 0.5 0 0.5 1 0 1.004\n"
-    samples = opened(put(tmp_path, {"data.yaml": CARD, "images/a.png": PHOTO, "labels/a.txt": rows}), "yolo")
-    np.testing.assert_array_equal(mask_of(samples, "a"), block(0, 0, 8, 5))
-
-
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

@@ -10,6 +10,7 @@ from handsoff.formats.exchange import (
     cityscapes,
     coco,
     coco_write,
+    cvat_xml,
     deepfashion,
     folder,
     huggingface,
@@ -22,11 +23,13 @@ from handsoff.formats.exchange import (
     yolo,
 )
 from handsoff.formats.samples import Dataset, FormatReader, FormatWriter
+from handsoff.formats.unexplained import unexplained
 
 FOLDER = "folder"  # the format that all other verbs read
 READERS: dict[str, FormatReader] = {  # asked in this order whether they recognise a dataset: the strictest first
     FOLDER: FormatReader("HandsOff's folder format", folder.recognises, folder.read),
     "cvat": FormatReader("masks of CVAT and Pascal VOC", voc.recognises, voc.read),
+    "cvat-xml": FormatReader("CVAT for images (XML)", cvat_xml.recognises, cvat_xml.read),
     "cityscapes": FormatReader("Cityscapes", cityscapes.recognises, cityscapes.read),
     "celebamask": FormatReader("CelebAMask-HQ", celebamask.recognises, celebamask.read),
     "deepfashion": FormatReader("DeepFashion-MultiModal", deepfashion.recognises, deepfashion.read),
@@ -69,8 +72,9 @@ def open_dataset(source: Source, name: str | None = None) -> Dataset:
     found = name or format_of(source)
     if found is None:
         titles, renaming = ", ".join(reader.title for reader in READERS.values()), misnamed(source)
+        held = "".join(f" {sentence}" for sentence in unexplained(source))
         raise InputError(
-            f"{source.path} is in no format that HandsOff knows ({titles}): {renaming or 'see docs/formats.md'}."
+            f"{source.path} is in no format that HandsOff knows ({titles}): {renaming or 'see docs/formats.md'}.{held}"
         )
     dataset = READERS[found].read(source)
     return replace(dataset, notes=(*source.notes, *dataset.notes))

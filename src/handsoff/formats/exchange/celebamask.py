@@ -17,7 +17,7 @@ from handsoff.core.images import decode_mask
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import BACKGROUND
-from handsoff.formats.trees import check_label_size, files_like, paired
+from handsoff.formats.trees import check_label_size, files_like, paired, unpaired
 from handsoff.tasks import make_task
 
 PARTS = {  # part in the file's name → class here; painted in this order, so that hair covers skin and a hat covers hair
@@ -28,7 +28,7 @@ PARTS = {  # part in the file's name → class here; painted in this order, so t
 }  # fmt: skip
 CLASSES = (BACKGROUND, *PARTS.values())
 DIGITS = 5  # of the number in the name of a mask, and in the name of a sample
-IMAGE = re.compile(r"(?:.*/)?CelebA-HQ-img/(?P<name>\d{1,9})\.(?:jpg|jpeg|png|webp)", re.ASCII)
+IMAGE = re.compile(r"(?:.*/)?CelebA-HQ-img/(?P<name>\d{1,9})\.(?i:jpg|jpeg|png|webp)", re.ASCII)
 MASK = re.compile(r"(?:.*/)?CelebAMask-HQ-mask-anno/\d{1,9}/(?P<name>\d{1,9}_\w+)\.png", re.ASCII)
 
 Parts = dict[str, str]  # part → file
@@ -69,7 +69,12 @@ def read(source: Source) -> Dataset:
         parts[part] = file
     names = paired(source, images, masks)
     task = make_task("segmentation", {"classes": list(CLASSES)})
-    return Dataset(names, {"segmentation": task}, lambda name: read_image(source, images[name], masks[name], name))
+    return Dataset(
+        names,
+        {"segmentation": task},
+        lambda name: read_image(source, images[name], masks[name], name),
+        notes=unpaired(source, images, masks),
+    )
 
 
 def read_image(source: Source, image: str, parts: Parts, name: str) -> LabelledImage:

@@ -17,8 +17,9 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
+from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
-from handsoff.formats.trees import check_label_size, files_like, paired
+from handsoff.formats.trees import check_label_size, files_like, paired, unpaired
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 from handsoff.tasks.depth_files import read_values
@@ -83,7 +84,12 @@ def read(source: Source) -> Dataset:
     if disparities.keys() >= set(names):
         tasks["depth"] = make_task("depth", {"unit": "metres"})
     tree = Tree(source, images, masks, disparities, files(source, "camera", "camera.json"), tasks)
-    return Dataset(names, tasks, lambda name: read_image(tree, name))
+    depths = 0 if "depth" in tasks else len(disparities)
+    notes = (
+        *unpaired(source, images, masks if segmented or not disparities else disparities),
+        *counted(source.path, depths, "{is} left out: some images have none", "disparity map"),
+    )
+    return Dataset(names, tasks, lambda name: read_image(tree, name), notes=notes)
 
 
 def read_image(tree: Tree, name: str) -> LabelledImage:

@@ -10,25 +10,24 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Float
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
-from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import check_stated_size, drawn_tasks, numbers
 from handsoff.formats.exchange.coco_files import (
     CocoFile,
     Numbered,
-    Photo,
     find_coco_files,
     licence_of,
-    photos_of,
     read_coco_files,
 )
+from handsoff.formats.exchange.coco_objects import box_in, mask_of, notes_of
+from handsoff.formats.exchange.coco_photos import Photo, photos_of
 from handsoff.formats.manifest import manifest_classes, manifest_points, points_task
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
-from handsoff.formats.shapes import Palette, palette, polygon_mask, rle_mask
+from handsoff.formats.shapes import Palette, palette
 from handsoff.geometry.views import Box
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
@@ -61,6 +60,7 @@ def read(source: Source) -> Dataset:
         drawn_tasks(classes, task),
         lambda name: read_image(source, name, photos[name], classes, task),
         licence_of(source, coco_files),
+        notes_of(source, photos, whole, regions=regions, points=points),
     )
 
 
@@ -103,36 +103,6 @@ def read_image(
     return replace(sample, labels=labels, box=box_of(found))
 
 
-def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h w"]:
-    """The mask of an image: later regions cover earlier ones, and crowds (which may hold several classes) are ignored.
-
-    Files of keypoints repeat the outlines of people that the files of instances hold: their regions are read only where
-    there is no file of instances.
-    """
-    drawing = [(coco_file, entry) for coco_file, (_, entry) in photo.entries if coco_file.draws]
-    counting = [(coco_file, entry) for coco_file, entry in drawing if not coco_file.points] or drawing
-    regions = [
-        (coco_file, where, said)
-        for coco_file, entry in counting
-        for where, said in coco_file.annotations[entry["id"]]
-        if said.get("segmentation")
-    ]
-    mask = classes.blank(size)
-    regions.sort(key=lambda found: bool(found[2].get("iscrowd")))  # stable: crowds last
-    for coco_file, where, said in regions:
-        value = IGNORE if said.get("iscrowd") else classes.id(coco_file.categories[said["category_id"]]["name"], where)
-        mask[region(said["segmentation"], size, where)] = value
-    return mask
-
-
-def region(segmentation: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
-    return (
-        polygon_mask(segmentation, size, where)
-        if isinstance(segmentation, list)
-        else rle_mask(segmentation, size, where)
-    )
-
-
 def points_in(annotations: Sequence[Numbered], task: Keypoints, size: Frame) -> Float[np.ndarray, "k 3"]:
     """The keypoints of the largest object that has any; all of visibility 0 where no object has."""
     found = [
@@ -162,18 +132,6 @@ def area_of(where: str, annotation: dict[str, Any]) -> float:
         return numbers(annotation, ("area",), where)[0]
     width, height = box_in(where, annotation)[2:] if annotation.get("bbox") else (0.0, 0.0)
     return width * height
-
-
-def box_in(where: str, annotation: dict[str, Any]) -> list[float]:
-    """(left, top, width, height).
-
-    Raises:
-        InputError: `bbox` is not a list of four finite numbers.
-    """
-    box = annotation["bbox"]
-    if not isinstance(box, list) or len(box) != 4:  # noqa: PLR2004  # left, top, width, height
-        raise InputError(f"{where}: bbox is not [left, top, width, height]: correct it.")
-    return numbers({str(index): value for index, value in enumerate(box)}, "0123", f"{where}: bbox")
 
 
 def box_of(annotations: Sequence[Numbered]) -> Box | None:

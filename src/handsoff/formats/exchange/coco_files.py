@@ -10,7 +10,6 @@ from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import json_object, json_objects
 from handsoff.formats.manifest import manifest_licence
-from handsoff.formats.samples import find_image, images_by_name
 
 PREFIXES = (  # of a file's name; the name of the split follows
     "instances",
@@ -25,7 +24,10 @@ PLAIN_FOLDERS = frozenset({"annotations"})  # folders whose names say nothing ab
 MANY = 30  # with more JSON files than this, only those named as COCO names them are opened
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
 KEYS = ("images", "annotations", "categories")
-BLANK = b"\xef\xbb\xbf \t\r\n"  # bytes that may precede JSON, a byte order mark among them
+OURS = "written by HandsOff"  # the description in `info`
+CROWD, NO_CROWD = (1, "1"), (0, "0", None)  # values of iscrowd
+PARTS = frozenset({"images", "file_name", "id"})  # of a file that is cut off or lacks a key: it is refused for that
+BLANK = b"\xef\xbb\xbf\xff\xfe \t\r\n"  # bytes that may precede JSON, byte order marks among them
 
 Numbered = tuple[str, dict[str, Any]]  # where an entry stands, for error messages, and the entry
 
@@ -40,6 +42,7 @@ class CocoFile:
         annotations: image id → the annotations of this image, in the file's order.
         categories: id → the entry of the category.
         licences: the names of the licences that the file lists.
+        ours: whether HandsOff wrote the file, whose crowds are pixels to ignore.
     """
 
     file: str
@@ -49,6 +52,7 @@ class CocoFile:
     annotations: Mapping[Any, list[Numbered]]
     categories: Mapping[Any, dict[str, Any]]
     licences: tuple[str, ...]
+    ours: bool = False
 
     def every(self) -> Iterator[dict[str, Any]]:
         return (annotation for found in self.annotations.values() for _, annotation in found)
@@ -64,7 +68,22 @@ class CocoFile:
     @cached_property
     def regions(self) -> bool:
         """Whether any annotation has a region."""
-        return any(annotation.get("segmentation") for annotation in self.every())
+        return any(map(has_region, self.every()))
+
+    @cached_property
+    def groups(self) -> bool:
+        """Whether a crowd means several objects: only where other regions are none, or where HandsOff says so."""
+        marks = {is_crowd(region) for region in self.region_entries()}
+        return self.ours or len(marks) > 1
+
+    def region_entries(self) -> Iterator[dict[str, Any]]:
+        """Everything that may be a crowd: annotations with a region, or a panoptic annotation's segments."""
+        for annotation in self.every():
+            if has_region(annotation):
+                yield annotation
+            segments = annotation.get("segments_info")
+            if isinstance(segments, list):
+                yield from (segment for segment in segments if isinstance(segment, dict))
 
     @cached_property
     def draws(self) -> bool:
@@ -81,27 +100,12 @@ class CocoFile:
     @cached_property
     def classes(self) -> list[str]:
         """The names of the categories, without those that only have keypoints."""
-        used = {annotation["category_id"] for annotation in self.every() if annotation.get("segmentation")}
+        used = {annotation["category_id"] for annotation in self.every() if has_region(annotation)}
         return [entry["name"] for id_, entry in self.categories.items() if id_ in used or not entry.get("keypoints")]
 
 
-@dataclass(frozen=True)
-class Photo:
-    """An image and its entry in every file that names it."""
-
-    file: str
-    entries: list[tuple[CocoFile, Numbered]]
-
-    def covers(self, *, regions: bool, points: bool) -> bool:
-        """Whether files with these kinds of labels name the image."""
-        found = [coco_file for coco_file, _ in self.entries]
-        return (not regions or any(coco_file.draws for coco_file in found)) and (
-            not points or any(coco_file.points for coco_file in found)
-        )
-
-
 def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
-    """The paths of the JSON files that look like COCO's."""
+    """The paths of the JSON files that look like COCO's; where none has all keys, of those that look like parts."""
     files = [
         file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
     ]
@@ -111,16 +115,21 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
             for file in files
             if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLAIN_FOLDERS
         ]
-    found = []
-    for file in files:
-        try:
-            data = source.read(file)
-        except InputError:
-            continue
-        keys = all(f'"{key}"'.encode() in data for key in KEYS)
-        if data[:64].lstrip(BLANK)[:1] == b"{" and keys and (b'"segments_info"' in data) == panoptic:
-            found.append(file)
-    return found
+    found = {file: words for file in files if (words := words_in(source, file))}
+    whole = [file for file in found if found[file] >= set(KEYS)] or [file for file in found if found[file] >= PARTS]
+    return [file for file in whole if ("segments_info" in found[file]) == panoptic]
+
+
+def words_in(source: Source, file: str) -> set[str]:
+    """Which of COCO's keys a JSON object mentions; none where the file is anything else."""
+    try:
+        data = source.read(file)
+    except InputError:
+        return set()
+    data = data.replace(b"\0", b"") if b"\0" in data[:64] else data  # UTF-16
+    if data[:64].lstrip(BLANK)[:1] != b"{":
+        return set()
+    return {key for key in (*KEYS, *PARTS, "segments_info") if f'"{key}"'.encode() in data}
 
 
 def read_coco_files(source: Source, *, panoptic: bool) -> list[CocoFile]:
@@ -163,8 +172,31 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
             raise InputError(
                 f"{where} has the category {category!r}, which is not among the categories: correct or remove it."
             )
+        check_crowd(annotation, where)
         found[image].append((where, annotation))
-    return CocoFile(file, path, split_of(file), images, found, known, licences_in(content.get("licenses")))
+    info = content.get("info")
+    ours = isinstance(info, dict) and info.get("description") == OURS
+    return CocoFile(file, path, split_of(file), images, found, known, licences_in(content.get("licenses")), ours)
+
+
+def has_region(annotation: Mapping[str, Any]) -> bool:
+    """Whether an annotation has an outline: tools write [] and [[]] where there is none."""
+    found = annotation.get("segmentation")
+    return any(found) if isinstance(found, list) else bool(found)
+
+
+def is_crowd(entry: Mapping[str, Any]) -> bool:
+    return entry.get("iscrowd") in CROWD
+
+
+def check_crowd(entry: Mapping[str, Any], where: str) -> None:
+    """Check the mark of a crowd.
+
+    Raises:
+        InputError: `iscrowd` is neither 0 nor 1.
+    """
+    if entry.get("iscrowd") not in (*CROWD, *NO_CROWD):
+        raise InputError(f"{where} has the iscrowd {str(entry['iscrowd'])[:40]!r} instead of 0 or 1: correct it.")
 
 
 def licences_in(value: Any) -> tuple[str, ...]:
@@ -215,52 +247,3 @@ def split_of(file: str) -> str:
         if stem.startswith(f"{prefix}_"):
             return stem.removeprefix(f"{prefix}_")
     return stem
-
-
-def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo]:
-    """Sample name → image; with several splits, a name begins with its split.
-
-    Raises:
-        InputError: an image is missing, or two have the same name.
-    """
-    images = images_by_name(source)
-    several = len({coco_file.split for coco_file in coco_files}) > 1
-    photos: dict[str, Photo] = {}
-    for coco_file in coco_files:
-        seen: set[str] = set()
-        for where, entry in coco_file.images:
-            asked = entry.get("file_name")
-            if not isinstance(asked, str) or not asked:
-                raise InputError(f"{where} has no file_name: give every image one.")
-            file = near(images, asked, coco_file) or find_image(source, images, f"{coco_file.split}/{asked}", where)
-            name = name_of(asked, file, coco_file, several=several)
-            photo = photos.setdefault(name, Photo(file, []))
-            if name in seen or photo.file != file:
-                raise InputError(
-                    f"{where} has the file_name {asked!r}, which another image has too: rename one of them."
-                )
-            seen.add(name)
-            photo.entries.append((coco_file, (where, entry)))
-    return photos
-
-
-def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
-    """The image at exactly this path; None if there is none.
-
-    The path may start at the JSON's folder, at the folder above, or at a folder `images` or SPLIT in one of these.
-    """
-    path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
-    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", coco_file.split)]
-    named = images.get(path.name.lower(), ())
-    return next((file for file in exact if file in named), None)
-
-
-def name_of(asked: str, file: str, coco_file: CocoFile, *, several: bool) -> str:
-    """The name of a sample: its `file_name`, or the file's path where `file_name` leads out of the dataset."""
-    path = PurePosixPath(asked.replace("\\", "/"))
-    if not path.name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
-        path = PurePosixPath(file)
-    name = path.relative_to("images") if path.is_relative_to("images") and len(path.parts) > 1 else path
-    within = len(name.parts) > 1 and name.parts[0] in {coco_file.split, PurePosixPath(coco_file.file).stem}
-    prefixed = several and coco_file.split and not within
-    return (coco_file.split / name if prefixed else name).with_suffix("").as_posix()

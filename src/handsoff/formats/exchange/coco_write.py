@@ -14,10 +14,11 @@ from pycocotools import mask as coco_mask
 
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
+from handsoff.formats.exchange.coco_files import OURS
 from handsoff.formats.manifest import write_image
 from handsoff.formats.outlines import components
 from handsoff.formats.samples import Entry, LabelledImage, Writing
-from handsoff.formats.shapes import is_nothing, polygon_mask, rle_of
+from handsoff.formats.shapes import background_of, listed_classes, polygon_mask, rle_of
 
 POINTS = "points"  # the category of keypoints
 
@@ -35,7 +36,8 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
         }
         if "segmentation" in sample.labels:
             mask, classes = sample.labels["segmentation"], writing.tasks["segmentation"].parts
-            drawn = [index for index in np.unique(mask).tolist() if index != IGNORE and not is_nothing(classes[index])]
+            rest = background_of(classes)
+            drawn = [index for index in np.unique(mask).tolist() if index != IGNORE and classes[index] != rest]
             entry["regions"] = [
                 [classes[index], rle_of(part)]
                 for index in drawn
@@ -88,13 +90,13 @@ def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
         {"id": number, "file_name": entry["file"], "height": entry["size"][0], "width": entry["size"][1], **licensed}
         for number, entry in enumerate(entries, start=1)
     ]
-    return {"info": {"description": "written by HandsOff"}, "licenses": licences, "images": images}
+    return {"info": {"description": OURS}, "licenses": licences, "images": images}
 
 
 def categories_of(writing: Writing) -> list[dict[str, Any]]:
     """All classes but the background (unless it is the only one), numbered from 1; then that of the keypoints."""
     named = writing.tasks["segmentation"].parts if "segmentation" in writing.tasks else ()
-    classes = [name for name in named if not is_nothing(name)] or named
+    classes = listed_classes(named) or named
     found: list[dict[str, Any]] = [
         {"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)
     ]

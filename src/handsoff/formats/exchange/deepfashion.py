@@ -18,8 +18,9 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE, decode_mask
 from handsoff.datasets.sources import Source
+from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
-from handsoff.formats.trees import check_label_size, files_like, paired, text_lines
+from handsoff.formats.trees import check_label_size, files_like, paired, text_lines, unpaired
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task, mirrored_names
 
@@ -33,7 +34,7 @@ POINTS = (  # in the order of the authors' figure; left and right are the person
     "right_waist", "left_waist", "right_elbow", "left_elbow", "right_wrist", "right_hip", "left_hip", "left_wrist",
     "right_knee", "left_knee", "right_foot", "left_foot",
 )  # fmt: skip
-IMAGE = re.compile(r"(?:.*/)?images?/(?P<name>[^/]+)\.(?:jpg|jpeg|png|webp)")
+IMAGE = re.compile(r"(?:.*/)?images?/(?P<name>[^/]+)\.(?i:jpg|jpeg|png|webp)")
 MASK = re.compile(r"(?:.*/)?segm/(?P<name>[^/]+)_segm\.png")
 TEXT = re.compile(r"(?:.*/)?(?P<name>keypoints_(?:loc|vis))\.txt")
 VISIBILITY = {"0": 2.0, "1": 1.0, "2": 0.0}
@@ -101,7 +102,13 @@ def read(source: Source) -> Dataset:
             sample.labels["keypoints"] = points_in(points, name, sample.size)
         return sample
 
-    return Dataset(names, tasks, read_image)
+    lines = {} if points is None else points.lines
+    poses = 0 if "keypoints" in tasks else len(lines)
+    notes = (
+        *unpaired(source, images, masks if segmented or not lines else lines),
+        *counted(source.path, poses, "with keypoints {is} left out: some with a mask have none", "image"),
+    )
+    return Dataset(names, tasks, read_image, notes=notes)
 
 
 def classes_in(source: Source, file: str, size: Frame) -> UInt8[np.ndarray, "h w"]:

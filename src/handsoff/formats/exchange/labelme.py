@@ -6,7 +6,7 @@ names are their labels.
 
 import base64
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,10 +30,20 @@ from handsoff.formats.drawn import (
     region_palette,
 )
 from handsoff.formats.manifest import points_task
-from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image
+from handsoff.formats.notes import counted, unused_images
+from handsoff.formats.samples import (
+    Dataset,
+    LabelledImage,
+    find_image,
+    images_by_name,
+    load_image,
+    without_suffix,
+)
 from handsoff.formats.shapes import Palette, polygon_mask
+from handsoff.formats.trees import mentions
 from handsoff.tasks.keypoints import Keypoints
 
+LOOKED_AT = 100  # files that are opened to recognise the format
 MAX_LOOK = 2**25  # bytes of a file that is opened to recognise the format: images may be inside
 REGIONS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 
@@ -50,14 +60,11 @@ class LabelMeFiles:
 
 
 def recognises(source: Source) -> bool:
-    """Whether a JSON file, if possible one named like an image, holds `shapes` and `imagePath`."""
+    """Whether a JSON file mentions `shapes` and `imagePath`, be it whole or not; those named like images come first."""
     images = {file.rpartition(".")[0] for file in source.sizes if not file.endswith(".json")}
     files = [file for file in source.sizes if file.endswith(".json") and source.sizes[file] <= MAX_LOOK]
-    file = min(files, key=lambda file: (file.removesuffix(".json") not in images, file), default=None)
-    try:
-        return file is not None and annotation(source, file) is not None
-    except InputError:
-        return False
+    files.sort(key=lambda file: (file.removesuffix(".json") not in images, file))
+    return any(mentions(source, file, b'"shapes"', b'"imagePath"') for file in files[:LOOKED_AT])
 
 
 def annotation(source: Source, file: str) -> dict[str, Any] | None:
@@ -70,13 +77,17 @@ def read(source: Source) -> Dataset:
     """Reads all JSON files for their labels; images are not opened yet."""
     regions: set[str] = set()
     points: dict[str, list[str]] = {}
-    files = []
+    files, asked, empty = [], [], 0
     for file in source.sizes:
         entry = annotation(source, file)
         if entry is None:
             continue
         where = str(source.path / file)
         files.append(file)
+        empty += not entry["shapes"]
+        asked.append(
+            posixpath.normpath(posixpath.join(posixpath.dirname(file), str(entry["imagePath"]).replace("\\", "/")))
+        )
         points[where] = []
         for shape, location in shapes_of(entry, where):
             if shape_type(shape, location) == "point":
@@ -94,7 +105,35 @@ def read(source: Source) -> Dataset:
     above = posixpath.commonpath([posixpath.dirname(file) for file in files])
     names = {posixpath.relpath(file.removesuffix(".json"), above or "."): file for file in files}
     dataset = LabelMeFiles(source, names, images_by_name(source), classes, task)
-    return Dataset(tuple(sorted(names)), drawn_tasks(classes, task), lambda name: read_image(dataset, name))
+    return Dataset(
+        tuple(sorted(names)),
+        drawn_tasks(classes, task),
+        lambda name: read_image(dataset, name),
+        notes=notes_of(dataset, sum(map(len, points.values())), empty, asked),
+    )
+
+
+def notes_of(dataset: LabelMeFiles, points: int, empty: int, asked: Sequence[str]) -> tuple[str, ...]:
+    """What of the files is left out, or read in a way that is not certain, with numbers.
+
+    Args:
+        dataset: the files.
+        points: how many there are in all.
+        empty: files without any shape.
+        asked: the image that each file names, as a path in the dataset.
+    """
+    source, files = dataset.source, set(dataset.files.values())
+    others = [file for file in source.sizes if file.endswith(".json") and file not in files]
+    stems = {without_suffix(file) for file in [*asked, *(file.removesuffix(".json") for file in files)]}
+    images = [file for file in source.sizes if without_suffix(file) in stems]
+    nothing = "none of the points is there" if dataset.classes is None else "all of it is background"
+    return (
+        *counted(source.path, 0 if dataset.points else points, "{is} left out: labels come twice in an image", "point"),
+        *counted(source.path, empty, f"{{has}} no shape: {nothing}", "file"),
+        *counted(source.path, len(asked) - len(set(asked)), "{says} imagePath like another: check the names", "file"),
+        *counted(source.path, len(others), f"{{is}} not LabelMe's, and left alone ({', '.join(others[:1])})", "file"),
+        *unused_images(source, images),
+    )
 
 
 def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:

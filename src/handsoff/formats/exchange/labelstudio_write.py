@@ -21,7 +21,7 @@ from handsoff.formats.exchange.brush import brush_runs
 from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
 from handsoff.formats.manifest import write_image
 from handsoff.formats.samples import Entry, LabelledImage, Writing
-from handsoff.formats.shapes import is_nothing
+from handsoff.formats.shapes import background_of, listed_classes
 from handsoff.tasks.base import Task
 
 DIGITS = 8  # decimals of a percentage: exact to a thousandth of a pixel in images of any size
@@ -63,7 +63,7 @@ def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict
 
 
 def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    labels = {index: name for index, name in enumerate(classes) if not is_nothing(name)} | {
+    labels = {index: name for index, name in enumerate(classes) if name != background_of(classes)} | {
         IGNORE: ignore_label(classes)
     }
     for index, label in labels.items():
@@ -100,9 +100,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: 
     controls: list[tuple[str, str, list[str]]] = []
     if "segmentation" in writing.tasks:
         classes = list(writing.tasks["segmentation"].parts)
-        controls.append(
-            ("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)])
-        )
+        controls.append(("BrushLabels", "mask", [*listed_classes(classes), ignore_label(classes)]))
     if "keypoints" in writing.tasks:
         controls.append(("KeyPointLabels", "points", list(writing.tasks["keypoints"].parts)))
     for tag, name, labels in controls:

@@ -1,7 +1,8 @@
 """COCO's panoptic format (cocodataset.org, "panoptic segmentation").
 
 Every image has a PNG whose colours are segment ids, and a JSON gives the category of each segment. An id is R + 256 G +
-256² B; 0 belongs to no segment and is ignored, and so are crowds. Every class is a category, background too.
+256² B; 0 belongs to no segment and is ignored, and so are crowds beside others. Every class is a category, background
+too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,17 +23,20 @@ from handsoff.formats.drawn import check_stated_size, json_objects
 from handsoff.formats.exchange.coco_files import (
     CocoFile,
     Numbered,
-    Photo,
+    check_crowd,
     find_coco_files,
     hashable,
+    is_crowd,
     licence_of,
-    photos_of,
     read_coco_files,
 )
+from handsoff.formats.exchange.coco_objects import crowd_notes
+from handsoff.formats.exchange.coco_photos import Photo, photos_of
 from handsoff.formats.exchange.coco_write import head, measured, objects
 from handsoff.formats.manifest import manifest_classes, write_image
+from handsoff.formats.notes import counted, unused_images
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, images_by_name, load_image
-from handsoff.formats.shapes import Palette, is_nothing, palette, rle_of
+from handsoff.formats.shapes import Palette, background_of, palette, rle_of
 
 FOLDER = "panoptic"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -49,9 +53,8 @@ def read(source: Source) -> Dataset:
     pngs = segment_files(source, coco_files)
     drawn = set(pngs.values())
     pictures = replace(source, sizes={file: size for file, size in source.sizes.items() if file not in drawn})
-    photos = {
-        name: photo for name, photo in photos_of(pictures, coco_files).items() if annotation_of(photo) is not None
-    }
+    every = photos_of(pictures, coco_files)
+    photos = {name: photo for name, photo in every.items() if annotation_of(photo) is not None}
     if not photos:
         raise InputError(f"{coco_files[0].where} has no annotations: give the file that has them.")
     return Dataset(
@@ -59,6 +62,21 @@ def read(source: Source) -> Dataset:
         {"segmentation": classes.task()},
         lambda name: read_image(source, name, photos[name], pngs, classes),
         licence_of(source, coco_files),
+        notes_of(pictures, every, len(every) - len(photos)),
+    )
+
+
+def notes_of(pictures: Source, photos: Mapping[str, Photo], bare: int) -> tuple[str, ...]:
+    """What is ignored or left out, with numbers; `bare` images have no annotation."""
+    segments = [
+        (coco_file, segment)
+        for coco_file in {id(found): found for photo in photos.values() for found, _ in photo.entries}.values()
+        for segment in coco_file.region_entries()
+    ]
+    return (
+        *crowd_notes(pictures.path, [coco_file.groups for coco_file, segment in segments if is_crowd(segment)]),
+        *counted(pictures.path, bare, "{has} no annotation, and {is} left out", "image"),
+        *unused_images(pictures, (photo.file for photo in photos.values())),
     )
 
 
@@ -147,7 +165,8 @@ def mask_of(
             raise InputError(
                 f"{location} has the category {category!r}, which is not among the categories: export it again."
             )
-        ignored = category is None or segment.get("iscrowd")
+        check_crowd(segment, location)
+        ignored = category is None or (coco_file.groups and is_crowd(segment))
         known[id_] = IGNORE if ignored else classes.id(coco_file.categories[category]["name"], location)
     found, positions = np.unique(ids, return_inverse=True)
     strange = [value for value in found.tolist() if value not in known]
@@ -205,7 +224,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     ]
     classes = writing.tasks["segmentation"].parts
     categories = [
-        {"id": number, "name": name, "supercategory": name, "isthing": int(not is_nothing(name))}
+        {"id": number, "name": name, "supercategory": name, "isthing": int(name != background_of(classes))}
         for number, name in enumerate(classes, start=1)
     ]
     write_json(out / f"{FOLDER}.json", {**head(entries, writing), "annotations": annotations, "categories": categories})

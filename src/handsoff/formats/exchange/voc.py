@@ -1,13 +1,14 @@
 """Coloured masks in the folders of Pascal VOC 2012, as CVAT's "Segmentation mask 1.1" reads and writes them.
 
 `SegmentationClass/NAME.png` shows classes in the colours of `labelmap.txt` (lines label:R,G,B:parts:actions; without
-the file, VOC's 21 classes), `JPEGImages/NAME.jpg` is the image, `ImageSets/Segmentation/SPLIT.txt` lists names. VOC's
-border colour 224,224,192 is ignored. Source: the documentation of VOC's development kit.
+the file, LabelMe's `class_names.txt` in VOC's colours, else VOC's 21 classes), `JPEGImages/NAME.jpg` is the image,
+`ImageSets/Segmentation/SPLIT.txt` lists names. VOC's border colour 224,224,192 is ignored. Source: the documentation of
+VOC's development kit.
 """
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,32 +20,27 @@ from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
 from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
+from handsoff.formats.exchange.voc_texts import (
+    CLASSES,
+    LABELMAP,
+    LISTS,
+    WHOLE,
+    Colour,
+    label_colours,
+    sample_names,
+    voc_colour,
+)
 from handsoff.formats.manifest import manifest_classes, manifest_licence
+from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
-from handsoff.formats.shapes import is_nothing, palette
-from handsoff.formats.trees import check_label_size, files_like, text_lines
+from handsoff.formats.shapes import background_of, palette
+from handsoff.formats.trees import check_label_size
 
-IMAGES, CLASSES, OBJECTS, LISTS = "JPEGImages", "SegmentationClass", "SegmentationObject", "ImageSets/Segmentation"
-LABELMAP = "labelmap.txt"
+IMAGES, OBJECTS = "JPEGImages", "SegmentationObject"
 HEADER = "# label:color_rgb:parts:actions"
-LINE = re.compile(r"(?P<label>.+):\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*(:[^:]*){0,2}")
 WRITABLE = re.compile(r"[^\s:#]([^:\r\n]*[^\s:])?")  # labels that CVAT reads back unchanged
-VOC = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
-    "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
 IGNORED = ("ignore", "ignored")
-WHOLE = "default"  # the list of a dataset without splits
-
-Colour = tuple[int, int, int]
 BLACK = (0, 0, 0)
-
-
-def voc_colour(index: int) -> Colour:
-    """VOC's colour map: bit 3·i + c of the index is bit 7 - i of channel c (red, green, blue)."""
-    red, green, blue = (sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3))
-    return red, green, blue
-
 
 BORDER = voc_colour(IGNORE)
 
@@ -72,8 +68,8 @@ class Tree:
 
 
 def recognises(source: Source) -> bool:
-    """Whether there is a PNG in `SegmentationClass/`."""
-    return bool(roots(source))
+    """Whether there is anything in `SegmentationClass/`; without PNG it is refused for that."""
+    return any(CLASSES in PurePosixPath(file).parts[:-1] for file in source.sizes)
 
 
 def roots(source: Source) -> list[str]:
@@ -126,6 +122,10 @@ def read(source: Source) -> Dataset:
         {"segmentation": classes.task()},
         lambda name: read_image(tree, name),
         manifest_licence(source),
+        (
+            *counted(source.path, len(masks) - len(ids), f"{{is}} in no list of {LISTS}, and {{is}} left out", "mask"),
+            *counted(source.path, len(images.keys() - masks.keys()), "{has} no mask, and {is} left out", "image"),
+        ),
     )
 
 
@@ -152,109 +152,17 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
     if len(strange):
         y, x = strange[0].tolist()
         colour = ",".join(map(str, painted[y, x].tolist()))
+        grey = bool((painted == painted[..., :1]).all())
+        remedy = "a grey mask of class ids belongs into the folder format (masks/ and classes.json); " if grey else ""
         raise InputError(
-            f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: add "
-            f"LABEL:{colour}:: or correct the mask."
+            f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: "
+            f"{remedy}add LABEL:{colour}:: or correct the mask."
         )
     return np.array(list(tree.table.values()), np.uint8)[positions]
 
 
 def rgb_number(colour: Colour) -> int:
     return colour[0] << 16 | colour[1] << 8 | colour[2]
-
-
-def label_colours(source: Source, file: str) -> dict[str, Colour]:
-    """Label → colour from `labelmap.txt`; without that file, VOC's.
-
-    Raises:
-        InputError: a line is not LABEL:R,G,B:…, or a label or colour comes twice.
-    """
-    if file not in source.sizes:
-        return {label: voc_colour(index) for index, label in enumerate(VOC)}
-    labels: dict[Colour, str] = {}
-    for number, line in enumerate(text_lines(source, file), start=1):
-        text, where = line.strip(), f"{source.path / file}, line {number}"
-        if not text or text.startswith("#"):
-            continue
-        found = LINE.fullmatch(text)
-        red, green, blue = (int(value) for value in found.group(2, 3, 4)) if found else (-1, -1, -1)
-        if found is None or max(red, green, blue) > 255:  # noqa: PLR2004  # of 8 bits
-            raise InputError(f"{where} is {text[:80]!r}: write label:R,G,B:: with numbers from 0 to 255.")
-        label = found["label"].strip()
-        if label in labels.values():
-            raise InputError(f"{where} names the label {label!r} again: keep one of its lines.")
-        if (red, green, blue) in labels:
-            raise InputError(
-                f"{where} gives {label!r} the colour of {labels[red, green, blue]!r}: masks cannot tell them apart, "
-                "paint one anew."
-            )
-        labels[red, green, blue] = label
-    return {label: colour for colour, label in labels.items()}
-
-
-def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Mapping[str, str]) -> dict[str, str]:
-    """Sample name → name in VOC's folders; each of several lists without common names is a split.
-
-    Raises:
-        InputError: two lists overlap in part, a name has no mask and no image, or no name has a mask.
-    """
-    files = files_like(source, re.compile(rf"{re.escape(root)}{LISTS}/(?P<name>[^/]+)\.txt"))
-    if not files:
-        return {name: name for name in masks}
-    where = f"{source.path / root / LISTS}"
-    splits = disjoint({split: names_in(source, file, masks, images) for split, file in files.items()}, where)
-    found: dict[str, str] = {}
-    for split, names in splits.items():
-        for name in names:
-            unchanged = len(splits) == 1 or split == WHOLE or name.startswith(f"{split}/")
-            found[name if unchanged else f"{split}/{name}"] = name
-    if len(found) < sum(map(len, splits.values())):
-        raise InputError(
-            f"{where} lists SPLIT/NAME and NAME in a list called SPLIT, which are the same sample: rename one."
-        )
-    if not found:
-        raise InputError(f"{where} lists no image that has a mask in {CLASSES}: add names to its lists or remove them.")
-    return found
-
-
-def names_in(source: Source, file: str, masks: Mapping[str, str], images: Mapping[str, str]) -> list[str]:
-    """The names in a list that have masks; names that only have an image are skipped, as CVAT lists them too.
-
-    Raises:
-        InputError: a name has neither mask nor image.
-    """
-    names: list[str] = []
-    for number, line in enumerate(text_lines(source, file), start=1):
-        name = line if line in masks else line.strip()  # not stripped where a file's name ends in a space
-        if name in masks:
-            names.append(name)
-        elif name and not name.startswith("#") and name not in images:
-            raise InputError(
-                f"{source.path / file}, line {number} names {name[:80]!r}, which has neither a mask nor an image: "
-                "correct or remove the line."
-            )
-    return list(dict.fromkeys(names))
-
-
-def disjoint(lists: Mapping[str, list[str]], where: str) -> dict[str, list[str]]:
-    """The lists without those that only repeat shorter ones (as trainval repeats train and val).
-
-    Raises:
-        InputError: a list shares some of its names, but not all, with shorter lists.
-    """
-    kept: dict[str, list[str]] = {}
-    owner: dict[str, str] = {}
-    for split in sorted(lists, key=lambda split: (len(lists[split]), split)):
-        repeated = [name for name in lists[split] if name in owner]
-        if repeated and len(repeated) < len(lists[split]):
-            raise InputError(
-                f"{where}: {owner[repeated[0]]}.txt and {split}.txt both list {repeated[0]}: give lists that share "
-                "no image."
-            )
-        if not repeated and lists[split]:
-            kept[split] = lists[split]
-            owner |= dict.fromkeys(lists[split], split)
-    return kept
 
 
 # --- writing
@@ -304,7 +212,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
 def colours_of(classes: Sequence[str]) -> UInt8[np.ndarray, "256 3"]:
     """Id → colour: black for the background, VOC's colours in order for the others, VOC's border colour for 255."""
     colours = np.zeros((256, 3), np.uint8)
-    background = next((name for name in classes if is_nothing(name)), None)
+    background = background_of(classes)
     free = (voc_colour(index) for index in itertools.count(1) if index != IGNORE)
     for index, name in enumerate(classes):
         colours[index] = BLACK if name == background else next(free)

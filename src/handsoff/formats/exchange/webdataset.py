@@ -20,6 +20,7 @@ from handsoff.core.files import png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import declare_tasks, full_name, load_image_bytes, points, split_of, write_cards
 from handsoff.formats.manifest import manifest_licence
+from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Parse, Task
@@ -56,9 +57,12 @@ def read(source: Source) -> Dataset:
             collect(index, shard, tar_members(file, str(source.path / shard)), source)
     found = {name: image_and_labels(files) for name, files in sorted(index.items()) if image_and_labels(files)}
     kinds = [task for task in TASKS if any(task in files for files in found.values())]
+    bare = [f"{name}.{extension}" for name, files in index.items() if name not in found for extension in files]
+    dotted = [file for file in bare if "." in file.rpartition("/")[2].partition(".")[2] and file.endswith(IMAGES)]
+    rule = f" (a key ends at the first dot, so {dotted[0]} is no image: rename it without dots)" if dotted else ""
     if not kinds:
         wanted = "call them KEY.jpg and KEY.mask.png (or KEY.keypoints.json, KEY.depth.npz)"
-        raise InputError(f"{source.path} has tar shards, but no image with a label in them: {wanted}.")
+        raise InputError(f"{source.path} has tar shards, but no image with a label in them: {wanted}{rule}.")
     for name, files in found.items():
         missing = [task for task in kinds if task not in files]
         if missing:
@@ -80,6 +84,7 @@ def read(source: Source) -> Dataset:
         tasks,
         lambda name: read_image(source, reading, parses, found[name], name),
         manifest_licence(source),
+        tuple(counted(source.path, len(index) - len(found), f"{{has}} no image, and {{is}} left out{rule}", "key")),
     )
 
 

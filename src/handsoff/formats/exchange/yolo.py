@@ -1,14 +1,15 @@
 """YOLO as Ultralytics describes it: `data.yaml`, `images/…/NAME.ext` and a text file `labels/…/NAME.txt` per image.
 
 A row of a text file is an object: its class, then a polygon (segmentation) or a box and points (pose), as fractions of
-the image's sides. Roboflow's `train/images` and `train/labels` are read too. Images are found by their folders: the
-paths in the yaml are often absolute paths of another machine.
+the image's sides. A row that is only a box is ignored where no polygon covers it. Roboflow's `train/images` and
+`train/labels` are read too, and Label Studio's `classes.txt` instead of the yaml. Images are found by their folders:
+the paths in the yaml are often absolute paths of another machine.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,149 +19,144 @@ from jaxtyping import Float, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
+from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.yolo_card import (
     CARD,
+    LISTS,
     card_file,
     class_names,
     image_files,
     label_file,
+    names_classes,
     points_of,
     read_card,
     root_of,
     split_folders,
 )
+from handsoff.formats.exchange.yolo_labels import (
+    BOX,
+    Row,
+    area,
+    label_files,
+    lengths,
+    rows_of,
+    surrounding_box,
+    text_files,
+)
 from handsoff.formats.manifest import manifest_classes, manifest_licence, manifest_points, write_image
+from handsoff.formats.notes import boxes_note, counted
 from handsoff.formats.outlines import polygons
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
-from handsoff.formats.shapes import Palette, is_nothing, palette, polygon_mask
-from handsoff.geometry.views import Box
+from handsoff.formats.shapes import Palette, background_of, box_mask, listed_classes, palette, polygon_mask
+from handsoff.formats.trees import holds_rows
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.points import read_points
 
-BOX = 4  # numbers: middle x, middle y, width, height
-BEYOND = 0.01  # of a side: how far outside Ultralytics accepts coordinates, as rounding errors
+LOOKED_AT = 50  # label files that are opened to recognise the format
 DIGITS = 8  # decimals: exact to a thousandth of a pixel in images of any size
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a label file: the class's id and the numbers after it."""
-
-    where: str
-    kind: int
-    values: Float[np.ndarray, " n"]
-
-    def unit(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-        """The values clipped to 0 to 1, as rounding may put them slightly outside.
-
-        Raises:
-            InputError: a value is farther outside than `BEYOND`.
-        """
-        if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
-            strange = float(values.min() if values.min() < -BEYOND else values.max())
-            raise InputError(
-                f"{self.where} holds {strange:g}: coordinates must be fractions of the image's width and height, "
-                "from 0 to 1."
-            )
-        return values.clip(0, 1)
-
-    def box(self, *, pose: bool) -> Float[np.ndarray, "4"]:
-        """Left, top, right, bottom as fractions of the sides."""
-        if pose or len(self.values) == BOX:
-            middle, side = self.unit(self.values[:BOX]).reshape(2, 2)
-            return np.concatenate([middle - side / 2, middle + side / 2]).clip(0, 1)
-        locations = self.outline()
-        return np.concatenate([locations.min(0), locations.max(0)])
-
-    def outline(self) -> Float[np.ndarray, "n 2"]:
-        """The corners of a polygon as fractions of the sides.
-
-        Raises:
-            InputError: the numbers are not pairs, or fewer than three pairs.
-        """
-        if len(self.values) % 2 or len(self.values) <= BOX:
-            raise InputError(
-                f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three "
-                "corners: correct or remove it."
-            )
-        return self.unit(self.values).reshape(-1, 2)
 
 
 # --- reading
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """The images and label files by sample name, and the names of the classes."""
+
+    source: Source
+    images: Mapping[str, str]
+    texts: Mapping[str, str]
+    names: Sequence[str]
+
+    def load(self, name: str) -> tuple[LabelledImage, list[Row]]:
+        """An image and its rows; without a label file there are none."""
+        return load_image(self.source, self.images[name], name), rows_of(self.source, self.texts.get(name), self.names)
+
+
 def recognises(source: Source) -> bool:
-    """Whether there is a yaml file with `names` above folders `images` and `labels`."""
-    file = card_file(source)
-    if file is None or not any(
-        "labels" in PurePosixPath(name).parts and name.endswith(".txt") for name in source.sizes
-    ):
+    """Whether there are text files in a folder `labels`, beside `images` and something that names classes.
+
+    Without the latter, or where it is damaged, the texts must hold rows: the dataset is then refused for what it lacks.
+    """
+    texts, card = text_files(source), card_file(source)
+    if not texts:
         return False
-    try:
-        return "names" in read_card(source, file) and bool(image_files(source, root_of(file)))
-    except InputError:
-        return False
+    if card is not None and names_classes(source, card):
+        return True
+    return any(holds_rows(source, file) for file in texts[:LOOKED_AT])
 
 
 def read(source: Source) -> Dataset:
-    """Reads masks, or keypoints where the yaml has `kpt_shape`."""
+    """Reads masks, or keypoints where the yaml has `kpt_shape`. All label files are read for what they hold.
+
+    Raises:
+        InputError: nothing names the classes, no image has a label, or all objects are only boxes.
+    """
     file = card_file(source)
     if file is None:
-        raise InputError(f"{source.path} has no {CARD}: write one with the names of the classes.")
+        raise InputError(f"{source.path} has no {CARD} (or {LISTS[0]}): write one with the names of the classes.")
     where, card, root = str(source.path / file), read_card(source, file), root_of(file)
-    images = image_files(source, root)
-    if not any(label_file(image) in source.sizes for image in images.values()):
+    names, images = class_names(card, where), image_files(source, root)
+    texts = label_files(source, images)
+    if not texts:
         raise InputError(
             f"{source.path} has no label for any of its {len(images)} images: put labels/NAME.txt beside "
             "images/NAME.png."
         )
-    names = class_names(card, where)
+    labelled = Labelled(source, images, texts, names)
     licence = card.get("license")
     licence = licence if isinstance(licence, str) else manifest_licence(source)
     if "kpt_shape" not in card:
         classes = palette(names, where, manifest_classes(source))
-        return Dataset(
-            tuple(sorted(images)),
-            {"segmentation": classes.task()},
-            partial(read_mask, source, images, names, classes),
-            licence,
-        )
+        tasks, reading = {"segmentation": classes.task()}, partial(read_mask, labelled, classes)
+        return Dataset(tuple(sorted(images)), tasks, reading, licence, notes_of(labelled, posed=False))
     columns, points = points_of(card, manifest_points(source), where)
-    return Dataset(
-        tuple(sorted(images)),
-        {"keypoints": points},
-        partial(read_pose, source, images, names, columns, points),
-        licence,
+    reading = partial(read_pose, labelled, columns, points)
+    return Dataset(tuple(sorted(images)), {"keypoints": points}, reading, licence, notes_of(labelled, posed=True))
+
+
+def notes_of(labelled: Labelled, *, posed: bool) -> tuple[str, ...]:
+    """What is ignored, left out or taken for background, with numbers.
+
+    Raises:
+        InputError: all objects are only boxes.
+    """
+    source, texts = labelled.source, labelled.texts
+    rows = [(file, line, length) for file in texts.values() for line, length in lengths(source, file)]
+    boxes = [(file, line) for file, line, length in rows if length == BOX]
+    if boxes and len(boxes) == len(rows):
+        wanted = "points" if posed else "polygons (segmentation), or as poses, with points"
+        first = f"{source.path / boxes[0][0]}, line {boxes[0][1]},"
+        raise InputError(f"{first} is only a box: all objects here are. Export them with {wanted}.")
+    bare, orphans = len(labelled.images) - len(texts), len(set(text_files(source)) - set(texts.values()))
+    nothing = "none of the points is there" if posed else "all of it is background"
+    left_out = counted(source.path, len(boxes), "{has} only a box, and {is} left out")
+    return (
+        *(left_out if posed else boxes_note(source.path, len(boxes))),
+        *counted(source.path, bare, f"of {len(labelled.images):,} {{has}} no label file: {nothing}", "image"),
+        *counted(source.path, orphans, "{has} no image, and {is} left out", "label file"),
     )
 
 
-def read_mask(
-    source: Source, images: dict[str, str], names: Sequence[str], classes: Palette, name: str
-) -> LabelledImage:
-    photo = load_image(source, images[name], name)
-    rows = rows_of(source, label_file(images[name]), names)
+def read_mask(labelled: Labelled, classes: Palette, name: str) -> LabelledImage:
+    photo, rows = labelled.load(name)
     outlines = [row for row in rows if len(row.values) != BOX]
-    if rows and not outlines:
-        raise InputError(
-            f"{rows[0].where} is only a box: export the data for segmentation, with polygons, or as poses, with points."
-        )
     side = [photo.size[1], photo.size[0]]
     mask = classes.blank(photo.size)
+    for row in rows:
+        if len(row.values) == BOX:
+            mask[box_mask((row.box(pose=False) * [*side, *side]).tolist(), photo.size)] = IGNORE
     for row in sorted(outlines, key=area, reverse=True):  # as Ultralytics trains: the smaller one lies on top
-        mask[polygon_mask([row.outline() * side], photo.size, row.where)] = classes.id(names[row.kind], row.where)
+        outline = polygon_mask([row.outline() * side], photo.size, row.where)
+        mask[outline] = classes.id(labelled.names[row.kind], row.where)
     return replace(photo, labels={"segmentation": mask}, box=surrounding_box(rows, photo.size, pose=False))
 
 
-def read_pose(
-    source: Source, images: dict[str, str], names: Sequence[str], columns: int, points: Keypoints, name: str
-) -> LabelledImage:
+def read_pose(labelled: Labelled, columns: int, points: Keypoints, name: str) -> LabelledImage:
     """The keypoints of the object with the largest box."""
-    photo = load_image(source, images[name], name)
-    rows = rows_of(source, label_file(images[name]), names)
+    photo, rows = labelled.load(name)
     posed = [row for row in rows if len(row.values) != BOX]
-    if rows and not posed:
-        raise InputError(f"{rows[0].where} is only a box: export the data with points.")
     for row in posed:
         if len(row.values) != BOX + columns * points.channels:
             wanted = f"{BOX + columns * points.channels} (a box and {points.channels} points of {columns})"
@@ -176,51 +172,6 @@ def read_pose(
         locations = row.unit(found[:, :2]) * [photo.size[1], photo.size[0]] - 0.5
         label = read_points(np.column_stack([locations, seen]).tolist(), row.where, photo.size, points.channels)
     return replace(photo, labels={"keypoints": label}, box=surrounding_box(rows, photo.size, pose=True))
-
-
-def rows_of(source: Source, file: str, names: Sequence[str]) -> list[Row]:
-    """The rows of a label file; empty where there is no file, which means no objects.
-
-    Raises:
-        InputError: a line is not a known class followed by at least four finite numbers.
-    """
-    rows: list[Row] = []
-    if file not in source.sizes:
-        return rows
-    for number, line in enumerate(
-        source.read(file).decode(errors="replace").removeprefix("\ufeff").split("\n"), start=1
-    ):
-        where = f"{source.path / file}, line {number},"
-        try:
-            values = np.array([float(text) for text in line.split()])
-        except ValueError:
-            values = np.full(1, np.nan)
-        if not len(values):
-            continue
-        if len(values) <= BOX or not np.isfinite(values).all():
-            raise InputError(f"{where} is not a class followed by at least four finite numbers: correct or remove it.")
-        if values[0] not in range(len(names)):
-            raise InputError(
-                f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line "
-                "or add the class."
-            )
-        rows.append(Row(where, int(values[0]), values[1:]))
-    return rows
-
-
-def surrounding_box(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
-    """The box around all objects in pixels, None without objects."""
-    boxes = [row.box(pose=pose) for row in rows]
-    if not boxes:
-        return None
-    (left, top), (right, bottom) = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
-    return float(left * size[1]), float(top * size[0]), float(right * size[1]), float(bottom * size[0])
-
-
-def area(row: Row) -> float:
-    """The area of a polygon as a fraction of the image."""
-    x, y = row.outline().T
-    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)
 
 
 # --- writing
@@ -246,9 +197,10 @@ def mask_rows(
     mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]
 ) -> Iterator[tuple[int, Float[np.ndarray, "_n 2"]]]:
     """A polygon per connected part of every class; the background is left out, also of the numbering of classes."""
-    drawn = [index for index, name in enumerate(classes) if not is_nothing(name)]
-    for kind, index in enumerate(drawn):
-        for polygon in polygons(mask == index):
+    for kind, name in enumerate(listed_classes(classes)):
+        if name == background_of(classes):
+            continue
+        for polygon in polygons(mask == classes.index(name)):
             yield kind, polygon / [mask.shape[1], mask.shape[0]]
 
 
@@ -272,7 +224,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """Write `data.yaml`, without `path`: Ultralytics then starts from the folder of the file."""
     card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
     if "segmentation" in writing.tasks:
-        names = [name for name in writing.tasks["segmentation"].schema["classes"] if not is_nothing(name)]
+        names = listed_classes(writing.tasks["segmentation"].schema["classes"])
         card |= {"nc": len(names), "names": names}
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)

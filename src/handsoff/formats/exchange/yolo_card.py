@@ -10,9 +10,11 @@ from handsoff.core.errors import InputError
 from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source
 from handsoff.formats.manifest import points_task
+from handsoff.formats.trees import text_lines
 from handsoff.tasks.keypoints import Keypoints
 
 CARD = "data.yaml"
+LISTS = ("classes.txt", "obj.names")  # a class per line: of Label Studio and labelImg, of darknet
 MAX_CARD = 2**20  # bytes
 UNREADABLE = (  # what damaged yaml raises
     yaml.YAMLError,
@@ -70,13 +72,31 @@ def last_images(parts: Sequence[str]) -> int:
 
 
 def card_file(source: Source) -> str | None:
-    """The yaml of the dataset, at the top of the source or in a folder there; None if there is none."""
-    found = [file for file in source.sizes if file.endswith((".yaml", ".yml")) and file.count("/") <= 1]
-    return min(found, key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file), default=None)
+    """The yaml that names the classes, else a list of their names, else any yaml; None if there is none.
+
+    It lies at the top of the source, in a folder there, or in `labels` (a list).
+    """
+    near = sorted(
+        (file for file in source.sizes if len(root_of(file).split("/")) <= 2),  # noqa: PLR2004  # FOLDER and what follows
+        key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file),
+    )
+    cards = [file for file in near if file.endswith((".yaml", ".yml"))]
+    naming = (file for file in cards if names_classes(source, file))
+    lists = (file for file in near if PurePosixPath(file).name in LISTS)
+    return next(naming, None) or next(lists, None) or next(iter(cards), None)
+
+
+def names_classes(source: Source, file: str) -> bool:
+    try:
+        return "names" in read_card(source, file)
+    except InputError:
+        return False
 
 
 def root_of(file: str) -> str:
+    """The folder of the dataset, as "" or "FOLDER/"."""
     folder = file.rpartition("/")[0]
+    folder = folder.removesuffix("labels").rstrip("/") if PurePosixPath(folder).name == "labels" else folder
     return f"{folder}/" if folder else ""
 
 
@@ -84,6 +104,8 @@ def read_card(source: Source, file: str) -> dict[Any, Any]:
     where = source.path / file
     if source.sizes[file] > MAX_CARD:
         raise InputError(f"{where} is larger than {MAX_CARD:,} bytes: it should only name the classes.")
+    if PurePosixPath(file).name in LISTS:
+        return {"names": [line.strip() for line in text_lines(source, file) if line.strip()]}
     try:
         card = yaml.safe_load(source.read(file))
     except UNREADABLE as error:

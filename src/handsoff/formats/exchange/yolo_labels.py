@@ -1,0 +1,161 @@
+"""YOLO's label files: which belongs to which image, and what their rows say."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from jaxtyping import Float
+
+from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame
+from handsoff.datasets.sources import Source
+from handsoff.formats.exchange.yolo_card import CARD, LISTS, label_file
+from handsoff.formats.samples import alike
+from handsoff.geometry.views import Box
+
+BOX = 4  # numbers: middle x, middle y, width, height
+BEYOND = 0.01  # of a side: how far outside Ultralytics accepts coordinates, as rounding errors
+UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded image
+CHANGED = re.compile(r"[^\w.-]")  # what Label Studio makes _ in it
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a label file: the class's id and the numbers after it."""
+
+    where: str
+    kind: int
+    values: Float[np.ndarray, " n"]
+
+    def unit(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """The values clipped to 0 to 1, as rounding may put them slightly outside.
+
+        Raises:
+            InputError: a value is farther outside than `BEYOND`.
+        """
+        if values.size and (values.min() < -BEYOND or values.max() > 1 + BEYOND):
+            strange = float(values.min() if values.min() < -BEYOND else values.max())
+            raise InputError(
+                f"{self.where} holds {strange:g}: coordinates must be fractions of the image's width and height, "
+                "from 0 to 1."
+            )
+        return values.clip(0, 1)
+
+    def box(self, *, pose: bool) -> Float[np.ndarray, "4"]:
+        """Left, top, right, bottom as fractions of the sides."""
+        if pose or len(self.values) == BOX:
+            middle, side = self.unit(self.values[:BOX]).reshape(2, 2)
+            return np.concatenate([middle - side / 2, middle + side / 2]).clip(0, 1)
+        locations = self.outline()
+        return np.concatenate([locations.min(0), locations.max(0)])
+
+    def outline(self) -> Float[np.ndarray, "n 2"]:
+        """The corners of a polygon as fractions of the sides.
+
+        Raises:
+            InputError: the numbers are not pairs, or fewer than three pairs.
+        """
+        if len(self.values) % 2 or len(self.values) <= BOX:
+            raise InputError(
+                f"{self.where} has {len(self.values)} numbers after the class, not pairs x y of at least three "
+                "corners: correct or remove it."
+            )
+        return self.unit(self.values).reshape(-1, 2)
+
+
+def text_files(source: Source) -> list[str]:
+    """All text files in a folder called labels, without lists of classes."""
+    return [
+        file
+        for file in source.sizes
+        if file.endswith(".txt")
+        and "labels" in PurePosixPath(file).parts[:-1]
+        and PurePosixPath(file).name not in LISTS
+    ]
+
+
+def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
+    """Sample name → label file, for the images that have one.
+
+    It lies where Ultralytics looks, under the image's name. Of those left over, names belong together that are the same
+    up to what Label Studio changes in an uploaded image's: 0a1b2c3d-My_Photo.png for My Photo.png.
+
+    Raises:
+        InputError: several images or several label files left over have the same name in this sense.
+    """
+    found = {name: label_file(image) for name, image in images.items() if label_file(image) in source.sizes}
+    taken = set(found.values())
+    rest: dict[str, list[str]] = {}
+    for file in text_files(source):
+        if file not in taken:
+            rest.setdefault(plain(file), []).append(file)
+    wanting: dict[str, list[str]] = {}
+    for name in images.keys() - found.keys():
+        if (key := plain(label_file(images[name]))) in rest:
+            wanting.setdefault(key, []).append(name)
+    for key, names in wanting.items():
+        if len(names) > 1 or len(rest[key]) > 1:
+            held = f"{rest[key][0]} may belong to {images[min(names)]}"
+            raise InputError(f"{source.path}: {held} or another image: give label files the names of their images.")
+        found[names[0]] = rest[key][0]
+    return found
+
+
+def plain(file: str) -> str:
+    """A label file's path with its name as Label Studio writes it, without the digits of an upload."""
+    path = PurePosixPath(file)
+    return str(path.with_name(alike(CHANGED.sub("_", UPLOAD.sub("", path.name)))))
+
+
+def lengths(source: Source, file: str) -> Iterator[tuple[int, int]]:
+    """Number of every line that is not empty, and how many numbers follow its class."""
+    for number, line in enumerate(source.read(file).split(b"\n"), start=1):
+        if line.strip():
+            yield number, len(line.split()) - 1
+
+
+def rows_of(source: Source, file: str | None, names: Sequence[str]) -> list[Row]:
+    """The rows of a label file; empty where there is no file, which means no objects.
+
+    Raises:
+        InputError: a line is not a known class followed by at least four finite numbers.
+    """
+    rows: list[Row] = []
+    if file is None:
+        return rows
+    for number, line in enumerate(
+        source.read(file).decode(errors="replace").removeprefix("\ufeff").split("\n"), start=1
+    ):
+        where = f"{source.path / file}, line {number},"
+        try:
+            values = np.array([float(text) for text in line.split()])
+        except ValueError:
+            values = np.full(1, np.nan)
+        if not len(values):
+            continue
+        if len(values) <= BOX or not np.isfinite(values).all():
+            raise InputError(f"{where} is not a class followed by at least four finite numbers: correct or remove it.")
+        if values[0] not in range(len(names)):
+            raise InputError(
+                f"{where} has the class {values[0]:g}, but {CARD} names only 0 to {len(names) - 1}: correct the line "
+                "or add the class."
+            )
+        rows.append(Row(where, int(values[0]), values[1:]))
+    return rows
+
+
+def surrounding_box(rows: Iterable[Row], size: Frame, *, pose: bool) -> Box | None:
+    """The box around all objects in pixels, None without objects."""
+    boxes = [row.box(pose=pose) for row in rows]
+    if not boxes:
+        return None
+    (left, top), (right, bottom) = np.min(boxes, 0)[:2], np.max(boxes, 0)[2:]
+    return float(left * size[1]), float(top * size[0]), float(right * size[1]), float(bottom * size[0])
+
+
+def area(row: Row) -> float:
+    """The area of a polygon as a fraction of the image."""
+    x, y = row.outline().T
+    return float(abs((x * np.roll(y, -1) - y * np.roll(x, -1)).sum()) / 2)

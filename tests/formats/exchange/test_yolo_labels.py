@@ -1,0 +1,99 @@
+"""YOLO's label files: boxes among polygons, files of Label Studio, and what is counted because it is left out."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsoff.core.errors import InputError
+from handsoff.core.images import IGNORE
+from handsoff.datasets.sources import open_source
+from handsoff.formats.exchange import format_of, open_dataset
+from handsoff.formats.samples import Dataset
+
+SIZE = (8, 10)
+CARD = "names: [leaf, stem]\n"
+HALF = "0 0 0 0.5 0 0.5 1 0 1"  # the left half
+
+
+def put(folder: Path, files: dict[str, Any]) -> Path:
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if content is None:
+            Image.fromarray(np.full((*SIZE, 3), 90, np.uint8)).save(file)
+        else:
+            file.write_text(content)
+    return folder
+
+
+def opened(folder: Path) -> Dataset:
+    source = open_source(folder)
+    assert format_of(source) == "yolo"
+    return open_dataset(source)
+
+
+def mask_of(samples: Dataset, name: str) -> np.ndarray:
+    return samples.read(name).labels["segmentation"]
+
+
+def test_boxes_among_polygons_are_ignored_also_in_images_without_polygons(tmp_path: Path) -> None:
+    files = {
+        "data.yaml": CARD,
+        "images/a.png": None,
+        "labels/a.txt": f"1 0.5 0.5 0.6 0.5\n{HALF}\n",
+        "images/b.png": None,
+        "labels/b.txt": "1 0.5 0.5 0.6 0.5",
+        "images/c.png": None,
+        "labels/d.txt": HALF,
+    }
+    samples = opened(put(tmp_path, files))
+    box = np.zeros(SIZE, np.uint8)
+    box[2:6, 2:8] = IGNORE
+    np.testing.assert_array_equal(mask_of(samples, "b"), box)
+    box[:, :5] = 1
+    np.testing.assert_array_equal(mask_of(samples, "a"), box)
+    told = " ".join(samples.notes)
+    assert "2 objects have only a box" in told
+    assert "1 image of 3 has no label file: all of it is background" in told
+    assert "1 label file has no image, and is left out" in told
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        ("0a1b2c3d-a.png", "0a1b2c3d-a.txt"),
+        ("a.png", "0a1b2c3d-a.txt"),
+        ("My Photo (1).JPG", "0a1b2c3d-My_Photo__1_.txt"),
+        ("0a1b2c3d-a.png", "a.txt"),
+    ],
+)
+@pytest.mark.parametrize("names", ["classes.txt", "labels/classes.txt"])
+def test_label_studios_export_is_read(tmp_path: Path, image: str, text: str, names: str) -> None:
+    files = {f"images/{image}": None, f"labels/{text}": HALF, names: "leaf\nstem\n", "notes.json": '{"categories": []}'}
+    samples = opened(put(tmp_path, files))
+    assert samples.tasks["segmentation"].parts == ("background", "leaf", "stem")
+    (name,) = samples.names
+    assert (mask_of(samples, name)[:, :5] == 1).all()
+    assert samples.notes == ()
+
+
+def test_a_label_file_that_may_belong_to_two_images_is_refused(tmp_path: Path) -> None:
+    files = {"images/a b.png": None, "images/a_b.jpg": None, "labels/0a1b2c3d-a_b.txt": HALF, "classes.txt": "leaf"}
+    with pytest.raises(InputError, match=r"may belong to images/a b\.png or another image"):
+        opened(put(tmp_path, files))
+
+
+def test_a_yaml_of_another_tool_does_not_hide_the_names(tmp_path: Path) -> None:
+    files = {"a.yaml": "x: 1", "data.yaml": CARD, "images/a.png": None, "labels/a.txt": HALF}
+    assert opened(put(tmp_path, files)).tasks["segmentation"].parts == ("background", "leaf", "stem")
+
+
+def test_boxes_among_poses_are_counted(tmp_path: Path) -> None:
+    pose = "0 0.5 0.5 1 1 0.5 0.5 2"
+    files = {"data.yaml": f"{CARD}kpt_shape: [1, 3]\n", "images/a.png": None, "labels/a.txt": f"{pose}\n1 0.5 0.5 1 1"}
+    samples = opened(put(tmp_path, files))
+    assert samples.read("a").labels["keypoints"].shape == (1, 3)
+    assert "1 object has only a box, and is left out" in " ".join(samples.notes)
