@@ -14,7 +14,17 @@ from PIL import Image, ImageFile
 
 from handsoff.core import files, images
 from handsoff.core.errors import BrokenImageError, InputError
-from handsoff.core.images import crop_box, decode_image, decode_mask, image_size, shows_itself, tile, to_float, to_uint8
+from handsoff.core.images import (
+    crop_box,
+    decode_colours,
+    decode_image,
+    decode_mask,
+    image_size,
+    shows_itself,
+    tile,
+    to_float,
+    to_uint8,
+)
 
 pictures = arrays.arrays(np.uint8, st.tuples(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.just(3)))
 
@@ -110,7 +120,7 @@ def clear_and_opaque() -> dict[str, tuple[bytes, int]]:
     return {
         "RGBA": (saved(dark), 40),
         "LA": (saved(dark.convert("LA")), 40),
-        "WebP": (saved(dark, "WEBP", lossless=True), 40),
+        "WebP": (saved(dark, "WEBP", lossless=True, exact=True), 40),
         "TIFF": (saved(dark, "TIFF"), 40),
         "palette": (saved(grey.convert("P"), transparency=10), 40),
         "one grey": (saved(grey, transparency=10), 40),
@@ -124,6 +134,12 @@ def test_what_is_transparent_is_white(kind: str) -> None:
     data, opaque = clear_and_opaque()[kind]
     assert decode_image(data, kind)[0].tolist() == [[255] * 3, [opaque] * 3]
     assert not shows_itself(data), "a viewer may show what lies under it"
+
+
+@pytest.mark.parametrize("kind", clear_and_opaque())
+def test_colours_that_are_numbers_stay_where_they_are_transparent(kind: str) -> None:
+    data, opaque = clear_and_opaque()[kind]
+    assert decode_colours(data, kind)[0].tolist() == [[10] * 3, [opaque] * 3]
 
 
 def test_half_transparent_pixels_are_mixed_with_white_and_opaque_ones_stay() -> None:

@@ -105,17 +105,30 @@ def decode_image(data: bytes, name: str, enough: Frame | None = None) -> UInt8[n
     with opened(data, name, "image") as image:
         if enough is not None and image.width * image.height > LARGE:
             image.draft("RGB", (2 * max(enough), 2 * max(enough)))
-        if image.mode in ("I", "F"):
-            raise BrokenImageError(
-                f"{name} holds {'whole' if image.mode == 'I' else 'real'} numbers of 32 bits, whose range no one "
-                "states: save it with 8 or 16 bits per channel."
-            )
-        ImageOps.exif_transpose(image, in_place=True)
-        return as_rgb(image)
+        return as_rgb(image, name)
 
 
-def as_rgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
-    """The pixels as RGB of 8 bits, on white."""
+def decode_colours(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """As `decode_image`, for images whose colours are numbers: what is transparent keeps them.
+
+    Raises:
+        BrokenImageError: as `decode_image`.
+    """
+    with opened(data, name, "image") as image:
+        if image.mode in ("RGBA", "LA"):
+            image.putalpha(255)
+        image.info.pop("transparency", None)
+        return as_rgb(image, name)
+
+
+def as_rgb(image: Image.Image, name: str) -> UInt8[np.ndarray, "h w 3"]:
+    """The pixels upright, as RGB of 8 bits, on white."""
+    if image.mode in ("I", "F"):
+        raise BrokenImageError(
+            f"{name} holds {'whole' if image.mode == 'I' else 'real'} numbers of 32 bits, whose range no one states: "
+            "save it with 8 or 16 bits per channel."
+        )
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):  # Pillow would clip at 255 instead of scaling, and forget the transparent value
         values = np.asarray(image)
         grey = (values >> 8).astype(np.uint8)

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from handsoff.core.errors import InputError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
-from handsoff.core.images import decode_image
+from handsoff.core.images import decode_colours
 from handsoff.geometry.surfaces import Colours, from_depth, to_colours, vectors
 from handsoff.tasks.base import Drawing, Metric, Pairs, Parse, Schema, StorageLocation, Task, equal_weights
 from handsoff.tasks.depth import Depth
@@ -37,7 +37,7 @@ class NormalsStorage(MapStorage):
         focal = Normals.declare(card, where, {}, None)["focal"] if card else self.focal
 
         def from_colours(data: bytes, where: str, size: Frame) -> Colours:
-            colours = decode_image(data, where)
+            colours = decode_colours(data, where)
             if colours.shape[:2] != size:
                 sizes = f"{colours.shape[0]}x{colours.shape[1]} pixels, its image {size[0]}x{size[1]}"
                 raise InputError(f"{where} is {sizes}: make it as large as the image.")

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
-from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_image
+from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_colours
 from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.voc_texts import (
@@ -133,7 +133,7 @@ def read_image(tree: Tree, name: str) -> LabelledImage:
     file = tree.masks[tree.ids[name]]
     where = str(tree.source.path / file)
     sample = load_image(tree.source, tree.images[tree.ids[name]], name)
-    painted = decode_image(tree.source.read(file), where)
+    painted = decode_colours(tree.source.read(file), where)
     check_label_size(painted, sample.size, where)
     sample.labels["segmentation"] = classes_of(painted, tree, where)
     return sample
