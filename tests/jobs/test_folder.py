@@ -8,10 +8,25 @@ import pytest
 
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.files import read_json
-from handsoff.jobs.folder import Plan, difference, discard, first_difference, open_job, refuse_foreign, require_done
+from handsoff.jobs.folder import (
+    Job,
+    Plan,
+    difference,
+    discard,
+    first_difference,
+    refuse_foreign,
+    require_done,
+)
+from handsoff.jobs.folder import open_job as opened_job
 
 INPUTS = {"images": {"path": "/here/photos", "fingerprint": "abc"}}
 SETTINGS: dict[str, Any] = {"seed": 0, "sizes": (3, 4)}
+
+
+def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
+    """The job as it stands, without the lock."""
+    with opened_job(out, plan, beside=beside) as job:
+        return job
 
 
 def test_a_job_begins_goes_on_and_ends(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, load_latents
 from handsoff.generators.stored import generator_hash
-from handsoff.jobs.folder import require_done
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
@@ -79,7 +79,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
         MismatchError: the latents are of another generator.
     """
     task_type(settings.task)
-    verb = read_json(path / "job.json").get("verb") if (path / "job.json").is_file() else None
+    verb = recorded_plan(path).verb if (path / JOB).is_file() else None
     if verb == "invert":
         return inverted_photos(generator, path, settings)
     if verb == "generate":
