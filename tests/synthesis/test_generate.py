@@ -21,6 +21,7 @@ from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
 from handsoff.formats.settings import ConvertSettings
+from handsoff.jobs.ledger import read_entry
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
 from handsoff.sampling.draws import Draw, class_of
@@ -225,8 +226,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing_wrong(
 
 
 def files_of(out: Path, entry: Path) -> list[Path]:
-    names = [record["name"] for record in read_json(entry)]
-    return [out / kind / f"{name}.png" for name in names for kind in ("images", "masks", "uncertainty")]
+    return [out / file for record in read_entry(entry) for file in record["files"]]
 
 
 def test_a_finished_dataset_is_left_alone(labeler: Path, tmp_path: Path) -> None:
