@@ -5,6 +5,7 @@
 
 import argparse
 import hashlib
+import itertools
 import json
 import random
 import re
@@ -14,7 +15,7 @@ import sys
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,11 @@ from handsoff.inversion import encoder
 from handsoff.synthesis import shard
 from handsoff.training.gan import snapshots, train  # noqa: F401  # loaded before children are forked
 from handsoff.verbs import VERBS
-from stopping import How, Stop, begin, end
+from stopping import SIGNALS, How, Stop, begin, end
 from toy import QUICK_RECIPE, toy_generator, toy_several
 
 # What an attempt may end with: 0 where it was over before, 2 and a sentence on a full disk, 130 between two steps.
+PAGE = 4096
 ENDS: dict[How, set[int]] = {"kill": {0, -9}, "int": {0, 130}, "term": {0, 130, -15}, "full": {0, 2}}
 FORMATS = ("folder", "coco", "yolo", "huggingface", "webdataset", "labelstudio")
 TIMES = {"seconds", "training_seconds", "images_per_second", "outcome"}  # may differ between two runs
@@ -130,6 +132,8 @@ def contents(out: Path) -> dict[str, str]:
 
 def content(file: Path) -> bytes:
     data = file.read_bytes()
+    if file.name == "seconds.json":
+        return ", ".join(json.loads(data)).encode()
     if file.suffix == ".json":
         return json.dumps(timeless(json.loads(data)), sort_keys=True).encode()
     if file.suffix == ".jsonl":
@@ -163,6 +167,7 @@ class Trials:
     chance: random.Random
     whole: dict[str, str] = field(default_factory=dict)
     operations: int = 0
+    room: int = 0
 
     def start(self, stop: Stop | None = None, log: str = "log") -> tuple[int, int]:
         return begin(lambda: main([*self.arguments, "-o", str(self.out)]), self.log(log), stop)
@@ -171,15 +176,12 @@ class Trials:
         return self.out.parent.parent / f"{name}.txt"
 
     def measure(self) -> None:
-        """The run that nobody stops, twice: it must be the same."""
-        for _ in range(2):
-            code, self.operations = end(self.start())
-            if code:
-                raise SystemExit(f"{self.verb} does not work:\n{self.log().read_text()}")
-            before, self.whole = self.whole, contents(self.out)
-            shutil.rmtree(self.out)
-        if before != self.whole:
-            raise SystemExit(f"{self.verb} is not repeatable: {differences(before, self.whole)}")
+        """The run that nobody stops."""
+        code, self.operations = end(self.start())
+        if code:
+            raise SystemExit(f"{self.verb} does not work:\n{self.log().read_text()}")
+        self.whole, self.room = contents(self.out), sum(pages(file) for file in self.out.rglob("*"))
+        shutil.rmtree(self.out)
 
     def check(self, what: str) -> None:
         """Run to the end and compare."""
@@ -208,6 +210,25 @@ class Trials:
             self.found.stopped[stop.how] += 1
         self.check(", ".join(told))
 
+    def damaged(self) -> None:
+        """Kill it, cut a file short or change a byte in what it leaves, then run it to its end: made again, or said."""
+        stop = Stop("kill", self.chance.randint(self.operations // 2, self.operations))
+        code, _ = end(self.start(stop))
+        files = [file for file in sorted(self.out.rglob("*")) if file.is_file() and file.stat().st_size]
+        files = [file for file in files if file.name != "job.json" and ".lock" not in file.name]
+        if not code or not files:
+            shutil.rmtree(self.out)
+            return
+        file = self.chance.choice(files)
+        data = bytearray(file.read_bytes())
+        if self.chance.random() < 0.5:
+            data = data[: len(data) // 2]
+        else:
+            data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+        self.found.stopped["damaged"] += 1
+        self.check(f"kill at {stop.at}, {file.relative_to(self.out)} damaged")
+
     def two_at_once(self) -> None:
         """Two processes: one does the work, the other says so or comes too late."""
         children = [self.start(log=name) for name in ("first", "second")]
@@ -219,10 +240,17 @@ class Trials:
                 self.found.stuck.append(f"{self.verb}, two at once: exits {codes}\n{said[-2000:]}")
         self.check("two at once")
 
-    def small_disk(self, share: float) -> None:
-        """A file system that holds `share` of what the verb writes, then one that holds all."""
-        place = self.out.parent
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.room(share)}", "tmpfs", place], check=True)  # noqa: S607
+    def signalled(self) -> None:
+        self.stopped(["kill", "kill", "int", "term"])
+
+    def full_disk(self) -> None:
+        self.stopped(["full"])
+
+    def small_disk(self) -> None:
+        """A file system that holds a share of what the verb writes, then one that holds all."""
+        place, share = self.out.parent, self.chance.uniform(0.05, 0.95)
+        size = max(PAGE, int(self.room * share))
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)  # noqa: S607
         try:
             code, _ = end(self.start())
             said = self.log().read_text()
@@ -234,12 +262,10 @@ class Trials:
         finally:
             subprocess.run(["umount", place], check=True)  # noqa: S607
 
-    def room(self, share: float) -> int:
-        """Bytes, in whole pages of memory."""
-        code, _ = end(self.start())
-        used = sum(-(-file.stat().st_size // 4096) * 4096 for file in self.out.rglob("*") if file.is_file())
-        shutil.rmtree(self.out)
-        return max(4096, int(used * share)) if not code else 4096
+
+def pages(file: Path) -> int:
+    """Bytes that a file or folder takes in memory, in whole pages."""
+    return -(-file.stat().st_size // PAGE) * PAGE if file.is_file() else PAGE
 
 
 def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
@@ -279,17 +305,18 @@ def run_trials(folder: Path, kills: int, verbs: Sequence[str] = (), seconds: flo
     """Trials in turn, until so many attempts were stopped by a signal or so many seconds are over."""
     found, deadline = Findings(), time.monotonic() + seconds
     trials = trials_of(folder, verbs, found, seed)
-    mounts = can_mount(folder / "place")
-    for trial in trials:
-        trial.two_at_once()
-        trial.stopped(["full"])
-        if mounts:
-            trial.small_disk(trial.chance.uniform(0.1, 0.9))
-    while time.monotonic() < deadline:
-        for trial in trials:
-            if sum(found.stopped[how] for how in ("kill", "int", "term")) >= kills or time.monotonic() > deadline:
+    kinds: list[Callable[[Trials], None]] = [Trials.signalled, Trials.two_at_once, Trials.signalled, Trials.damaged]
+    kinds += [
+        Trials.signalled,
+        Trials.full_disk,
+        Trials.signalled,
+        *([Trials.small_disk] * can_mount(folder / "place")),
+    ]
+    for number in itertools.count():
+        for index, trial in enumerate(trials):
+            if sum(found.stopped[how] for how in SIGNALS) >= kills or time.monotonic() > deadline:
                 return found
-            trial.stopped(["kill", "kill", "int", "term"])
+            kinds[(number + index) % len(kinds)](trial)
     return found
 
 
