@@ -14,7 +14,7 @@ from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_tensors, sha256, write_bytes, write_json, write_tensors
+from handsoff.core.files import png, read_tensors, refuse_unwritable, sha256, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
@@ -116,6 +116,7 @@ def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
         raise InputError(
             f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more."
         )
+    refuse_unwritable((f"{name}.png" for name in data.names), str(labelled))
     return data
 
 

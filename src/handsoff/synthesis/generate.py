@@ -12,7 +12,7 @@ from statistics import fmean
 import numpy as np
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import png, read_json, sha256, write_bytes
+from handsoff.core.files import png, sha256, write_bytes
 from handsoff.core.images import tile
 from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
 from handsoff.datasets.labelled import open_like, remove_sample, write_cards
@@ -24,6 +24,7 @@ from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.ledger import fit, read_entry
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
+from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
 from handsoff.synthesis.samples import FILES, REST
 from handsoff.synthesis.select import select
@@ -137,7 +138,7 @@ def check_same_generator(labelers: Sequence[Path]) -> None:
         MismatchError: one has another generator.
         InputError: two have the same task.
     """
-    cards = [read_json(folder / CARD) for folder in labelers]
+    cards = [card_of(folder) for folder in labelers]
     for folder, card in zip(labelers[1:], cards[1:], strict=True):
         if card["generator"] != cards[0]["generator"]:
             raise MismatchError(
@@ -156,12 +157,12 @@ def labeler_licence(labeler: Path) -> str:
         InputError: it is not finished.
     """
     require_done(labeler, "fit")
-    return str(read_json(labeler / CARD)["licence"])
+    return str(card_of(labeler)["licence"])
 
 
 def finish(job: Job, labelers: Sequence[Path], records: Sequence[Record], settings: GenerateSettings) -> None:
     """Remove what was dropped, and write what the dataset says of itself."""
-    out, cards = job.out, [read_json(folder / CARD) for folder in labelers]
+    out, cards = job.out, [card_of(folder) for folder in labelers]
     tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
     kept = [record for record in records if record["kept"]]
     for record in records:
