@@ -218,7 +218,7 @@ def test_what_is_damaged_in_an_unfinished_run_is_made_again(
     tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], file: str
 ) -> None:
     work = train(photos(), tmp_path, uninterrupted[1])
-    while next(work).done * 1000 < 3 * BATCH:
+    while (now := next(work)).stage != "training" or now.done * 1000 < 4 * BATCH:
         pass
     work.close()  # type: ignore[attr-defined]  # a generator
     whole = (tmp_path / file).read_bytes()
