@@ -18,8 +18,8 @@ from handsoff.cli import main as cli
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json, write_bytes
 from handsoff.datasets.labelled import open_labelled
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Outcome, Progress, Work, run_to_end
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Outcome, Part, Progress, Work, run_to_end
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
@@ -75,19 +75,21 @@ class FakeVerb(ModuleType):
         return int((out / "length").read_text()) >= settings.length
 
     def work(self, source: Path, out: Path, settings: FakeSettings) -> Work:
-        job = open_job(out, self.plan(source, settings))
-        if job.done and self.finished(out, settings):
-            return job.outcome
+        with open_job(out, self.plan(source, settings)) as job:
+            if not (job.done and self.finished(out, settings)):
+                yield from self.units(job, source, settings)
+        return job.outcome
+
+    def units(self, job: Job, source: Path, settings: FakeSettings) -> Part:
         job.reopen()
         for unit in range(3):
-            self.log.append(f"{out.name} {unit}")
+            self.log.append(f"{job.out.name} {unit}")
             yield Progress("working", unit + 1, 3)
-            if out.name in self.fails:
-                raise self.fails.pop(out.name)
-        write_bytes(out / "result", content(source) + settings.word.encode() * settings.length)
-        write_bytes(out / "length", str(settings.length).encode())
+            if job.out.name in self.fails:
+                raise self.fails.pop(job.out.name)
+        write_bytes(job.out / "result", content(source) + settings.word.encode() * settings.length)
+        write_bytes(job.out / "length", str(settings.length).encode())
         job.finish()
-        return job.outcome
 
 
 def content(source: Path) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handsoff.core.errors import InputError, UnknownNameError
-from handsoff.core.files import read_json, write_json
+from handsoff.core.files import read_json, read_record, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import chosen
@@ -19,7 +19,7 @@ from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
 from handsoff.inversion.invert import MIN_LABELLED
 from handsoff.jobs.folder import Job, Plan, difference, discard, open_job, refuse_foreign
-from handsoff.jobs.progress import Outcome, Progress, Work, named
+from handsoff.jobs.progress import Outcome, Part, Progress, Work, named
 from handsoff.methods import METHODS
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
@@ -62,13 +62,19 @@ def run(recipe: Recipe, *, redo: bool = False) -> Work:
     stale = [node for node in nodes if node.state == "stale"]
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))
-    job = open_job(recipe.output, RUN, beside="generator")
+    with open_job(recipe.output, RUN, beside="generator") as job:
+        yield from do_steps(job, recipe, nodes)
+    return job.outcome
+
+
+def do_steps(job: Job, recipe: Recipe, nodes: Sequence[Node]) -> Part:
+    """Do what is to be done, and sum up."""
+    stale = [node for node in nodes if node.state == "stale"]
     if stale or any(node.state != "done" for node in nodes):
         job.reopen()
     for node in stale:
         discard(node.step.folder)
-    spent: dict[str, float] = read_json(job.out / SECONDS) if (job.out / SECONDS).is_file() else {}
-    spent = {name: seconds for name, seconds in spent.items() if name not in {node.name for node in stale}}
+    spent = {name: value for name, value in seconds_in(job.out).items() if name not in {node.name for node in stale}}
     outcomes: dict[str, Outcome] = {}
     with job.undone_if_refused():
         for node in nodes:
@@ -79,7 +85,15 @@ def run(recipe: Recipe, *, redo: bool = False) -> Work:
                 outcomes[node.name] = yield from timed(node, job.out, spent)
     if not job.done:
         sum_up(job, recipe, nodes, outcomes, spent)
-    return job.outcome
+
+
+def seconds_in(out: Path) -> dict[str, float]:
+    """Step → seconds spent on it so far; nothing where that was not written whole."""
+    try:
+        found = read_record(out / SECONDS, dict)
+    except InputError:
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, float)}
 
 
 def timed(node: Node, out: Path, spent: dict[str, float]) -> Generator[Progress, None, Outcome]:

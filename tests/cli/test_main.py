@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -157,13 +158,12 @@ def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
 
 
 def three_stages(images: Path, out: Path, settings: TrainSettings) -> Work:
-    job = open_job(out, Plan("train", {}, {"images": str(images)}))
-    if job.done:
-        return job.outcome
-    for stage in ("one", "two"):
-        for unit in range(3):
-            yield Progress(stage, unit + 1, 3, f"note {unit}")
-    job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
+    with open_job(out, Plan("train", {}, {"images": str(images)})) as job:
+        if not job.done:
+            for stage in ("one", "two"):
+                for unit in range(3):
+                    yield Progress(stage, unit + 1, 3, f"note {unit}")
+            job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
     return job.outcome
 
 
@@ -214,27 +214,30 @@ def test_a_bug_shows_itself(replace_train: Replace, error: Exception) -> None:
         cli.main(["train", "photos", "-o", "out"])
 
 
-def test_ctrl_c_ends_the_work_between_two_steps() -> None:
+@pytest.mark.parametrize(
+    ("number", "usual"), [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)]
+)
+def test_ctrl_c_and_sigterm_end_the_work_between_two_steps(number: int, usual: Any) -> None:
     log = []
 
     def work() -> Work:
         try:
             for unit in range(5):
                 if unit == 2:
-                    os.kill(os.getpid(), signal.SIGINT)
+                    os.kill(os.getpid(), number)
                 log.append(unit)
                 yield Progress("working", unit, 5)
         finally:
             log.append("tidy")
         return "made"
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(number, usual)
     inner = work()
     with pytest.raises(KeyboardInterrupt):
         list(until_stopped(inner))
     inner.close()
     assert log == [0, 1, 2, "tidy"]
-    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+    assert signal.signal(number, before) is usual
 
 
 def test_several_processes_are_for_training_only(
@@ -252,11 +255,10 @@ def test_inspect_tells_what_it_sees(
         here / "labelled", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
     )
     write_classes(here / "labelled", ["background", "eye"])
-    job = open_job(here / "begun", Plan("fit", {"examples": {"path": "latents", "fingerprint": ""}}, {}))
-    assert (
-        cli.main(["inspect", "labelled"]) == cli.main(["inspect", str(photos())]) == cli.main(["inspect", "begun"]) == 0
-    )
-    job.finish(held_out=0.25)
+    with open_job(here / "begun", Plan("fit", {"examples": {"path": "latents", "fingerprint": ""}}, {})) as job:
+        for what in ("labelled", str(photos()), "begun"):
+            assert cli.main(["inspect", what]) == 0
+        job.finish(held_out=0.25)
     assert cli.main(["inspect", "begun"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     for text in (

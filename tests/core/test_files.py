@@ -4,6 +4,7 @@ import errno
 import io
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,87 @@ def test_a_file_where_a_folder_should_be_is_said(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a file")
     with pytest.raises(HandsOffError, match="Could not write"):
         files.write_bytes(tmp_path / "a" / "b" / "c", b"data")
+
+
+def test_a_long_name_can_be_written_and_one_that_is_too_long_is_said(tmp_path: Path) -> None:
+    longest = "é" * 125 + ".json"
+    files.write_json(tmp_path / longest, 1)
+    assert [file.name for file in tmp_path.iterdir()] == [longest]
+    with pytest.raises(InputError, match="has 257 bytes, and a file's name may have 255: shorten it"):
+        files.write_json(tmp_path / f"éé{longest[1:]}", 1)
+    for name in ("a\ud800", os.fsdecode(b"\xff.png")):
+        with pytest.raises(InputError, match="is not UTF-8: rename it"):
+            files.write_bytes(tmp_path / name, b"")
+    assert [file.name for file in tmp_path.iterdir()] == [longest]
+
+
+def test_halves_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    ours, living = f".a.json.{os.getpid()}.part", f".a.json.{os.getppid()}.part"
+    dead = [".job.json.4194305.part", f".b.{10**40}.part", f"deep/{ours}"]
+    kept = [f"deep/{living}", ".c.part", "d.4194305.part", ".e.x.part"]
+    for name in [*dead, *kept]:
+        (tmp_path / name).write_bytes(b"half")
+    files.remove_halves(tmp_path)
+    assert sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob("*") if file.is_file()) == sorted(
+        kept
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b"1" * 5_000, "thousands of digits"),
+        (b'["a\\ud800"]', r"half a character, '\\ud800'"),
+        (b'["\xed\xa0\x80"]', "can't decode"),
+        (b"{", "Expecting property name"),
+        (b"", "Expecting value"),
+    ],
+)
+def test_json_of_every_kind_of_wrong_is_one_sentence(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=rf"a\.json is not valid JSON \(.*{reason}.*\): restore it") as said:
+        files.read_json(tmp_path / "a.json")
+    assert "\n" not in str(said.value)
+
+
+def test_json_may_escape_whole_characters(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'["\\ud83d\\ude00"]')
+    assert files.read_json(tmp_path / "a.json") == ["\N{GRINNING FACE}"]
+    with pytest.raises(InputError, match="cannot be read"):
+        files.read_json(tmp_path)
+
+
+@dataclass
+class Record:
+    names: list[str]
+    sizes: dict[str, int]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [("[]", "Input should be"), ('{"names": 1, "sizes": {}}', "names: "), ('{"names": []}', "sizes: "), ("null", "")],
+)
+def test_a_record_of_another_shape_is_damaged(tmp_path: Path, content: str, place: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    with pytest.raises(InputError, match=rf"a\.json is damaged \({place}.*\): restore it"):
+        files.read_record(tmp_path / "a.json", Record)
+    (tmp_path / "a.json").write_text('{"names": ["a"], "sizes": {"a": 1}}')
+    assert files.read_record(tmp_path / "a.json", Record) == Record(["a"], {"a": 1})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
+def test_sealed_tensors_come_back_and_no_damaged_ones_do(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensors = {"a": torch.ones(3, 2).to(dtype), "b": torch.tensor(1).to(dtype), "c": torch.ones(0, 3).to(dtype)}
+    files.write_tensors(tmp_path / "a", tensors, sealed=True)
+    back = files.read_tensors(tmp_path / "a")
+    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
+    data = (tmp_path / "a").read_bytes()
+    for wrong in (data[:-1], data[:-1] + bytes([data[-1] ^ 1]), data.replace(b'"a"', b'"d"')):
+        (tmp_path / "a").write_bytes(wrong)
+        with pytest.raises(InputError, match="make the folder again"):
+            files.read_tensors(tmp_path / "a")
 
 
 def test_json_and_tensors_come_back(tmp_path: Path) -> None:

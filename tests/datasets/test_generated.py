@@ -60,15 +60,15 @@ def pictures(number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Three samples, the last of which was dropped; written in one place and moved to another."""
-    job = open_job(tmp_path / "first", Plan("generate", {}, {}))
-    for number in range(2):
-        image, mask, uncertainty = pictures(number)
-        write_mask(job.out, NAMES[number], image, mask)
-        write_uncertainty(job.out, ["segmentation"], "segmentation", NAMES[number], uncertainty)
-    write_classes(job.out, CLASSES)
-    write_records(job.out, [record(number) for number in range(3)])
-    write_manifest(job.out, MANIFEST)
-    job.finish()
+    with open_job(tmp_path / "first", Plan("generate", {}, {})) as job:
+        for number in range(2):
+            image, mask, uncertainty = pictures(number)
+            write_mask(job.out, NAMES[number], image, mask)
+            write_uncertainty(job.out, ["segmentation"], "segmentation", NAMES[number], uncertainty)
+        write_classes(job.out, CLASSES)
+        write_records(job.out, [record(number) for number in range(3)])
+        write_manifest(job.out, MANIFEST)
+        job.finish()
     return Path(shutil.move(job.out, tmp_path / "moved"))
 
 
@@ -119,10 +119,10 @@ def test_any_records_are_read_back(records: list[dict[str, Any]]) -> None:
 def test_any_uncertainty_is_read_back_within_half_a_grey_value(values: np.ndarray) -> None:
     schemas = {"depth": {}, "segmentation": {"classes": CLASSES}}
     with tempfile.TemporaryDirectory() as made:
-        job = open_job(Path(made) / "first", Plan("generate", {}, {}))
-        write_manifest(job.out, {**MANIFEST, "tasks": schemas})
-        write_uncertainty(job.out, schemas, "depth", "a", values)
-        job.finish()
+        with open_job(Path(made) / "first", Plan("generate", {}, {})) as job:
+            write_manifest(job.out, {**MANIFEST, "tasks": schemas})
+            write_uncertainty(job.out, schemas, "depth", "a", values)
+            job.finish()
         data = open_generated(Path(shutil.move(job.out, Path(made) / "second")))
         stored = data.uncertainty_map("a", "depth")
         assert stored is not None
@@ -153,7 +153,8 @@ def test_what_is_no_finished_dataset_is_refused(dataset: Path, tmp_path: Path) -
     (dataset / "DONE").unlink()
     with pytest.raises(InputError, match="is not finished: run handsoff generate again"):
         open_generated(dataset)
-    open_job(tmp_path / "other", Plan("convert", {}, {})).finish()
+    with open_job(tmp_path / "other", Plan("convert", {}, {})) as job:
+        job.finish()
     with pytest.raises(InputError, match="was made by handsoff convert; a folder of handsoff generate is needed"):
         open_generated(tmp_path / "other")
 

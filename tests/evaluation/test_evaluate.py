@@ -108,6 +108,13 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(
     assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
     run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
     assert len(trained) == 4  # done: nothing more
+    (tmp_path / "out" / "DONE").unlink()
+    cut = tmp_path / "out" / "predictions" / "real_only.png"
+    cut.write_bytes(cut.read_bytes()[:-9])
+    (tmp_path / "out" / "runs" / "synthetic_only-1.json").write_text("{}")
+    run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
+    assert trained[4:] == ["real only, run 1 of 2", "synthetic only, run 2 of 2"]
+    assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
 
 
 def test_parts_are_python_slices() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -58,6 +59,45 @@ def files(folder: Path) -> dict[str, bytes]:
 
 class StopError(Exception):
     pass
+
+
+@pytest.mark.parametrize("name", ["folder", "webdataset"])
+def test_what_is_damaged_in_an_unfinished_output_is_made_again(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(module, "PART", 3)
+    out, settings = tmp_path / "out", ConvertSettings(format=name)
+    run_to_end(convert(dataset, tmp_path / "whole", settings))
+
+    def cut(file: Path) -> None:
+        file.write_bytes(file.read_bytes()[:-5])
+
+    for damage in (
+        lambda: cut(out / "ledger" / "00000.json"),
+        lambda: cut(max(file for file in out.rglob("*") if file.suffix in {".png", ".tar"})),
+        lambda: shutil.rmtree(out / ("images" if name == "folder" else "ledger")),
+    ):
+        work = convert(dataset, out, settings)
+        next(work)
+        next(work)
+        work.close()
+        damage()
+        assert run_to_end(convert(dataset, out, settings)) == "continued"
+        assert files(out) == files(tmp_path / "whole")
+        shutil.rmtree(out)
+
+
+def test_names_that_no_file_can_have_are_said_before_work(tmp_path: Path) -> None:
+    write_mask(tmp_path / "in", "a" * 251, np.zeros((2, 2, 3), np.uint8), np.zeros((2, 2), np.uint8))
+    write_classes(tmp_path / "in", CLASSES)
+    run_to_end(convert(tmp_path / "in", tmp_path / "fits", ConvertSettings()))
+    with zipfile.ZipFile(tmp_path / "long.zip", "w") as archive:
+        for kind in ("images", "masks"):
+            archive.write(tmp_path / "in" / kind / f"{'a' * 251}.png", f"{kind}/{'é' * 130}.png")
+        archive.write(tmp_path / "in" / "classes.json", "classes.json")
+    with pytest.raises(InputError, match=r"long\.zip: the name .* has 264 bytes, and a file's name may have 255"):
+        run_to_end(convert(tmp_path / "long.zip", tmp_path / "out", ConvertSettings()))
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("name", WRITERS)

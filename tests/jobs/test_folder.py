@@ -1,5 +1,6 @@
 """Output folders: begun, continued, finished, refused and removed."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,25 @@ import pytest
 
 from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.files import read_json
-from handsoff.jobs.folder import Plan, difference, discard, first_difference, open_job, refuse_foreign, require_done
+from handsoff.jobs.folder import (
+    Job,
+    Plan,
+    difference,
+    discard,
+    first_difference,
+    refuse_foreign,
+    require_done,
+)
+from handsoff.jobs.folder import open_job as opened_job
 
 INPUTS = {"images": {"path": "/here/photos", "fingerprint": "abc"}}
 SETTINGS: dict[str, Any] = {"seed": 0, "sizes": (3, 4)}
+
+
+def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
+    """The job as it stands, without the lock."""
+    with opened_job(out, plan, beside=beside) as job:
+        return job
 
 
 def test_a_job_begins_goes_on_and_ends(tmp_path: Path) -> None:
@@ -170,3 +186,48 @@ def test_only_foreign_folders_are_refused(tmp_path: Path) -> None:
     refuse_foreign(tmp_path, "fit", beside="file")
     open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
     refuse_foreign(tmp_path / "out", "fit")
+
+
+@pytest.mark.parametrize("left", [[".job.json.4194305.part"], [".lock"], [".lock", ".job.json.4194305.part"]])
+def test_a_process_killed_at_its_first_write_is_no_obstacle(tmp_path: Path, left: list[str]) -> None:
+    for name in left:
+        (tmp_path / name).write_bytes(b"{")
+    assert open_job(tmp_path, Plan("train", INPUTS, SETTINGS)).outcome == "made"
+    assert [file.name for file in tmp_path.iterdir()] == ["job.json"]
+
+
+def test_what_was_half_written_goes_when_the_work_goes_on(tmp_path: Path) -> None:
+    open_job(tmp_path, Plan("train", INPUTS, SETTINGS))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / ".a.png.4194305.part").write_bytes(b"half")
+    assert open_job(tmp_path, Plan("train", INPUTS, SETTINGS)).outcome == "continued"
+    assert list((tmp_path / "images").iterdir()) == []
+
+
+def test_a_folder_is_locked_until_the_work_ends(tmp_path: Path) -> None:
+    plan = Plan("train", INPUTS, SETTINGS)
+    with opened_job(tmp_path, plan):
+        for refused in (lambda: opened_job(tmp_path, plan).__enter__(), lambda: discard(tmp_path)):
+            with pytest.raises(HandsOffError, match="is being written by another handsoff process"):
+                refused()
+        with opened_job(tmp_path, plan, alone=False) as job:
+            assert job.outcome == "continued"
+    discard(tmp_path)
+    assert not tmp_path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"verb": 1}', '{"verb": "train", "inputs": [], "settings": {}}'])
+def test_a_damaged_record_of_the_plan_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / "job.json").write_text(content)
+    for read in (lambda: open_job(tmp_path, Plan("train", INPUTS, SETTINGS)), lambda: require_done(tmp_path, "train")):
+        with pytest.raises(InputError, match=r"job\.json is (damaged|not valid JSON)"):
+            read()
+
+
+def test_paths_that_are_not_utf8_are_said(tmp_path: Path) -> None:
+    strange = os.fsdecode(b"caf\xe9")
+    with pytest.raises(InputError, match="is not UTF-8: rename it"):
+        open_job(tmp_path / strange, Plan("train", INPUTS, SETTINGS))
+    with pytest.raises(InputError, match="is not UTF-8: rename it"):
+        open_job(tmp_path / "out", Plan("train", {"images": {"path": strange, "fingerprint": "a"}}, SETTINGS))
+    assert list(tmp_path.iterdir()) == []

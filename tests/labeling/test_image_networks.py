@@ -7,6 +7,7 @@ import torch
 
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
+from handsoff.labeling.image_networks import network_file
 from handsoff.labeling.labeler import load_labeler
 from toy import FIT
 
@@ -23,6 +24,11 @@ def test_image_networks_label_too(world: Path, tmp_path: Path) -> None:
     assert len(before) == 2
     run_to_end(fit(world / "generator", world / "latents", tmp_path / "labeler", settings))
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    whole = network_file(tmp_path / "labeler", 1).read_bytes()
+    (tmp_path / "labeler" / "DONE").unlink()
+    network_file(tmp_path / "labeler", 1).write_bytes(whole[:-1] + b"a")
+    run_to_end(fit(world / "generator", world / "latents", tmp_path / "labeler", settings))
+    assert network_file(tmp_path / "labeler", 1).read_bytes() == whole, "a damaged one is trained again"
     labeler = load_labeler(tmp_path / "labeler")
     latents = labeler.generator.draw(range(4))
     with torch.no_grad():

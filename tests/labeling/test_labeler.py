@@ -14,7 +14,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.stored import save_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
-from handsoff.labeling.labeler import Labeler, label_together, load_labeler
+from handsoff.labeling.labeler import Labeler, label_together, load_labeler, read_card
 from toy import FIT, toy_generator
 from toy_generators import toy_conditional
 
@@ -132,10 +132,20 @@ def test_what_is_not_a_labeler_is_refused(tmp_path: Path) -> None:
         load_labeler(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [{"features": None}, {"hidden": 3}, {"task": []}, {"schema": "a"}, {"networks": "b"}])
+def test_a_card_of_another_shape_is_damaged(world: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    shutil.copytree(world / "labeler", tmp_path / "old")
+    card = read_json(tmp_path / "old" / "labeler.json")
+    write_json(tmp_path / "old" / "labeler.json", card | wrong)
+    for read in (load_labeler, read_card):
+        with pytest.raises(InputError, match=r"labeler\.json is damaged \(.*\): restore it"):
+            read(tmp_path / "old")
+
+
 def test_a_card_that_says_too_little_is_refused(world: Path, tmp_path: Path) -> None:
     shutil.copytree(world / "labeler", tmp_path / "old")
     card = read_json(tmp_path / "old" / "labeler.json")
     del card["features"]
     write_json(tmp_path / "old" / "labeler.json", card)
-    with pytest.raises(InputError, match="does not describe a labeler"):
+    with pytest.raises(InputError, match=r"labeler\.json is damaged \(features: Field required\)"):
         load_labeler(tmp_path / "old")

@@ -21,6 +21,7 @@ from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
 from handsoff.formats.settings import ConvertSettings
+from handsoff.jobs.ledger import read_entry
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
 from handsoff.sampling.draws import Draw, class_of
@@ -224,9 +225,37 @@ def test_a_process_killed_in_the_middle_leaves_nothing_wrong(
     assert not list(out.rglob("*.part"))
 
 
+def test_what_is_damaged_in_an_unfinished_dataset_is_made_again(
+    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of dropped samples are gone when the selection was interrupted; that alone makes no shard again."""
+    monkeypatch.setattr(shard, "SHARD", 4)
+    out, settings = tmp_path / "dataset", GenerateSettings(n=16, keep=0.7)
+    run_to_end(generate([labeler], out, settings))
+    whole, kept = hashes(out), [record["name"] for record in open_generated(out).records() if record["kept"]]
+    entries = sorted((out / "ledger").iterdir())
+
+    def again() -> dict[str, int]:
+        before = {file: file.stat().st_mtime_ns for file in (out / "images").iterdir()}
+        (out / "DONE").unlink()
+        assert run_to_end(generate([labeler], out, settings)) == "continued"
+        assert hashes(out) == whole
+        return {file.stem: int(file.stat().st_mtime_ns != time) for file, time in before.items()}
+
+    assert sum(again().values()) == 0, "nothing was damaged"
+    image = out / "images" / f"{kept[0]}.png"
+    image.write_bytes(image.read_bytes()[:-9])
+    made = again()
+    assert {name for name in kept if made[name]} == {name for name in kept if int(name) // 4 == int(kept[0]) // 4}
+    (out / "masks" / f"{kept[-1]}.png").unlink()
+    assert again()[kept[-1]]
+    for content in (entries[0].read_bytes()[:-20], b"[]", entries[0].read_bytes().replace(b"0.", b"1.", 1)):
+        entries[0].write_bytes(content)
+        assert any(made for name, made in again().items() if int(name) < 4)
+
+
 def files_of(out: Path, entry: Path) -> list[Path]:
-    names = [record["name"] for record in read_json(entry)]
-    return [out / kind / f"{name}.png" for name in names for kind in ("images", "masks", "uncertainty")]
+    return [out / file for record in read_entry(entry) for file in record["files"]]
 
 
 def test_a_finished_dataset_is_left_alone(labeler: Path, tmp_path: Path) -> None:

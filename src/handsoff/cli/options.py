@@ -46,5 +46,5 @@ def parsed(text: str) -> Any:
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # not TOML, endless numbers, endless brackets
         raise InputError(f"--set …={text} is not valid TOML ({error}).") from None

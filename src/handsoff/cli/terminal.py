@@ -26,7 +26,7 @@ def say(text: str, where: Console = console) -> None:
 
 
 def drain(work: Work) -> Outcome:
-    """Do the work to its end, showing how far it is; Ctrl-C ends it between two steps of it."""
+    """Do the work to its end, showing how far it is; Ctrl-C or SIGTERM ends it between two steps of it."""
     outcomes: list[Outcome] = []
 
     def watched() -> Iterator[Progress]:
@@ -40,19 +40,20 @@ def drain(work: Work) -> Outcome:
 
 
 def until_stopped(work: Work) -> Work:
-    """The same work, ended by Ctrl-C between two steps instead of within one; a second Ctrl-C ends it at once."""
+    """The same work, ended by Ctrl-C or SIGTERM between two steps instead of within one; the second ends it at once."""
     asked: list[int] = []
+    before: dict[int, Any] = {}
 
     def ask(number: int, _frame: FrameType | None) -> None:
         asked.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for listened, handler in before.items():
+            signal.signal(listened, handler)
 
-    listens = (
-        signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        and threading.current_thread() is threading.main_thread()
-    )
-    if listens:
-        signal.signal(signal.SIGINT, ask)
+    if threading.current_thread() is threading.main_thread():
+        usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+        before = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
+    for number in before:
+        signal.signal(number, ask)
     try:
         while True:
             try:
@@ -64,8 +65,8 @@ def until_stopped(work: Work) -> Work:
             if asked:
                 raise KeyboardInterrupt
     finally:
-        if listens:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def draw_bars(work: Iterable[Progress]) -> None:

@@ -5,28 +5,42 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from handsoff.core.errors import HandsOffError, InputError
 
+T = TypeVar("T")
+Stamp = list[Any]  # size in bytes and SHA-256 of a file's content
+NAME_BYTES = 255  # of a file or folder, in every file system that is in use
+HALF = re.compile(r"\..+\.(\d+)\.part")  # the temporary name of `write_bytes`, with the process that gave it
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character, as JSON escapes it
+SEAL = "sha256"  # in the header of a safetensors file: hash of its tensors
+stamps_now: ContextVar[dict[Path, Stamp] | None] = ContextVar("stamps_now", default=None)
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` atomically.
 
     Raises:
+        InputError: no file can have this name.
         HandsOffError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    refuse_unwritable([path.name], str(path.parent))
+    temporary = half_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -40,12 +54,71 @@ def write_bytes(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise disk_error(path, error) from error
         raise
+    stamps = stamps_now.get()
+    if stamps is not None:
+        stamps[path] = [len(data), hashlib.sha256(data).hexdigest()]
+
+
+@contextmanager
+def recorded() -> Iterator[dict[Path, Stamp]]:
+    """Size and hash of every file that `write_bytes` writes within, in this thread."""
+    stamps: dict[Path, Stamp] = {}
+    token = stamps_now.set(stamps)
+    try:
+        yield stamps
+    finally:
+        stamps_now.reset(token)
+
+
+def half_of(path: Path) -> Path:
+    """The temporary name of a file that is being written; a long name is shortened, for it becomes longer."""
+    end = f".{os.getpid()}.part"
+    fits = len(os.fsencode(path.name)) + len(end) < NAME_BYTES
+    name = path.name if fits else hashlib.sha256(os.fsencode(path.name)).hexdigest()
+    return path.with_name(f".{name}{end}")
 
 
 def remove_halves(folder: Path) -> None:
-    """Remove what `write_bytes` had half written below `folder` when its process was killed."""
+    """Remove what dead processes had half written below `folder`; what a living one writes there stays."""
     for temporary in folder.rglob(".*.part"):
-        temporary.unlink(missing_ok=True)
+        found = HALF.fullmatch(temporary.name)
+        if found and not writes(int(found[1])):
+            temporary.unlink(missing_ok=True)
+
+
+def writes(process: int) -> bool:
+    """Whether another process of this number lives, which may be writing."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def refuse_unwritable(names: Iterable[str], where: str) -> None:
+    """Refuse names (with or without folders, as `a/b`) that no file can have.
+
+    Args:
+        names: what files are to be called.
+        where: where the names come from, for the sentence.
+
+    Raises:
+        InputError: a name is not UTF-8, or a part of it is longer than 255 bytes.
+    """
+    for name in names:
+        try:
+            longest = max(len(part.encode()) for part in name.split("/"))
+        except UnicodeEncodeError:
+            raise InputError(f"{where}: the name {name!a} is not UTF-8: rename it.") from None
+        if longest > NAME_BYTES or "\0" in name:
+            raise InputError(
+                f"{where}: the name {name[:40]!r}… has {longest} bytes, and a file's name may have {NAME_BYTES}: "
+                "shorten it."
+            )
 
 
 def disk_error(path: Path, error: OSError) -> HandsOffError:
@@ -69,31 +142,91 @@ def read_json(path: Path) -> Any:
         InputError: the file is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is missing: the folder is not complete, make it again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid JSON ({error}); restore it or make the folder again.") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): make the folder again.") from None
+    return parse_json(data, str(path), "restore it or make the folder again")
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write named tensors as safetensors, atomically."""
-    write_bytes(path, save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}))
+def parse_json(data: bytes, where: str, remedy: str = "correct it") -> Any:
+    """The content of a JSON file, whatever is in it.
+
+    Raises:
+        InputError: it is not JSON, nested too deeply, or holds numbers or characters that cannot be.
+    """
+    try:
+        text = data.decode(json.detect_encoding(data))
+        value = json.loads(text)
+        if SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except UnicodeEncodeError as error:
+        reason = f"it holds half a character, {error.object[error.start]!a}"
+    except UnicodeDecodeError as error:
+        reason = (
+            f"it is not a text in UTF-8, {error.reason} at byte {error.start}; save it as UTF-8, for older tools on "
+            "Windows write other encodings, such as GBK"
+        )
+    except json.JSONDecodeError as error:
+        reason = str(error)
+    except ValueError:
+        reason = "it holds a number of thousands of digits"
+    else:
+        return value
+    raise InputError(f"{where} is not valid JSON ({reason}): {remedy}.")
+
+
+def read_record(path: Path, kind: type[T]) -> T:
+    """Read JSON that must have the shape of a class: a dataclass, or `dict` for any object.
+
+    Raises:
+        InputError: the file is missing, not JSON, or of another shape.
+    """
+    value = read_json(path)
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = "".join(f"{part}: " for part in first["loc"])
+        raise InputError(f"{path} is damaged ({place}{first['msg']}): restore it or make the folder again.") from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, sealed: bool = False) -> None:
+    """Write named tensors as safetensors, atomically; `sealed` with a hash that `read_tensors` checks."""
+    ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_bytes(path, save(ready, {SEAL: tensors_hash(ready)} if sealed else None))
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """Read the named tensors whose names begin with `prefix`; the others are not read.
 
     Raises:
-        InputError: the file is missing or not safetensors.
+        InputError: the file is missing, not safetensors, or its tensors are not those that were sealed.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: the folder is not complete, make it again.")
     try:
         with safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # no dict
-    except SafetensorError as error:
+            found = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # no dict
+            seal = (file.metadata() or {}).get(SEAL)
+    except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is not a valid safetensors file ({error}); make the folder again.") from None
+    if seal is not None and not prefix and seal != tensors_hash(found):
+        raise InputError(f"{path} is damaged (its tensors are not those that were written); make the folder again.")
+    return found
+
+
+def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
+    """Hash of names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def png(image: UInt8[np.ndarray, "h w *c"]) -> bytes:

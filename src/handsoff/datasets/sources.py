@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -15,11 +14,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import disk_error
+from handsoff.core.files import disk_error, parse_json, sha256
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
 from handsoff.datasets.archives import Archive, is_hidden, open_archive
 from handsoff.datasets.framing import frame_photo
+from handsoff.jobs.ledger import fits, read_entry, write_entry
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
 
@@ -68,15 +68,7 @@ class Source:
         """
         if name not in self.sizes:
             return None
-        try:
-            return json.loads(self.read(name))
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{self.path / name} is not a text in UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8 "
-                "(older tools on Windows write other encodings, such as GBK)."
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{self.path / name} is not valid JSON ({error}): correct it.") from None
+        return parse_json(self.read(name), str(self.path / name))
 
     def describe(self) -> dict[str, str]:
         """Path and fingerprint (names and sizes), for a report."""
@@ -186,12 +178,13 @@ def kinds_of(files: Collection[str]) -> str:
 def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "crop") -> Iterator[Progress]:
     """Decode every image of `source` to the frame into the memory-mapped file `cache` (uint8 [N, H, W, 3]).
 
-    Broken and too small files are named and skipped. A finished cache is used as it is.
+    Broken and too small files are named and skipped. A finished cache is used as it is, unless it is damaged.
 
     Raises:
         InputError: no images, or more than 5 % of them cannot be used.
     """
-    if cache.is_file():
+    stamp = read_entry(stamp_of(cache))
+    if stamp is not None and fits(cache, *stamp):
         return
     names = image_names(source)
 
@@ -224,6 +217,18 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
         partial.unlink(missing_ok=True)
         raise
     partial.replace(cache)
+    write_entry(stamp_of(cache), (cache.stat().st_size, sha256(cache)))
+
+
+def stamp_of(cache: Path) -> Path:
+    """Where size and hash of a finished cache lie."""
+    return cache.with_suffix(".json")
+
+
+def forget_photos(cache: Path) -> None:
+    """Remove a cache."""
+    stamp_of(cache).unlink(missing_ok=True)
+    cache.unlink(missing_ok=True)
 
 
 def refuse_too_many(broken: list[InputError], total: int, source: Source) -> None:

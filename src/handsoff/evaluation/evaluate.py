@@ -12,8 +12,8 @@ from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.runs import Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
 
@@ -65,9 +65,15 @@ def evaluate(
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
     inputs = open_inputs(real, synthetic, test, settings, validation)
-    job = open_job(out, plan_of(inputs, settings))
-    if job.done:
-        return job.outcome
+    with open_job(out, plan_of(inputs, settings)) as job:
+        if not job.done:
+            yield from measure(job, inputs, settings)
+    return job.outcome
+
+
+def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
+    """Every run, what they say together, and the page."""
+    out = job.out
     with job.undone_if_refused():
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
@@ -84,7 +90,6 @@ def evaluate(
         image_size=list(inputs.frame),
         **facts,
     )
-    return job.outcome
 
 
 def metrics_of(

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.evaluation.arms import REAL, pool_names
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
-from handsoff.jobs.folder import require_done
+from handsoff.jobs.folder import recorded_plan, require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -92,7 +91,7 @@ def as_generated(folder: Path) -> GeneratedDataset | None:
         InputError: a verb began it and did not finish it.
     """
     if (folder / "job.json").is_file():
-        require_done(folder, str(read_json(folder / "job.json")["verb"]))
+        require_done(folder, recorded_plan(folder).verb)
     return open_generated(folder) if (folder / "manifest.json").is_file() else None
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import nn
 
-from handsoff.core.files import png, read_json, write_bytes, write_json
+from handsoff.core.files import png, read_record, recorded, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Part
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import Choice, predictions, score_predictor, train_predictor
@@ -45,11 +46,21 @@ class Result:
 
 
 def run_arms(task: Task, data: EvaluationData, arms: Sequence[Arm], out: Path, settings: EvaluateSettings) -> Part:
-    """Every arm with every seed; runs that are in `out/runs` already are left as they are."""
+    """Every arm with every seed; runs that are in the ledger are left as they are, if their files are whole."""
     for seed in range(settings.seeds):
         for arm in arms:
-            if not run_file(out, arm, seed).is_file():
+            if not is_finished(out, arm, seed):
                 yield from run_one(task, data, arm, seed, out, settings)
+
+
+def is_finished(out: Path, arm: Arm, seed: int) -> bool:
+    """Whether the run's files are all there, as they were written."""
+    files: Files | None = read_entry(ledger_entry(out, arm, seed))
+    return files is not None and fit(files, out)
+
+
+def ledger_entry(out: Path, arm: Arm, seed: int) -> Path:
+    return out / "ledger" / f"{arm.name}-{seed}.json"
 
 
 def run_file(out: Path, arm: Arm, seed: int) -> Path:
@@ -58,7 +69,7 @@ def run_file(out: Path, arm: Arm, seed: int) -> Path:
 
 def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[Result]]:
     """Arm → its results by seed, in the order of the arms."""
-    return {arm.name: [Result(**read_json(run_file(out, arm, seed))) for seed in range(seeds)] for arm in arms}
+    return {arm.name: [read_record(run_file(out, arm, seed), Result) for seed in range(seeds)] for arm in arms}
 
 
 def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
@@ -73,13 +84,15 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
     model = yield from train_predictor(task, mixture, seed, settings, stage, choice)
     scores = score_predictor(model, task, data.test)
-    if seed == 0:
-        write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
     step, seconds = choice.step or settings.steps, round(time.monotonic() - began, 1)
     result = Result(
         arm.name, seed, scores["metrics"], scores["per_class"], settings.steps, step, choice.scores, seconds
     )
-    write_json(run_file(out, arm, seed), asdict(result))
+    with recorded() as stamps:
+        if seed == 0:
+            write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
+        write_json(run_file(out, arm, seed), asdict(result))
+    write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
 
 
 def contact_sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from handsoff.core.errors import InputError, UnknownNameError
-from handsoff.core.files import png, read_json, write_bytes, write_json
+from handsoff.core.files import png, recorded, refuse_unwritable, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_photo
@@ -19,11 +19,13 @@ from handsoff.formats.exchange import WRITERS, open_dataset
 from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.ledger import fit, read_entry, relative, write_entry
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
+LEDGER = "ledger"  # a folder with an entry per part that is written, until all are
 PART = 64  # images per ledger file, and per shard in formats with shards
 SHOWN, SHOWN_SIDE = 16, 128  # images on the contact sheet, and their side there in pixels
 
@@ -48,16 +50,19 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
             line or key); nothing stays written.
         UnknownNameError: `settings.format` or `settings.source` is no format.
     """
-    job = open_job(out, plan(dataset, settings))
-    if job.done:
-        return job.outcome
-    samples = opened(open_source(dataset), settings)
+    with open_job(out, plan(dataset, settings)) as job:
+        if not job.done:
+            yield from write_dataset(job, dataset, settings)
+    return job.outcome
+
+
+def write_dataset(job: Job, dataset: Path, settings: ConvertSettings) -> Part:
     with job.undone_if_refused(whole=True):
-        missing = yield from write_all(out, samples, settings)
+        samples = opened(open_source(dataset), settings)
+        missing = yield from write_all(job.out, samples, settings)
     job.finish(
         count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes)
     )
-    return job.outcome
 
 
 def opened(source: Source, settings: ConvertSettings) -> Dataset:
@@ -70,6 +75,7 @@ def opened(source: Source, settings: ConvertSettings) -> Dataset:
     writer = writer_of(settings.format)
     samples = chosen(open_dataset(source, settings.source), settings, str(source.path))
     check_supported(tuple(samples.tasks), writer)
+    refuse_unwritable((f"{name}.png" for name in samples.names), str(source.path))
     if settings.ignore is None:
         for sentence in doubts(samples.tasks, samples.names, lambda task, name: samples.read(name).labels[task]):
             raise InputError(f"{source.path}: {sentence}.")
@@ -91,18 +97,15 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
     with ThreadPoolExecutor() as pool:
         for part, start in enumerate(range(0, len(samples.names), PART)):
             names = samples.names[start : start + PART]
-            ledger = out / "ledger" / f"{part:05d}.json"
-            if not ledger.is_file():
+            entry = out / LEDGER / f"{part:05d}.json"
+            found = read_entry(entry)
+            if found is None or not fit(found["files"], out):
                 absent: list[str] = []
                 read = present(pool.map(partial(unless_absent, samples), names), absent)
-                write_json(
-                    ledger,
-                    {
-                        "entries": writer.write(out, part, checked(read, samples.tasks, writer), writing),
-                        "absent": absent,
-                    },
-                )
-            found = read_json(ledger)
+                with recorded() as stamps:
+                    written = writer.write(out, part, checked(read, samples.tasks, writer), writing)
+                write_entry(entry, {"entries": written, "absent": absent, "files": relative(stamps, out)})
+                found = read_entry(entry)
             entries, missing = entries + found["entries"], missing + found["absent"]
             yield Progress(
                 "converting",
@@ -120,7 +123,7 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
         out / "manifest.json",
         {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)},
     )
-    shutil.rmtree(out / "ledger")
+    shutil.rmtree(out / LEDGER)
     return missing
 
 

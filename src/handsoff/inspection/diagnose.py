@@ -25,8 +25,8 @@ from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step, optional_report
 from handsoff.inversion.invert import MIN_LABELLED, invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import load_labeler
 from handsoff.report.diagnosis import write_page
 from handsoff.sampling.draws import Draw
@@ -52,9 +52,15 @@ def diagnose(run: Path, out: Path, settings: DiagnoseSettings) -> Work:
     Raises:
         InputError: `run` is not the folder of a finished `handsoff run`, or `out` holds something else.
     """
-    job = open_job(out, plan(run, settings))
-    if job.done:
-        return job.outcome
+    with open_job(out, plan(run, settings)) as job:
+        if not job.done:
+            yield from measure(job, run, settings)
+    return job.outcome
+
+
+def measure(job: Job, run: Path, settings: DiagnoseSettings) -> Part:
+    """Every link, and the page."""
+    out = job.out
     steps = finished_steps(run)
     generator, real = yield from generator_link(steps, out, settings)
     held_out = yield from invert_held_out(steps, out, settings)
@@ -66,7 +72,6 @@ def diagnose(run: Path, out: Path, settings: DiagnoseSettings) -> Work:
     write_json(out / "diagnosis.json", {**circumstances(run, steps), "links": found})
     write_page(out, {name: folder / "contact.png" for name, folder in folders.items() if folder is not None})
     job.finish(budgets=list(budgets))
-    return job.outcome
 
 
 def generator_link(

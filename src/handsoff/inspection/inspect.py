@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_json
 from handsoff.core.images import READABLE
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.exchange import READERS, format_of, open_dataset
@@ -12,6 +11,7 @@ from handsoff.formats.photos import photos_in
 from handsoff.formats.samples import Dataset, load_image
 from handsoff.formats.unexplained import unexplained
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
+from handsoff.jobs.folder import recorded_plan, require_done
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
 
@@ -26,18 +26,18 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         InputError: `path` is missing, or is neither a folder of HandsOff, nor a dataset, nor images.
     """
     if path.is_dir() and (path / "job.json").is_file():
-        job = read_json(path / "job.json")
+        job = recorded_plan(path)
         done = (path / "DONE").is_file()
-        inputs = [(name, str(source.get("path"))) for name, source in job["inputs"].items()]
-        known = report_facts(read_json(path / "report.json")) if done else []
+        inputs = [(name, str(source.get("path"))) for name, source in job.inputs.items()]
+        known = report_facts(require_done(path, job.verb)) if done else []
         state = "finished" if done else "not finished: the same command again goes on"
         statistics = (
             collect_statistics(open_dataset(open_source(path)))
-            if done and job["verb"] in {"generate", "convert"}
+            if done and job.verb in {"generate", "convert"}
             else LabelStatistics()
         )
         return (
-            f"made by handsoff {job['verb']}, {state}",
+            f"made by handsoff {job.verb}, {state}",
             inputs + known + [fact for fact in statistics.facts if fact not in known],
             statistics.parts,
             statistics.problems,

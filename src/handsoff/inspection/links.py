@@ -16,7 +16,7 @@ from handsoff.core.files import png, read_json, write_bytes
 from handsoff.core.images import tile, to_float
 from handsoff.datasets.generated import GeneratedDataset
 from handsoff.datasets.labelled import open_like
-from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import load_latents
@@ -46,7 +46,7 @@ def photo_features(photos: Path, generator: Generator, count: int, cache: Path) 
     chosen = np.sort(np.random.default_rng(1).permutation(len(framed))[:count])
     images, net = framed[chosen], frozen_lite0()
     parts = [features_of(net, to_float(images[part])) for part in batches(len(images))]
-    cache.unlink()
+    forget_photos(cache)
     return torch.cat(parts)
 
 

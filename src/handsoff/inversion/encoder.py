@@ -20,7 +20,7 @@ from handsoff.generators.latents import Latents
 from handsoff.geometry.views import scaled_to
 from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.checkpoints import load_checkpoint, save_checkpoint
+from handsoff.jobs.checkpoints import is_whole, load_checkpoint, save_checkpoint
 from handsoff.jobs.progress import Part, Progress
 
 ENCODER, PARTIAL = "encoder.safetensors", "encoder.part.safetensors"
@@ -84,7 +84,7 @@ def train_encoder(target: Target, photos: Photos | None, out: Path, settings: In
         optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1
     )
     start = 0
-    if (out / PARTIAL).is_file():
+    if is_whole(out / PARTIAL):
         start = int(load_checkpoint(out / PARTIAL, {"encoder": encoder}, {"optimizer": optimizer})["step"])
         for _ in range(start):
             schedule.step()
@@ -100,8 +100,7 @@ def train_encoder(target: Target, photos: Photos | None, out: Path, settings: In
         if step % 5 == 0:
             note = ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in losses.items())
             yield Progress("training the encoder", step + 1, settings.encoder_steps, note)
-    write_tensors(out / ENCODER, encoder.state_dict())
-    (out / PARTIAL).unlink(missing_ok=True)
+    write_tensors(out / ENCODER, encoder.state_dict(), sealed=True)
 
 
 def encoder_losses(

@@ -14,18 +14,19 @@ from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_json, read_tensors, sha256, write_bytes, write_json, write_tensors
+from handsoff.core.files import png, read_tensors, refuse_unwritable, sha256, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
-from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.latents import Latents, save_latents
 from handsoff.generators.stored import generator_hash, generator_shell, load_generator
-from handsoff.inversion.encoder import ENCODER, Encoder, load_encoder, train_encoder
+from handsoff.inversion.encoder import ENCODER, PARTIAL, Encoder, load_encoder, train_encoder
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target, refine
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.folder import Plan, open_job
+from handsoff.jobs.checkpoints import is_whole
+from handsoff.jobs.folder import JOB, Job, Plan, open_job, recorded_plan
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -62,9 +63,15 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     Raises:
         InputError: as `plan`, the labels are of one class only, or `out` holds something else.
     """
-    job = open_job(out, plan(generator, labelled, settings))
-    if job.done:
-        return job.outcome
+    with open_job(out, plan(generator, labelled, settings)) as job:
+        if not job.done:
+            yield from find_latents(job, generator, labelled, settings)
+    return job.outcome
+
+
+def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSettings) -> Part:
+    """An encoder where one is needed, latents chunk by chunk, and the results."""
+    out = job.out
     net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
     with job.undone_if_refused():
         photos, labels = data.load(net.image_size, net.framing)
@@ -73,17 +80,20 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     target = Target(net, measure_latent_space(net), Perceptual(frozen_lite0(), net.image_size))
     encoder = None
     if settings.encoder_steps:
-        if settings.encoder is None and not (out / ENCODER).is_file():
+        if settings.encoder is None and not is_whole(out / ENCODER):
             yield from prepare_encoder(generator, target, out, settings)
+        (out / PARTIAL).unlink(missing_ok=True)
+        forget_photos(out / CACHE)
         encoder = load_encoder(net, out if settings.encoder is None else Path(settings.encoder))
     parts: list[dict[str, Tensor]] = []
     together = max(1, min(settings.batch, PIXELS // (net.image_size[0] * net.image_size[1])))
     for start in range(0, len(photos), together):
         chunk = out / "chunks" / f"{start:06d}.safetensors"
-        if not chunk.is_file():
+        if not is_whole(chunk):
             images = to_float(photos[start : start + together]).to(net.device)
             inversion = refine(target, images, starting_point(target, encoder, images), settings)
-            write_tensors(chunk, {field.name: getattr(inversion, field.name) for field in fields(inversion)})
+            tensors = {field.name: getattr(inversion, field.name) for field in fields(inversion)}
+            write_tensors(chunk, tensors, sealed=True)
         parts.append(read_tensors(chunk))
         errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
         yield Progress("refining", min(start + together, len(photos)), len(photos), ", ".join(errors))
@@ -92,7 +102,6 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     means = {f"mean_{name}": float(found[name].mean()) for name in TERMS}
     fingerprint = sha256(out / LATENTS)
     job.finish(fingerprint=fingerprint, seed=settings.seed, licence=net.licence, count=len(data.names), **means)
-    return job.outcome
 
 
 def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
@@ -107,6 +116,7 @@ def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
         raise InputError(
             f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more."
         )
+    refuse_unwritable((f"{name}.png" for name in data.names), str(labelled))
     return data
 
 
@@ -121,16 +131,14 @@ def prepare_encoder(generator: Path, target: Target, out: Path, settings: Invert
         note = f"{path or 'the training photos'} cannot be found: using the generator's samples only"
         yield Progress("training the encoder", 0, 1, note)
     yield from train_encoder(target, photos, out, settings)
-    (out / CACHE).unlink(missing_ok=True)
 
 
 def training_photos(generator: Path, settings: InvertSettings) -> Path | None:
     """Where the settings, or else the generator's own record, say that its training photos are."""
     if settings.photos is not None:
         return Path(settings.photos)
-    job = read_json(generator / "job.json") if (generator / "job.json").is_file() else {"inputs": {}}
-    images = job["inputs"].get("images")  # an imported generator has none
-    return Path(images["path"]) if images else None
+    inputs = recorded_plan(generator).inputs if (generator / JOB).is_file() else {}
+    return Path(inputs["images"]["path"]) if "images" in inputs else None  # an imported generator has none
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, write_tensors
 
 NUMBERS = "numbers"
@@ -26,7 +27,16 @@ def save_checkpoint(
     for prefix, optimizer in optimizers.items():
         for index, slots in optimizer.state_dict()["state"].items():
             tensors |= {f"{prefix}.{index}.{name}": tensor for name, tensor in slots.items()}
-    write_tensors(path, tensors)
+    write_tensors(path, tensors, sealed=True)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of tensors is there and not damaged: what is not is made again."""
+    try:
+        read_tensors(path)
+    except InputError:
+        return False
+    return True
 
 
 def load_checkpoint(

@@ -4,15 +4,18 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import read_json, remove_halves, write_bytes, write_json
+from handsoff.core.files import HALF, read_record, refuse_unwritable, remove_halves, write_bytes, write_json
+from handsoff.jobs.lock import LOCK, locked
 from handsoff.jobs.progress import Outcome
+
+JOB, REPORT, DONE = "job.json", "report.json", "DONE"
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Job:
         remove_halves(self.out)
         seconds = round(time.monotonic() - self.started, 1)
         write_json(
-            self.out / "report.json",
+            self.out / REPORT,
             {**asdict(self.plan), "version": version("handsoff-labels"), "seconds": seconds, **facts},
         )
-        write_bytes(self.out / "DONE", b"")
+        write_bytes(self.out / DONE, b"")
 
     @contextmanager
     def undone_if_refused(self, *, whole: bool = False) -> Iterator[None]:
@@ -70,34 +73,51 @@ class Job:
         try:
             yield
         except HandsOffError as error:
-            if [file.name for file in self.out.iterdir()] == ["job.json"] or (whole and isinstance(error, InputError)):
+            nothing = {file.name for file in self.out.iterdir()} <= {JOB, LOCK}
+            if nothing or (whole and isinstance(error, InputError)):
                 shutil.rmtree(self.out)
             raise
 
     def reopen(self) -> None:
         """Take `DONE` away where it is: a finished folder is worked on further."""
-        (self.out / "DONE").unlink(missing_ok=True)
+        (self.out / DONE).unlink(missing_ok=True)
         if self.outcome == "done":
             self.outcome = "continued"
 
 
-def open_job(out: Path, plan: Plan, *, beside: str | None = None) -> Job:
-    """Begin, or continue, the work of a plan in `out`, which may hold a folder named `beside` already.
+@contextmanager
+def open_job(out: Path, plan: Plan, *, beside: str | None = None, alone: bool = True) -> Iterator[Job]:
+    """Begin, or continue, the work of a plan in `out`, and hold the folder's lock meanwhile.
+
+    Args:
+        out: the folder; it may be missing.
+        plan: what it is made by.
+        beside: the name of a folder that may lie in it already.
+        alone: False where another process of the same work holds the lock.
 
     Raises:
         InputError: the folder holds something else, or the same verb with other inputs or settings.
+        HandsOffError: another process is working in it, or it cannot be written.
     """
-    plan = as_recorded(plan)
+    refuse_unwritable([str(out), *(source.get("path", "") for source in plan.inputs.values())], f"handsoff {plan.verb}")
     refuse_foreign(out, plan.verb, beside=beside)
-    if (out / "job.json").is_file():
-        changed = difference(out, plan)
-        if changed:
-            raise InputError(
-                f"{out} was begun with {changed}: choose another output folder with -o, or delete that one."
-            )
-        return Job(out, plan, "done" if (out / "DONE").is_file() else "continued")
-    write_json(out / "job.json", asdict(plan))
-    return Job(out, plan, "made")
+    with locked(out) if alone else nullcontext():
+        yield begin(out, as_recorded(plan))
+
+
+def begin(out: Path, plan: Plan) -> Job:
+    """Write `job.json`, or find out where the folder stands; what a killed process left half written goes."""
+    if not (out / JOB).is_file():
+        remove_halves(out)
+        write_json(out / JOB, asdict(plan))
+        return Job(out, plan, "made")
+    changed = difference(out, plan)
+    if changed:
+        raise InputError(f"{out} was begun with {changed}: choose another output folder with -o, or delete that one.")
+    if (out / DONE).is_file():
+        return Job(out, plan, "done")
+    remove_halves(out)
+    return Job(out, plan, "continued")
 
 
 def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
@@ -108,26 +128,43 @@ def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
     """
     if out.is_file():
         raise InputError(f"{out} is a file: choose another output folder with -o.")
-    if out.is_dir() and not (out / "job.json").is_file() and any(entry.name != beside for entry in out.iterdir()):
+    if not out.is_dir() or (out / JOB).is_file():
+        return
+    names = {entry.name for entry in out.iterdir()} - {beside, LOCK}
+    if any(not HALF.fullmatch(name) for name in names):  # a process killed at its first write leaves half a job.json
         raise InputError(
             f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o."
         )
 
 
 def discard(out: Path) -> None:
-    """Remove a job's folder; `job.json` goes last, so that half a folder is still known as what it was."""
-    (out / "DONE").unlink(missing_ok=True)
-    for entry in out.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        elif entry.name != "job.json":
-            entry.unlink()
-    shutil.rmtree(out)
+    """Remove a job's folder; `job.json` goes last, so that half a folder is still known as what it was.
+
+    Raises:
+        HandsOffError: another process is working in it.
+    """
+    with locked(out):
+        (out / DONE).unlink(missing_ok=True)
+        for entry in out.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry.name not in {JOB, LOCK}:
+                entry.unlink()
+        shutil.rmtree(out)
 
 
 def as_recorded(plan: Plan) -> Plan:
     """The plan as `job.json` gives it back: tuples are lists there."""
     return Plan(**json.loads(json.dumps(asdict(plan))))
+
+
+def recorded_plan(folder: Path) -> Plan:
+    """What a folder was begun with.
+
+    Raises:
+        InputError: its `job.json` is missing or damaged.
+    """
+    return read_record(folder / JOB, Plan)
 
 
 def difference(out: Path, plan: Plan) -> str | None:
@@ -136,7 +173,7 @@ def difference(out: Path, plan: Plan) -> str | None:
     Raises:
         InputError: its `job.json` is damaged.
     """
-    return first_difference(Plan(**read_json(out / "job.json")), as_recorded(plan))
+    return first_difference(recorded_plan(out), as_recorded(plan))
 
 
 def first_difference(before: Plan, now: Plan) -> str | None:
@@ -160,12 +197,11 @@ def require_done(folder: Path, verb: str) -> dict[str, Any]:
     Raises:
         InputError: it is not one, or not finished.
     """
-    if not (folder / "job.json").is_file():
+    if not (folder / JOB).is_file():
         raise InputError(f"{folder} was not made by handsoff {verb}: give the folder that handsoff {verb} wrote.")
-    found = read_json(folder / "job.json")["verb"]
+    found = recorded_plan(folder).verb
     if found != verb:
         raise InputError(f"{folder} was made by handsoff {found}; a folder of handsoff {verb} is needed here.")
-    if not (folder / "DONE").is_file():
+    if not (folder / DONE).is_file():
         raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
-    report: dict[str, Any] = read_json(folder / "report.json")
-    return report
+    return read_record(folder / REPORT, dict)

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json
+from handsoff.core.files import read_record
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, load_latents
 from handsoff.generators.stored import generator_hash
-from handsoff.jobs.folder import require_done
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
@@ -29,6 +30,14 @@ from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Labels, Task
 
 Draws = Callable[[Generator], Latents]  # of the chosen samples, in the order of their names
+
+
+@dataclass(frozen=True)
+class LatentsCard:
+    """What `latents.json` says of the photos: their names, in the order of the latents, and task → schema."""
+
+    names: list[str]
+    tasks: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
         MismatchError: the latents are of another generator.
     """
     task_type(settings.task)
-    verb = read_json(path / "job.json").get("verb") if (path / "job.json").is_file() else None
+    verb = recorded_plan(path).verb if (path / JOB).is_file() else None
     if verb == "invert":
         return inverted_photos(generator, path, settings)
     if verb == "generate":
@@ -93,20 +102,23 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
 def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examples:
     """What `handsoff invert` wrote."""
     report = require_done(path, "invert")
-    if report["inputs"]["generator"]["fingerprint"] != generator_hash(generator):
+    if recorded_plan(path).inputs.get("generator", {}).get("fingerprint") != generator_hash(generator):
         raise MismatchError(
             f"{path} holds latents of another generator than {generator}: run handsoff invert with this one."
         )
-    card = read_json(path / "latents.json")
-    if settings.task not in card["tasks"]:
+    card = read_record(path / "latents.json", LatentsCard)
+    if settings.task not in card.tasks:
         raise InputError(
-            f"{path} carries labels for {', '.join(card['tasks'])}, not for {settings.task}: "
+            f"{path} carries labels for {', '.join(card.tasks)}, not for {settings.task}: "
             "choose one of them, or invert photos that have such labels."
         )
-    data = open_like(path / "labels", {settings.task: card["tasks"][settings.task]})
+    data = open_like(path / "labels", {settings.task: card.tasks[settings.task]})
     labelled = first_samples(data, settings.first)
-    rows = [card["names"].index(name) for name in labelled.names]
-    mark = joined(report["fingerprint"], labelled.describe()["fingerprint"])
+    missing = [name for name in labelled.names if name not in card.names]
+    if missing:
+        raise InputError(f"{path}: latents.json has no latents of {missing[0]}: run handsoff invert again.")
+    rows = [card.names.index(name) for name in labelled.names]
+    mark = joined(str(report.get("fingerprint")), labelled.describe()["fingerprint"])
     return Examples(labelled, mark, partial(stored_latents, path / "latents.safetensors", rows), path / "contact.png")
 
 

@@ -15,7 +15,7 @@ from handsoff.core.device import mixed_precision
 from handsoff.core.files import write_bytes
 from handsoff.core.seeds import seeded, step_generator
 from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
-from handsoff.jobs.folder import Plan, open_job
+from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.examples import load_training_data, open_examples, require_readable
@@ -76,9 +76,15 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Wo
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    job = open_job(out, plan(generator, examples, settings))
-    if job.done:
-        return job.outcome
+    with open_job(out, plan(generator, examples, settings)) as job:
+        if not job.done:
+            yield from write_labeler(job, generator, examples, settings)
+    return job.outcome
+
+
+def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettings) -> Part:
+    """Image networks, pixel classifiers, and what they need besides."""
+    out = job.out
     found, net = open_examples(generator, examples, settings), load_generator(generator)
     extractor = make_extractor(net, settings.features)
     with job.undone_if_refused():
@@ -99,7 +105,6 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Wo
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
     save_labeler(out, ensemble, facts)
     job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve)
-    return job.outcome
 
 
 def folds(count: int, members: int) -> Bool[Tensor, "e n"]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from handsoff.core.device import on_device
 from handsoff.core.errors import MismatchError
 from handsoff.core.files import read_tensors, write_tensors
+from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.progress import Part
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
@@ -25,18 +26,18 @@ from handsoff.tasks.base import Task
 
 
 def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
-    """`settings.networks` predictors trained on the photos; those that are in `out` already are not trained again."""
+    """`settings.networks` predictors trained on the photos; those that lie whole in `out` are not trained again."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
 
     def mixture(_: int) -> list[tuple[LabelledArrays, int]]:
         return [(photos, learning.batch)]
 
     for index in range(settings.networks):
-        if not network_file(out, index).is_file():
+        if not is_whole(network_file(out, index)):
             stage = f"network {index + 1} of {settings.networks} on the photos"
             seed = settings.seed * 1000 + 500 + index
             model = yield from train_predictor(task, mixture, seed, learning, stage, Choice(None))
-            write_tensors(network_file(out, index), model.state_dict())
+            write_tensors(network_file(out, index), model.state_dict(), sealed=True)
 
 
 def network_file(folder: Path, index: int) -> Path:

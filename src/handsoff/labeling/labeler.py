@@ -1,7 +1,7 @@
 """The labeler: a generator, and what labels its images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
-from handsoff.core.frames import Frame
+from handsoff.core.files import read_record, read_tensors, write_json, write_tensors
+from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import to_float, to_uint8
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents
@@ -30,6 +30,30 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Uncertainty = Float[np.ndarray, "n ..."]  # in [0, 1], per pixel [N, H, W] or per point [N, K]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
+
+
+@dataclass(frozen=True)
+class LabelerCard:
+    """What `labeler.json` says.
+
+    Attributes:
+        task, schema: what the labels mean.
+        members, hidden, features: the pixel classifiers and what they read.
+        networks, network_share: the image networks and their weight in the ensemble.
+        generator: hash of the weights of the generator beside it.
+    """
+
+    task: str
+    schema: dict[str, Any]
+    members: int
+    hidden: tuple[int, int]
+    features: list[str]
+    networks: int
+    network_share: float
+    generator: str
+    licence: str
+    framing: Framing
+    image_size: list[int]
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,17 @@ def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None
     write_tensors(folder / WEIGHTS, ensemble.state_dict())
 
 
+def read_card(folder: Path) -> dict[str, Any]:
+    """What a labeler says of itself, without loading it; see `LabelerCard`.
+
+    Raises:
+        InputError: the folder holds none, or its card is damaged.
+    """
+    if not (folder / CARD).is_file():
+        raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
+    return asdict(read_record(folder / CARD, LabelerCard))
+
+
 def load_labeler(folder: Path | str) -> Labeler:
     """Read a labeler with the generator it was fitted to.
 
@@ -133,14 +168,10 @@ def load_labeler(folder: Path | str) -> Labeler:
         MismatchError: the generator beside it is another one.
     """
     folder = Path(folder)
-    if not (folder / CARD).is_file():
-        raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
-    card = read_json(folder / CARD)
-    found = generator_hash(folder / GENERATOR)
+    card = read_card(folder)
+    found, identity = generator_hash(folder / GENERATOR), card["generator"]
     try:
-        identity, features = str(card["generator"]), tuple(card["features"])
         task = make_task(card["task"], card["schema"])
-        members, hidden, networks = card["members"], tuple(card["hidden"]), card["networks"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD} does not describe a labeler ({error!r}): run handsoff fit again.") from None
     if found != identity:
@@ -149,8 +180,8 @@ def load_labeler(folder: Path | str) -> Labeler:
             "run handsoff fit again."
         )
     generator = load_generator(folder / GENERATOR)
-    extractor = make_extractor(generator, features)
-    ensemble = Ensemble(extractor.channels, task.channels, members, hidden)
+    extractor = make_extractor(generator, tuple(card["features"]))
+    ensemble = Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
@@ -158,4 +189,4 @@ def load_labeler(folder: Path | str) -> Labeler:
             f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again."
         ) from None
     ensemble = ensemble.eval().requires_grad_(requires_grad=False).to(generator.device)
-    return Labeler(extractor, ensemble, load_image_networks(folder, task, networks), task, card)
+    return Labeler(extractor, ensemble, load_image_networks(folder, task, card["networks"]), task, card)

@@ -24,7 +24,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give a recipe, a TOML file such as recipes/faces.toml.") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # not TOML, not UTF-8, endless numbers, endless brackets
         raise InputError(f"{path} is not a readable TOML recipe ({error}).") from None
     known = Recipe.model_fields.keys() - {"tables"} | VERBS.keys() | {"budget"}
     for name in values:

@@ -5,14 +5,14 @@ selected from the ledger.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import png, read_json, sha256, write_bytes
+from handsoff.core.files import png, sha256, write_bytes
 from handsoff.core.images import tile
 from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
 from handsoff.datasets.labelled import open_like, remove_sample, write_cards
@@ -21,13 +21,15 @@ from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import check_condition
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.ledger import fit, read_entry
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
+from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
-from handsoff.synthesis.samples import REST
+from handsoff.synthesis.samples import FILES, REST
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import ShardContext, loaded, make_shard, shards_of
+from handsoff.synthesis.shard import Shard, ShardContext, ledger_entry, loaded, make_shard, shards_of
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -65,24 +67,47 @@ def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, en
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    planned = plan(labelers, settings)
-    job = open_job(out, planned)
-    if job.done:
-        return job.outcome
-    shards = shards_of(planned_draws(labelers[0], settings), settings.seed)
-    marks = [source["fingerprint"] for source in planned.inputs.values()]
-    context = ShardContext(tuple(zip(labelers, marks, strict=True)), out)
-    records: list[Record] = []
-    total = 0.0
-    for entry in engine.map(make_shard, shards, context):
-        made: list[Record] = read_json(entry)
-        records += made
-        total += sum(fmean(record["uncertainties"].values()) for record in made)
-        yield Progress("generating", len(records), settings.n, f"mean uncertainty {total / len(records):.3f}")
-    loaded.cache_clear()
-    yield Progress("selecting", 0, 1)
-    finish(job, labelers, select(records, settings.keep, settings.drop), settings)
+    with open_job(out, plan(labelers, settings)) as job:
+        if not job.done:
+            yield from write_dataset(job, labelers, settings, engine)
     return job.outcome
+
+
+def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings, engine: Engine) -> Part:
+    """Make all shards, select, and finish; of a run that goes on, damaged shards are found and made again."""
+    shards = list(shards_of(planned_draws(labelers[0], settings), settings.seed))
+    marks = [source["fingerprint"] for source in job.plan.inputs.values()]
+    context = ShardContext(tuple(zip(labelers, marks, strict=True)), job.out)
+    while True:
+        records: list[Record] = []
+        total = 0.0
+        for entry in engine.map(make_shard, shards, context):
+            made: list[Record] = read_entry(entry)
+            records += made
+            total += sum(fmean(record["uncertainties"].values()) for record in made)
+            yield Progress("generating", len(records), settings.n, f"mean uncertainty {total / len(records):.3f}")
+        yield Progress("selecting", 0, 1)
+        chosen = select(records, settings.keep, settings.drop)
+        damaged = [] if job.outcome == "made" else (yield from damaged_shards(job.out, shards, chosen))
+        if not damaged:
+            break
+        for shard in damaged:
+            ledger_entry(job.out, shard).unlink()
+    loaded.cache_clear()
+    finish(job, labelers, chosen, settings)
+
+
+def damaged_shards(
+    out: Path, shards: Sequence[Shard], records: Sequence[Record]
+) -> Generator[Progress, None, list[Shard]]:
+    """The shards that a file is missing or wrong of; files of samples that are dropped do not count."""
+    kept = {record["name"]: record[FILES] for record in records if record["kept"]}
+    damaged = []
+    for number, shard in enumerate(shards, start=1):
+        if not all(fit(kept[name], out) for name in shard.names if name in kept):
+            damaged.append(shard)
+        yield Progress("checking what was made before", number, len(shards), f"{len(damaged)} to make again")
+    return damaged
 
 
 def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:
@@ -113,7 +138,7 @@ def check_same_generator(labelers: Sequence[Path]) -> None:
         MismatchError: one has another generator.
         InputError: two have the same task.
     """
-    cards = [read_json(folder / CARD) for folder in labelers]
+    cards = [card_of(folder) for folder in labelers]
     for folder, card in zip(labelers[1:], cards[1:], strict=True):
         if card["generator"] != cards[0]["generator"]:
             raise MismatchError(
@@ -132,12 +157,12 @@ def labeler_licence(labeler: Path) -> str:
         InputError: it is not finished.
     """
     require_done(labeler, "fit")
-    return str(read_json(labeler / CARD)["licence"])
+    return str(card_of(labeler)["licence"])
 
 
 def finish(job: Job, labelers: Sequence[Path], records: Sequence[Record], settings: GenerateSettings) -> None:
     """Remove what was dropped, and write what the dataset says of itself."""
-    out, cards = job.out, [read_json(folder / CARD) for folder in labelers]
+    out, cards = job.out, [card_of(folder) for folder in labelers]
     tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
     kept = [record for record in records if record["kept"]]
     for record in records:
@@ -145,7 +170,8 @@ def finish(job: Job, labelers: Sequence[Path], records: Sequence[Record], settin
             remove_sample(out, record["name"], tasks)
             remove_uncertainty(out, tasks, record["name"])
     write_cards(out, tasks, {record["name"]: record[REST] for record in kept})
-    write_records(out, ({key: value for key, value in record.items() if key != REST} for record in records))
+    own = {REST, FILES}  # of the ledger
+    write_records(out, ({key: value for key, value in record.items() if key not in own} for record in records))
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(out / CONTACT, (labelers[0] / CONTACT).read_bytes())
     write_preview(out, [record["name"] for record in kept[:SHOWN]], tasks)

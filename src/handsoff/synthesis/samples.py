@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from handsoff.core.files import recorded
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
+from handsoff.jobs.ledger import relative
 from handsoff.labeling.labeler import Labeler, label_together
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.tasks.base import Label, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
 MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
-REST = "rest"  # in the ledger: labels that share a file with those of other samples
+REST, FILES = "rest", "files"  # in the ledger: labels that share a file with those of other samples; the others
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,18 @@ def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[
 def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:
     """Write a sample's files, each atomically, and return its record.
 
-    Under `REST` the record holds labels that have no file of their own, for `write_cards`.
+    Under `REST` the record holds labels that have no file of their own, for `write_cards`; under `FILES` the size and
+    hash of every file, for `jobs.ledger.fit`.
     """
-    rest = write_sample(out, name, sample.image, sample.labels, tasks)
     record: Record = {
         "name": name,
         "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
     }
-    for task, values in sample.uncertainty.items():
-        if values.ndim == MAP_AXES:
-            write_uncertainty(out, tasks, task, name, values)
-        else:
-            record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
-    return {**record, REST: rest}
+    with recorded() as stamps:
+        rest = write_sample(out, name, sample.image, sample.labels, tasks)
+        for task, values in sample.uncertainty.items():
+            if values.ndim == MAP_AXES:
+                write_uncertainty(out, tasks, task, name, values)
+            else:
+                record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
+    return {**record, REST: rest, FILES: relative(stamps, out)}

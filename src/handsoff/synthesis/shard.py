@@ -1,7 +1,8 @@
 """One shard of a dataset: some draws → labelled samples → their files → an entry in the ledger.
 
-The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk. A shard that has one is done;
-any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine may do any shard.
+The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk, and says what they are. A shard
+that has one is done; any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine
+may do any shard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from handsoff.core.files import write_json
+from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.synthesis.samples import label_draws, tasks_of, write_labelled
@@ -50,12 +51,12 @@ def shards_of(draws: Sequence[Draw], first: int) -> Iterator[Shard]:
 
 
 def make_shard(shard: Shard, context: ShardContext) -> Path:
-    """Make what the shard lacks and return its ledger entry: a JSON list of the records of its samples.
+    """Make the shard unless it is made and return its ledger entry: the records of its samples.
 
     Files are written by threads while the next samples are computed.
     """
-    entry = context.out / "ledger" / f"{shard.first:08d}-{len(shard.draws)}.json"
-    if entry.is_file():
+    entry = ledger_entry(context.out, shard)
+    if read_entry(entry) is not None:
         return entry
     labelers = loaded(context.labelers)
     tasks = tasks_of(labelers)
@@ -65,8 +66,12 @@ def make_shard(shard: Shard, context: ShardContext) -> Path:
             for name, sample in zip(shard.names, label_draws(labelers, shard.draws), strict=True)
         ]
     made = zip(shard.draws, [write.result() for write in writes], strict=True)
-    write_json(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in made])
+    write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in made])
     return entry
+
+
+def ledger_entry(out: Path, shard: Shard) -> Path:
+    return out / "ledger" / f"{shard.first:08d}-{len(shard.draws)}.json"
 
 
 @lru_cache(maxsize=1)

@@ -211,6 +211,25 @@ def check_resumed(out: Path, photos: Path, uninterrupted: tuple[Path, TrainSetti
     assert not [file for file in out.rglob("*") if file.name.endswith(".part")]
 
 
+@pytest.mark.parametrize(
+    "file", ["checkpoint.safetensors", "generator.safetensors", "photos.u8", "photos.json", "log.jsonl"]
+)
+def test_what_is_damaged_in_an_unfinished_run_is_made_again(
+    tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], file: str
+) -> None:
+    work = train(photos(), tmp_path, uninterrupted[1])
+    while (now := next(work)).stage != "training" or now.done * 1000 < 4 * BATCH:
+        pass
+    work.close()  # type: ignore[attr-defined]  # a generator
+    whole = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(whole + b"\xff{}\n" if file == "log.jsonl" else whole[:-9])
+    if file == "generator.safetensors":  # the best one may be lost; what is written in the end is whole
+        run_to_end(train(photos(), tmp_path, uninterrupted[1]))
+        load_generator(tmp_path)
+    else:
+        check_resumed(tmp_path, photos(), uninterrupted)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 5])
 def test_a_run_that_is_stopped_between_steps_goes_on(
     tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], steps: int

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, write_bytes
+from handsoff.core.files import parse_json, png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import declare_tasks, full_name, load_image_bytes, points, split_of, write_cards
 from handsoff.formats.manifest import manifest_licence
@@ -172,10 +172,7 @@ def read_json_member(source: Source, reading: Reading, member: Member, name: str
         InputError: it is not valid JSON.
     """
     where = f"{source.path / member.shard}: {name}"
-    try:
-        return json.loads(reading(member)), where
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} has keypoints that are not valid JSON ({error}): correct them.") from None
+    return parse_json(reading(member), where), where
 
 
 def read_image(source: Source, reading: Reading, parses: dict[str, Parse], files: Members, name: str) -> LabelledImage:

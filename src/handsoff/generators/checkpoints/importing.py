@@ -14,8 +14,8 @@ from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.generators.checkpoints.tensors import read_checkpoint
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
-from handsoff.jobs.folder import Plan, open_job
-from handsoff.jobs.progress import Progress, Work
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
 
 MEAN_OF = 10_000  # latents whose mean w becomes w_avg where a file has none
 NVIDIA_LICENCE = (
@@ -39,9 +39,13 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
     """
     if not checkpoint.is_file():
         raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
-    job = open_job(out, plan(checkpoint, settings))
-    if job.done:
-        return job.outcome
+    with open_job(out, plan(checkpoint, settings)) as job:
+        if not job.done:
+            yield from write_generator(job, checkpoint, settings)
+    return job.outcome
+
+
+def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Part:
     with job.undone_if_refused():
         yield Progress("reading", 0, 3)
         found = find_generator(content_of(checkpoint), str(checkpoint))
@@ -50,7 +54,7 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
             found, checkpoint_licence(found, settings, str(checkpoint)), settings.framing, str(checkpoint)
         )
     yield Progress("writing", 2, 3)
-    save_generator(generator, out)
+    save_generator(generator, job.out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
     height, width = generator.image_size
     job.finish(
@@ -60,7 +64,6 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
         found=found.path or "the whole file",
     )
     yield Progress("writing", 3, 3)
-    return job.outcome
 
 
 def content_of(checkpoint: Path) -> Any:

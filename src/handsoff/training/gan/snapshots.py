@@ -85,13 +85,18 @@ def trim_log(path: Path, images: int) -> float | None:
     """
     if not path.is_file():
         return None
-    lines = [
-        line
-        for line in path.read_text().splitlines(keepends=True)
-        if line.endswith("}\n") and json.loads(line)["kimg"] <= shown_kimg(images)
-    ]
-    write_bytes(path, "".join(lines).encode())
-    return float(json.loads(lines[-1])["kimg"]) if lines else None
+    lines = path.read_bytes().splitlines(keepends=True)
+    kept = [(line, stated) for line in lines if (stated := kimg_in(line)) is not None and stated <= shown_kimg(images)]
+    write_bytes(path, b"".join(line for line, _ in kept))
+    return kept[-1][1] if kept else None
+
+
+def kimg_in(line: bytes) -> float | None:
+    """What a line of the log states, None where it is not whole."""
+    try:
+        return float(json.loads(line)["kimg"]) if line.endswith(b"}\n") else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def shown_kimg(images: int) -> float:

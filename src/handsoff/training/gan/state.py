@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from handsoff.generators.stored import WEIGHTS
 from handsoff.generators.stylegan2 import StyleGAN2
-from handsoff.jobs.checkpoints import load_checkpoint, read_numbers, save_checkpoint
+from handsoff.jobs.checkpoints import is_whole, load_checkpoint, read_numbers, save_checkpoint
 from handsoff.training.gan.discriminators import Discriminator
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -61,8 +62,18 @@ def spent(folder: Path) -> tuple[int, float]:
     return int(numbers["images"]), numbers["seconds"]
 
 
-def load_state(state: State, folder: Path) -> None:
-    """Continue from `folder` if it holds a checkpoint; else leave the new state as it is."""
-    if (folder / CHECKPOINT).is_file():
-        for name, number in load_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers()).items():
-            setattr(state, name, type(getattr(state, name))(number))
+def load_state(state: State, folder: Path) -> bool:
+    """Continue from `folder` if it holds a checkpoint; else leave the new state as it is.
+
+    Returns:
+        False where there is a checkpoint, and it is damaged.
+    """
+    if not (folder / CHECKPOINT).is_file():
+        return True
+    if not is_whole(folder / CHECKPOINT):
+        return False
+    for name, number in load_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers()).items():
+        setattr(state, name, type(getattr(state, name))(number))
+    if not is_whole(folder / WEIGHTS):  # the best generator is lost: the next one to be measured takes its place
+        state.best_fd = float("inf")
+    return True

@@ -16,14 +16,14 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
-from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.datasets.sources import Source, forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.snapshots import Snapshots, shown_kimg, trim_log
-from handsoff.training.gan.state import State, load_state, new_state, save_state, spent
+from handsoff.training.gan.state import CHECKPOINT, State, load_state, new_state, save_state, spent
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
 
@@ -34,6 +34,15 @@ FEW = 500  # photos: with fewer there is a warning
 LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 Budget = dict[str, float | None]
 Photos = UInt8[np.ndarray, "n h w 3"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to go on and this process's place among the others."""
+
+    budget: Budget
+    rank: int
+    world: int
 
 
 def parse_resolution(text: str) -> tuple[Frame, Frame]:
@@ -72,20 +81,26 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     Raises:
         InputError: no usable images, or `out` holds something else.
     """
-    frame, base = parse_resolution(settings.resolution)
+    parse_resolution(settings.resolution)
     source = photos_in(open_source(images))
-    notes = [*source.notes, *few(len(source.sizes))]
     budget = asked_for(settings)
     rank, world = join()
     if rank > 0:
         barrier()  # the first process makes the folder
-    job = open_job(out, plan(images, settings))
-    if rank == 0:
-        barrier()
-    if job.done and finished(out, settings):
-        return job.outcome
-    cache = out / "photos.u8"
-    if rank == 0:
+    with open_job(out, plan(images, settings), alone=rank == 0) as job:
+        if rank == 0:
+            barrier()
+        if not (job.done and finished(out, settings)):
+            yield from go_on(job, source, settings, Limits(budget, rank, world))
+            barrier()
+    return job.outcome
+
+
+def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits) -> Part:
+    """Train from the last checkpoint, or from the beginning, until the budget is spent."""
+    frame, base = parse_resolution(settings.resolution)
+    cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
+    if limits.rank == 0:
         for note in notes:
             yield Progress("reading images", 0, len(source.sizes), note)
         with job.undone_if_refused():
@@ -94,13 +109,12 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     barrier()
     photos = map_photos(cache, frame)
     state = build(frame, base, settings)
-    load_state(state, out)
-    yield from run(state, photos, out, settings, Limits(budget, rank, world))
-    if rank == 0:
-        cache.unlink()
-        write_report(job, state, len(photos), budget, notes)
-    barrier()
-    return job.outcome
+    if not load_state(state, job.out) and limits.rank == 0:
+        yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
+    yield from run(state, photos, job.out, settings, limits)
+    if limits.rank == 0:
+        forget_photos(cache)
+        write_report(job, state, len(photos), limits.budget, notes)
 
 
 def asked_for(settings: TrainSettings) -> Budget:
@@ -132,15 +146,6 @@ def write_report(job: Job, state: State, count: int, budget: Budget, notes: list
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
     parameters = sum(parameter.numel() for parameter in state.generator.parameters())
     job.finish(**facts, generator=asdict(state.average.config), parameters=parameters, notes=notes)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How long to go on and this process's place among the others."""
-
-    budget: Budget
-    rank: int
-    world: int
 
 
 def reached(images: int, seconds: float, budget: Budget) -> bool:
