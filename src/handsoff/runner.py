@@ -18,7 +18,7 @@ from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
 from handsoff.inversion.invert import MIN_LABELLED
-from handsoff.jobs.folder import Job, Plan, difference, discard, open_job, refuse_foreign
+from handsoff.jobs.folder import REPORT, Job, Plan, difference, discard, open_job, refuse_foreign
 from handsoff.jobs.progress import Outcome, Part, Progress, Work, named
 from handsoff.methods import METHODS
 from handsoff.recipes.schema import Recipe, Role
@@ -80,11 +80,18 @@ def do_steps(job: Job, recipe: Recipe, nodes: Sequence[Node]) -> Part:
         for node in nodes:
             if node.state == "done":
                 yield Progress(node.name, 1, 1, "done before, skipped")
+                spent.setdefault(node.name, seconds_of(node.step.folder))  # a kill came before it was noted
                 outcomes[node.name] = "done"
             else:
                 outcomes[node.name] = yield from timed(node, job.out, spent)
     if not job.done:
         sum_up(job, recipe, nodes, outcomes, spent)
+
+
+def seconds_of(folder: Path) -> float:
+    """What the last part of a finished step took, by its own report."""
+    seconds = read_record(folder / REPORT, dict).get("seconds")
+    return seconds if isinstance(seconds, float) else 0.0
 
 
 def seconds_in(out: Path) -> dict[str, float]:
