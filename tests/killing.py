@@ -4,11 +4,9 @@
 """
 
 import argparse
-import hashlib
 import itertools
 import json
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -18,13 +16,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from alike import contents, differences
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.cli.main import main
 from handsoff.formats import convert
@@ -39,8 +37,7 @@ from toy import QUICK_RECIPE, toy_generator, toy_several
 # What an attempt may end with: 0 where it was over before, 2 and a sentence on a full disk, 130 between two steps.
 PAGE = 4096
 ENDS: dict[How, set[int]] = {"kill": {0, -9}, "int": {0, 130}, "term": {0, 130, -15}, "full": {0, 2}}
-FORMATS = ("folder", "coco", "yolo", "huggingface", "webdataset", "labelstudio")
-TIMES = {"seconds", "training_seconds", "images_per_second", "outcome"}  # may differ between two runs
+FORMATS = ("folder", "coco", "webdataset")
 
 
 @dataclass
@@ -116,41 +113,6 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
         "run": given("run", at("recipe.toml")),
         "diagnose": given("diagnose", at("run"), images=8, photos=4),
     }  # fmt: skip
-
-
-# --- comparing ---
-
-
-def contents(out: Path) -> dict[str, str]:
-    """File → hash of what must be the same whenever and however often a work was stopped."""
-    return {
-        file.relative_to(out).as_posix(): hashlib.sha256(content(file)).hexdigest()
-        for file in sorted(out.rglob("*"))
-        if file.is_file() and "ledger" not in file.relative_to(out).parts
-    }
-
-
-def content(file: Path) -> bytes:
-    data = file.read_bytes()
-    if file.name == "seconds.json":
-        return b""
-    if file.suffix == ".json":
-        return json.dumps(timeless(json.loads(data)), sort_keys=True).encode()
-    if file.suffix == ".jsonl":
-        return "\n".join(json.dumps(timeless(json.loads(line)), sort_keys=True) for line in data.splitlines()).encode()
-    if file.suffix == ".html":
-        return re.sub(rb"[\d,.]+ s\b", b"", data)
-    if file.name == "checkpoint.safetensors":
-        tensors = load_file(file)
-        del tensors["numbers.seconds"]
-        return b"".join(name.encode() + tensor.numpy().tobytes() for name, tensor in sorted(tensors.items()))
-    return data
-
-
-def timeless(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: timeless(entry) for key, entry in value.items() if key not in TIMES}
-    return [timeless(entry) for entry in value] if isinstance(value, list) else value
 
 
 # --- trials ---
@@ -266,10 +228,6 @@ class Trials:
 def pages(file: Path) -> int:
     """Bytes that a file or folder takes in memory, in whole pages."""
     return -(-file.stat().st_size // PAGE) * PAGE if file.is_file() else PAGE
-
-
-def differences(one: dict[str, str], other: dict[str, str]) -> list[str]:
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
 def can_mount(folder: Path) -> bool:
