@@ -261,8 +261,8 @@ def trials_of(folder: Path, verbs: Sequence[str], found: Findings, seed: int) ->
 
 def run_trials(folder: Path, kills: int, verbs: Sequence[str] = (), seconds: float = 1e9, seed: int = 0) -> Findings:
     """Trials in turn, until so many attempts were stopped by a signal or so many seconds are over."""
-    found, deadline = Findings(), time.monotonic() + seconds
-    trials = trials_of(folder, verbs, found, seed)
+    found = Findings()
+    trials, deadline = trials_of(folder, verbs, found, seed), time.monotonic() + seconds
     kinds: list[Callable[[Trials], None]] = [Trials.signalled, Trials.two_at_once, Trials.signalled, Trials.damaged]
     kinds += [
         Trials.signalled,
