@@ -177,7 +177,7 @@ class Trials:
         stop = Stop("kill", self.chance.randint(self.operations // 2, self.operations))
         code, _ = end(self.start(stop))
         files = [file for file in sorted(self.out.rglob("*")) if file.is_file() and file.stat().st_size]
-        files = [file for file in files if file.name != "job.json" and ".lock" not in file.name]
+        files = [file for file in files if file.name not in {"job.json", ".lock"} and not is_finished(self.out, file)]
         if not code or not files:
             shutil.rmtree(self.out)
             return
@@ -223,6 +223,11 @@ class Trials:
             self.check(f"a disk of {share:.0%}")
         finally:
             subprocess.run(["umount", place], check=True)  # noqa: S607
+
+
+def is_finished(out: Path, file: Path) -> bool:
+    """Whether a file lies in a finished folder, which nobody looks into again."""
+    return any((folder / "DONE").is_file() for folder in file.parents if folder.is_relative_to(out))
 
 
 def pages(file: Path) -> int:
