@@ -97,10 +97,10 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
 
     labelled = at("labelled")
     labels = ("--real", labelled, "--synthetic", at("dataset"), "--validation", labelled, "--test", labelled)
-    tiny = {"batch": 4, "channel_base": 64, "channel_max": 8, "w_dim": 8, "feature_size": 32, "snapshot_kimg": 0.008}
+    tiny = {"batch": 10, "channel_base": 64, "channel_max": 8, "w_dim": 8, "feature_size": 32, "snapshot_kimg": 0.02}
     quick = {"members": 2, "hidden": [8, 8], "steps": 4, "images": 2, "pixels": 20, "networks": 1, "network_steps": 2}
     return {
-        "train": given("train", at("photos.zip"), "--resolution", "16", "--kimg", "0.02", **tiny),
+        "train": given("train", at("photos.zip"), "--resolution", "16", "--kimg", "0.05", **tiny),
         "import": given("import", at("published.safetensors"), "--licence", "CC0"),
         "invert": given("invert", at("generator"), at("labelled"), photos=at("photos.zip"), encoder_steps=4,
                         encoder_batch=4, steps=2, batch=3),
