@@ -73,7 +73,7 @@ LABELME = {"shapes": [], "imagePath": "b.png"}
         (
             {"a.json": b'{"shapes": [{"label": "\xd2\xb6\xd7\xd3"}], "imagePath": "a.png"}'},
             "labelme",
-            "a.json is not a text",
+            "a.json is not valid JSON .*not a text in UTF-8",
         ),
         ({"a.json": b"", "b.json": json.dumps(LABELME)}, "labelme", "a.json is not valid JSON"),
         (

@@ -8,6 +8,7 @@ from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source
 from handsoff.formats.samples import without_suffix
 
+CONTACT = "contact.png"  # what `convert` draws beside its manifest
 MANY = {"{is}": "are", "{has}": "have", "{says}": "say", "{s}": "s"}
 ONE = {"{is}": "is", "{has}": "has", "{says}": "says", "{s}": ""}
 
@@ -29,8 +30,8 @@ def boxes_note(where: object, count: int) -> list[str]:
 
 
 def unused_images(source: Source, used: Iterable[str]) -> list[str]:
-    """Images of which the annotations say nothing."""
-    taken = set(used)
+    """Images of which the annotations say nothing; HandsOff's own contact sheet is none."""
+    taken = {*used, CONTACT} if "manifest.json" in source.sizes else set(used)
     images = (file for file in source.sizes if PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES)
     rest = [file for file in images if file not in taken]
     example = f"the first is {rest[0]}" if rest else ""

@@ -138,6 +138,14 @@ def test_whatever_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "1 image is not in the annotations, and left out (the first is c.png)" in told
 
 
+def test_the_contact_sheet_of_convert_is_not_counted(tmp_path: Path) -> None:
+    written(tmp_path, {"category_id": 1, "segmentation": [SQUARE]})
+    (tmp_path / "contact.png").write_bytes((tmp_path / "a.png").read_bytes())
+    assert len(opened(tmp_path).notes) == 1
+    (tmp_path / "manifest.json").write_text("{}")
+    assert opened(tmp_path).notes == ()
+
+
 def test_names_without_suffix_and_in_another_unicode_form(tmp_path: Path) -> None:
     names = ["cam.0001", "cam.0002", "bücher.png"]
     written(tmp_path, {"category_id": 1, "segmentation": [SQUARE]}, image="cam.0001.png")
