@@ -6,7 +6,7 @@ computed as scale → shared convolution → scale (section 2.2 of the paper in 
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import torch
@@ -18,55 +18,13 @@ from handsoff.core.frames import Frame, Framing
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Conditions, check_condition
 from handsoff.generators.latents import Latents
+from handsoff.generators.stylegan2_config import StyleGAN2Config
 
+__all__ = ["GAIN", "MAPPING_LR", "SLOPE", "Linear", "StyleGAN2", "StyleGAN2Config", "StyledConv", "fir_kernel"]
 Noise = Literal["const", "none", "random"]  # that of the checkpoint, none, or new in every call (training)
 FIR = (1.0, 3.0, 3.0, 1.0)  # the resampling filter of the published models
+MAPPING_LR = 0.01  # learning-rate multiplier of the mapping network (StyleGAN, section 2)
 SLOPE, GAIN = 0.2, math.sqrt(2)  # leaky ReLU and the gain that keeps unit variance
-
-
-@dataclass(frozen=True)
-class StyleGAN2Config:
-    """The shape of a StyleGAN2 generator.
-
-    Attributes:
-        resolution: (H, W) of the image, `base` times a power of two.
-        base: (h, w) of the constant input.
-        channel_base, channel_max: a block of height r·base/4 has min(channel_base / r, channel_max) channels.
-        block_channels: the channels of each block, where they follow no such rule.
-        classes: of a class-conditional generator; 0 = not conditional.
-        clamp: what activations are clamped to, as in models trained in 16 bits.
-    """
-
-    resolution: Frame = (64, 64)
-    base: Frame = (4, 4)
-    z_dim: int = 128
-    w_dim: int = 128
-    mapping_layers: int = 4
-    channel_base: int = 2048
-    channel_max: int = 128
-    block_channels: tuple[int, ...] | None = None
-    classes: int = 0
-    clamp: float | None = None
-
-    def __post_init__(self) -> None:
-        height, width = self.resolution
-        if (self.base[0] << self.doublings, self.base[1] << self.doublings) != (height, width) or self.doublings < 1:
-            raise ValueError(
-                f"resolution {height}x{width} is not the base {self.base[0]}x{self.base[1]} times a power of two"
-            )
-        if self.block_channels is not None and len(self.block_channels) != self.doublings + 1:
-            raise ValueError(f"{len(self.block_channels)} block_channels do not make {self.doublings + 1} blocks")
-
-    @property
-    def doublings(self) -> int:
-        return max(int(math.log2(max(self.resolution[0] // self.base[0], 1))), 0)
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels of each block, coarse to fine."""
-        if self.block_channels is not None:
-            return self.block_channels
-        return tuple(min(self.channel_base // (4 << level), self.channel_max) for level in range(self.doublings + 1))
 
 
 class Linear(nn.Module):
@@ -98,7 +56,7 @@ class Mapping(nn.Module):
             setattr(
                 self,
                 f"fc{index}",
-                Linear(first if index == 0 else config.w_dim, config.w_dim, lr_multiplier=0.01, activate=True),
+                Linear(first if index == 0 else config.w_dim, config.w_dim, lr_multiplier=MAPPING_LR, activate=True),
             )
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
@@ -165,7 +123,7 @@ class StyledConv(nn.Module):
     def up_convolve(self, x: Float[Tensor, "n i h w"]) -> Float[Tensor, "n o h2 w2"]:
         """Transposed 3×3 convolution of stride 2, then the low-pass filter (the paper's order; borders included)."""
         x = F.conv_transpose2d(x, self.weight.transpose(0, 1).to(x.dtype), stride=2)
-        kernel = (self.resample_filter * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)
+        kernel = (self.resample_filter.flip(0, 1) * 4).to(x.dtype).expand(x.shape[1], 1, -1, -1)  # F.conv2d correlates
         return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
 
     def noise(self, x: Float[Tensor, "n o h w"], noise: Noise) -> Tensor:

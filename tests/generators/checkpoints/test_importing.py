@@ -24,9 +24,8 @@ from safetensors.torch import save_file
 from handsoff.cli import main as cli
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import read_json
-from handsoff.generators.checkpoints.importing import ImportSettings, build, import_checkpoint
-from handsoff.generators.checkpoints.layouts import find_generator
-from handsoff.generators.checkpoints.tensors import Storage, View, read_checkpoint, tensor_of
+from handsoff.generators.checkpoints.importing import ImportSettings, build, import_checkpoint, read_generator
+from handsoff.generators.checkpoints.tensors import Storage, View, tensor_of
 from handsoff.generators.stored import load_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.progress import run_to_end
@@ -430,7 +429,7 @@ def test_a_damaged_file_is_read_or_refused_but_nothing_else(
     (tmp_path / "a.pt").write_bytes(bytes(data[: max(1, int(len(data) * left))]))
     tracemalloc.start()
     try:
-        build(find_generator(read_checkpoint(tmp_path / "a.pt"), "a.pt"), "none", "a.pt")
+        build(read_generator(tmp_path / "a.pt"), "none", "crop")
     except HandsOffError:
         pass
     finally:

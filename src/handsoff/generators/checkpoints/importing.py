@@ -1,7 +1,7 @@
 """`handsoff import`: a published checkpoint becomes a generator folder like those of `handsoff train`."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -9,9 +9,13 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, sha256
 from handsoff.core.frames import Framing
 from handsoff.core.seeds import standard_normal, step_generator
-from handsoff.generators.checkpoints.layouts import Found, complete, convert, find_generator
+from handsoff.generators.checkpoints.bounds import one_sentence
+from handsoff.generators.checkpoints.community import convert_community
+from handsoff.generators.checkpoints.files import read_checkpoint
+from handsoff.generators.checkpoints.layouts import NVIDIA_MARK, Found, find_generator
+from handsoff.generators.checkpoints.nvidia import convert_nvidia
+from handsoff.generators.checkpoints.parameters import Converted, State, complete
 from handsoff.generators.checkpoints.settings import ImportSettings
-from handsoff.generators.checkpoints.tensors import read_checkpoint
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -48,11 +52,9 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
 def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Part:
     with job.undone_if_refused():
         yield Progress("reading", 0, 3)
-        found = find_generator(content_of(checkpoint), str(checkpoint))
-        yield Progress("converting", 1, 3, found.path)
-        generator = build(
-            found, checkpoint_licence(found, settings, str(checkpoint)), settings.framing, str(checkpoint)
-        )
+        read = read_generator(checkpoint, settings.mapping_lr)
+        yield Progress("converting", 1, 3, read.found.path)
+        generator = build(read, checkpoint_licence(read.found, settings, str(checkpoint)), settings.framing)
     yield Progress("writing", 2, 3)
     save_generator(generator, job.out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
@@ -61,13 +63,40 @@ def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Par
         licence=generator.licence,
         resolution=f"{height}x{width}",
         parameters=parameters,
-        found=found.path or "the whole file",
+        found=read.found.path or "the whole file",
     )
     yield Progress("writing", 3, 3)
 
 
-def content_of(checkpoint: Path) -> Any:
-    return read_tensors(checkpoint) if checkpoint.suffix == ".safetensors" else read_checkpoint(checkpoint)
+@dataclass(frozen=True)
+class ReadGenerator:
+    """A generator as read from a stranger's file: `state` fits `converted.config` in every shape."""
+
+    found: Found
+    converted: Converted
+    state: State
+
+
+def read_generator(checkpoint: Path, mapping_lr: float | None = None) -> ReadGenerator:
+    """Read the generator in a file, which may be anybody's.
+
+    Raises:
+        InputError: whatever is wrong with the file, in one sentence; nothing else is raised, and memory and time stay
+            in proportion to the file's size.
+    """
+    where = str(checkpoint)
+    with one_sentence(where):
+        size = checkpoint.stat().st_size
+        content = read_tensors(checkpoint) if checkpoint.suffix == ".safetensors" else read_checkpoint(checkpoint)
+        found = find_generator(content, where)
+        convert = convert_nvidia if NVIDIA_MARK in found.values else convert_community
+        try:
+            converted = convert(found, where, size, mapping_lr)
+        except KeyError as error:
+            raise InputError(
+                f"{where}: the generator lacks {error.args[0]}: the file is not whole, or of a form that is not read."
+            ) from error
+        return ReadGenerator(found, converted, complete(converted, where))
 
 
 def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> str:
@@ -86,16 +115,12 @@ def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> st
 
 
 @torch.no_grad()
-def build(found: Found, licence: str, framing: Framing, where: str) -> StyleGAN2:
-    """The generator; every parameter's shape is checked.
-
-    Raises:
-        InputError: a parameter is missing, damaged or of another shape, or the architecture is not supported.
-    """
-    converted = convert(found, where)
-    generator = StyleGAN2(converted.config, licence, framing).eval()
-    generator.load_state_dict(complete(converted.state, generator.state_dict(), where))
-    if not converted.has_mean:
+def build(read: ReadGenerator, licence: str, framing: Framing) -> StyleGAN2:
+    """The generator that was read; one whose file has no mean w gets the mean of `MEAN_OF` samples."""
+    with torch.device("meta"):  # the parameters are those of the file
+        generator = StyleGAN2(read.converted.config, licence, framing).eval()
+    generator.load_state_dict(read.state, assign=True)
+    if not read.converted.has_mean:
         classes = generator.random_classes(MEAN_OF, step_generator(0, 0))
         mean = generator.mapping_network(standard_normal(range(MEAN_OF), generator.z_dim), classes).mean(0)
         generator.mapping_network.w_avg.copy_(mean)

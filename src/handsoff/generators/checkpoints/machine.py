@@ -10,13 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from handsoff.core.errors import InputError
+from handsoff.generators.checkpoints.bounds import Bounded, Budget, RefusedError
 
-MAX_OPCODES = 20_000_000  # a checkpoint of 1024 px has about 50,000
-
-
-class RefusedError(InputError):
-    """A pickle that asks for something that is not data, or is damaged."""
+MAX_KEY = 2**63  # whole numbers that may be keys: beyond it, their hashes can be made to collide
 
 
 @dataclass(frozen=True)
@@ -35,24 +31,29 @@ class Call:
     state: Any = None
 
 
+def shown(value: Any) -> str:
+    """A stranger's value for a message: short, on one line, and cheap however it is nested."""
+    if not isinstance(value, str | bytes | int | float | Symbol | None):
+        return f"a {type(value).__name__}"
+    text = value.name if isinstance(value, Symbol) else value
+    if isinstance(text, int) and abs(text) >= MAX_KEY:
+        return "a huge number"
+    return repr(text[:60] if isinstance(text, str | bytes) else text)
+
+
+def is_key(value: Any) -> bool:
+    """Whether its hash is cheap and cannot be made to collide: no tuples, no huge numbers."""
+    if isinstance(value, int):
+        return abs(value) < MAX_KEY
+    return isinstance(value, str | bytes | float | Symbol | None)
+
+
 Rule = Callable[..., Any]  # the arguments of the call → a value
 PersistentRule = Callable[[Any], Any]
 MARK = Symbol("")
-
-
-class Bounded:
-    """A file that reads at most what is left of it, whatever length a pickle declares: no huge allocations."""
-
-    def __init__(self, file: io.BufferedIOBase) -> None:
-        self.file, begin = file, file.tell()
-        self.end = file.seek(0, io.SEEK_END)
-        file.seek(begin)
-
-    def read(self, length: int) -> bytes:
-        return self.file.read(max(0, min(length, self.end - self.file.tell())))
-
-    def readline(self) -> bytes:
-        return self.file.readline()
+HINTS = {
+    "dnnlib.tflib.network.Network": "is a pickle of TensorFlow, to be converted with NVIDIA's legacy.py first",
+}
 
 
 class Machine:
@@ -61,11 +62,11 @@ class Machine:
     Args:
         rules: name → function that gives the value of a call of it; any other name raises RefusedError.
         persistent: function that gives the value of a persistent id; None if the pickle must not have any.
-        where: the file, for error messages.
+        budget: what is left to spend on the file.
     """
 
-    def __init__(self, rules: Mapping[str, Rule], persistent: PersistentRule | None, where: str) -> None:
-        self.rules, self.persistent, self.where = rules, persistent, where
+    def __init__(self, rules: Mapping[str, Rule], persistent: PersistentRule | None, budget: Budget) -> None:
+        self.rules, self.persistent, self.budget, self.where = rules, persistent, budget, budget.where
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
 
@@ -76,11 +77,11 @@ class Machine:
             RefusedError: the pickle is damaged, or names something that has no rule.
         """
         try:
-            for count, (opcode, argument, _) in enumerate(pickletools.genops(Bounded(file))):  # type: ignore[arg-type]  # genops only calls read and readline
+            bounded: Any = Bounded(file, self.budget)  # genops only calls read and readline
+            for opcode, argument, _ in pickletools.genops(bounded):
                 if opcode.name == "STOP":
                     return self.stack.pop()
-                if count > MAX_OPCODES:
-                    self.refuse(f"has more than {MAX_OPCODES:,} opcodes")
+                self.budget.spend(steps=1)
                 step = STEPS.get(opcode.name)
                 if step is None:
                     self.push_literal(opcode.name, argument)
@@ -97,7 +98,7 @@ class Machine:
             EOFError,
         ) as error:
             raise RefusedError(
-                f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]}): get it again."
+                f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]!r}): get it again."
             ) from None
         return self.refuse("ends too early")
 
@@ -142,7 +143,7 @@ class Machine:
         if not isinstance(function, Symbol) or not isinstance(args, tuple):
             self.refuse("calls what is no function")
         if function.name not in self.rules:
-            self.refuse(f"asks for {function.name}, which is not data")
+            self.refuse(HINTS.get(function.name, f"asks for {function.name[:100]}, which is not data"))
         self.stack.append(self.rules[function.name](*args))
 
     def reduce(self, _: Any) -> None:
@@ -201,14 +202,19 @@ class Machine:
         target = self.stack[-1]
         if not isinstance(target, dict):
             self.refuse("sets items of what is no dict")
-        target.update(zip(items[::2], items[1::2], strict=True))
+        target.update(zip(map(self.key, items[::2]), items[1::2], strict=True))
 
     def add_items(self, _: Any) -> None:
         items = self.above_mark()
         target = self.stack[-1]
         if not isinstance(target, set):
             self.refuse("adds to what is no set")
-        target.update(items)
+        target.update(map(self.key, items))
+
+    def key(self, value: Any) -> Any:
+        if not is_key(value):
+            self.refuse(f"has {shown(value)} as a key")
+        return value
 
     def pop(self, count: int, make: Callable[[list[Any]], Any]) -> None:
         """Replace the last `count` values by what `make` makes of them."""
@@ -240,7 +246,7 @@ STEPS: dict[str, Callable[[Machine, Any], Any]] = {
     "EMPTY_TUPLE": lambda m, _: m.stack.append(()),
     "LIST": lambda m, _: m.stack.append(m.above_mark()),
     "TUPLE": lambda m, _: m.stack.append(tuple(m.above_mark())),
-    "FROZENSET": lambda m, _: m.stack.append(frozenset(m.above_mark())),
+    "FROZENSET": lambda m, _: m.stack.append(frozenset(map(m.key, m.above_mark()))),
     "DICT": Machine.dict_,
     "TUPLE1": lambda m, _: m.pop(1, tuple),
     "TUPLE2": lambda m, _: m.pop(2, tuple),

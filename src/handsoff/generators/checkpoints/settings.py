@@ -16,3 +16,10 @@ class ImportSettings(BaseModel):
     licence: str | None = Field(
         None, description="the terms of the weights, as their makers state them; goes into every dataset"
     )
+    mapping_lr: float | None = Field(
+        None,
+        gt=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="learning-rate multiplier of the mapping network, where it is not 0.01 and the file lacks it",
+    )
