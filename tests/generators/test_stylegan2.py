@@ -53,7 +53,7 @@ def test_shapes_of_images_latents_and_features(resolution: Frame, base: Frame) -
     ("resolution", "base"), [((16, 16), (4, 3)), ((4, 4), (4, 4)), ((20, 20), (4, 4)), ((2, 2), (4, 4))]
 )
 def test_a_resolution_that_is_no_doubled_base_is_refused(resolution: Frame, base: Frame) -> None:
-    with pytest.raises(ValueError, match="times a power of two|doubled at least once"):
+    with pytest.raises(ValueError, match=r"times a power of two|doubled at least once"):
         StyleGAN2Config(resolution, base)
 
 

@@ -2,11 +2,12 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from handsoff.core.device import best_device
@@ -42,11 +43,7 @@ class GeneratorCard:
 
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
-    known = {field.name for field in fields(StyleGAN2Config)}
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in card.config.items() if name in known
-    }
-    config = StyleGAN2Config(**values)  # type: ignore[arg-type]  # checked by the config itself
+    config = TypeAdapter(StyleGAN2Config).validate_python(card.config)
     return StyleGAN2(config, card.licence, card.framing)
 
 
@@ -73,18 +70,27 @@ def read_card(folder: Path) -> GeneratorCard:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
     card = read_json(folder / CARD)
+    found = card if isinstance(card, dict) else {}
+    for kind, name, choices in (
+        ("framing", "framing", get_args(Framing)),
+        ("generator architecture", "architecture", ARCHITECTURES),
+    ):
+        if isinstance(found.get(name), str) and found[name] not in choices:
+            raise UnknownNameError(kind, found[name][:100], choices)
     try:
-        architecture, framing, licence = str(card["architecture"]), card["framing"], str(card["licence"])
-        height, width = card["image_size"]
-        conditions = Conditions(card["conditions"]["kind"], tuple(card["conditions"]["names"]))
-        config = dict(card["config"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
-    if framing not in get_args(Framing):
-        raise UnknownNameError("framing", str(framing), get_args(Framing))
-    if architecture not in ARCHITECTURES:
-        raise UnknownNameError("generator architecture", architecture, ARCHITECTURES)
-    return GeneratorCard(architecture, config, (int(height), int(width)), framing, conditions, licence)
+        return TypeAdapter(GeneratorCard).validate_python(card)
+    except ValueError as error:
+        raise no_generator(folder, error) from None
+
+
+def no_generator(folder: Path, error: Exception) -> InputError:
+    """The sentence about a card from which no generator can be built."""
+    reason = str(error)[:200]
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}".removeprefix(": ").replace("Value error, ", "")
+    return InputError(f"{folder / CARD} does not describe a generator ({reason}): make the folder again.")
 
 
 def build_generator(folder: Path) -> nn.Module:
@@ -95,9 +101,13 @@ def build_generator(folder: Path) -> nn.Module:
     """
     card = read_card(folder)
     try:
-        return ARCHITECTURES[card.architecture](card)
+        generator: Any = ARCHITECTURES[card.architecture](card)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{folder / CARD} does not describe a generator ({error!r}): make the folder again.") from None
+        raise no_generator(folder, error) from None
+    if tuple(generator.image_size) != card.image_size:
+        raise no_generator(folder, ValueError(f"image_size is {card.image_size}, but it draws {generator.image_size}"))
+    found: nn.Module = generator
+    return found
 
 
 def generator_shell(folder: Path) -> Generator:
@@ -117,18 +127,35 @@ def load_generator(folder: Path | str) -> Generator:
 
     Raises:
         InputError: the folder is no generator or is damaged.
+        MismatchError: weights and card do not belong together.
     """
     folder = Path(folder)
+    read_card(folder)
+    weights = read_tensors(folder / WEIGHTS)
+    check_weights(folder, weights)
     generator = build_generator(folder)
-    try:
-        generator.load_state_dict(read_tensors(folder / WEIGHTS))
-    except RuntimeError as error:
-        raise MismatchError(
-            f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): make the folder again."
-        ) from None
+    generator.load_state_dict(weights)
     ready: Any = generator.eval().requires_grad_(requires_grad=False).to(best_device())
     found: Generator = ready
     return found
+
+
+def check_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    """Check names and shapes before a generator of the card's size takes memory.
+
+    Raises:
+        InputError: the folder is no generator.
+        MismatchError: the weights are of another one.
+    """
+    with torch.device("meta"):
+        wanted = {name: tuple(tensor.shape) for name, tensor in build_generator(folder).state_dict().items()}
+    held = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in sorted(wanted.keys() | held.keys()):
+        if wanted.get(name) != held.get(name):
+            raise MismatchError(
+                f"{folder / WEIGHTS} does not fit {CARD} ({name} is {held.get(name, 'missing')}, not "
+                f"{wanted.get(name, 'there')}): make the folder again."
+            )
 
 
 def generator_licence(folder: Path) -> str:

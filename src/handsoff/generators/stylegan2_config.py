@@ -63,6 +63,8 @@ class StyleGAN2Config:
             raise ValueError(f"resolution {height}x{width} is not the base {rows}x{columns} times a power of two")
         if self.block_channels is not None and len(self.block_channels) != self.doublings + 1:
             raise ValueError(f"{len(self.block_channels)} block_channels do not make {self.doublings + 1} blocks")
+        if min(self.channels) < 1:
+            raise ValueError(f"channel_base {self.channel_base} leaves no channels at {height}x{width} pixels")
 
     @property
     def doublings(self) -> int:

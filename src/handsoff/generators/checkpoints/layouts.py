@@ -74,7 +74,7 @@ def candidates(content: Any, path: str, beside: dict[str, Any], seen: set[int], 
     if not isinstance(content, dict):
         return
     beside = beside | {name: content[name] for name in BESIDE if name in content}
-    names = [key for key in content if isinstance(key, str) and len(key) <= MAX_NAME]
+    names = [key for key in content if is_name(key)]
     prefixes = [
         name.removesuffix(mark)
         for mark in (NVIDIA_MARK, COMMUNITY_MARK, STYLEGAN3_MARK)
@@ -117,6 +117,11 @@ def flatten(
 def members(attributes: dict[str, Any], kind: str) -> dict[str, Any]:
     """A module's parameters, buffers or modules by name."""
     found = attributes.get(kind) or {}
-    if not isinstance(found, dict) or not all(isinstance(name, str) and len(name) <= MAX_NAME for name in found):
+    if not isinstance(found, dict) or not all(map(is_name, found)):
         raise RefusedError("A module of the checkpoint has parts without names: this is no generator that can be read.")
     return found
+
+
+def is_name(key: Any) -> bool:
+    """Whether it can be the name of a part, and stand in a sentence."""
+    return isinstance(key, str) and len(key) <= MAX_NAME and key.isprintable()

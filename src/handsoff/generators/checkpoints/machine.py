@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from handsoff.generators.checkpoints.bounds import Bounded, Budget, RefusedError
+from handsoff.generators.checkpoints.bounds import Bounded, Budget, RefusedError, one_sentence
 
 MAX_KEY = 2**63  # whole numbers that may be keys: beyond it, their hashes can be made to collide
 
@@ -76,8 +76,8 @@ class Machine:
         Raises:
             RefusedError: the pickle is damaged, or names something that has no rule.
         """
-        try:
-            bounded: Any = Bounded(file, self.budget)  # genops only calls read and readline
+        bounded: Any = Bounded(file, self.budget)  # genops only calls read and readline
+        with one_sentence(self.where):
             for opcode, argument, _ in pickletools.genops(bounded):
                 if opcode.name == "STOP":
                     return self.stack.pop()
@@ -87,19 +87,6 @@ class Machine:
                     self.push_literal(opcode.name, argument)
                 else:
                     step(self, argument)
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            OverflowError,
-            UnicodeError,
-            EOFError,
-        ) as error:
-            raise RefusedError(
-                f"{self.where} is damaged or no checkpoint ({type(error).__name__}: {str(error)[:100]!r}): get it again."
-            ) from None
         return self.refuse("ends too early")
 
     def refuse(self, reason: str) -> NoReturn:
@@ -143,7 +130,9 @@ class Machine:
         if not isinstance(function, Symbol) or not isinstance(args, tuple):
             self.refuse("calls what is no function")
         if function.name not in self.rules:
-            self.refuse(HINTS.get(function.name, f"asks for {function.name[:100]}, which is not data"))
+            unknown = f"asks for {shown(function)}, which is not data"
+            unknown = f"asks for {shown(function)}, which is not data"
+            self.refuse(HINTS.get(function.name, unknown))
         self.stack.append(self.rules[function.name](*args))
 
     def reduce(self, _: Any) -> None:
