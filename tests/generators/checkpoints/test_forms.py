@@ -132,7 +132,7 @@ def stylegan3(state: State) -> None:
 
 STATES: dict[str, tuple[Callable[[State], None], str]] = {
     "grey": (grey, "draws grey images, and only RGB is read"),
-    "4x4": (single, "the base is doubled at least once"),
+    "4x4": (single, "draws only 4x4 pixels: give one that draws more"),
     "stylegan3": (stylegan3, "holds a StyleGAN3 generator, and only StyleGAN2 is read"),
     "extra": (replaced("synthesis.b8.skip.weight", 16, 16, 1, 1), r"has blocks.1.skip.weight \(in our names\)"),
     "extra mapping": (replaced("mapping.more.weight", 16), "has mapping.more.weight, which StyleGAN2 does not have"),

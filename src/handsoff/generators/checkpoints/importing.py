@@ -30,7 +30,8 @@ NVIDIA_LICENCE = (
 
 def plan(checkpoint: Path, settings: ImportSettings) -> Plan:
     """The plan of an import: the checkpoint's fingerprint and the settings."""
-    inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
+    with one_sentence(str(checkpoint)):
+        inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
     return Plan("import", inputs, settings.model_dump())
 
 

@@ -89,6 +89,8 @@ def config_of(
     if const.ndim < 2:  # noqa: PLR2004  # a height and a width
         raise InputError(f"{get.where}: the constant input is no map: this is no StyleGAN2 generator.")
     base = (const.shape[-2], const.shape[-1])
+    if len(channels) == 1:
+        raise InputError(f"{get.where}: the generator draws only {base[0]}x{base[1]} pixels: give one that draws more.")
     resolution = (base[0] << (len(channels) - 1), base[1] << (len(channels) - 1))
     try:
         return StyleGAN2Config(
