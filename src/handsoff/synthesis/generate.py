@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from handsoff.core.disk import require_space_for_rest
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, sha256, write_bytes
 from handsoff.core.images import tile
@@ -83,6 +84,8 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
         total = 0.0
         for entry in engine.map(make_shard, shards, context):
             made: list[Record] = read_entry(entry)
+            if not records:
+                require_space_for_rest(job.out, len(list((job.out / "images").iterdir())), settings.n)
             records += made
             total += sum(fmean(record["uncertainties"].values()) for record in made)
             yield Progress("generating", len(records), settings.n, f"mean uncertainty {total / len(records):.3f}")

@@ -1,0 +1,103 @@
+"""Commands that are no single step: `run`, `demo`, `inspect`, `push`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handsoff.cli.app import command
+from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
+from handsoff.core.errors import InputError
+from handsoff.terminal.console import give, say, show_facts, warn
+
+STATES = {"done": "done", "begun": "goes on", "to do": "to do", "stale": "out of date"}
+
+
+@command()
+def run(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see docs/recipes.md.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write to this folder instead of the recipe's own.")
+    ] = None,
+    dry_run: Annotated[  # noqa: FBT002  # typer makes a flag of it
+        bool, typer.Option("--dry-run", help="Show the steps, where they stand and what they may take; do nothing.")
+    ] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Make steps that are out of date again.")] = False,  # noqa: FBT002  # as above
+) -> None:
+    """Run a recipe from images and labels to the report; what is done is skipped."""
+    alone()
+    from handsoff import runner  # noqa: PLC0415  # brings torch along
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
+
+    plan = load_recipe(recipe, out)
+    nodes = runner.graph(plan)
+    to_come = [node for node in nodes if node.state != "done"]
+    if dry_run:
+        costs = {node.name: cost(node.step.verb, node.step.inputs, node.step.settings, plan.frame) for node in to_come}
+        rows = [(node.name, node.step.verb, STATES[node.state], node.why or costs.get(node.name, "")) for node in nodes]
+        say(f"Steps in {plan.output}:")
+        show_facts(rows)
+        facts = ("name", "verb", "state", "note")
+        give({"verb": "run", "out": str(plan.output), "steps": [dict(zip(facts, row, strict=True)) for row in rows]})
+    elif plan.generator is not None:
+        from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
+
+        say(f"Licence of everything generated: {generator_licence(plan.generator)}")
+    drawn = [node.step.settings.model_dump()["n"] for node in to_come if node.step.verb == "generate"]
+    if drawn:
+        warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), sum(drawn)))
+    if not dry_run:
+        outcome = perform_work(runner.run(plan, redo=redo), plan.output)
+        show_run(plan.output, plan.reports())
+        give_report("run", plan.output, outcome)
+
+
+@command()
+def demo(
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write to this folder. [demo, or demo-full]")] = None,
+    full: Annotated[  # noqa: FBT002  # typer makes a flag of it
+        bool, typer.Option("--full", help="Draw 2,000 images and train to the end with three seeds.")
+    ] = False,
+) -> None:
+    """Show all of it on rendered heads that come with HandsOff: 50 labels to a dataset and its report."""
+    alone()
+    from handsoff.demo import MINUTES, demo_recipe  # noqa: PLC0415  # brings torch along
+    from handsoff.demo import demo as work  # noqa: PLC0415  # as above
+
+    plan = demo_recipe(out, full=full)
+    say(
+        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, three times as long on others, less on a "
+        "GPU; Ctrl-C stops it, the same command goes on."
+    )
+    outcome = perform_work(work(plan), plan.output)
+    show_run(plan.output, plan.reports())
+    say(f"Dataset: {plan.output / str(plan.largest) / 'dataset'}")
+    say(f"Report: {plan.output / 'report.html'}")
+    give_report("demo", plan.output, outcome)
+
+
+@command()
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A folder of HandsOff, a labelled dataset of any format, or images.")
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write a contact sheet, as PNG.")] = None,
+) -> None:
+    """Say what a folder or zip is, what it holds and what is wrong with it."""
+    from handsoff.core.files import write_bytes  # noqa: PLC0415  # brings torch along
+    from handsoff.inspection.inspect import describe  # noqa: PLC0415  # as above
+
+    what, facts, parts, problems, contact_sheet = describe(path)
+    say(f"{path}: {what}")
+    show_facts(facts)
+    if parts:
+        show_facts(parts, "Classes")
+    for problem in problems:
+        warn(problem)
+    if out is not None:
+        if not contact_sheet:
+            raise InputError(f"{path} holds no images to show: leave -o away.")
+        write_bytes(out, contact_sheet)
+    result = {"verb": "inspect", "path": str(path), "what": what, "facts": dict(facts)}
+    give({**result, "classes": dict(parts), "problems": problems})
