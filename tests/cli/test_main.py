@@ -26,7 +26,7 @@ from handsoff.terminal.progress import Pace, until_stopped
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
 
-VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect"]
+VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect", "push"]
 
 
 @pytest.fixture(autouse=True)

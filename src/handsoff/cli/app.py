@@ -95,11 +95,13 @@ def shared(function: Command) -> Command:
     return command
 
 
-def command(name: str | None = None, *, epilog: str | None = None) -> Callable[[Command], Command]:
-    """Make a function a command of the application."""
+def command(
+    name: str | None = None, *, about: str | None = None, epilog: str | None = None
+) -> Callable[[Command], Command]:
+    """Make a function a command of the application; without `about` its docstring is its help."""
 
     def register(function: Command) -> Command:
-        app.command(name, epilog=epilog)(shared(function))
+        app.command(name, help=about, epilog=epilog)(shared(function))
         return function
 
     return register

@@ -1,14 +1,16 @@
 """One command per verb of `VERBS`: its inputs and its most used settings as options, all others through --set."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from handsoff.cli.app import command
+from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
 from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
 from handsoff.terminal.console import say, show_table
+from handsoff.verbs import VERBS
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Write to this folder.", show_default=False)]
 Set = Annotated[
@@ -17,12 +19,16 @@ Set = Annotated[
 ]
 First = Annotated[int | None, typer.Option("--first", help="Use the first N labelled samples, in sorted order.")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Take all random numbers from this seed. [0]")]
-GENERATOR = "A generator: the folder of handsoff train or handsoff import."
 
 
-@command(epilog=listing("train"))
+def step(verb: str) -> Callable[[Command], Command]:
+    """Make a function the command of a verb."""
+    return command(verb, about=VERBS[verb].summary, epilog=listing(verb))
+
+
+@step("train")
 def train(
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="A folder or zip of images.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
@@ -30,16 +36,13 @@ def train(
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
-    """Train a generator on a folder or zip of unlabelled images."""
     settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
     perform("train", {"images": images}, out, settings)
 
 
-@command("import", epilog=listing("import"))
+@step("import")
 def import_(
-    checkpoint: Annotated[
-        Path, typer.Argument(metavar="CKPT", help="A published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors.")
-    ],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help=VERBS["import"].about("checkpoint"))],
     out: Out,
     licence: Annotated[str | None, typer.Option(help="Record these terms, as the weights' makers state them.")] = None,
     framing: Annotated[
@@ -48,53 +51,46 @@ def import_(
     ] = None,
     assignments: Set = None,
 ) -> None:
-    """Turn a published checkpoint into a generator; nothing in the file is run."""
     perform(
         "import", {"checkpoint": checkpoint}, out, settings_of("import", assignments, licence=licence, framing=framing)
     )
 
 
-@command(epilog=listing("invert"))
+@step("invert")
 def invert(
-    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=GENERATOR)],
-    labelled: Annotated[
-        Path, typer.Argument(metavar="LABELLED", help="A folder or zip of images with masks, keypoints or depth.")
-    ],
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
+    labelled: Annotated[Path, typer.Argument(metavar="LABELLED", help=VERBS["invert"].about("labelled"))],
     out: Out,
     first: First = None,
     assignments: Set = None,
 ) -> None:
-    """Find the generator's latents of labelled photos."""
     settings = settings_of("invert", assignments, first=first)
     perform("invert", {"generator": generator, "labelled": labelled}, out, settings)
 
 
-@command(epilog=listing("fit"))
+@step("fit")
 def fit(
-    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=GENERATOR)],
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
     examples: Annotated[
         Path,
         typer.Argument(
             metavar="LATENTS|LABELLED",
-            help="The folder of handsoff invert, a generated dataset with corrected labels, or labelled photos.",
+            help=VERBS["fit"].about("examples"),
         ),
     ],
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
     assignments: Set = None,
 ) -> None:
-    """Train the labeler on latents or photos and their labels."""
     settings = settings_of("fit", assignments, task=task)
     perform("fit", {"generator": generator, "examples": examples}, out, settings)
 
 
-@command(epilog=listing("generate"))
+@step("generate")
 def generate(
     labelers: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="LABELER...", help="The folder of handsoff fit; several of one generator label together."
-        ),
+        typer.Argument(metavar="LABELER...", help=VERBS["generate"].about("labelers")),
     ],
     out: Out,
     n: Annotated[int, typer.Option("-n", help="Draw this many samples.", show_default=False)],
@@ -102,7 +98,6 @@ def generate(
     keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
     assignments: Set = None,
 ) -> None:
-    """Draw a labelled dataset."""
     settings = settings_of("generate", assignments, n=n, seed=seed, keep=keep)
     alone()
     from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
@@ -116,18 +111,16 @@ def generate(
     perform("generate", {"labelers": labelers}, out, settings)
 
 
-@command(epilog=listing("evaluate"))
+@step("evaluate")
 def evaluate(  # noqa: PLR0913, PLR0917  # one per option
-    real: Annotated[Path, typer.Option(help="The labelled photos that were used.", show_default=False)],
+    real: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("real"), show_default=False)],
     synthetic: Annotated[
         list[Path],
-        typer.Option(help="The folder of handsoff generate; may be repeated.", show_default=False),
+        typer.Option(help=VERBS["evaluate"].about("synthetic"), show_default=False),
     ],
-    test: Annotated[Path, typer.Option(help="Labelled photos to test on.", show_default=False)],
+    test: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("test"), show_default=False)],
     out: Out,
-    validation: Annotated[
-        Path | None, typer.Option(help="Labelled photos that choose the best moment of a run.")
-    ] = None,
+    validation: Annotated[Path | None, typer.Option(help=VERBS["evaluate"].about("validation"))] = None,
     first: First = None,
     steps: Annotated[int | None, typer.Option(help="Train every run for this many steps. [700]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
@@ -136,7 +129,6 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     ] = None,
     assignments: Set = None,
 ) -> None:
-    """Measure what datasets are worth: real labels only, synthetic only and both, on real test photos."""
     given = {} if arms is None else {"arms": parsed(arms)}
     settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, **given)
     inputs: dict[str, Path | list[Path] | None] = {
@@ -152,13 +144,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         say(f"The whole report: {out / 'report.html'}")
 
 
-@command(epilog=listing("diagnose"))
+@step("diagnose")
 def diagnose(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The output folder of handsoff run.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=VERBS["diagnose"].about("run"))],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write to this folder. [RUN/diagnosis]")] = None,
     assignments: Set = None,
 ) -> None:
-    """Measure every link of a finished run on its own, to see where quality is lost."""
     settings = settings_of("diagnose", assignments)
     folder = out or run / "diagnosis"
     perform_quietly("diagnose", {"run": run}, folder, settings)
@@ -170,15 +161,12 @@ def diagnose(
     say(f"With pictures: {folder / 'diagnosis.html'}")
 
 
-@command(epilog=listing("convert"))
+@step("convert")
 def convert(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A labelled dataset of any format, see docs/formats.md.")
-    ],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help=VERBS["convert"].about("dataset"))],
     out: Out,
     form: Annotated[str | None, typer.Option("--format", help=about("convert", "format"))] = None,
     first: First = None,
     assignments: Set = None,
 ) -> None:
-    """Turn labelled data of any format into any other."""
     perform("convert", {"dataset": path}, out, settings_of("convert", assignments, format=form, first=first))

@@ -101,3 +101,20 @@ def inspect(
         write_bytes(out, contact_sheet)
     result = {"verb": "inspect", "path": str(path), "what": what, "facts": dict(facts)}
     give({**result, "classes": dict(parts), "problems": problems})
+
+
+@command()
+def push(
+    dataset: Annotated[
+        Path,
+        typer.Argument(metavar="DATASET", help="The folder of handsoff generate, or of convert --format huggingface."),
+    ],
+    repo: Annotated[str, typer.Argument(metavar="REPO", help="Where it goes on the Hugging Face hub, as OWNER/NAME.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,  # noqa: FBT002  # typer makes a flag of it
+) -> None:
+    """Upload a dataset with its card to the Hugging Face hub."""
+    from handsoff.datasets.hub import push as upload  # noqa: PLC0415  # brings torch along
+
+    address = upload(dataset, repo, private=private)
+    say(f"Uploaded to {address}")
+    give({"verb": "push", "dataset": str(dataset), "url": address})

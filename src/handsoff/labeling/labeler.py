@@ -73,6 +73,10 @@ class Labeler:
     task: Task
     card: dict[str, Any]
 
+    def __repr__(self) -> str:
+        parts = f"{len(self.task.parts)} classes or points, " if self.task.parts else ""
+        return f"Labeler({self.task.name}, {parts}{self.size[0]}x{self.size[1]} pixels, {self.device})"
+
     @property
     def generator(self) -> Generator:
         return self.extractor.generator
