@@ -1,38 +1,27 @@
 """The command line: exit code 2 and one sentence for what the user can mend, 130 when stopped, a bug's traceback."""
 
 import errno
-import json
 import os
-import signal
 import subprocess
 import sys
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import handsoff
 from handsoff.cli import main as cli
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
-from handsoff.terminal.console import visible
-from handsoff.terminal.progress import Pace, until_stopped
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
 
 VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect", "push"]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+Replace = Callable[[Callable[..., Work]], None]
 
 
 @pytest.mark.parametrize(
@@ -156,30 +145,9 @@ def test_help_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-Replace = Callable[[Callable[..., Work]], None]
-
-
-@pytest.fixture
-def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
-    def put(work: Callable[..., Work]) -> None:
-        import handsoff.training.gan.train  # noqa: PLC0415  # brings torch along
-
-        monkeypatch.setattr(handsoff.training.gan.train, "train", work)
-
-    return put
-
-
-def three_stages(images: Path, out: Path, settings: TrainSettings) -> Work:
-    with open_job(out, Plan("train", {}, {"images": str(images)})) as job:
-        if not job.done:
-            for stage in ("one", "two"):
-                for unit in range(3):
-                    yield Progress(stage, unit + 1, 3, f"note {unit}")
-            job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
-    return job.outcome
-
-
-def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_and_facts_are_shown(
+    replace_train: Replace, three_stages: Callable[..., Work], capsys: pytest.CaptureFixture[str]
+) -> None:
     replace_train(three_stages)
     assert cli.main(["train", "photos", "-o", "out", "--seed", "5"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -188,7 +156,9 @@ def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.Cap
     assert ["deep", "er", "1,234.5"] in lines
 
 
-def test_what_is_done_is_said_to_be_done(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_is_said_to_be_done(
+    replace_train: Replace, three_stages: Callable[..., Work], capsys: pytest.CaptureFixture[str]
+) -> None:
     replace_train(three_stages)
     cli.main(["train", "photos", "-o", "out"])
     capsys.readouterr()
@@ -224,32 +194,6 @@ def test_a_bug_shows_itself(replace_train: Replace, error: Exception) -> None:
     replace_train(failing(error))
     with pytest.raises(type(error)):
         cli.main(["train", "photos", "-o", "out"])
-
-
-@pytest.mark.parametrize(
-    ("number", "usual"), [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)]
-)
-def test_ctrl_c_and_sigterm_end_the_work_between_two_steps(number: int, usual: Any) -> None:
-    log = []
-
-    def work() -> Work:
-        try:
-            for unit in range(5):
-                if unit == 2:
-                    os.kill(os.getpid(), number)
-                log.append(unit)
-                yield Progress("working", unit, 5)
-        finally:
-            log.append("tidy")
-        return "made"
-
-    before = signal.signal(number, usual)
-    inner = work()
-    with pytest.raises(KeyboardInterrupt):
-        list(until_stopped(inner))
-    inner.close()
-    assert log == [0, 1, 2, "tidy"]
-    assert signal.signal(number, before) is usual
 
 
 def test_several_processes_are_for_training_only(
@@ -340,148 +284,3 @@ def test_convert_writes_what_inspect_reads(here: Path, capsys: pytest.CaptureFix
     assert "has no split 'test': choose one of train, val" in capsys.readouterr().err
     assert cli.main(["convert", "labelled", "-o", "other", "--set", "tasks=['depth']"]) == 2
     assert not (here / "other").exists()
-
-
-# --- the options of every command ---
-
-
-def test_quiet_leaves_errors_only(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
-    replace_train(three_stages)
-    assert cli.main(["train", "photos", "-o", "out", "-q"]) == 0
-    assert cli.main(["--quiet", "train", "photos", "-o", "out"]) == 0
-    assert capsys.readouterr() == ("", "")
-    assert cli.main(["-q", "inspect", "nowhere"]) == 2
-    assert capsys.readouterr().err.startswith("handsoff: nowhere does not exist")
-
-
-def test_quiet_does_not_hide_what_is_wrong(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_mask(here / "labelled", "a", np.zeros((4, 8, 3), np.uint8), np.zeros((4, 8), np.uint8))
-    write_classes(here / "labelled", ["background", "eye"])
-    assert cli.main(["inspect", "labelled", "-q"]) == 0
-    assert capsys.readouterr() == ("", "! eye occurs in no sample\n")
-
-
-def test_verbose_tells_inputs_settings_device_and_times(
-    replace_train: Replace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    replace_train(three_stages)
-    assert cli.main(["train", "photos", "-o", "out", "--verbose"]) == 0
-    shown = capsys.readouterr().out
-    for text in ("images: photos", "mirror = true", "minutes: not set", "device: cpu", "one took ", "two took "):
-        assert text in shown
-    cli.main(["train", "photos", "-o", "other"])
-    assert "mirror" not in capsys.readouterr().out, "a process may run a second command"
-
-
-@pytest.mark.parametrize(
-    "words", [["train", "photos", "-o", "out", "--json"], ["--json", "train", "photos", "-o", "out"]]
-)
-def test_json_is_one_object_for_scripts(
-    words: list[str], replace_train: Replace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    replace_train(three_stages)
-    for outcome in ("made", "done"):
-        assert cli.main(words) == 0
-        said = capsys.readouterr()
-        result = json.loads(said.out)
-        assert (result["verb"], result["out"], result["outcome"]) == ("train", "out", outcome)
-        assert result["report"]["answer"] == [42]
-        assert said.err
-    assert cli.main([*words, "--sing"]) == 2
-    assert "No such option: --sing" in json.loads(capsys.readouterr().out)["error"]
-
-
-def test_json_of_an_inspection(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_mask(here / "labelled", "a", np.zeros((4, 8, 3), np.uint8), np.zeros((4, 8), np.uint8))
-    write_classes(here / "labelled", ["background", "eye"])
-    assert cli.main(["inspect", "labelled", "--json", "-q"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert result["what"] == "a labelled dataset, HandsOff's folder format"
-    assert "4 x 8 pixels" in result["facts"].values()
-    assert "background" in result["classes"]
-    assert result["problems"] == ["eye occurs in no sample"]
-
-
-def test_a_device_is_chosen_for_the_process(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
-    replace_train(three_stages)
-    assert cli.main(["train", "photos", "-o", "out", "--device", "cpu", "--verbose"]) == 0
-    assert "device: cpu (" in capsys.readouterr().out
-
-
-# --- what reaches the terminal ---
-
-NASTY = "a\x1b[31m\rb\n\u202ec\u2028\udcff"
-
-
-def test_names_of_files_are_no_commands_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    cli.main(["inspect", NASTY])
-    said = capsys.readouterr().err
-    assert said.startswith(r"handsoff: a\x1b[31m\rb\n\u202ec\u2028\udcff does not exist")
-    assert said.count("\n") == 1
-
-
-def test_names_in_tables_progress_and_notes_are_no_commands_either(
-    replace_train: Replace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def work(images: Path, out: Path, settings: TrainSettings) -> Work:  # noqa: ARG001  # of a verb
-        job = open_job(out, Plan("train", {}, {}))
-        yield Progress(NASTY, 1, 1, NASTY)
-        job.finish(name=NASTY.replace("\udcff", ""), notes=[NASTY.replace("\udcff", "")])
-        return job.outcome
-
-    replace_train(work)
-    assert cli.main(["train", "photos", "-o", "out"]) == 0
-    said = capsys.readouterr().out
-    assert said.count(r"a\x1b[31m\rb\n\u202ec") == 4
-    assert not {"\x1b", "\r", "\u202e", "\u2028"} & set(said)
-
-
-@given(st.text())
-def test_visible_text_is_one_harmless_line(text: str) -> None:
-    shown = visible(text)
-    assert not {unicodedata.category(character) for character in shown} & {"Cc", "Cs", "Zl", "Zp"}
-    assert visible(shown) == shown
-    shown.encode()
-
-
-@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
-def test_names_that_the_terminal_cannot_write_are_no_traceback(encoding: str) -> None:
-    name = os.fsdecode(b"\xff\xe9") + "é中\u202e"
-    result = subprocess.run(
-        [sys.executable, "-m", "handsoff", "inspect", name],
-        env={**os.environ, "PYTHONIOENCODING": encoding},
-        capture_output=True,
-        check=False,
-    )
-    assert result.returncode == 2
-    assert result.stderr.startswith(b"handsoff: \\udcff\\udce9")
-    assert b"Traceback" not in result.stderr
-
-
-# --- time and disk ---
-
-
-def test_the_time_left_is_measured_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.0, 2.0, 60.0, 60.0])
-    monkeypatch.setattr("handsoff.terminal.progress.time.monotonic", lambda: next(clock))
-    pace = Pace("training", 50, next(clock))
-    assert pace.left(Progress("training", 50, 100)) == "", "nothing was done yet"
-    assert pace.left(Progress("training", 51, 100)) == "", "too early to tell"
-    assert pace.left(Progress("training", 51, 100)) == ""
-    assert pace.left(Progress("training", 60, 100)) == "4 min left"
-
-
-def test_a_disk_that_will_be_full_is_known_before(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for index in range(70):
-        write_mask(here / "labelled", f"{index:03}", np.full((8, 8, 3), index, np.uint8), np.ones((8, 8), np.uint8))
-    write_classes(here / "labelled", ["background", "eye"])
-    monkeypatch.setattr("handsoff.core.disk.free_bytes", lambda _: 100)
-    assert cli.main(["convert", "labelled", "-o", "out"]) == 2
-    said = capsys.readouterr().err
-    assert "out needs about" in said
-    assert "100 bytes free" in said
-    monkeypatch.undo()
-    monkeypatch.chdir(here)
-    assert cli.main(["convert", "labelled", "-o", "out"]) == 0

@@ -1,7 +1,7 @@
 """Commands that are no single step: `run`, `demo`, `inspect`, `push`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from handsoff.cli.app import command
 from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import give, say, show_facts, warn
+
+if TYPE_CHECKING:  # it brings torch along
+    from handsoff.recipes.schema import Recipe
 
 STATES = {"done": "done", "begun": "goes on", "to do": "to do", "stale": "out of date"}
 
@@ -31,26 +34,33 @@ def run(
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     plan = load_recipe(recipe, out)
-    nodes = runner.graph(plan)
-    to_come = [node for node in nodes if node.state != "done"]
     if dry_run:
-        costs = {node.name: cost(node.step.verb, node.step.inputs, node.step.settings, plan.frame) for node in to_come}
-        rows = [(node.name, node.step.verb, STATES[node.state], node.why or costs.get(node.name, "")) for node in nodes]
-        say(f"Steps in {plan.output}:")
-        show_facts(rows)
-        facts = ("name", "verb", "state", "note")
-        give({"verb": "run", "out": str(plan.output), "steps": [dict(zip(facts, row, strict=True)) for row in rows]})
-    elif plan.generator is not None:
+        show_steps(plan)
+        return
+    if plan.generator is not None:
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
-    drawn = [node.step.settings.model_dump()["n"] for node in to_come if node.step.verb == "generate"]
-    if drawn:
-        warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), sum(drawn)))
-    if not dry_run:
-        outcome = perform_work(runner.run(plan, redo=redo), plan.output)
-        show_run(plan.output, plan.reports())
-        give_report("run", plan.output, outcome)
+    if not (plan.output / "DONE").is_file():
+        drawn = plan.settings("generate").model_dump()["n"] * len(plan.budgets)
+        warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
+    outcome = perform_work(runner.run(plan, redo=redo), plan.output)
+    show_run(plan.output, plan.reports())
+    give_report("run", plan.output, outcome)
+
+
+def show_steps(plan: "Recipe") -> None:
+    """The steps of a recipe, where they stand, and what is known of their cost."""
+    from handsoff import runner  # noqa: PLC0415  # brings torch along
+
+    rows = []
+    for node in runner.graph(plan):
+        known = "" if node.state == "done" else cost(node.step.verb, node.step.inputs, node.step.settings, plan.frame)
+        rows.append((node.name, node.step.verb, STATES[node.state], node.why or known))
+    say(f"Steps in {plan.output}:")
+    show_facts(rows)
+    names = ("name", "verb", "state", "note")
+    give({"verb": "run", "out": str(plan.output), "steps": [dict(zip(names, row, strict=True)) for row in rows]})
 
 
 @command()

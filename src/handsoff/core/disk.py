@@ -50,6 +50,6 @@ def size(count: float) -> str:
     ('900 bytes', '2.3 MB', '10 GB')
     """
     unit = 0
-    while count >= STEP and unit < len(UNITS) - 1:
+    while count >= STEP - 0.5 and unit < len(UNITS) - 1:
         count, unit = count / STEP, unit + 1
-    return f"{count:.3g} {UNITS[unit]}" if count >= 10 or not unit else f"{count:.2g} {UNITS[unit]}"  # noqa: PLR2004  # two digits
+    return f"{count:.0f} {UNITS[unit]}" if count >= 9.95 or not unit else f"{count:.2g} {UNITS[unit]}"  # noqa: PLR2004  # two digits

@@ -1,11 +1,13 @@
 """Lines and tables in the terminal. Whatever is printed goes through `visible`: a file's name is not a command."""
 
 import json
+import math
 import os
 import sys
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -78,8 +80,17 @@ def detail(text: str) -> None:
 def give(result: object) -> None:
     """The result as JSON on standard output, where that was asked for; in ASCII, so that it is safe everywhere."""
     if manner.json and SPEAKS:
-        sys.stdout.write(json.dumps(result) + "\n")
+        sys.stdout.write(json.dumps(finite(result), allow_nan=False) + "\n")
         sys.stdout.flush()
+
+
+def finite(value: Any) -> Any:
+    """The same value with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {name: finite(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def small_table(*header: str, title: str | None = None) -> Table:
