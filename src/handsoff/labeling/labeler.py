@@ -39,6 +39,7 @@ class LabelerCard:
     Attributes:
         task, schema: what the labels mean.
         members, hidden, features: the pixel classifiers and what they read.
+        examples: number of labelled images that it learnt from.
         networks, network_share: the image networks and their weight in the ensemble.
         generator: hash of the weights of the generator beside it.
     """
@@ -48,6 +49,7 @@ class LabelerCard:
     members: int
     hidden: tuple[int, int]
     features: list[str]
+    examples: int
     networks: int
     network_share: float
     generator: str
