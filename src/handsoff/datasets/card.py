@@ -115,9 +115,10 @@ def size_category(count: int) -> str:
 
 
 def label_lines(task: Task) -> list[str]:
-    """What a task's labels mean."""
+    """What a task's labels mean, nothing where its name says all."""
     table = ["| id | name |", "|---|---|", *(f"| {index} | {cell(name)} |" for index, name in enumerate(task.parts))]
-    return [f"## Labels: {task.name}", "", *(task.storage.explain() or (table if task.parts else []))]
+    told = task.storage.explain() or (table if task.parts else [])
+    return [f"## Labels: {task.name}", "", *told] if told else []
 
 
 def cell(text: str) -> str:
