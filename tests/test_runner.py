@@ -1,6 +1,7 @@
 """Runs: where every step stands, what is skipped, what goes on, and what is made again only when that is asked for."""
 
 import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -318,6 +319,10 @@ def test_dry_run_shows_every_step_and_does_nothing(world: World, capsys: pytest.
     assert cli.main(words) == 0
     assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()[1:]] == [["to", "do"]] * 3
     assert not world.out.exists()
+    assert cli.main([*words, "--json", "-q"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert [step["name"] for step in steps] == NAMES
+    assert {step["state"] for step in steps} == {"to do"}
     world.run()
     world.words["report"] = "b"
     before = snapshot(world.out)

@@ -27,11 +27,16 @@ Inputs = Mapping[str, Path | list[Path] | None]
 
 @dataclass(frozen=True)
 class Input:
-    """What a verb takes: a folder or file; `several` of them, as a list; or none, where it is `optional`."""
+    """What a verb takes: a folder or file; `several` of them, as a list; or none, where it is `optional`.
+
+    Attributes:
+        about: what to give, in a sentence.
+    """
 
     name: str
     several: bool = False
     optional: bool = False
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Verb:
         owned: setting → what it follows from in a recipe, where it cannot be set in the verb's own table.
         extends: whether a finished folder can be worked on further; `finished(out, settings)` of the module says
             whether as much was done as is asked for now.
+        summary: what it does, in a sentence.
     """
 
     name: str
@@ -55,11 +61,16 @@ class Verb:
     inputs: tuple[Input, ...]
     owned: Mapping[str, str] = field(default_factory=dict)
     extends: bool = False
+    summary: str = ""
 
     def load(self, name: str) -> Callable[..., Any]:
         """A function of the verb's module."""
         function: Callable[..., Any] = getattr(import_module(self.module), name)
         return function
+
+    def about(self, name: str) -> str:
+        """What to give as an input."""
+        return next(given.about for given in self.inputs if given.name == name)
 
     def work(self, inputs: Inputs, out: Path, settings: BaseModel) -> Work:
         """Begin, or go on with, the work in the folder `out`."""
@@ -72,59 +83,77 @@ def given(inputs: Inputs) -> dict[str, Path | list[Path]]:
     return {name: value for name, value in inputs.items() if value is not None}
 
 
+GENERATOR = Input("generator", about="A generator: the folder of handsoff train or handsoff import.")
 TRAIN = Verb(
     "train",
     "handsoff.training.gan.train",
     "train",
     TrainSettings,
-    (Input("images"),),
+    (Input("images", about="A folder or zip of images."),),
     {"framing": "[convert] framing"},
     extends=True,
+    summary="Train a generator on a folder or zip of unlabelled images.",
 )
 IMPORT = Verb(
     "import",
     "handsoff.generators.checkpoints.importing",
     "import_checkpoint",
     ImportSettings,
-    (Input("checkpoint"),),
+    (Input("checkpoint", about="A published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors."),),
+    summary="Turn a published checkpoint into a generator; nothing in the file is run.",
 )
 INVERT = Verb(
     "invert",
     "handsoff.inversion.invert",
     "invert",
     InvertSettings,
-    (Input("generator"), Input("labelled")),
+    (GENERATOR, Input("labelled", about="A folder or zip of images with masks, keypoints or depth.")),
     {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
+    summary="Find the generator's latents of labelled photos.",
 )
 FIT = Verb(
     "fit",
     "handsoff.labeling.fit",
     "fit",
     FitSettings,
-    (Input("generator"), Input("examples")),
+    (
+        GENERATOR,
+        Input(
+            "examples",
+            about="The folder of handsoff invert, a generated dataset with corrected labels, or labelled photos.",
+        ),
+    ),
     {"first": "budgets", "task": "tasks"},
+    summary="Train the labeler on latents or photos and their labels.",
 )
 GENERATE = Verb(
     "generate",
     "handsoff.synthesis.generate",
     "generate",
     GenerateSettings,
-    (Input("labelers", several=True),),
+    (Input("labelers", several=True, about="The folder of handsoff fit; several of one generator label together."),),
+    summary="Draw a labelled dataset.",
 )
 EVALUATE = Verb(
     "evaluate",
     "handsoff.evaluation.evaluate",
     "evaluate",
     EvaluateSettings,
-    (Input("real"), Input("synthetic", several=True), Input("test"), Input("validation", optional=True)),
+    (
+        Input("real", about="The labelled photos that were used."),
+        Input("synthetic", several=True, about="The folder of handsoff generate; may be repeated."),
+        Input("test", about="Labelled photos to test on."),
+        Input("validation", optional=True, about="Labelled photos that choose the best moment of a run."),
+    ),
     {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
+    summary="Measure what datasets are worth: real labels only, synthetic only and both, on real test photos.",
 )
 CONVERT = Verb(
     "convert",
     "handsoff.formats.convert",
     "convert",
     ConvertSettings,
-    (Input("dataset"),),
+    (Input("dataset", about="A labelled dataset of any format, see docs/formats.md."),),
     {
         "format": "nothing: it is the folder format",
         "tasks": "tasks",
@@ -132,6 +161,14 @@ CONVERT = Verb(
         "classes": "[classes]",
         "frame": "[train] resolution",
     },
+    summary="Turn labelled data of any format into any other.",
 )
-DIAGNOSE = Verb("diagnose", "handsoff.inspection.diagnose", "diagnose", DiagnoseSettings, (Input("run"),))
+DIAGNOSE = Verb(
+    "diagnose",
+    "handsoff.inspection.diagnose",
+    "diagnose",
+    DiagnoseSettings,
+    (Input("run", about="The output folder of handsoff run."),),
+    summary="Measure every link of a finished run on its own, to see where quality is lost.",
+)
 VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, EVALUATE, CONVERT, DIAGNOSE)}

@@ -2,12 +2,10 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,19 +13,15 @@ from PIL import Image
 
 import handsoff
 from handsoff.cli import main as cli
-from handsoff.cli.terminal import until_stopped
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
 
-VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect"]
+VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect", "push"]
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+Replace = Callable[[Callable[..., Work]], None]
 
 
 @pytest.mark.parametrize(
@@ -71,6 +65,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("convert empty -o out", "empty is in no format that HandsOff knows"),
         ("convert empty -o out --format word", "Unknown format 'word': choose one of"),
         ("convert empty -o out --set source=word", "Unknown format 'word': choose one of"),
+        ("convert labelled -o out --format voc", "Unknown format 'voc': did you mean cvat? choose one of coco,"),
+        ("convert labelled -o out --format Panoptic", "did you mean coco-panoptic?"),
+        ("convert labelled -o out --format label_studio", "did you mean labelstudio?"),
+        ("train empty -o out --device gpu", "'gpu' is no device: choose one of cpu, cuda, cuda:N, mps"),
+        ("train empty -o out --device cuda:99", "The device cuda:99 does not exist: this machine has"),
+        ("--device cuda:99 inspect empty", "The device cuda:99 does not exist: this machine has"),
+        ("trian empty -o out", "No such command 'trian'"),
         ("convert empty -o out --set frame=big", "frame = big cannot be: write height x width in pixels"),
         ("inspect empty", "empty is no folder of HandsOff"),
         ("inspect text", "text is neither"),
@@ -144,30 +145,9 @@ def test_help_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
-Replace = Callable[[Callable[..., Work]], None]
-
-
-@pytest.fixture
-def replace_train(monkeypatch: pytest.MonkeyPatch) -> Replace:
-    def put(work: Callable[..., Work]) -> None:
-        import handsoff.training.gan.train  # noqa: PLC0415  # brings torch along
-
-        monkeypatch.setattr(handsoff.training.gan.train, "train", work)
-
-    return put
-
-
-def three_stages(images: Path, out: Path, settings: TrainSettings) -> Work:
-    with open_job(out, Plan("train", {}, {"images": str(images)})) as job:
-        if not job.done:
-            for stage in ("one", "two"):
-                for unit in range(3):
-                    yield Progress(stage, unit + 1, 3, f"note {unit}")
-            job.finish(seed=settings.seed, answer=[42], deep={"er": 1234.5})
-    return job.outcome
-
-
-def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_and_facts_are_shown(
+    replace_train: Replace, three_stages: Callable[..., Work], capsys: pytest.CaptureFixture[str]
+) -> None:
     replace_train(three_stages)
     assert cli.main(["train", "photos", "-o", "out", "--seed", "5"]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -176,7 +156,9 @@ def test_progress_and_facts_are_shown(replace_train: Replace, capsys: pytest.Cap
     assert ["deep", "er", "1,234.5"] in lines
 
 
-def test_what_is_done_is_said_to_be_done(replace_train: Replace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_is_said_to_be_done(
+    replace_train: Replace, three_stages: Callable[..., Work], capsys: pytest.CaptureFixture[str]
+) -> None:
     replace_train(three_stages)
     cli.main(["train", "photos", "-o", "out"])
     capsys.readouterr()
@@ -212,32 +194,6 @@ def test_a_bug_shows_itself(replace_train: Replace, error: Exception) -> None:
     replace_train(failing(error))
     with pytest.raises(type(error)):
         cli.main(["train", "photos", "-o", "out"])
-
-
-@pytest.mark.parametrize(
-    ("number", "usual"), [(signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)]
-)
-def test_ctrl_c_and_sigterm_end_the_work_between_two_steps(number: int, usual: Any) -> None:
-    log = []
-
-    def work() -> Work:
-        try:
-            for unit in range(5):
-                if unit == 2:
-                    os.kill(os.getpid(), number)
-                log.append(unit)
-                yield Progress("working", unit, 5)
-        finally:
-            log.append("tidy")
-        return "made"
-
-    before = signal.signal(number, usual)
-    inner = work()
-    with pytest.raises(KeyboardInterrupt):
-        list(until_stopped(inner))
-    inner.close()
-    assert log == [0, 1, 2, "tidy"]
-    assert signal.signal(number, before) is usual
 
 
 def test_several_processes_are_for_training_only(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handsoff.core.errors import InputError
+from handsoff.core.disk import used_bytes
+from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
@@ -29,6 +30,7 @@ from handsoff.synthesis import shard
 from handsoff.synthesis.generate import generate, labeler_licence, plan
 from handsoff.synthesis.samples import label_draws
 from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.size import most_bytes
 from toy import CLASSES
 
 
@@ -194,6 +196,7 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.size import most_bytes
 torch.set_num_threads(1)
 shard.SHARD = 16
 run_to_end(generate([Path(sys.argv[1])], Path(sys.argv[2]), GenerateSettings(n=160, keep=1)))
@@ -319,3 +322,25 @@ def test_the_engine_makes_no_difference(labeler: Path, tmp_path: Path, monkeypat
     assert hashes(tmp_path / "local") == hashes(tmp_path / "rough")
     for name in ("samples.jsonl", "manifest.json", "classes.json", "preview.png"):
         assert (tmp_path / "local" / name).read_bytes() == (tmp_path / "rough" / name).read_bytes()
+
+
+# --- the disk ---
+
+
+def test_a_disk_that_will_be_full_stops_the_work_early_and_it_goes_on_later(
+    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SHARD", 4)
+    settings = GenerateSettings(n=12)
+    with monkeypatch.context() as patch:
+        patch.setattr("handsoff.core.disk.free_bytes", lambda _: 10_000)
+        with pytest.raises(HandsOffError, match=r"needs about .* more, and its disk has 10 kB free"):
+            run_to_end(generate([labeler], tmp_path / "dataset", settings))
+    assert len(list((tmp_path / "dataset" / "images").iterdir())) == 4
+    assert run_to_end(generate([labeler], tmp_path / "dataset", settings)) == "continued"
+
+
+def test_a_dataset_takes_no_more_than_was_said(labelers: list[Path], tmp_path: Path) -> None:
+    run_to_end(generate(labelers, tmp_path / "dataset", GenerateSettings(n=10, keep=1)))
+    assert used_bytes(tmp_path / "dataset" / "images") > 0
+    assert used_bytes(tmp_path / "dataset") < most_bytes((16, 16), len(labelers), 10) + 2_000_000

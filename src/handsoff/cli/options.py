@@ -1,23 +1,73 @@
 """Settings on the command line: what `--help` lists, and what `--set NAME=VALUE` means."""
 
+import json
+import textwrap
 import tomllib
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticUndefined
+from pydantic.fields import FieldInfo
 
 from handsoff.core.errors import InputError
 from handsoff.recipes.errors import explained
 from handsoff.verbs import VERBS
 
+WIDTH, INDENT = 92, "      "
+
 
 def listing(verb: str) -> str:
-    """All settings of a verb, for the end of its help."""
-    lines = []
+    """All settings of a verb, for the end of its help: each as `--set` takes it, and what it means."""
+    lines = ["\b", "Settings for --set, with their defaults:"]
     for name, field in VERBS[verb].settings.model_fields.items():
-        default = "" if field.default in (None, PydanticUndefined) else f" [{field.default}]"
-        lines.append(f"  {name}{default}{f': {field.description}' if field.description else ''}")
-    return "\b\nSettings for --set, with their defaults:\n" + "\n".join(lines)
+        lines.append(f"  {name}{shown_default(field)}")
+        lines += textwrap.wrap(meaning(field), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+    return "\n".join(lines)
+
+
+def shown_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return " (needed)"
+    default = field.get_default(call_default_factory=True)
+    return "" if default is None else f" = {toml(default)}"
+
+
+def meaning(field: FieldInfo) -> str:
+    """The description of a setting as a sentence, and what can be chosen where the sentence does not say it."""
+    text = field.description or ""
+    sentence = f"{text[:1].upper()}{text[1:]}".rstrip(".") + "." if text else ""
+    names = literals(field)
+    listed = "" if not names or all(name in text for name in names) else f"One of {', '.join(names)}."
+    return " ".join(filter(None, (sentence, listed)))
+
+
+def literals(field: FieldInfo) -> tuple[str, ...]:
+    """The choices of a setting that is one of some words."""
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+
+
+def about(verb: str, name: str) -> str:
+    """What `--help` says of a setting that has an option of its own."""
+    field = VERBS[verb].settings.model_fields[name]
+    return f"{meaning(field)} [{toml(field.default)}]"
+
+
+def toml(value: Any) -> str:
+    """A value as `--set` and recipes take it; text needs no quotes there, so it gets none.
+
+    >>> toml((128, 32)), toml(True), toml("crop"), toml({"a": 0.5})
+    ('[128, 32]', 'true', 'crop', "{'a' = 0.5}")
+    """
+    return value if isinstance(value, str) else inner_toml(value)
+
+
+def inner_toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"'{name}' = {inner_toml(entry)}" for name, entry in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(inner_toml, value)) + "]"
+    if isinstance(value, str):
+        return f"'{value}'"
+    return json.dumps(value)
 
 
 def settings_of(verb: str, assignments: list[str] | None, **options: object) -> BaseModel:

@@ -2,6 +2,8 @@
 
 import ctypes
 import functools
+import os
+import re
 import sys
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -9,19 +11,65 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from handsoff.core.errors import InputError
+
+DEVICE = re.compile(r"(cpu|mps|cuda)|cuda:(\d{1,4})")
+chosen: list[str] = []  # by `use_device`, at most one
 M = TypeVar("M", bound=nn.Module)
+
+
+def use_device(name: str) -> None:
+    """Compute there from now on, in this process.
+
+    Args:
+        name: "cpu", "cuda" (the current GPU), "cuda:N" or "mps".
+
+    Raises:
+        InputError: there is no such device.
+    """
+    found = DEVICE.fullmatch(name)
+    if found is None:
+        raise InputError(f"{name!r} is no device: choose one of cpu, cuda, cuda:N, mps.")
+    kind, number = found[1] or "cuda", int(found[2] or 0)
+    gpus = torch.cuda.device_count()
+    if kind == "cuda" and number >= gpus:
+        held = (
+            f"GPUs 0 to {gpus - 1}" if gpus > 1 else "the GPU cuda:0 only" if gpus else "no CUDA GPU that PyTorch sees"
+        )
+        raise InputError(f"The device {name} does not exist: this machine has {held}.")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise InputError("The device mps does not exist: this machine has no Apple GPU that PyTorch sees.")
+    if found[2]:
+        if "RANK" in os.environ:
+            raise InputError(f"The device {name} cannot be chosen under torchrun, which gives each process its own.")
+        torch.cuda.set_device(number)
+    chosen.clear()
+    chosen.append(kind)
+    best_device.cache_clear()
+    fast_dtype.cache_clear()
 
 
 @functools.cache
 def best_device() -> torch.device:
-    """The GPU where there is one, else the CPU."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    """What `use_device` chose; without it the GPU where there is one, else the CPU."""
+    kind = chosen[0] if chosen else "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device("cuda", torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
+
+
+def described() -> str:
+    """Device and precision, for people."""
+    device = best_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"{device} ({name}), {str(fast_dtype()).removeprefix('torch.')}"
 
 
 @functools.cache
 def fast_dtype() -> torch.dtype:
     """bfloat16 where the hardware multiplies it natively (AMX, AVX512-BF16, any GPU we support), else float32."""
-    if best_device().type == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported():  # noqa: SLF001  # torch offers no public test
+    kind = best_device().type
+    if kind == "mps":
+        return torch.float32
+    if kind == "cuda" or torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported():  # noqa: SLF001  # torch offers no public test
         return torch.bfloat16
     return torch.float32
 

@@ -71,6 +71,9 @@ class LabelledDataset:
     images: dict[str, str]
     kinds: dict[str, LabelKind]
 
+    def __repr__(self) -> str:
+        return f"LabelledDataset({str(self.source.path)!r}, {len(self.names)} samples, {', '.join(self.kinds)})"
+
     @property
     def tasks(self) -> dict[str, Task]:
         return {name: kind.task for name, kind in self.kinds.items()}

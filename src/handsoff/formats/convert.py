@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from handsoff.core.disk import require_space_for_rest
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import png, recorded, refuse_unwritable, write_bytes, write_json
 from handsoff.core.images import tile
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.sources import Source, open_source
-from handsoff.formats.exchange import WRITERS, open_dataset
+from handsoff.formats.exchange import ALSO, WRITERS, open_dataset
 from handsoff.formats.reframing import NothingThereError, framed
 from handsoff.formats.samples import Dataset, Entry, FormatWriter, LabelledImage, Writing
 from handsoff.formats.settings import ConvertSettings
@@ -84,14 +85,14 @@ def opened(source: Source, settings: ConvertSettings) -> Dataset:
 
 def writer_of(name: str) -> FormatWriter:
     if name not in WRITERS:
-        raise UnknownNameError("format", name, WRITERS)
+        raise UnknownNameError("format", name, WRITERS, ALSO)
     return WRITERS[name]
 
 
 def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
     """Write part after part; a part in the ledger is not written again. Returns a sentence per image left out."""
     writer = writer_of(settings.format)
-    writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence)
+    writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence, samples.about)
     entries: list[Entry] = []
     missing: list[str] = []
     with ThreadPoolExecutor() as pool:
@@ -106,6 +107,8 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
                     written = writer.write(out, part, checked(read, samples.tasks, writer), writing)
                 write_entry(entry, {"entries": written, "absent": absent, "files": relative(stamps, out)})
                 found = read_entry(entry)
+                if part == 0:
+                    require_space_for_rest(out, PART * len(list((out / LEDGER).iterdir())), len(samples.names))
             entries, missing = entries + found["entries"], missing + found["absent"]
             yield Progress(
                 "converting",

@@ -57,6 +57,7 @@ class Dataset:
         tasks: name → task of the labels.
         read: name → labelled image; raises InputError for a damaged or contradictory file, naming the line or key.
         licence: of the images, "" where it is unknown.
+        about: how generated images were made, as the dataset's card says it; "" where there is no such account.
         notes: what was left out or read in a way that the user should know of, a sentence each, with numbers.
     """
 
@@ -65,6 +66,10 @@ class Dataset:
     read: Callable[[str], LabelledImage]
     licence: str = ""
     notes: tuple[str, ...] = ()
+    about: str = ""
+
+    def __repr__(self) -> str:
+        return f"Dataset({len(self.names)} samples, {', '.join(self.tasks)})"
 
 
 @dataclass(frozen=True)
@@ -84,12 +89,14 @@ class Writing:
         names: of all labelled images, in order.
         instances: whether every connected part of a class is an object of its own, in formats that count objects.
         licence: of the images, "" where it is unknown.
+        about: how the images were made, as Markdown for a dataset card; "" where that is unknown.
     """
 
     tasks: Mapping[str, Task]
     names: tuple[str, ...]
     instances: bool = False
     licence: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True)

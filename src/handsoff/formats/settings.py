@@ -4,14 +4,27 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.core.frames import Frame, Framing, frame_of
 
+WRITTEN = (
+    "folder",
+    "cvat",
+    "coco",
+    "coco-panoptic",
+    "huggingface",
+    "webdataset",
+    "labelstudio",
+    "yolo",
+)  # by `convert`
+
 
 class ConvertSettings(BaseModel):
     """What to take of a dataset, and how to write it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: str = Field("folder", description="how the labels are written: see docs/formats.md")
-    source: str | None = Field(None, description="the format of what is read, where HandsOff does not recognise it")
+    format: str = Field("folder", description=f"how the labels are written: {', '.join(WRITTEN)}")
+    source: str | None = Field(
+        None, description="the format of what is read, where HandsOff does not recognise it, see docs/formats.md"
+    )
     tasks: tuple[str, ...] | None = Field(None, description="kinds of labels to keep; all without")
     split: str | None = Field(None, description="only the samples of this split (train, val, …)")
     first: int | None = Field(None, ge=1, description="only the first so many samples in sorted order")

@@ -31,6 +31,10 @@ class Latents:
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in self.tensors.items())
+        return f"Latents({shapes}{'' if self.condition is None else ', with conditions'})"
+
     def __getitem__(self, index: slice | Sequence[int] | Tensor) -> "Latents":
         """Some of the samples, as slices, lists of numbers or masks choose them."""
         picked = {name: tensor[index] for name, tensor in self.tensors.items()}

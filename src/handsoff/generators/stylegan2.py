@@ -186,6 +186,10 @@ class StyleGAN2(nn.Module):
         self.num_ws = 2 * len(blocks)
         self.feature_channels = (channels[0], *(count for count in channels[1:] for _ in range(2)))
 
+    def __repr__(self) -> str:
+        (height, width), count = self.image_size, sum(parameter.numel() for parameter in self.parameters())
+        return f"StyleGAN2({height}x{width} pixels, {count / 1e6:.1f} M parameters, {self.device}, {self.licence!r})"
+
     @property
     def device(self) -> torch.device:
         return self.mapping_network.w_avg.device

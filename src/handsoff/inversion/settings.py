@@ -25,11 +25,11 @@ class InvertSettings(BaseModel):
     encoder_steps: int = Field(
         600, ge=0, description="0 = no encoder, start from the mean latents (the paper: optimisation alone)"
     )
-    encoder_batch: int = Field(32, ge=2)
-    encoder_lr: float = Field(5e-4, gt=0)
+    encoder_batch: int = Field(32, ge=2, description="images per step of the encoder")
+    encoder_lr: float = Field(5e-4, gt=0, description="learning rate of the encoder")
     steps: int = Field(200, ge=0, description="refinement steps; 0 = the encoder's latents as they are")
     lr: float = Field(0.05, gt=0, description="refinement step size, in standard deviations of w")
     pixel: float = Field(2.0, ge=0, description="weight of the mean squared error in [-1, 1]")
     prior: float = Field(0.02, ge=0, description="weight of the squared Mahalanobis distance to the generator's own w")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
-    seed: int = 0
+    seed: int = Field(0, description="where all random numbers come from")

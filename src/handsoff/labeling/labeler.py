@@ -39,6 +39,7 @@ class LabelerCard:
     Attributes:
         task, schema: what the labels mean.
         members, hidden, features: the pixel classifiers and what they read.
+        examples: number of labelled images that it learnt from.
         networks, network_share: the image networks and their weight in the ensemble.
         generator: hash of the weights of the generator beside it.
     """
@@ -48,6 +49,7 @@ class LabelerCard:
     members: int
     hidden: tuple[int, int]
     features: list[str]
+    examples: int
     networks: int
     network_share: float
     generator: str
@@ -72,6 +74,10 @@ class Labeler:
     networks: tuple[PyramidNet, ...]
     task: Task
     card: dict[str, Any]
+
+    def __repr__(self) -> str:
+        parts = f"{len(self.task.parts)} classes or points, " if self.task.parts else ""
+        return f"Labeler({self.task.name}, {parts}{self.size[0]}x{self.size[1]} pixels, {self.device})"
 
     @property
     def generator(self) -> Generator:

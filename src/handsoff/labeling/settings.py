@@ -8,25 +8,25 @@ class FitSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: str = "segmentation"
+    task: str = Field("segmentation", description="which labels to learn: segmentation, keypoints, depth or normals")
     first: int | None = Field(None, ge=1, description="use the first N labelled images only")
     members: int = Field(10, ge=1, description="pixel classifiers (small MLPs) in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")
     features: tuple[str, ...] = Field(
         ("generator", "lite0"),
         min_length=1,
         description="feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained)",
     )
-    steps: int = Field(300, ge=1)
+    steps: int = Field(300, ge=1, description="training steps of the pixel classifiers")
     images: int = Field(10, ge=1, description="images per step")
     pixels: int = Field(400, ge=1, description="pixels sampled from each of them")
-    lr: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-4, ge=0)
+    lr: float = Field(2e-3, gt=0, description="learning rate of the pixel classifiers")
+    weight_decay: float = Field(1e-4, ge=0, description="weight decay of the pixel classifiers")
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels are drawn alike; 1: classes are drawn alike")
     networks: int = Field(
         3, ge=0, description="image networks trained on the labelled images, which label beside the pixel classifiers"
     )
-    network_steps: int = Field(700, ge=1)
+    network_steps: int = Field(700, ge=1, description="training steps of every image network")
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
-    seed: int = 0
+    seed: int = Field(0, description="where all random numbers come from")

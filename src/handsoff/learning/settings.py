@@ -10,7 +10,7 @@ class LearnSettings(BaseModel):
 
     model: str = Field("lite0", description="the network, see docs/evaluate.md")
     steps: int = Field(700, ge=1, description="optimisation steps of every run")
-    batch: int = Field(16, ge=2)
+    batch: int = Field(16, ge=2, description="images per step")
     lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
-    weight_decay: float = Field(1e-2, ge=0)
+    weight_decay: float = Field(1e-2, ge=0, description="weight decay of the network")
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels count alike; 1: classes count alike")

@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from handsoff.core.disk import require_space_for_rest
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, sha256, write_bytes
 from handsoff.core.images import tile
@@ -26,6 +27,7 @@ from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
+from handsoff.synthesis.card import write_card
 from handsoff.synthesis.samples import FILES, REST
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
@@ -83,6 +85,8 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
         total = 0.0
         for entry in engine.map(make_shard, shards, context):
             made: list[Record] = read_entry(entry)
+            if not records:
+                require_space_for_rest(job.out, len(list((job.out / "images").iterdir())), settings.n)
             records += made
             total += sum(fmean(record["uncertainties"].values()) for record in made)
             yield Progress("generating", len(records), settings.n, f"mean uncertainty {total / len(records):.3f}")
@@ -174,6 +178,7 @@ def finish(job: Job, labelers: Sequence[Path], records: Sequence[Record], settin
     write_records(out, ({key: value for key, value in record.items() if key not in own} for record in records))
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(out / CONTACT, (labelers[0] / CONTACT).read_bytes())
+    write_card(out, cards, tasks, records, settings)
     write_preview(out, [record["name"] for record in kept[:SHOWN]], tasks)
     card, drawn = cards[0], len(records)
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}

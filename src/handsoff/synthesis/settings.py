@@ -11,7 +11,7 @@ class GenerateSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field(
         "any",

@@ -15,21 +15,23 @@ class TrainSettings(BaseModel):
     resolution: str = Field(
         "64", description="H or HxW, a power of two times the base (4x4, or as small as the shape allows)"
     )
-    discriminator: Literal["projected", "stylegan2"] = "projected"
+    discriminator: Literal["projected", "stylegan2"] = Field(
+        "projected", description="who tells real from made: projected (on pretrained features) or stylegan2"
+    )
     kimg: float | None = Field(None, gt=0, description="thousands of images shown to the discriminator")
     minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
     framing: Framing = Field(
         "crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch"
     )
-    seed: int = 0
+    seed: int = Field(0, description="where all random numbers come from")
     batch: int = Field(32, ge=2, description="images per step over all processes")
     channel_base: int | None = Field(
         None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block"
     )
-    channel_max: int = Field(192, ge=8)
-    w_dim: int = Field(192, ge=8)
-    g_lr: float = Field(2e-3, gt=0)
-    d_lr: float = Field(2e-4, gt=0)
+    channel_max: int = Field(192, ge=8, description="channels at any height at the most")
+    w_dim: int = Field(192, ge=8, description="numbers of a latent w")
+    g_lr: float = Field(2e-3, gt=0, description="learning rate of the generator")
+    d_lr: float = Field(2e-4, gt=0, description="learning rate of the discriminator")
     r1: float = Field(
         5.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features"
     )

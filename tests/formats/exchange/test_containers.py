@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -275,8 +276,9 @@ def test_the_library_datasets_loads_splits_images_and_exact_labels(tmp_path: Pat
 
 def test_the_readme_says_splits_and_licence(tmp_path: Path) -> None:
     text = (written(tmp_path, "huggingface") / "README.md").read_text()
-    assert text.startswith('---\nlicense: other\nlicense_name: "CC0"\nconfigs:\n- config_name: default\n')
-    assert "  - split: val\n    path: data/val-*.parquet\n---\n" in text
+    head = yaml.safe_load(text.split("---\n")[1])
+    assert head["license"] == "cc0-1.0"
+    assert {"split": "val", "path": "data/val-*.parquet"} in head["configs"][0]["data_files"]
     assert "- 2: hair\n" in text
 
 

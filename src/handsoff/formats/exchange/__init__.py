@@ -55,6 +55,27 @@ WRITERS: dict[str, FormatWriter] = {
 }
 
 
+ALSO = {  # what others call a format, in lower case → its name here
+    "voc": "cvat",
+    "pascal": "cvat",
+    "pascal-voc": "cvat",
+    "pascal_voc": "cvat",
+    "panoptic": "coco-panoptic",
+    "parquet": "huggingface",
+    "hf": "huggingface",
+    "wds": "webdataset",
+    "tar": "webdataset",
+    "label-studio": "labelstudio",
+    "label_studio": "labelstudio",
+    "yolov8": "yolo",
+    "yolov11": "yolo",
+    "ultralytics": "yolo",
+    "handsoff": FOLDER,
+    "png": FOLDER,
+    "masks": FOLDER,
+}
+
+
 def format_of(source: Source) -> str | None:
     """The name of the first format that recognises the dataset, None if none does."""
     return next((name for name, reader in READERS.items() if reader.recognises(source)), None)
@@ -68,7 +89,7 @@ def open_dataset(source: Source, name: str | None = None) -> Dataset:
         UnknownNameError: `name` is no format of `READERS`.
     """
     if name is not None and name not in READERS:
-        raise UnknownNameError("format", name, READERS)
+        raise UnknownNameError("format", name, READERS, ALSO)
     found = name or format_of(source)
     if found is None:
         titles, renaming = ", ".join(reader.title for reader in READERS.values()), misnamed(source)

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
+from handsoff.datasets.card import CARD, account_in
 from handsoff.datasets.labelled import LabelledDataset, list_labelled, write_cards, write_sample
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
@@ -37,7 +38,14 @@ def read(source: Source) -> Dataset:
     """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
     dataset = list_labelled(source.path)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
-    return Dataset(dataset.names, dataset.tasks, lambda name: read_image(dataset, name), manifest_licence(source))
+    account = account_in(source.read(CARD).decode(errors="replace")) if CARD in source.sizes else ""
+    return Dataset(
+        dataset.names,
+        dataset.tasks,
+        lambda name: read_image(dataset, name),
+        manifest_licence(source),
+        about=account,
+    )
 
 
 def read_image(dataset: LabelledDataset, name: str) -> LabelledImage:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import png, write_bytes
+from handsoff.datasets.card import CARD, Card
 from handsoff.datasets.sources import MAX_BYTES, Source
 from handsoff.formats.containers import (
     declare_tasks,
@@ -337,12 +338,10 @@ def cell(task: Task, label: Label, base: str) -> Any:
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """The tasks' cards, and a README from which the hub and `load_dataset` learn the files of each split."""
     write_cards(out, writing.tasks)
-    licence = ["license: other", f"license_name: {json.dumps(writing.licence)}"] if writing.licence else []
     splits = sorted({split_of(entry["name"], SPLIT) for entry in entries})
-    files = [line for split in splits for line in (f"  - split: {split}", f"    path: data/{split}-*.parquet")]
-    head = ["---", *licence, "configs:", "- config_name: default", "  data_files:", *files, "---", ""]
-    lines = [f"{len(entries)} images with labels ({', '.join(writing.tasks)}), written by HandsOff."]
-    for task in writing.tasks.values():
-        explained = task.storage.explain()
-        lines += ["", *explained] if explained else []
-    write_bytes(out / "README.md", "\n".join([*head, *lines, ""]).encode())
+    files = {split: [f"data/{split}-*.parquet"] for split in splits}
+    title = f"Images with labels for {' and '.join(writing.tasks)}"
+    card = Card(
+        title, len(entries), writing.licence, writing.tasks, files, writing.about, synthetic=bool(writing.about)
+    )
+    write_bytes(out / CARD, card.text().encode())

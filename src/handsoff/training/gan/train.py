@@ -12,6 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from handsoff.core.device import best_device, mixed_precision, on_device
+from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.images import to_float
@@ -81,8 +82,10 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     Raises:
         InputError: no usable images, or `out` holds something else.
     """
-    parse_resolution(settings.resolution)
+    frame, _ = parse_resolution(settings.resolution)
     source = photos_in(open_source(images))
+    if not out.exists():  # later its photos are there already
+        require_space(out, len(source.sizes) * frame[0] * frame[1] * 3)
     budget = asked_for(settings)
     rank, world = join()
     if rank > 0:

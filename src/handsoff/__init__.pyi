@@ -1,0 +1,193 @@
+"""Written by tools/write_stub.py from the inputs and settings of the verbs."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from handsoff.api.dataset import Dataset as Dataset
+from handsoff.api.functions import load_generator as load_generator
+from handsoff.api.functions import load_labeler as load_labeler
+from handsoff.api.functions import open_dataset as open_dataset
+from handsoff.api.functions import run as run
+from handsoff.core.device import use_device as use_device
+from handsoff.core.errors import HandsOffError as HandsOffError
+from handsoff.datasets.hub import push as push
+
+__all__ = [
+    "Dataset",
+    "HandsOffError",
+    "__version__",
+    "convert",
+    "diagnose",
+    "evaluate",
+    "fit",
+    "generate",
+    "import_checkpoint",
+    "invert",
+    "load_generator",
+    "load_labeler",
+    "open_dataset",
+    "push",
+    "run",
+    "train",
+    "use_device",
+]
+__version__: str
+
+def convert(
+    dataset: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    format: str = "folder",
+    source: str | None = None,
+    tasks: Sequence[str] | None = None,
+    split: str | None = None,
+    first: int | None = None,
+    classes: dict[str, str] | None = None,
+    ignore: str | None = None,
+    frame: str | None = None,
+    framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
+    around: str | None = None,
+    margin: float = 0.1,
+    aspect: float | None = None,
+    align: dict[str, tuple[float, float]] | None = None,
+    instances: bool = False,
+    progress: bool | None = None,
+) -> Path:
+    """Turn labelled data of any format into any other."""
+
+def diagnose(
+    run: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    photos: int = 50,
+    images: int = 2000,
+    samples: int = 300,
+    progress: bool | None = None,
+) -> Path:
+    """Measure every link of a finished run on its own, to see where quality is lost."""
+
+def evaluate(
+    real: str | PathLike[str],
+    synthetic: str | PathLike[str] | Sequence[str | PathLike[str]],
+    test: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    model: str = "lite0",
+    steps: int = 700,
+    batch: int = 16,
+    lr: float = 0.001,
+    weight_decay: float = 0.01,
+    balance: float = 0.25,
+    task: str | None = None,
+    first: int | None = None,
+    group: str | None = None,
+    validation_part: str | None = None,
+    test_part: str | None = None,
+    seeds: int = 3,
+    arms: dict[str, dict[str, float | tuple[float, float]]] | None = None,
+    note: str | None = None,
+    validation: str | PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Measure what datasets are worth: real labels only, synthetic only and both, on real test photos."""
+
+def fit(
+    generator: str | PathLike[str],
+    examples: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    task: str = "segmentation",
+    first: int | None = None,
+    members: int = 10,
+    hidden: tuple[int, int] = (128, 32),
+    dropout: float = 0.1,
+    features: Sequence[str] = ("generator", "lite0"),
+    steps: int = 300,
+    images: int = 10,
+    pixels: int = 400,
+    lr: float = 0.002,
+    weight_decay: float = 0.0001,
+    balance: float = 0.25,
+    networks: int = 3,
+    network_steps: int = 700,
+    network_share: float = 0.75,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Path:
+    """Train the labeler on latents or photos and their labels."""
+
+def generate(
+    labelers: str | PathLike[str] | Sequence[str | PathLike[str]],
+    out: str | PathLike[str],
+    *,
+    n: int,
+    seed: int = 0,
+    keep: float = 0.9,
+    drop: Literal["any", "all"] = "any",
+    psi: float = 1.0,
+    condition: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Draw a labelled dataset."""
+
+def import_checkpoint(
+    checkpoint: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
+    licence: str | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Turn a published checkpoint into a generator; nothing in the file is run."""
+
+def invert(
+    generator: str | PathLike[str],
+    labelled: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    first: int | None = None,
+    skip: int = 0,
+    tasks: Sequence[str] | None = None,
+    labels: dict[str, dict[str, Any]] = {},
+    photos: str | None = None,
+    encoder: str | None = None,
+    encoder_steps: int = 600,
+    encoder_batch: int = 32,
+    encoder_lr: float = 0.0005,
+    steps: int = 200,
+    lr: float = 0.05,
+    pixel: float = 2.0,
+    prior: float = 0.02,
+    batch: int = 50,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Path:
+    """Find the generator's latents of labelled photos."""
+
+def train(
+    images: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    resolution: str = "64",
+    discriminator: Literal["projected", "stylegan2"] = "projected",
+    kimg: float | None = None,
+    minutes: float | None = None,
+    framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
+    seed: int = 0,
+    batch: int = 32,
+    channel_base: int | None = None,
+    channel_max: int = 192,
+    w_dim: int = 192,
+    g_lr: float = 0.002,
+    d_lr: float = 0.0002,
+    r1: float = 5.0,
+    mixing: float = 0.0,
+    mirror: bool = True,
+    feature_size: int = 128,
+    snapshot_kimg: float = 20.0,
+    licence: str = "unknown: inherits the terms of the training images",
+    progress: bool | None = None,
+) -> Path:
+    """Train a generator on a folder or zip of unlabelled images."""

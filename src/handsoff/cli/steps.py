@@ -1,0 +1,172 @@
+"""One command per verb of `VERBS`: its inputs and its most used settings as options, all others through --set."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from handsoff.cli.app import Command, command
+from handsoff.cli.options import about, listing, parsed, settings_of
+from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
+from handsoff.terminal.console import say, show_table
+from handsoff.verbs import VERBS
+
+Out = Annotated[Path, typer.Option("-o", "--out", help="Write to this folder.", show_default=False)]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set any of the settings listed below; may be repeated."),
+]
+First = Annotated[int | None, typer.Option("--first", help="Use the first N labelled samples, in sorted order.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Take all random numbers from this seed. [0]")]
+
+
+def step(verb: str) -> Callable[[Command], Command]:
+    """Make a function the command of a verb."""
+    return command(verb, about=VERBS[verb].summary, epilog=listing(verb))
+
+
+@step("train")
+def train(
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
+    out: Out,
+    resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
+    kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
+    seed: Seed = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
+    perform("train", {"images": images}, out, settings)
+
+
+@step("import")
+def import_(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CKPT", help=VERBS["import"].about("checkpoint"))],
+    out: Out,
+    licence: Annotated[str | None, typer.Option(help="Record these terms, as the weights' makers state them.")] = None,
+    framing: Annotated[
+        str | None,
+        typer.Option(help=about("import", "framing")),
+    ] = None,
+    assignments: Set = None,
+) -> None:
+    perform(
+        "import", {"checkpoint": checkpoint}, out, settings_of("import", assignments, licence=licence, framing=framing)
+    )
+
+
+@step("invert")
+def invert(
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
+    labelled: Annotated[Path, typer.Argument(metavar="LABELLED", help=VERBS["invert"].about("labelled"))],
+    out: Out,
+    first: First = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("invert", assignments, first=first)
+    perform("invert", {"generator": generator, "labelled": labelled}, out, settings)
+
+
+@step("fit")
+def fit(
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
+    examples: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LATENTS|LABELLED",
+            help=VERBS["fit"].about("examples"),
+        ),
+    ],
+    out: Out,
+    task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("fit", assignments, task=task)
+    perform("fit", {"generator": generator, "examples": examples}, out, settings)
+
+
+@step("generate")
+def generate(
+    labelers: Annotated[
+        list[Path],
+        typer.Argument(metavar="LABELER...", help=VERBS["generate"].about("labelers")),
+    ],
+    out: Out,
+    n: Annotated[int, typer.Option("-n", help="Draw this many samples.", show_default=False)],
+    seed: Seed = None,
+    keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("generate", assignments, n=n, seed=seed, keep=keep)
+    alone()
+    from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
+    from handsoff.labeling.labeler import GENERATOR as FOLDER  # noqa: PLC0415  # as above
+    from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415  # as above
+    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
+
+    say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
+    if not (out / "DONE").is_file():
+        warn_if_full(out, most_bytes(read_card(labelers[0] / FOLDER).image_size, len(labelers), n))
+    perform("generate", {"labelers": labelers}, out, settings)
+
+
+@step("evaluate")
+def evaluate(  # noqa: PLR0913, PLR0917  # one per option
+    real: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("real"), show_default=False)],
+    synthetic: Annotated[
+        list[Path],
+        typer.Option(help=VERBS["evaluate"].about("synthetic"), show_default=False),
+    ],
+    test: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("test"), show_default=False)],
+    out: Out,
+    validation: Annotated[Path | None, typer.Option(help=VERBS["evaluate"].about("validation"))] = None,
+    first: First = None,
+    steps: Annotated[int | None, typer.Option(help="Train every run for this many steps. [700]")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
+    arms: Annotated[
+        str | None, typer.Option(metavar="TOML", help="Say what every batch is made of, see docs/evaluate.md.")
+    ] = None,
+    assignments: Set = None,
+) -> None:
+    given = {} if arms is None else {"arms": parsed(arms)}
+    settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, **given)
+    inputs: dict[str, Path | list[Path] | None] = {
+        "real": real,
+        "synthetic": synthetic,
+        "test": test,
+        "validation": validation,
+    }
+    if perform_quietly("evaluate", inputs, out, settings) != "done":
+        from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+
+        show_arms(read_json(out / "metrics.json"))
+        say(f"The whole report: {out / 'report.html'}")
+
+
+@step("diagnose")
+def diagnose(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help=VERBS["diagnose"].about("run"))],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write to this folder. [RUN/diagnosis]")] = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("diagnose", assignments)
+    folder = out or run / "diagnosis"
+    perform_quietly("diagnose", {"run": run}, folder, settings)
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.report.diagnosis import tables  # noqa: PLC0415  # as above
+
+    for table in tables(read_json(folder / "diagnosis.json")):
+        show_table(table.title, table.header, table.rows)
+    say(f"With pictures: {folder / 'diagnosis.html'}")
+
+
+@step("convert")
+def convert(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help=VERBS["convert"].about("dataset"))],
+    out: Out,
+    form: Annotated[str | None, typer.Option("--format", help=about("convert", "format"))] = None,
+    first: First = None,
+    assignments: Set = None,
+) -> None:
+    perform("convert", {"dataset": path}, out, settings_of("convert", assignments, format=form, first=first))

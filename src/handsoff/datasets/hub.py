@@ -1,0 +1,91 @@
+"""`handsoff push`: a dataset with its card to the Hugging Face hub, where one can be reached."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_json
+from handsoff.datasets.card import CARD
+
+PUSHED = frozenset({"generate", "convert"})  # verbs whose folders are datasets
+KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", ".*"]  # paths of this machine, photos of yours
+HTTP = ("httpx", "httpcore", "requests", "urllib3")  # libraries by which huggingface_hub may speak to it
+HINTS = {
+    401: "log in with `hf auth login`, or set HF_TOKEN",
+    403: "use a token that may write to it",
+    404: "check its name, and that your token may write to it",
+}
+
+
+def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -> str:
+    """Upload a finished dataset to the Hugging Face hub; the same call again uploads what changed.
+
+    The accounts of how the folder was made (`job.json`, `report.json`, the ledger), which hold paths of this machine,
+    and `inversions.png`, which shows labelled photos, stay here.
+
+    Args:
+        dataset: The folder of `handsoff generate`, or of `handsoff convert` in a format that has a card.
+        repo: Where it goes, as OWNER/NAME.
+        private: Make a repository private where it is a new one.
+
+    Returns:
+        Its address.
+
+    Raises:
+        InputError: The folder is no finished dataset with a card.
+        HandsOffError: The extra `hub` is not installed, or the hub refuses or cannot be reached.
+    """
+    folder = Path(dataset)
+    check_pushable(folder)
+    try:
+        import huggingface_hub  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise HandsOffError("handsoff push needs huggingface_hub: pip install 'handsoff-labels[hub]'.") from None
+    api: Any = huggingface_hub.HfApi()
+    try:
+        address = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
+        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, ignore_patterns=KEPT)
+    except Exception as error:
+        raise explained(error, repo) from error
+    return str(address)
+
+
+def check_pushable(folder: Path) -> None:
+    """Refuse what is no finished dataset with a card.
+
+    Raises:
+        InputError: it is none.
+    """
+    job = read_json(folder / "job.json") if (folder / "job.json").is_file() else {}
+    verb = job.get("verb") if isinstance(job, dict) else None
+    if verb not in PUSHED:
+        raise InputError(
+            f"{folder} is no dataset of handsoff generate or convert: give the folder that one of them wrote."
+        )
+    if not (folder / "DONE").is_file():
+        raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
+    if not (folder / CARD).is_file():
+        raise InputError(
+            f"{folder} has no dataset card ({CARD}): convert the dataset with --format huggingface, and push that."
+        )
+
+
+def explained(error: Exception, repo: str) -> HandsOffError:
+    """What went wrong at the hub, in a sentence; anything else is a bug and stays what it is.
+
+    Raises:
+        Exception: `error`, where it has nothing to do with the hub.
+    """
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return HandsOffError(f"The hub refused {repo} ({status}): {HINTS.get(status, 'try again later')}.")
+    kind = type(error)
+    if kind.__name__ == "LocalTokenNotFoundError":
+        return HandsOffError(f"The hub refused {repo}: {HINTS[401]}.")
+    if kind.__name__ == "HFValidationError":
+        return HandsOffError(f"{repo!r} is no name of a repository: write OWNER/NAME.")
+    if isinstance(error, OSError) or kind.__module__.startswith(HTTP):
+        reason = next(iter(str(error).splitlines()), "") or kind.__name__
+        return HandsOffError(f"The hub cannot be reached ({reason.rstrip('.')}): try again where there is a network.")
+    raise error

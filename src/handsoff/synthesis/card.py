@@ -1,0 +1,135 @@
+"""The card of a generated dataset: how it was made, what was selected, what it holds, and what it is not.
+
+`metadata.jsonl` beside it lets `datasets.load_dataset(folder)` load images with their labels (the hub's ImageFolder:
+`file_name`, and `NAME_file_name` for further images of a sample). Depth, which is no image, is left out there.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handsoff.core.files import write_bytes
+from handsoff.datasets.card import CARD, Card, cell
+from handsoff.datasets.generated import Record
+from handsoff.datasets.labelled import open_like
+from handsoff.synthesis.samples import REST
+from handsoff.synthesis.settings import GenerateSettings
+from handsoff.tasks.base import Task
+
+METADATA = "metadata.jsonl"
+LOOKED_AT = 500  # kept samples whose labels are counted
+FILES = """## Files
+
+`images/` has the images, the folders and files beside it their labels, `manifest.json` what those mean, `samples.jsonl`
+how every sample was drawn and how uncertain its labels are, `uncertainty*/` the same per pixel. `datasets.load_dataset`
+loads images and labels by `metadata.jsonl`; `handsoff.Dataset` gives them to PyTorch."""
+LIMITS = """## Limits
+
+- Labels are predictions of a labeler that learnt from few labelled photos. Nobody has looked at them one by one.
+- Images follow the photos that the generator learnt from: what is rare there is rarer here, and what is one-sided there
+  is one-sided here. An image can resemble a photo of the training set.
+- Dropping uncertain samples also drops unusual ones.
+- What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
+
+
+def write_card(
+    out: Path,
+    labelers: Sequence[dict[str, Any]],
+    tasks: Mapping[str, Task],
+    records: Sequence[Record],
+    settings: GenerateSettings,
+) -> None:
+    """Write `README.md` into a dataset whose samples and label cards are written.
+
+    Args:
+        out: The dataset.
+        labelers: What their `labeler.json` say.
+        tasks: Of the labels.
+        records: Of all drawn samples.
+        settings: What it was drawn by.
+    """
+    kept = [record for record in records if record["kept"]]
+    sections = [made(labelers, settings, len(records)), selection(records), content(out, tasks, kept), LIMITS]
+    files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
+    write_bytes(out / METADATA, "".join(json.dumps(line) + "\n" for line in metadata(kept, tasks)).encode())
+    title = f"Generated images with labels for {' and '.join(tasks)}"
+    card = Card(
+        title, len(kept), labelers[0]["licence"], tasks, {"train": files}, "\n\n".join(sections), FILES, synthetic=True
+    )
+    write_bytes(out / CARD, card.text().encode())
+
+
+def image_labels(tasks: Mapping[str, Task]) -> dict[str, str]:
+    """Task → folder, of labels that are PNGs."""
+    places = {name: task.locations[0] for name, task in tasks.items()}
+    return {name: place.folder for name, place in places.items() if place.suffixes[:1] == (".png",)}
+
+
+def metadata(kept: Sequence[Record], tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
+    """A line per sample: its image, its labels and how uncertain they are."""
+    pictures = image_labels(tasks)
+    for record in kept:
+        name = record["name"]
+        labels = {f"{tasks[task].aliases[0]}_file_name": f"{pictures[task]}/{name}.png" for task in pictures}
+        inline = {tasks[task].aliases[0]: values for task, values in record[REST].items()}
+        yield {"file_name": f"images/{name}.png", **labels, **inline, "uncertainty": record["uncertainty"]}
+
+
+def made(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> str:
+    first = labelers[0]
+    height, width = first["image_size"]
+    told = (
+        f"A generator ({first['generator'][:12]}, {height} x {width} pixels, photos framed by {first['framing']}) drew "
+        f"{drawn:,} images from the seeds {settings.seed} to {settings.seed + drawn - 1}, with truncation psi = "
+        f"{settings.psi:g}. `samples.jsonl` says how each can be drawn again."
+    )
+    lines = ["## How it was made", "", told, ""]
+    for labeler in labelers:
+        networks = f" and {labeler['networks']} image networks" if labeler["networks"] else ""
+        lines.append(
+            f"- {labeler['task']}: labelled by {labeler['members']} pixel classifiers{networks}, which learnt from "
+            f"{labeler['examples']} labelled images and read {' and '.join(labeler['features'])} features."
+        )
+    return "\n".join(lines)
+
+
+def selection(records: Sequence[Record]) -> str:
+    """How many samples stayed, and how uncertain those and the others are."""
+    kept = [record["uncertainty"] for record in records if record["kept"]]
+    dropped = [record["uncertainty"] for record in records if not record["kept"]]
+    told = (
+        f"Of {len(records):,} samples the {len(kept):,} most certain ones were kept. Uncertainty is the disagreement "
+        "of the ensemble, from 0 to 1; `samples.jsonl` has it per sample."
+    )
+    lines = [
+        "## Selection and uncertainty",
+        "",
+        told,
+        "",
+        "| samples | number | lowest | median | highest uncertainty |",
+        "|---|---|---|---|---|",
+    ]
+    for name, values in (("kept", kept), ("dropped", dropped)):
+        if values:
+            lines.append(
+                f"| {name} | {len(values):,} | {min(values):.3f} | {np.median(values):.3f} | {max(values):.3f} |"
+            )
+    return "\n".join(lines)
+
+
+def content(out: Path, tasks: Mapping[str, Task], kept: Sequence[Record]) -> str:
+    """How often every class or point occurs."""
+    data = open_like(out, {name: task.schema for name, task in tasks.items()})
+    names = [record["name"] for record in kept[:LOOKED_AT]]
+    of = f"the first {len(names):,} kept samples" if len(names) < len(kept) else "all kept samples"
+    lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
+    for kind, task in tasks.items():
+        found = [task.scores.label_statistics(data.label(kind, name)[None]) for name in names]
+        for part in dict.fromkeys(part for counts in found for part in counts):
+            counted = [counts[part] for counts in found if part in counts]
+            share = sum(share for _, share in counted) / len(names)
+            lines.append(f"| {cell(part)} | {sum(number for number, _ in counted):,} | {share:.1%} |")
+    return "\n".join(lines)
