@@ -143,13 +143,20 @@ def heat_map(uncertainty: UncertaintyMap) -> UInt8[np.ndarray, "h w 3"]:
 
 def embed(image: UInt8[np.ndarray, "h w 3"] | None, longest: int = LONGEST_SIDE) -> str | None:
     """A picture as a data URI, shrunk to the size it is shown at."""
-    if image is None:
-        return None
+    return None if image is None else data_uri(encoded(image, longest))
+
+
+def encoded(image: UInt8[np.ndarray, "h w 3"], longest: int = LONGEST_SIDE, *, lossless: bool = False) -> bytes:
+    """A picture as WebP, its longer side at most `longest` pixels; `lossless` is for few flat colours."""
     buffer = io.BytesIO()
     picture = Image.fromarray(image)
-    picture.thumbnail((longest, longest))
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    picture.thumbnail((longest, longest), Image.Resampling.NEAREST if lossless else Image.Resampling.BICUBIC)
+    picture.save(buffer, "WEBP", quality=88, lossless=lossless)
+    return buffer.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
 
 
 def contact_sheet(path: Path) -> str | None:
