@@ -61,10 +61,10 @@ def test_in_a_run_it_is_diagnosed(tmp_path: Path) -> None:
 
 
 def test_the_same_evaluation_is_repeated_with_its_settings(tmp_path: Path) -> None:
-    words = command(*planned(tmp_path, first=50, lr=0.003, note="It's “so”.", seeds=1, group=None), ONCE)
+    words = command(*planned(tmp_path, first=50, lr=0.003, note="So.", group="it's (.*)_", seeds=1), ONCE)
     assert words[2:] == [
         "--real", str(tmp_path / "real data"), "--synthetic", str(tmp_path / "synthetic data"),
-        "--test", str(tmp_path / "test data"), "--first", "50", "--set", "lr=0.003", "--set", "note=It's “so”.",
+        "--test", str(tmp_path / "test data"), "--first", "50", "--set", "lr=0.003", "--set", "group=it's (.*)_",
         "--seeds", "3", "-o", str(tmp_path / "report-3-runs"),
     ]  # fmt: skip
 

@@ -78,7 +78,7 @@ def run_of(dataset: Path) -> Path | None:
 
 
 def more_runs(plan: Mapping[str, Any], report: Path, seeds: int, why: str) -> NextStep | None:
-    """The same evaluation with more seeds."""
+    """The same evaluation with more seeds; the note is about this report and stays here."""
     inputs, settings = plan["inputs"], {**(plan.get("settings") or {}), "seeds": seeds}
     try:
         paths = {name: near(Path(entry["path"])) for name, entry in inputs.items()}
@@ -88,7 +88,7 @@ def more_runs(plan: Mapping[str, Any], report: Path, seeds: int, why: str) -> Ne
     for name, path in paths.items():
         words += [f"--{name.split()[0]}", path]
     for name, value in settings.items():
-        if value is not None:
+        if value is not None and name != "note":
             words += [f"--{name}", str(value)] if name in OPTIONS else ["--set", f"{name}={written(value)}"]
     return NextStep(why, typed(*words, "-o", near(sibling(report, f"{seeds}-runs"))))
 
