@@ -9,7 +9,8 @@ import pytest
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.report.page import colours, write_page
+from handsoff.report.chart import colours
+from handsoff.report.page import write_page
 from measured import GOOD, arm, metrics
 from toy import write_classes, write_mask
 
@@ -82,7 +83,7 @@ def test_the_page_tells_the_numbers(folders: tuple[Path, Path]) -> None:
 
 def test_the_page_says_which_class_never_occurs(folders: tuple[Path, Path]) -> None:
     page = page_of(*folders)
-    assert "Never seen in the generated labels that were looked at: ear." in page
+    assert "Not among the 8 generated labels that were looked at: ear." in page
 
 
 def test_names_are_shown_as_they_are(folders: tuple[Path, Path]) -> None:
@@ -117,7 +118,7 @@ def test_scores_that_are_not_numbers_are_dashes(folders: tuple[Path, Path]) -> N
     write_json(report / "metrics.json", broken)
     page = page_of(report, dataset)
     assert "–" in page
-    assert "nan" not in page.split("<h2>Generated")[0].split("</style>")[1]
+    assert "nan" not in page.split('<h2 id="samples')[0].split("</style>")[1]
 
 
 def test_any_number_of_arms_and_datasets_is_drawn(folders: tuple[Path, Path], tmp_path: Path) -> None:
@@ -147,4 +148,4 @@ def test_labelled_data_without_a_manifest_is_shown(folders: tuple[Path, Path]) -
     for file in ("manifest.json", "samples.jsonl"):
         (dataset / file).unlink()
     page = page_of(report, dataset)
-    assert page.count('alt="label over image"') == 10
+    assert page.count('alt="label, without the image"') == 10

@@ -76,14 +76,14 @@ def test_arms_have_titles_by_rule() -> None:
 
 def test_what_was_compared() -> None:
     assert comparison(GOOD) == (
-        "The same small model was trained on 5 real labelled photos, on 1,234 generated ones, and on both, "
-        "3 times each, and scored on 7 real photos, its best moment chosen on 3 others."
+        "The same small model was trained on 5 real labelled images, on 1,234 generated ones, and on both, "
+        "3 times each, and scored on 7 real test images, its best moment chosen on 3 others."
     )
     more = several(real_only=(0.5,), a_only=(0.4,), b_only=(0.4,), real_plus_all=(0.6,))
     more |= {"n_real": 5, "n_synthetic": 30, "n_test": 7, "pools": {"real": 5, "a": 10, "b": 20}}
     assert comparison(more) == (
-        "The same small model was trained once on each of 4 mixtures of 5 real labelled photos and "
-        "30 generated ones (10 of a, 20 of b), and scored on 7 real photos."
+        "The same small model was trained once on each of 4 mixtures of 5 real labelled images and "
+        "30 generated ones (10 of a, 20 of b), and scored on 7 real test images."
     )
 
 
@@ -91,4 +91,4 @@ def test_the_best_arm_without_real_photos_is_named() -> None:
     found = several(real_only=(0.5,), a_only=(0.3,), b_only=(0.4,)) | {
         "shares": {"real_only": {"real": [1, 1]}, "a_only": {"a": [1, 1]}, "b_only": {"b": [1, 1]}}
     }
-    assert any("only generated photos (b only) reaches 80% of" in sentence for sentence in meaning(found))
+    assert any("only generated images (b only) reaches 80% of" in sentence for sentence in meaning(found))

@@ -78,7 +78,9 @@ def load_arrays(
     total = len(labelled.names)
     images, first = labelled.part(0, CHUNK).load(frame, framing, enlarge=True)
     samples = LabelledArrays(
-        np.empty((total, *images.shape[1:]), np.uint8), np.empty((total, *first[task].shape[1:]), first[task].dtype)
+        np.empty((total, *images.shape[1:]), np.uint8),
+        np.empty((total, *first[task].shape[1:]), first[task].dtype),
+        tuple(labelled.names),
     )
     for start in range(0, total, CHUNK):
         stop = min(start + CHUNK, total)
@@ -111,7 +113,8 @@ def without(samples: LabelledArrays, *used: LabelledArrays) -> tuple[LabelledArr
     keep = np.array([digest(image) not in known for image in samples.images], bool)
     if keep.all():
         return samples, 0
-    return LabelledArrays(samples.images[keep], samples.labels[keep]), int((~keep).sum())
+    names = tuple(name for name, kept in zip(samples.names, keep, strict=False) if kept)  # they may be unknown
+    return LabelledArrays(samples.images[keep], samples.labels[keep], names), int((~keep).sum())
 
 
 def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

@@ -1,21 +1,24 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handsoff.core.files import write_json
+from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.runs import Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.evaluation.testing import DECIMALS, test_archive
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
+from handsoff.report.testset import LINES, TRUTH, archive_path, lines_of
+from handsoff.tasks.base import Task
 
 
 def plan(
@@ -45,7 +48,7 @@ def evaluate(
 ) -> Work:
     """Train the same model on every arm's mixture.
 
-    `out` then holds metrics.json, runs, contact sheets of predictions and the report page.
+    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page.
 
     Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
     training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as
@@ -80,7 +83,10 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
         data = yield from load_data(inputs, settings.group)
     arms = choose_arms(settings, list(inputs.folders))
     yield from run_arms(inputs.task, data, arms, out, settings)
-    metrics = metrics_of(inputs.task.name, arms, finished_runs(out, arms, settings.seeds), data, settings)
+    finished = finished_runs(out, arms, settings.seeds)
+    metrics = metrics_of(inputs.task, arms, finished, data, settings)
+    write_bytes(archive_path(out, TRUTH), test_archive(inputs.task, data.test))
+    write_bytes(out / LINES, lines_of(sample_lines(data.test.names, finished)))
     write_json(out / "metrics.json", metrics)
     write_page(out, inputs.folders)
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
@@ -93,14 +99,16 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
 
 
 def metrics_of(
-    task: str, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
+    task: Task, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
 ) -> dict[str, Any]:
     """What metrics.json says: arms in the order of running, and of each the shares of its pools, first and last."""
     sizes = {name: len(pool) for name, pool in data.pools.items()}
     return {
-        "task": task,
+        "task": task.name,
         "arms": {arm: metrics_of_arm(results) for arm, results in runs.items()},
         "per_class": {arm: classes_of_arm(results) for arm, results in runs.items()},
+        "confusion": confusion_of(task, runs),
+        "support": task.scores.label_statistics(data.test.labels),
         "shares": {arm.name: {pool: list(shares) for pool, shares in arm.shares.items()} for arm in arms},
         "pools": sizes,
         "n_real": sizes[REAL],
@@ -124,6 +132,31 @@ def classes_of_arm(results: Sequence[Result]) -> dict[str, dict[str, float]]:
     """Class or point → mean and spread over the runs that scored it."""
     names = dict.fromkeys(name for result in results for name in result.per_class)
     return {name: spread([result.per_class[name] for result in results if name in result.per_class]) for name in names}
+
+
+def confusion_of(task: Task, runs: dict[str, list[Result]]) -> dict[str, Any]:
+    """The parts, and of each arm how often each (row) was taken for each (column), summed over the runs."""
+    summed = {arm: np.sum([result.confusion for result in results], 0).tolist() for arm, results in runs.items()}
+    return {"parts": list(task.parts), "arms": summed} if all(summed.values()) else {}
+
+
+def sample_lines(names: Sequence[str], runs: dict[str, list[Result]]) -> list[dict[str, Any]]:
+    """Of every test sample, per arm, the means of its scores over the runs."""
+
+    def means(columns: Iterable[list[float | None]], index: int) -> float | None:
+        values = [column[index] for column in columns if column]
+        known = [value for value in values if value is not None]
+        return round(float(np.mean(known)), DECIMALS) if known else None
+
+    def line(index: int) -> dict[str, Any]:
+        scores = {arm: means([run.samples for run in found], index) for arm, found in runs.items()}
+        parts = {
+            arm: {part: means([run.parts.get(part, []) for run in found], index) for part in found[0].parts}
+            for arm, found in runs.items()
+        }
+        return {"scores": scores, "parts": parts}
+
+    return [{"name": name, **line(index)} for index, name in enumerate(names)]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

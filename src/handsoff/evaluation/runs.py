@@ -6,7 +6,7 @@ weights that count are the last ones or, where a validation part is given, the b
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,12 @@ from handsoff.core.images import tile
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.evaluation.testing import examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Part
 from handsoff.learning.data import LabelledArrays
-from handsoff.learning.supervised import Choice, predictions, score_predictor, train_predictor
+from handsoff.learning.supervised import Choice, predictions, train_predictor
+from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
 SHOWN = 8  # test samples in a contact sheet
@@ -33,6 +35,7 @@ class Result:
 
     Attributes:
         step: the step whose weights were tested; validation: step → its primary metric on the validation part.
+        confusion, samples, parts: as in `Tested`; runs of earlier versions lack them.
     """
 
     arm: str
@@ -43,6 +46,9 @@ class Result:
     step: int
     validation: dict[str, float]
     seconds: float
+    confusion: list[list[int]] = field(default_factory=list)
+    samples: list[float | None] = field(default_factory=list)
+    parts: dict[str, list[float | None]] = field(default_factory=dict)
 
 
 def run_arms(task: Task, data: EvaluationData, arms: Sequence[Arm], out: Path, settings: EvaluateSettings) -> Part:
@@ -73,7 +79,7 @@ def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[
 
 
 def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
-    """Train, choose, test, and write the run's file; before it, for the first seed, a contact sheet of predictions."""
+    """Train, choose, test, and write the run's file; before it, for the first seed, pictures of predictions."""
 
     def mixture(step: int) -> list[tuple[LabelledArrays, int]]:
         counts = arm.counts(step, settings.steps, settings.batch)
@@ -83,13 +89,15 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     choice = Choice(data.validation)
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
     model = yield from train_predictor(task, mixture, seed, settings, stage, choice)
-    scores = score_predictor(model, task, data.test)
+    tested = examine(model, task, data.test)
     step, seconds = choice.step or settings.steps, round(time.monotonic() - began, 1)
     result = Result(
-        arm.name, seed, scores["metrics"], scores["per_class"], settings.steps, step, choice.scores, seconds
-    )
+        arm.name, seed, tested.metrics, tested.per_class, settings.steps, step, choice.scores, seconds,
+        tested.confusion, tested.samples, tested.parts,
+    )  # fmt: skip
     with recorded() as stamps:
         if seed == 0:
+            write_bytes(archive_path(out, arm.name), prediction_archive(task, data.test, tested.labels))
             write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
         write_json(run_file(out, arm, seed), asdict(result))
     write_entry(ledger_entry(out, arm, seed), relative(stamps, out))

@@ -7,12 +7,13 @@ from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
 from handsoff.report.gallery import contact_sheet
+from handsoff.report.next_step import plan_of
 from handsoff.report.render import render
 from handsoff.report.verdict import arm_title, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
-LABELS = {"labels_on_training_photos": "its training photos", "labels_on_held_out_photos": "held-out photos"}
-PHOTOS = {"labelled": "labelled photos", "held_out": "held-out photos"}
+LABELS = {"labels_on_training_photos": "its training images", "labels_on_held_out_photos": "held-out images"}
+IMAGES = {"labelled": "labelled images", "held_out": "held-out images"}
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,19 @@ def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
         InputError: `diagnosis.json` is missing or damaged.
     """
     diagnosis = read_json(out / "diagnosis.json")
-    sheets = [(f"Inversions of {PHOTOS[name]}", contact_sheet(path)) for name, path in inversions.items()]
+    sheets = [(f"Inversions of {IMAGES[name]}", contact_sheet(path)) for name, path in inversions.items()]
     for path in sorted(out.glob("pictures/*/*.png")):
         budget, _, task = path.parent.name.partition("-")
         sheets.append((f"{path.stem.capitalize()} samples, {budget} labels, {task}", contact_sheet(path)))
     shown = [(caption, picture) for caption, picture in sheets if picture]
-    html = render("diagnosis.html", tables=tables(diagnosis), sheets=shown, notes=notes(diagnosis))
+    run = Path(str((plan_of(out).get("inputs") or {}).get("run", {}).get("path", ""))).name
+    html = render(
+        "diagnosis.html",
+        page_title=" – ".join(filter(None, [run, "HandsOff diagnosis"])),
+        tables=tables(diagnosis),
+        sheets=shown,
+        notes=notes(diagnosis),
+    )
     write_bytes(out / "diagnosis.html", html)
 
 
@@ -51,7 +59,7 @@ def notes(diagnosis: Mapping[str, Any]) -> list[str]:
     found = [stated] if stated else []
     if "held_out" not in diagnosis["links"]["reconstruction"]:
         found.append(
-            "No held-out photos were inverted: the run has no inversion, or fewer than four photos beside its labels."
+            "No held-out images were inverted: the run has no inversion, or fewer than four images beside its labels."
         )
     return found
 
@@ -67,7 +75,7 @@ def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
 
 
 def generator_table(links: Mapping[str, Any]) -> Table:
-    """Distances to the training photos, of all images and of those that were kept."""
+    """Distances to the training images, of all images and of those that were kept."""
     rows = []
     measured = {
         "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))
@@ -79,24 +87,24 @@ def generator_table(links: Mapping[str, Any]) -> Table:
         if distance is not None:
             rows.append((name, f"{distance['fd_lite0']:.1f}", f"{distance['kd_lite0']:.2f}", number(spread)))
     photos = links["generator"].get("diversity", {}).get("photos")
-    rows += [("photos", "0", "0", number(photos))] if rows else []
-    reading = "Lower distances are better; images that are much less diverse than the photos miss some of their kinds."
+    rows += [("training images", "0", "0", number(photos))] if rows else []
+    reading = "Lower distances are better; images that are much less diverse than those miss some of their kinds."
     return Table("Generator", reading, ("", "FD-lite0", "KD-lite0", "diversity"), rows)
 
 
 def reconstruction_table(links: Mapping[str, Any]) -> Table:
     rows = [
-        (PHOTOS[name], *(f"{values[error]:.4f}" for error in ERRORS))
+        (IMAGES[name], *(f"{values[error]:.4f}" for error in ERRORS))
         for name, values in links["reconstruction"].items()
     ]
     reading = (
-        "A photo that is not recognisable in its reconstruction teaches wrong labels: look at the inversions below."
+        "An image that is not recognisable in its reconstruction teaches wrong labels: look at the inversions below."
     )
     return Table("Inversion", reading, ("", *ERRORS.values()), rows)
 
 
 def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
-    """Scores of the labeler on inverted photos, beside those of the evaluation's arms."""
+    """Scores of the labeler on inverted images, beside those of the evaluation's arms."""
     columns = {label: measured[label]["metrics"] for label in LABELS if label in measured}
     arms = measured["arms"].get("arms", {})
     metrics = list(dict.fromkeys(name for scores in (*columns.values(), *arms.values()) for name in scores))
@@ -106,15 +114,15 @@ def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
         rows.append((title(metric), *own, *(number(entry.get(metric, {}).get("mean")) for entry in arms.values())))
     header = ("", *(f"labels of {LABELS[label]}" for label in columns), *(f"model: {arm_title(arm)}" for arm in arms))
     reading = (
-        "If labels of inverted held-out photos are much worse than the model trained on real labels alone, "
+        "If labels of inverted held-out images are much worse than the model trained on real labels alone, "
         "the labeler or the inversion is the weak link; if they are as good, the generated images are."
     )
     return Table(f"Labels: {task}, {budget} labels", reading, header, rows)
 
 
 def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
-    """How much of all labels each class or point makes up, in photos and in samples."""
-    shares = {PHOTOS[name]: share for name, share in measured.get("share", {}).items()}
+    """How much of all labels each class or point makes up, in real images and in samples."""
+    shares = {IMAGES[name]: share for name, share in measured.get("share", {}).items()}
     for name in ("kept", "dropped"):
         if "share" in measured["selection"][name]:
             shares[f"{name} samples ({measured['selection'][name]['samples']:,})"] = measured["selection"][name][
@@ -128,7 +136,7 @@ def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     reading = (
         "What samples hardly show cannot be learnt from them; what only dropped samples show, selection takes away."
     )
-    return Table(f"Selection: {task}, {budget} labels", reading, ("", *shares, "score on held-out photos"), rows)
+    return Table(f"Selection: {task}, {budget} labels", reading, ("", *shares, "score on held-out images"), rows)
 
 
 def number(value: float | None) -> str:

@@ -20,9 +20,26 @@ from handsoff.tasks.base import Label, Task
 
 SHOWN, UNCERTAIN = 24, 6  # samples pictured: the first ones, and the most uncertain of those kept
 LOOKED_AT = 300  # labels read to find out which classes occur
-LONGEST_SIDE = 256  # of a picture on the page, pixels
+LONGEST_SIDE = 384  # of a picture on the page once it is enlarged, pixels
 BINS = 24
 COLOURS = mpl.colormaps["magma"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture as a data URI and, where it is a label over an image, the label alone."""
+
+    title: str
+    picture: str
+    bare: str | None = None
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Pictures of one sample, side by side."""
+
+    caption: str
+    panels: list[Panel]
 
 
 @dataclass(frozen=True)
@@ -70,25 +87,33 @@ class Gallery:
         except HandsOffError:
             return None
 
-    def pictures(self, record: Record) -> Record | None:
-        """Image, label over image and uncertainty map of one sample as data URIs; None without the image."""
+    def strip(self, record: Record) -> Strip | None:
+        """Image, label over image and uncertainty map of one sample; None without the image."""
         name = record["name"]
         files = (self.folder / "images" / f"{name}{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
         file = next((file for file in files if file.is_file()), None)
         if file is None:
             return None
         image, label, uncertainty = decode_image(file.read_bytes(), file.name), self.label(name), self.uncertainty(name)
-        drawn = (
-            self.task.drawing.draw(image[None], label[None])[0] if self.task is not None and label is not None else None
-        )
-        return {
-            **record,
-            "seed": (record.get("draw") or {}).get("seed"),
-            "image": embed(image),
-            "label": embed(drawn),
-            "map": None if uncertainty is None else embed(heat_map(uncertainty)),
-            "ratio": f"{image.shape[1]} / {image.shape[0]}",
-        }
+        panels = [Panel("image", data_uri(encoded(image)))]
+        if self.task is not None and label is not None:
+            panels.append(label_panel(self.task, image, label))
+        if uncertainty is not None:
+            panels.append(Panel("uncertainty", data_uri(encoded(heat_map(uncertainty)))))
+        return Strip(caption(record), panels)
+
+
+def label_panel(task: Task, image: UInt8[np.ndarray, "h w 3"], label: Label) -> Panel:
+    drawn = task.drawing.draw(image[None], label[None])[0]
+    bare = task.drawing.bare(label[None], (image.shape[0], image.shape[1]))[0]
+    return Panel("label", data_uri(encoded(drawn)), data_uri(encoded(bare, lossless=True)))
+
+
+def caption(record: Record) -> str:
+    """Which sample it is, and how uncertain its label."""
+    seed, uncertainty = (record.get("draw") or {}).get("seed"), record.get("uncertainty")
+    named = str(record["name"]) if seed is None else f"seed {seed}"
+    return named if uncertainty is None else f"{named} · uncertainty {float(uncertainty):.3f}"
 
 
 def open_gallery(folder: Path, task: str) -> Gallery:
@@ -115,24 +140,25 @@ def kept(records: list[Record]) -> list[Record]:
     return [record for record in records if record.get("kept", True)]
 
 
-def part_shares(gallery: Gallery, records: list[Record]) -> dict[str, float]:
-    """Class or point → how much of the labels it makes up, by the first few hundred samples."""
+def part_shares(gallery: Gallery, records: list[Record]) -> tuple[dict[str, float], int]:
+    """Class or point → how much of the labels it makes up, by the first few hundred samples, and how many those are."""
     labels = [label for record in kept(records)[:LOOKED_AT] if (label := gallery.label(record["name"])) is not None]
     alike = [label for label in labels if label.shape == labels[0].shape]  # photos may differ in size
     if not alike or gallery.task is None or not gallery.task.part_metric:
-        return {}
-    return {name: share for name, (_, share) in gallery.task.scores.label_statistics(np.stack(alike)).items()}
+        return {}, 0
+    statistics = gallery.task.scores.label_statistics(np.stack(alike))
+    return {name: share for name, (_, share) in statistics.items()}, len(alike)
 
 
-def sample_pictures(gallery: Gallery, records: list[Record]) -> dict[str, list[Record]]:
+def sample_pictures(gallery: Gallery, records: list[Record]) -> dict[str, list[Strip]]:
     """The first samples kept, not picked by hand, and the most uncertain ones of all that were kept."""
     chosen = kept(records)
     ranked = sorted(
         (record for record in chosen if record.get("uncertainty") is not None),
         key=lambda record: -float(record["uncertainty"]),
     )
-    first = [shown for record in chosen[:SHOWN] if (shown := gallery.pictures(record))]
-    uncertain = [shown for record in ranked[:UNCERTAIN] if (shown := gallery.pictures(record))]
+    first = [shown for record in chosen[:SHOWN] if (shown := gallery.strip(record))]
+    uncertain = [shown for record in ranked[:UNCERTAIN] if (shown := gallery.strip(record))]
     return {"first": first, "uncertain": uncertain if len(ranked) > UNCERTAIN else []}
 
 
@@ -141,21 +167,23 @@ def heat_map(uncertainty: UncertaintyMap) -> UInt8[np.ndarray, "h w 3"]:
     return (COLOURS(np.sqrt(uncertainty))[..., :3] * 255).astype(np.uint8)
 
 
-def embed(image: UInt8[np.ndarray, "h w 3"] | None, longest: int = LONGEST_SIDE) -> str | None:
-    """A picture as a data URI, shrunk to the size it is shown at."""
-    if image is None:
-        return None
+def encoded(image: UInt8[np.ndarray, "h w 3"], longest: int = LONGEST_SIDE, *, lossless: bool = False) -> bytes:
+    """A picture as WebP, its longer side at most `longest` pixels; `lossless` is for few flat colours."""
     buffer = io.BytesIO()
     picture = Image.fromarray(image)
-    picture.thumbnail((longest, longest))
-    picture.save(buffer, "WEBP", quality=88)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    picture.thumbnail((longest, longest), Image.Resampling.NEAREST if lossless else Image.Resampling.BICUBIC)
+    picture.save(buffer, "WEBP", quality=88, lossless=lossless)
+    return buffer.getvalue()
+
+
+def data_uri(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
 
 
 def contact_sheet(path: Path) -> str | None:
     """A contact sheet that another step drew; a damaged one is left out."""
     try:
-        return embed(decode_image(path.read_bytes(), path.name), longest=2048) if path.is_file() else None
+        return data_uri(encoded(decode_image(path.read_bytes(), path.name), 2048)) if path.is_file() else None
     except HandsOffError:
         return None
 

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from handsoff.core.files import read_json, write_bytes
 from handsoff.datasets.generated import Record
+from handsoff.report.chart import colours, headline
 from handsoff.report.gallery import (
     Gallery,
     contact_sheet,
@@ -19,24 +18,12 @@ from handsoff.report.gallery import (
     reasons,
     sample_pictures,
 )
+from handsoff.report.next_step import next_step, plan_of
+from handsoff.report.parts import confusion, part_rows
 from handsoff.report.render import render
-from handsoff.report.verdict import (
-    REAL_ONLY,
-    Difference,
-    Score,
-    arm_title,
-    caution,
-    comparison,
-    difference,
-    main_metric,
-    meaning,
-    per_class,
-    scores,
-    title,
-    verdict,
-)
-
-GOLDEN_ANGLE = 137.5  # degrees between the hues of two arms that follow one another: no two look alike
+from handsoff.report.testset import open_examples
+from handsoff.report.verdict import added_arm, arm_title, caution, comparison, meaning, scores
+from handsoff.report.worst import worst
 
 
 def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
@@ -51,22 +38,43 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
     galleries = {name: open_gallery(folder, str(metrics.get("task"))) for name, folder in datasets.items()}
     records = {name: gallery.records() for name, gallery in galleries.items()}
     task = next((gallery.task for gallery in galleries.values() if gallery.task), None)
-    shares = mean_shares([part_shares(gallery, records[name]) for name, gallery in galleries.items()])
-    licences = dict.fromkeys(str(found) for gallery in galleries.values() if (found := gallery.manifest.get("licence")))
-    arms = {arm: arm_title(arm) for arm in scores(metrics)}
+    part_metric = task.part_metric if task else ""
+    looked = [part_shares(gallery, records[name]) for name, gallery in galleries.items()]
+    shares, looked_at = mean_shares([found for found, _ in looked]), sum(count for _, count in looked)
+    found = scores(metrics)
+    arms = {arm: arm_title(arm) for arm in found}
+    rows = part_rows(metrics, shares, looked_at)
+    about = subject(metrics, report)
     html = render(
         "page.html",
-        task=metrics.get("task", ""), note=metrics.get("note"), arms=arms, colours=colours(arms), **headline(metrics),
-        comparison=comparison(metrics), caution=caution(metrics),
-        meaning=meaning(metrics, [name for name, share in shares.items() if share == 0]),
-        shares=shares, parts=part_bars(metrics, shares), part_metric=task.part_metric if task else "",
+        page_title=" – ".join(filter(None, [about, "HandsOff report"])), subject=about,
+        note=metrics.get("note"), arms=arms, colours=colours(arms),
+        **headline(metrics), comparison=comparison(metrics), caution=caution(metrics),
+        meaning=meaning(metrics, [name for name, share in shares.items() if share == 0], looked_at),
+        next_step=next_step(metrics, report, datasets, rows),
+        shares=shares, parts=rows, part_metric=part_metric, added=arm_title(added_arm(found) or ""),
+        confusion=confusion(metrics), worst=worst(metrics, open_examples(report, list(arms)), rows, part_metric),
         legend=task.drawing.legend() if task else [],
         sections=[section(name, gallery, records[name], len(galleries)) for name, gallery in galleries.items()],
         predictions={label: contact_sheet(report / "predictions" / f"{arm}.png") for arm, label in arms.items()},
         facts=facts(metrics, galleries.values(), [record for found in records.values() for record in found]),
-        licences=list(licences), settings=settings([*datasets.values(), report]),
+        licences=list(licences(galleries.values())), settings=settings([*datasets.values(), report]),
     )  # fmt: skip
     write_bytes(report / "report.html", html)
+
+
+def subject(metrics: Mapping[str, Any], report: Path) -> str:
+    """What sets this report apart from others: task, number of labels and where they are from."""
+    labels = f"{metrics['n_real']:,} labels" if metrics.get("n_real") is not None else ""
+    real = (plan_of(report).get("inputs") or {}).get("real") or {}
+    source = Path(str(real["path"])) if isinstance(real, dict) and "path" in real else None
+    where = "" if source is None else f" of {'/'.join(source.parts[-2:]).removesuffix('.zip')}"
+    return ", ".join(filter(None, [str(metrics.get("task") or ""), labels + where]))
+
+
+def licences(galleries: Iterable[Gallery]) -> dict[str, None]:
+    """The terms that the datasets state, each once."""
+    return dict.fromkeys(str(found) for gallery in galleries if (found := gallery.manifest.get("licence")))
 
 
 def optional_json(path: Path, default: Any) -> Any:
@@ -91,93 +99,14 @@ def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -
     }
 
 
-def colours(arms: Iterable[str]) -> dict[str, str]:
-    """Arm → its colour in CSS: grey for real only, then two of the page's own, then one hue after the other."""
-    others = [arm for arm in arms if arm != REAL_ONLY]
-    own = ["var(--synthetic)", "var(--both)"][: len(others)]
-    further = [f"hsl({round(index * GOLDEN_ANGLE) % 360} 50% 52%)" for index in range(1, len(others) - len(own) + 1)]
-    return {REAL_ONLY: "var(--real)", **dict(zip(others, [*own, *further], strict=True))}
-
-
-def headline(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Verdict, table of the arms, and where every run lies on the main metric's scale."""
-    found = scores(metrics)
-    sentence, tone = verdict(found)
-    names = list({name: None for arm in found.values() for name in arm})
-    real = found.get(REAL_ONLY, {})
-
-    def cell(arm: str, name: str) -> tuple[Score, Difference | None] | None:
-        if name not in found[arm]:
-            return None
-        value = found[arm][name]
-        return value, difference(value, real[name], name) if arm != REAL_ONLY and name in real else None
-
-    return {
-        "verdict": sentence,
-        "tone": tone,
-        "metrics": [title(name) for name in names],
-        "rows": [(arm, arm_title(arm), [cell(arm, name) for name in names]) for arm in found],
-        "dots": dots(found),
-    }
-
-
-def dots(found: dict[str, dict[str, Score]]) -> dict[str, Any] | None:
-    """Positions, in percent of the width, of every run and mean of the main metric."""
-    metric = main_metric(found)
-    arms = {arm: entry[metric] for arm, entry in found.items() if metric in entry and np.isfinite(entry[metric].mean)}
-    if not arms:
-        return None
-    values = [value for entry in arms.values() for value in (*entry.runs, entry.mean)]
-    low, high = min(values), max(values)
-    margin = max((high - low) * 0.12, 0.005)
-    low, span = low - margin, high - low + 2 * margin
-
-    def percent(value: float) -> float:
-        return round(100 * (value - low) / span, 2)
-
-    lines = [
-        (arm, arm_title(arm), entry.shown, percent(entry.mean), [percent(run) for run in entry.runs])
-        for arm, entry in arms.items()
-    ]
-    real = percent(arms[REAL_ONLY].mean) if REAL_ONLY in arms else None
-    return {"metric": title(metric), "lines": lines, "low": f"{low:.3f}", "high": f"{low + span:.3f}", "real": real}
-
-
-def part_bars(metrics: dict[str, Any], shares: dict[str, float]) -> list[dict[str, Any]]:
-    """Per class or point: its share of the generated labels and, per arm, bar and spread in percent of the width."""
-
-    def percent(value: float) -> float:
-        return round(min(max(100 * value, 0), 100), 2)
-
-    def bar(arm: str, entry: Score) -> dict[str, Any]:
-        left, right = percent(entry.mean - entry.std), percent(entry.mean + entry.std)
-        return {
-            "arm": arm,
-            "label": arm_title(arm),
-            "shown": entry.shown,
-            "width": percent(entry.mean),
-            "left": left,
-            "spread": round(right - left, 2),
-        }
-
-    return [
-        {
-            "name": name,
-            "share": shares.get(name),
-            "bars": [bar(arm, entry) for arm, entry in arms.items() if np.isfinite(entry.mean)],
-        }
-        for name, arms in per_class(metrics).items()
-    ]
-
-
 def facts(metrics: dict[str, Any], galleries: Iterable[Gallery], records: Sequence[Record]) -> list[tuple[str, str]]:
     """Short facts worth a line each."""
     sizes = [gallery.manifest["image_size"] for gallery in galleries if "image_size" in gallery.manifest]
     datasets = [(name, count) for name, count in (metrics.get("pools") or {}).items() if name != "real"]
     entries = {
-        "real labelled photos": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"),
+        "real labelled images": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"),
         **({f"samples of {name}": count for name, count in datasets} if len(datasets) > 1 else {}),
-        "test photos": metrics.get("n_test"), "validation photos": metrics.get("n_validation"),
+        "test images": metrics.get("n_test"), "validation images": metrics.get("n_validation"),
         "training steps per run": metrics.get("steps"),
         "image size": " x ".join(str(side) for side in sizes[0]) if sizes else None,
         "samples drawn": len(records) or None, "samples kept": len(kept(list(records))) or None,
@@ -196,6 +125,6 @@ def settings(folders: Sequence[Path]) -> list[tuple[str, str, list[tuple[str, st
         plan = {**optional_json(folder / "job.json", {}), **optional_json(folder / "report.json", {})}
         spent = plan.get("seconds") or sum(read_json(run).get("seconds", 0) for run in folder.glob("runs/*.json"))
         if plan.get("settings"):
-            entries = [(name, json.dumps(value)) for name, value in plan["settings"].items()]
+            entries = [(name, json.dumps(value, ensure_ascii=False)) for name, value in plan["settings"].items()]
             found.append((str(plan.get("verb", folder.name)), f"{spent:,.0f} s" if spent else "", entries))
     return found

@@ -121,6 +121,11 @@ def best_arm(found: dict[str, dict[str, Score]]) -> str | None:
     return (min if lower_is_better(metric) else max)(order, key=lambda arm: others[arm])
 
 
+def added_arm(found: dict[str, dict[str, Score]]) -> str | None:
+    """The arm that shows what synthetic data adds to the real labels: both together, or else the best one."""
+    return BOTH if BOTH in found else best_arm(found)
+
+
 def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
     """The headline: did the best of the other arms beat the real labels alone."""
     metric, best = main_metric(found), best_arm(found)
@@ -139,15 +144,16 @@ def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
     return f"Synthetic data made no clear difference: {values}.", "even"
 
 
-def meaning(metrics: dict[str, Any], missing: Iterable[str] = ()) -> list[str]:
+def meaning(metrics: dict[str, Any], missing: Iterable[str] = (), looked_at: int = 0) -> list[str]:
     """What the result means, in a few sentences.
 
     Args:
         metrics: the content of `metrics.json`.
-        missing: classes or points that never occur in the generated labels.
+        missing: classes or points that do not occur in the generated labels that were looked at.
+        looked_at: how many those are.
     """
     found = scores(metrics)
-    return [*without_real(metrics), *classes(metrics), *absent(list(missing)), *advice(found)]
+    return [*without_real(metrics), *classes(metrics), *absent(list(missing), looked_at), *advice(found)]
 
 
 def comparison(metrics: dict[str, Any]) -> str:
@@ -161,16 +167,16 @@ def comparison(metrics: dict[str, Any]) -> str:
     times = "once" if seeds == 1 else f"{seeds} times"
     datasets = {name: count for name, count in (metrics.get("pools") or {}).items() if name != "real"}
     if list(found) == list(STANDARD):
-        trained = f"on {real:,} real labelled photos, on {synthetic:,} generated ones, and on both, {times} each"
+        trained = f"on {real:,} real labelled images, on {synthetic:,} generated ones, and on both, {times} each"
     else:
         counts = ", ".join(f"{count:,} of {name}" for name, count in datasets.items())
         samples = f"{synthetic:,} generated ones{f' ({counts})' if len(datasets) > 1 else ''}"
-        trained = f"{times} on each of {len(found)} mixtures of {real:,} real labelled photos and {samples}"
-    return f"The same small model was trained {trained}, and scored on {test:,} real photos{chosen}."
+        trained = f"{times} on each of {len(found)} mixtures of {real:,} real labelled images and {samples}"
+    return f"The same small model was trained {trained}, and scored on {test:,} real test images{chosen}."
 
 
 def without_real(metrics: dict[str, Any]) -> list[str]:
-    """How much of the real-only score is reached without the model seeing any real photo, by the best such arm."""
+    """How much of the real-only score is reached without the model seeing any real image, by the best such arm."""
     found = scores(metrics)
     metric, shares = main_metric(found), metrics.get("shares") or {}
     alone = {
@@ -183,10 +189,10 @@ def without_real(metrics: dict[str, Any]) -> list[str]:
         return []
     best = max(alone, key=lambda arm: alone[arm].mean)
     share = alone[best].mean / real.mean
-    gap = "what is missing is how far generated photos and labels are from real ones"
+    gap = "what is missing is how far generated images and labels are from real ones"
     words = "the generated labels teach as well as the real ones" if share >= 1 else gap
     named = "" if best == SYNTHETIC_ONLY else f" ({arm_title(best)})"
-    return [f"A model that has seen only generated photos{named} reaches {share:.0%} of the real-only score: {words}."]
+    return [f"A model that has seen only generated images{named} reaches {share:.0%} of the real-only score: {words}."]
 
 
 def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
@@ -203,7 +209,7 @@ def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
 def classes(metrics: dict[str, Any]) -> list[str]:
     """Which classes or points gain and which lose most where synthetic data is added to the real."""
     found = scores(metrics)
-    added = BOTH if BOTH in found else best_arm(found)
+    added = added_arm(found)
     whole = {name: arms for name, arms in per_class(metrics).items() if {added, REAL_ONLY} <= set(arms)}
     gaps = {name: difference(arms[str(added)], arms[REAL_ONLY], "") for name, arms in whole.items()}
     clear = {name: gap for name, gap in gaps.items() if gap.tone != "even"}
@@ -218,11 +224,11 @@ def classes(metrics: dict[str, Any]) -> list[str]:
     return [f"One by one, {arm}. {'. '.join(parts)}."] if parts else []
 
 
-def absent(missing: list[str]) -> list[str]:
-    """The classes or points that the generated labels lack."""
+def absent(missing: list[str], looked_at: int) -> list[str]:
+    """The classes or points that the generated labels seem to lack."""
     if not missing:
         return []
-    seen = f"Never seen in the generated labels that were looked at: {', '.join(missing)}."
+    seen = f"Not among the {looked_at:,} generated labels that were looked at: {', '.join(missing)}."
     return [f"{seen} Synthetic data cannot teach what it does not contain."]
 
 
@@ -231,7 +237,7 @@ def advice(found: dict[str, dict[str, Score]]) -> list[str]:
     if verdict(found)[1] == "good" or best_arm(found) is None:
         return []
     steps = (
-        "look at the inversions below, for a generator that cannot draw the labelled photos cannot carry their labels, "
+        "look at the inversions below, for a generator that cannot draw the labelled images cannot carry their labels, "
         "and train it longer if they are poor; look at the labels of the generated images; "
         "then generate more, or keep fewer of the uncertain ones"
     )
@@ -261,7 +267,7 @@ def caution(metrics: dict[str, Any]) -> list[str]:
         )
     if metrics.get("excluded_from_test"):
         notes.append(
-            f"{metrics['excluded_from_test']:,} photos were left out of the test because they, "
+            f"{metrics['excluded_from_test']:,} images were left out of the test because they, "
             "or others of their group, served for training or validation."
         )
     return notes

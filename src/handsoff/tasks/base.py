@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -192,7 +192,14 @@ class Scores(ABC):
 
     @abstractmethod
     def score(self, pairs: Pairs) -> dict[str, Any]:
-        """Predictions against truths → {"metrics": {name: value}, "per_class": {part: value of `part_metric`}}."""
+        """Predictions against truths → {"metrics": {name: value}, "per_class": {part: value of `part_metric`}}.
+
+        Values are NaN where the truths say nothing; of one sample alone they are what the report calls its score.
+        """
+
+    def confusion(self, predicted: Labels, truth: Labels) -> Int64[np.ndarray, "k k"] | None:  # noqa: ARG002  # most tasks have no classes
+        """How many pixels of each part (row) were taken for which (column); None: parts cannot be mistaken."""
+        return None
 
     def image_uncertainty(self, uncertainty: Float[np.ndarray, "n ..."]) -> Float[np.ndarray, " n"]:
         """One number per image, to select by: the mean over its most uncertain tenth of pixels or points."""
@@ -210,6 +217,10 @@ class Drawing(ABC):
     @abstractmethod
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Labels) -> UInt8[np.ndarray, "n h w 3"]:
         """Labels over their images, or instead of them where they fill the image."""
+
+    def bare(self, labels: Labels, frame: Frame) -> UInt8[np.ndarray, "n h w 3"]:
+        """The labels of images of size `frame` without the images."""
+        return self.draw(np.zeros((len(labels), *frame, 3), np.uint8), labels)
 
     def legend(self) -> list[tuple[str, str]]:
         """(part, colour in CSS) as `draw` paints them."""

@@ -212,19 +212,24 @@ class MaskScores(Scores):
 
         `miou_foreground` leaves out class 0.
         """
-        matrix = MulticlassConfusionMatrix(len(self.classes), ignore_index=IGNORE, validate_args=False)
+        counts = np.zeros((len(self.classes), len(self.classes)))
         for predicted, truth in pairs:
-            matrix.update(torch.from_numpy(predicted.astype(np.int64)), torch.from_numpy(truth.astype(np.int64)))
-        counts = matrix.compute().double()
-        both = counts.diag()
+            counts += self.confusion(predicted, truth)
+        both = counts.diagonal()
         union = counts.sum(0) + counts.sum(1) - both
         iou = {name: float(both[k] / union[k]) for k, name in enumerate(self.classes) if union[k] > 0}
         foreground = [value for name, value in iou.items() if name != self.classes[0]]
         metrics = {
-            "miou": float(np.mean(list(iou.values()))),
+            "miou": float(np.mean(list(iou.values()))) if iou else float("nan"),
             "miou_foreground": float(np.mean(foreground)) if foreground else float("nan"),
         }
         return {"metrics": metrics, "per_class": iou}
+
+    def confusion(self, predicted: PoolLabels, truth: PoolLabels) -> Int64[np.ndarray, "k k"]:
+        """Pixels of each true class (row) by the class they were given (column); ignored pixels do not count."""
+        matrix = MulticlassConfusionMatrix(len(self.classes), ignore_index=IGNORE, validate_args=False)
+        matrix.update(torch.from_numpy(predicted.astype(np.int64)), torch.from_numpy(truth.astype(np.int64)))
+        return matrix.compute().numpy()
 
     def label_statistics(self, labels: Masks) -> dict[str, tuple[int, float]]:
         """Class → samples that show it, share of the pixels; with "ignored" at the end where there are such."""
@@ -245,6 +250,11 @@ class MaskDrawing(Drawing):
         painted = palette(len(self.classes))[np.minimum(labels, len(self.classes) - 1)]
         mixed = (images.astype(np.uint16) + painted) // 2
         return np.where((labels == IGNORE)[..., None], images, mixed.astype(np.uint8))
+
+    def bare(self, labels: Masks, frame: Frame) -> UInt8[np.ndarray, "n h w 3"]:  # noqa: ARG002  # masks know their size
+        """Full colours; ignored pixels are white."""
+        painted = palette(len(self.classes))[np.minimum(labels, len(self.classes) - 1)]
+        return np.where((labels == IGNORE)[..., None], np.uint8(255), painted)
 
     def legend(self) -> list[tuple[str, str]]:
         return [
