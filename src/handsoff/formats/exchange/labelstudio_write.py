@@ -18,7 +18,9 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
 from handsoff.formats.drawn import IGNORED
 from handsoff.formats.exchange.brush import brush_runs
-from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
+from handsoff.formats.exchange.labelstudio import ABSENT
+from handsoff.formats.exchange.labelstudio_config import CONFIG
+from handsoff.formats.exchange.labelstudio_regions import HIDDEN, PERCENT
 from handsoff.formats.manifest import write_image
 from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing
@@ -85,7 +87,7 @@ def point_results(
             continue
         note = {"meta": {"text": [HIDDEN]}} if seen == 1 else {}
         value = {"x": x, "y": y, "width": 0.5, "keypointlabels": [name]}
-        found.append({"id": f"point-{index}", "type": POINTS, "from_name": "points", "value": value, **note})
+        found.append({"id": f"point-{index}", "type": "keypointlabels", "from_name": "points", "value": value, **note})
     return found, absent
 
 
