@@ -16,6 +16,7 @@ from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
+UNCERTAINTY = "uncertainty"  # key in the account of a generated sample: of its labels, in [0, 1]
 Entry = dict[str, Any]  # what a writer needs of a labelled image to finish the dataset, as JSON
 
 
@@ -82,12 +83,14 @@ class Writing:
         names: of all labelled images, in order.
         instances: whether every connected part of a class is an object of its own, in formats that count objects.
         licence: of the images, "" where it is unknown.
+        prefix: where the dataset will lie below the root of the files that Label Studio serves.
     """
 
     tasks: Mapping[str, Task]
     names: tuple[str, ...]
     instances: bool = False
     licence: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_car
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
 from handsoff.formats.manifest import manifest_licence
-from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
+from handsoff.formats.samples import UNCERTAINTY, Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
@@ -37,7 +37,28 @@ def read(source: Source) -> Dataset:
     """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
     dataset = open_labelled(source.path)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
-    return Dataset(dataset.names, dataset.tasks, lambda name: read_image(dataset, name), manifest_licence(source))
+    uncertain = uncertainties(source)
+    return Dataset(
+        dataset.names,
+        dataset.tasks,
+        lambda name: replace(read_image(dataset, name), account=uncertain.get(name, {})),
+        manifest_licence(source),
+    )
+
+
+def uncertainties(source: Source) -> dict[str, Entry]:
+    """The names of generated samples → the account that says how uncertain their labels are."""
+    file = f"{layout_of(source).top}{ACCOUNT}"
+    found: dict[str, Entry] = {}
+    for line in source.read(file).splitlines() if file in source.sizes else []:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        match record:
+            case {"name": str(name), "uncertainty": float() | int() as value} if 0 <= value <= 1:
+                found[name] = {UNCERTAINTY: float(value)}
+    return found
 
 
 def read_image(dataset: LabelledDataset, name: str) -> LabelledImage:

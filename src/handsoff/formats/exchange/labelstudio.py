@@ -174,9 +174,10 @@ def sentences(notes: Mapping[str, int]) -> tuple[str, ...]:
         ),
         (
             notes["several"],
-            "Tasks with several annotations, of which the one updated last counts (of the ground truth, if there is any)",
+            "Tasks with several annotations, of which the one updated last counts (of those marked ground truth)",
         ),
         (notes["rectangles"], "Rectangles painted as filled regions (remove those that only frame an object)"),
+        (notes["min"], "Tasks of JSON-MIN, which lacks turns of images, marks of hidden points, the order among tools"),
         (notes["points"], "Points left out, as a name comes several times in an image"),
         (sum(remarks.values()), f"Results without a region left alone ({', '.join(sorted(remarks))})"),
     )

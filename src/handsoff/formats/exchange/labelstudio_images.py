@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from handsoff.core.errors import InputError
@@ -15,6 +15,8 @@ from handsoff.formats.samples import find_image, images_by_name
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # what Label Studio puts before the names of uploaded files
 SERVED = ("?d=", "?filepath=")  # what stands before the path of a file that Label Studio itself serves
+
+FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of letters with accents: one character, or two
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Images:
     def upload(self, asked: str, where: str) -> str:
         for path in map(PurePosixPath, spellings(asked)):
             match = UPLOADED.fullmatch(path.name)
-            files = self.stored.get(stored_name(match[1]), []) if match else []
+            files = self.stored.get(stored_name(match[1], "NFC"), []) if match else []
             names = sorted({PurePosixPath(file).name for file in files})
             if len(names) > 1:
                 raise InputError(
@@ -68,7 +70,8 @@ def list_images(source: Source) -> Images:
     named = images_by_name(source)
     stored: dict[str, list[str]] = {}
     for file in sorted({file for files in named.values() for file in files}):
-        stored.setdefault(stored_name(PurePosixPath(file).name), []).append(file)
+        for key in sorted({stored_name(PurePosixPath(file).name, form) for form in FORMS}):
+            stored.setdefault(key, []).append(file)
     return Images(source, named, stored)
 
 
@@ -76,9 +79,10 @@ def has_suffix(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
-def stored_name(name: str) -> str:
-    """The name under which an upload is stored, in lower case: spaces become _, most signs are dropped."""
-    return re.sub(r"[^-\w.]", "", unicodedata.normalize("NFC", name).strip().replace(" ", "_")).lower()
+def stored_name(name: str, form: Literal["NFC", "NFD"]) -> str:
+    """The name under which an upload is stored, in lower case: spaces become _, most signs (in NFD accents) go."""
+    kept = re.sub(r"[^-\w.]", "", unicodedata.normalize(form, name).strip().replace(" ", "_"))
+    return unicodedata.normalize("NFC", kept).lower()
 
 
 def spellings(asked: str) -> Iterator[str]:
@@ -94,7 +98,7 @@ def spellings(asked: str) -> Iterator[str]:
     for path in paths:
         for spelt in (path, unquote(path)):
             plain = spelt.replace("\\", "/")
-            yield from (plain, unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain))
+            yield from (plain, *(unicodedata.normalize(form, plain) for form in FORMS))
 
 
 def asked_image(data: Mapping[str, Any], key: str | None, where: str) -> str:

@@ -112,6 +112,7 @@ def min_answers(records: list[dict[str, Any]], where: str, notes: Counter[str]) 
             yield Answer(f"{where}[{group[0]}]", {}, None)
             continue
         here = f"{where}[{made[chosen]}]"
+        notes["min"] += 1
         yield Answer(here, records[made[chosen]], min_results(records[made[chosen]], here))
 
 
