@@ -16,7 +16,6 @@ from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
-UNCERTAINTY = "uncertainty"  # key in the account of a generated sample: of its labels, in [0, 1]
 Entry = dict[str, Any]  # what a writer needs of a labelled image to finish the dataset, as JSON
 
 

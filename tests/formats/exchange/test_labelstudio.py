@@ -19,14 +19,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import IGNORE
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
-from handsoff.formats.exchange import format_of, labelstudio_write, open_dataset
+from handsoff.formats.exchange import format_of, labelstudio, open_dataset
 from handsoff.formats.exchange.brush import brush_runs
-from handsoff.formats.samples import Dataset, LabelledImage, Writing
+from handsoff.formats.samples import Dataset
 from handsoff.formats.settings import ConvertSettings
-from handsoff.tasks import make_task
 
 SIZE = (8, 10)
 BOX = {"x": 20, "y": 25, "width": 30, "height": 50}  # rows 2 to 5, columns 2 to 4
@@ -146,6 +144,15 @@ def test_labels_of_separate_tools_and_aliases_in_the_configuration(tmp_path: Pat
     )
     samples = opened(folder(tmp_path, [task(labelled("polygon"))], config=f"{config}</View>"))
     assert samples.tasks["segmentation"].parts == ("background", "hair", "skin")
+
+
+def test_the_run_lengths_of_its_own_sdk(tmp_path: Path) -> None:
+    """What `label_studio_sdk.converter.brush.mask2rle` of release 2.1.2 gives for this mask."""
+    runs = "0 0 1 64 57 27 252 127 249 76 2 223 254 27 0 183 255 134 192 45 255 225 176 11 127 248 236 3 19 255 128"
+    value = {"format": "rle", "rle": [int(byte) for byte in runs.split()], "brushlabels": ["skin"]}
+    wanted = SKIN.copy()
+    wanted[0, 0], wanted[7] = 1, 1
+    np.testing.assert_array_equal(mask_of(opened(folder(tmp_path, [task(result("brushlabels", value))]))), wanted)
 
 
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
@@ -396,6 +403,40 @@ def test_json_min_that_cannot_be_read(tmp_path: Path) -> None:
     refused(strange, r"\[0\].shape\[0\] .* is of the type 'unknown'")
 
 
+JUNK = [None, True, -1, 3, 1e400, "", "x", [], [[]], [1, 2], {}, {"a": 1}, [{}], "\x00", "../.."]
+
+
+def damaged(value: Any, data: st.DataObject) -> Any:
+    """The value with junk, or nothing, somewhere in it."""
+    if isinstance(value, dict | list) and value and data.draw(st.integers(0, 4)):
+        keys = sorted(value) if isinstance(value, dict) else range(min(len(value), 4))
+        key = data.draw(st.sampled_from([*keys]))
+        changed = value.copy()
+        if data.draw(st.integers(0, 9)):
+            changed[key] = damaged(value[key], data)
+        else:
+            del changed[key]
+        return changed
+    return data.draw(st.sampled_from(JUNK))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_export_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    kinds = [result(kind, geometry, kind) for kind, geometry in GEOMETRIES.items()]
+    kinds += [result("labels", {"labels": ["skin"]}, kind) for kind in GEOMETRIES]
+    tools = {kind: [minimal({**GEOMETRIES[kind], f"{kind}labels": ["skin"]})] for kind in GEOMETRIES}
+    tasks = data.draw(st.sampled_from([[task(*kinds)], [record(1, tools)]]))
+    source = open_source(folder(tmp_path_factory.mktemp("any"), damaged(tasks, data)))
+    assert labelstudio.recognises(source) in (True, False)
+    try:
+        samples = labelstudio.read(source)
+        for name in samples.names:
+            samples.read(name)
+    except InputError as error:
+        assert re.fullmatch(r".*\.", str(error))  # noqa: PT017  # both are fine
+
+
 # --- written
 
 
@@ -426,16 +467,3 @@ def test_generated_labels_are_predictions_with_a_score_as_well(tmp_path: Path) -
     samples = opened(out)
     assert samples.names == ("train/a & b", "val/c#1")
     np.testing.assert_array_equal(mask_of(samples, "val/c#1"), SKIN)
-
-
-def test_two_backgrounds_stay_two(tmp_path: Path) -> None:
-    schema = {"classes": ["background", "skin", "Background"]}
-    mask = SKIN.copy()
-    mask[0], mask[7] = 2, IGNORE
-    writing = Writing({"segmentation": make_task("segmentation", schema)}, ("a",))
-    made = LabelledImage("a", np.zeros((*SIZE, 3), np.uint8), {"segmentation": mask})
-    labelstudio_write.finish(tmp_path, labelstudio_write.write(tmp_path, 0, [made], writing), writing)
-    samples = opened(tmp_path)
-    classes = np.array([*samples.tasks["segmentation"].parts, *[""] * (IGNORE - 3), "ignored"])
-    wanted = np.array([*schema["classes"], *[""] * (IGNORE - 3), "ignored"])
-    np.testing.assert_array_equal(classes[mask_of(samples)], wanted[mask])

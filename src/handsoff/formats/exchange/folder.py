@@ -11,10 +11,11 @@ from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_car
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
 from handsoff.formats.manifest import manifest_licence
-from handsoff.formats.samples import UNCERTAINTY, Dataset, Entry, LabelledImage, Writing, load_image
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
+UNCERTAINTY = "uncertainty"  # key in the account of a generated sample: of its labels, in [0, 1]
 
 
 def recognises(source: Source) -> bool:

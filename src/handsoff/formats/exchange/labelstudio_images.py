@@ -24,7 +24,7 @@ class Images:
     """The images of a dataset.
 
     Attributes:
-        named: as `images_by_name` lists them.
+        named: name, made `alike`, with and without suffix → the images of that name.
         stored: the name that an upload would store, in lower case → the images that it may be.
     """
 
@@ -41,12 +41,12 @@ class Images:
             InputError: there is no such image, or several fit.
         """
         for path in spellings(asked):
-            name = PurePosixPath(path).name.lower()
-            files = self.named.get(name, [])
+            name = PurePosixPath(path).name
+            files = self.named.get(alike(name), [])
             if has_suffix(name):
-                files = [file for file in files if PurePosixPath(file).name.lower() == name]
+                files = [file for file in files if alike(PurePosixPath(file).name) == alike(name)]
             if files:
-                return find_image(self.source, {name: files}, path, where)
+                return self.of(files, path, where)
         return self.upload(asked, where)
 
     def upload(self, asked: str, where: str) -> str:
@@ -60,19 +60,31 @@ class Images:
                     f"one to {path.name}."
                 )
             if names:
-                return find_image(self.source, {names[0].lower(): files}, str(path.parent / names[0]), where)
+                return self.of(files, str(path.parent / names[0]), where)
         raise InputError(
             f"{where} refers to the image {asked!r}, which is not in {self.source.path}: put it beside the annotations."
         )
 
+    def of(self, files: list[str], path: str, where: str) -> str:
+        """The one of these files, all of the path's name, whose folders agree best."""
+        name = PurePosixPath(path).name
+        return find_image(self.source, dict.fromkeys((name.lower(), alike(name)), files), path, where)
+
 
 def list_images(source: Source) -> Images:
-    named = images_by_name(source)
+    named: dict[str, list[str]] = {}
+    for name, files in images_by_name(source).items():
+        named.setdefault(alike(name), []).extend(files)
     stored: dict[str, list[str]] = {}
     for file in sorted({file for files in named.values() for file in files}):
         for key in sorted({stored_name(PurePosixPath(file).name, form) for form in FORMS}):
             stored.setdefault(key, []).append(file)
     return Images(source, named, stored)
+
+
+def alike(name: str) -> str:
+    """The name in lower case and in the Unicode form NFC: tools and file systems change both."""
+    return unicodedata.normalize("NFC", name).lower()
 
 
 def has_suffix(name: str) -> bool:
@@ -82,7 +94,7 @@ def has_suffix(name: str) -> bool:
 def stored_name(name: str, form: Literal["NFC", "NFD"]) -> str:
     """The name under which an upload is stored, in lower case: spaces become _, most signs (in NFD accents) go."""
     kept = re.sub(r"[^-\w.]", "", unicodedata.normalize(form, name).strip().replace(" ", "_"))
-    return unicodedata.normalize("NFC", kept).lower()
+    return alike(kept)
 
 
 def spellings(asked: str) -> Iterator[str]:
@@ -96,9 +108,7 @@ def spellings(asked: str) -> Iterator[str]:
     else:
         paths = [asked]
     for path in paths:
-        for spelt in (path, unquote(path)):
-            plain = spelt.replace("\\", "/")
-            yield from (plain, *(unicodedata.normalize(form, plain) for form in FORMS))
+        yield from (spelt.replace("\\", "/") for spelt in (path, unquote(path)))
 
 
 def asked_image(data: Mapping[str, Any], key: str | None, where: str) -> str:

@@ -19,11 +19,12 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
 from handsoff.formats.drawn import IGNORED
 from handsoff.formats.exchange.brush import brush_runs
+from handsoff.formats.exchange.folder import UNCERTAINTY
 from handsoff.formats.exchange.labelstudio import ABSENT
 from handsoff.formats.exchange.labelstudio_config import CONFIG
 from handsoff.formats.exchange.labelstudio_regions import HIDDEN, PERCENT
 from handsoff.formats.manifest import write_image
-from handsoff.formats.samples import UNCERTAINTY, Entry, LabelledImage, Writing
+from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import is_nothing
 from handsoff.tasks.base import Task
 
@@ -73,8 +74,9 @@ def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task]) -> d
 
 
 def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    rest = rest_of(classes)
-    labels = {index: name for index, name in enumerate(classes) if name != rest} | {IGNORE: ignore_label(classes)}
+    labels = {index: name for index, name in enumerate(classes) if not is_nothing(name)} | {
+        IGNORE: ignore_label(classes)
+    }
     for index, label in labels.items():
         marked = mask == index
         if marked.any():
@@ -98,11 +100,6 @@ def point_results(
     return found, absent
 
 
-def rest_of(classes: Sequence[str]) -> str | None:
-    """The class of what nothing covers, which is not drawn: the first that is called background."""
-    return next((name for name in classes if is_nothing(name)), None)
-
-
 def ignore_label(classes: Sequence[str]) -> str:
     return next((label for label in sorted(IGNORED, reverse=True) if label not in classes), "__ignore__")
 
@@ -114,9 +111,9 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: 
     controls: list[tuple[str, str, list[str]]] = []
     if "segmentation" in writing.tasks:
         classes = list(writing.tasks["segmentation"].parts)
-        rest = rest_of(classes) if sum(map(is_nothing, classes)) == 1 else None  # else it must be told from the others
-        listed = [*(name for name in classes if name != rest), ignore_label(classes)]
-        controls.append(("BrushLabels", "mask", listed))
+        controls.append(
+            ("BrushLabels", "mask", [*(name for name in classes if not is_nothing(name)), ignore_label(classes)])
+        )
     if "keypoints" in writing.tasks:
         controls.append(("KeyPointLabels", "points", list(writing.tasks["keypoints"].parts)))
     for tag, name, labels in controls:
