@@ -90,6 +90,7 @@ class Writing:
         instances: whether every connected part of a class is an object of its own, in formats that count objects.
         licence: of the images, "" where it is unknown.
         about: how the images were made, as Markdown for a dataset card; "" where that is unknown.
+        prefix: where the dataset will lie below the root of the files that Label Studio serves.
     """
 
     tasks: Mapping[str, Task]
@@ -97,6 +98,7 @@ class Writing:
     instances: bool = False
     licence: str = ""
     about: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True)

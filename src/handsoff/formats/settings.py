@@ -49,6 +49,7 @@ class ConvertSettings(BaseModel):
         None, description="{'left_eye' = [0.35, 0.4], 'mouth' = [0.5, 0.7]}: where parts go in the frame"
     )
     instances: bool = Field(default=False, description="every connected part of a class is an object of its own (COCO)")
+    prefix: str = Field("", description="where the output will lie in the folder whose files Label Studio serves")
 
     @field_validator("frame")
     @classmethod

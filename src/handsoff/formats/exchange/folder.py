@@ -16,6 +16,7 @@ from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, loa
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
+UNCERTAINTY = "uncertainty"  # key in the account of a generated sample: of its labels, in [0, 1]
 
 
 def recognises(source: Source) -> bool:
@@ -39,13 +40,29 @@ def read(source: Source) -> Dataset:
     dataset = list_labelled(source.path)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
     account = account_in(source.read(CARD).decode(errors="replace")) if CARD in source.sizes else ""
+    uncertain = uncertainties(source)
     return Dataset(
         dataset.names,
         dataset.tasks,
-        lambda name: read_image(dataset, name),
+        lambda name: replace(read_image(dataset, name), account=uncertain.get(name, {})),
         manifest_licence(source),
         about=account,
     )
+
+
+def uncertainties(source: Source) -> dict[str, Entry]:
+    """The names of generated samples → the account that says how uncertain their labels are."""
+    file = f"{layout_of(source).top}{ACCOUNT}"
+    found: dict[str, Entry] = {}
+    for line in source.read(file).splitlines() if file in source.sizes else []:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        match record:
+            case {"name": str(name), "uncertainty": float() | int() as value} if 0 <= value <= 1:
+                found[name] = {UNCERTAINTY: float(value)}
+    return found
 
 
 def read_image(dataset: LabelledDataset, name: str) -> LabelledImage:

@@ -1,6 +1,7 @@
 """Tasks to import into Label Studio: annotated images, and `label_config.xml` for the project.
 
-Masks are written as brush strokes, keypoints as key points, in the form that `labelstudio` reads.
+Masks are written as brush strokes, keypoints as key points, in the form that `labelstudio` reads. Labels that were
+generated are there twice: as an annotation, and as a prediction whose score is 1 − their uncertainty.
 """
 
 import json
@@ -18,12 +19,16 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
 from handsoff.formats.drawn import IGNORED
 from handsoff.formats.exchange.brush import brush_runs
-from handsoff.formats.exchange.labelstudio import ABSENT, CONFIG, HIDDEN, PERCENT, POINTS
+from handsoff.formats.exchange.folder import UNCERTAINTY
+from handsoff.formats.exchange.labelstudio import ABSENT
+from handsoff.formats.exchange.labelstudio_config import CONFIG
+from handsoff.formats.exchange.labelstudio_regions import HIDDEN, PERCENT
 from handsoff.formats.manifest import write_image
 from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import background_of, listed_classes
 from handsoff.tasks.base import Task
 
+MODEL = "handsoff"  # the name of the model that made the predictions
 DIGITS = 8  # decimals of a percentage: exact to a thousandth of a pixel in images of any size
 
 
@@ -31,16 +36,21 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
     """A file of tasks per part: Label Studio imports several at once."""
     tasks, entries = [], []
     for sample in samples:
-        tasks.append(task_of(sample, write_image(out, sample), writing.tasks))
+        tasks.append(task_of(sample, served(write_image(out, sample), writing.prefix), writing.tasks))
         entries.append({"name": sample.name})
     if tasks:
         write_bytes(out / f"tasks-{part:05d}.json", json.dumps(tasks, ensure_ascii=False).encode())
     return entries
 
 
-def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """An annotated task; Label Studio serves its image from its local files, whose root must be the output folder."""
-    data: dict[str, Any] = {"image": f"/data/local-files/?d={quote(file)}"}
+def served(file: str, prefix: str) -> str:
+    """The address of a file that Label Studio serves from its local files, below `prefix` in their root."""
+    return f"/data/local-files/?d={quote('/'.join([*prefix.strip('/').split('/'), file] if prefix else [file]))}"
+
+
+def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
+    """An annotated task, of a generated sample with its labels as a prediction as well."""
+    data: dict[str, Any] = {"image": address}
     results: list[dict[str, Any]] = []
     if "segmentation" in tasks:
         results += brush_results(sample.labels["segmentation"], tasks["segmentation"].parts)
@@ -54,12 +64,13 @@ def task_of(sample: LabelledImage, file: str, tasks: Mapping[str, Task]) -> dict
         "original_height": sample.size[0],
         "image_rotation": 0,
     }
-    return {
-        "data": data,
-        "annotations": [
-            {"result": [{**result, **common} for result in results], "was_cancelled": False, "ground_truth": False}
-        ],
-    }
+    made = [{**result, **common} for result in results]
+    task = {"data": data, "annotations": [{"result": made, "was_cancelled": False, "ground_truth": False}]}
+    uncertainty = sample.account.get(UNCERTAINTY)
+    if uncertainty is not None:
+        score = round(1 - uncertainty, DIGITS)
+        task["predictions"] = [{"model_version": MODEL, "score": score, "result": made}]
+    return task
 
 
 def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -85,7 +96,7 @@ def point_results(
             continue
         note = {"meta": {"text": [HIDDEN]}} if seen == 1 else {}
         value = {"x": x, "y": y, "width": 0.5, "keypointlabels": [name]}
-        found.append({"id": f"point-{index}", "type": POINTS, "from_name": "points", "value": value, **note})
+        found.append({"id": f"point-{index}", "type": "keypointlabels", "from_name": "points", "value": value, **note})
     return found, absent
 
 
