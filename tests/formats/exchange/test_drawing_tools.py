@@ -314,11 +314,12 @@ def test_yolo_as_it_is_written(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "data.yaml").read_bytes()) == {
         "train": "images/train",
         "val": "images/val",
-        "nc": 2,
         "names": ["hair", "eye"],
     }
     assert (tmp_path / "images/train/labels/a.txt").is_file()  # where Ultralytics looks for it
-    assert (tmp_path / "labels/val/c.txt").read_text().splitlines()[1] == "1 0.3 0.375 0.4 0.375 0.4 0.625 0.3 0.625"
+    assert (tmp_path / "labels/val/c.txt").read_text().splitlines()[1] == (
+        "1 0.301 0.37625 0.399 0.37625 0.399 0.62375 0.301 0.62375"
+    )
     assert samples.names == tuple(names)
     assert classes_of(samples) == schema["classes"]
     assert samples.licence == "CC0"

@@ -273,13 +273,11 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     """Write `data.yaml`, without `path`: Ultralytics then starts from the folder of the file."""
     card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
     if "segmentation" in writing.tasks:
-        names = listed_classes(writing.tasks["segmentation"].schema["classes"])
-        card |= {"nc": len(names), "names": names}
+        card["names"] = listed_classes(writing.tasks["segmentation"].parts)
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)
         flip = {"flip_idx": list(points.geometry.partner)} if points.geometry.mirrors else {}
         card |= {
-            "nc": 1,
             "names": ["object"],
             "kpt_shape": [points.channels, 3],
             **flip,
