@@ -41,7 +41,7 @@ def mask_of(size: tuple[int, int], seed: int) -> np.ndarray:
         distance = np.hypot(y - middle[0], x - middle[1])
         mask[(distance < radius) & (distance > radius * rng.choice([0, 0.5]))] = value
     dots = rng.integers(0, len(CLASSES), size)
-    return np.where(rng.random(size) < 0.1, dots, mask).astype(np.uint8)  # noqa: PLR2004  # the share of dots
+    return np.where(rng.random(size) < 0.03, dots, mask).astype(np.uint8)  # noqa: PLR2004  # the share of dots
 
 
 def truth_of(names: list[str]) -> dict[str, np.ndarray]:
