@@ -1,4 +1,4 @@
-"""Masks as outlines: polygons along the borders between pixels, with corners at whole numbers.
+"""Masks as outlines: polygons along the borders between pixels.
 
 The reverse of `shapes.polygon_mask`: a polygon made here covers exactly the pixels that it was made from.
 """
@@ -6,9 +6,11 @@ The reverse of `shapes.polygon_mask`: a polygon made here covers exactly the pix
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 Path = Int64[np.ndarray, "_n 2"]  # (x, y) of successive corners; the last is joined to the first
+Polygon = Float64[np.ndarray, "_n 2"]
+INSET = 0.01  # pixels; see `polygons`
 
 # Right, down, left, up: from one to the next is a turn to the right.
 STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
@@ -48,30 +50,43 @@ def components(mask: Bool[np.ndarray, "h w"]) -> list[list[Path]]:
     return list(parts.values())
 
 
-def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Path]:
-    """One polygon per part of `components`; an edge followed forth and back joins a hole to the border above it."""
+def polygons(mask: Bool[np.ndarray, "h w"]) -> list[Polygon]:
+    """One polygon per part of `components`; an edge followed forth and back joins a hole to the border above it.
+
+    Every side lies `INSET` inside the part. Tools that drop the decimals of corners and then paint the sides too
+    (Ultralytics, supervision) thus paint exactly the part's pixels. Tools that fill areas do so as well: they count
+    fifths of a pixel (pycocotools) or the pixels' middles.
+    """
     borders = borders_of(mask)
-    # Per path: index in it → the path of the hole that is joined there.
-    joins: list[dict[int, Path]] = [{} for _ in borders.paths]
-    whole = list(borders.paths)
+    # Per path: index in it → the way to the hole that is joined there, around it and back.
+    joins: list[dict[int, Polygon]] = [{} for _ in borders.paths]
+    whole = [inside(path) for path in borders.paths]
     # From below: a hole is complete before it is joined to the border above.
     for index in sorted(range(len(whole)), key=lambda index: -int(borders.paths[index][:, 1].min())):
-        whole[index] = joined(borders.paths[index], joins[index])
+        whole[index] = joined(whole[index], joins[index])
         if (above := borders.above[index]) is not None:
-            joins[above[0]][above[1]] = whole[index]
+            start, end = borders.paths[above[0]][above[1]] + INSET, borders.paths[index][0] + [INSET, -INSET]
+            joins[above[0]][above[1]] = np.concatenate([[start, end], whole[index], [end, start]])
     return [corners(path) for path, above in zip(whole, borders.above, strict=True) if above is None]
 
 
-def joined(path: Path, joins: dict[int, Path]) -> Path:
-    """The path with the paths of its holes inserted."""
+def inside(path: Path) -> Polygon:
+    """The path moved `INSET` to its right, where the mask lies; its points must be one pixel apart."""
+    ways = np.roll(path, -1, 0) - path
+    right = ways[:, ::-1] * [-1, 1]
+    return path + INSET * np.clip(right + np.roll(right, 1, 0), -1, 1)
+
+
+def joined(path: Polygon, joins: dict[int, Polygon]) -> Polygon:
+    """The path with the ways to its holes inserted."""
     pieces, done = [], 0
-    for index, hole in sorted(joins.items(), key=lambda join: join[0]):
-        pieces += [path[done : index + 1], hole, hole[:1]]
-        done = index
+    for index, way in sorted(joins.items(), key=lambda join: join[0]):
+        pieces += [path[done : index + 1], way]
+        done = index + 1
     return np.concatenate([*pieces, path[done:]])
 
 
-def corners(path: Path) -> Path:
+def corners(path: Shaped[np.ndarray, "_n 2"]) -> Shaped[np.ndarray, "_m 2"]:
     """The points of the path where it changes direction."""
     ways = np.sign(np.roll(path, -1, 0) - path)
     return path[(ways != np.roll(ways, 1, 0)).any(1)]

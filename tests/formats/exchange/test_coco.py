@@ -301,7 +301,7 @@ def test_cocos_own_library_reads_what_we_write(
     count: int,
 ) -> None:
     samples, out = written(tmp_path, instances=instances)
-    coco = COCO(str(out / "annotations.json"))
+    coco = COCO(str(out / "annotations" / "instances_default.json"))
     capsys.readouterr()
     (image,) = coco.loadImgs(coco.getImgIds())
     annotations = coco.loadAnns(coco.getAnnIds(imgIds=image["id"]))
@@ -476,7 +476,19 @@ def test_a_split_of_nothing_but_background_is_not_lost(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["coco", "coco-panoptic"])
-@pytest.mark.parametrize("names", [("a", "x/a"), ("train/a", "train/x/train/a"), ("a/a", "b/a/a")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a", "x/a"),
+        ("train/a", "train/x/train/a"),
+        ("a/a", "b/a/a"),
+        ("a/a", "a/a/a"),
+        ("a", "default/a"),
+        ("default/a", "default/default/a"),
+        ("default/a", "train/a"),
+        ("train/images/a", "train/a"),
+    ],
+)
 def test_images_of_the_same_name_are_told_apart(tmp_path: Path, name: str, names: tuple[str, str]) -> None:
     samples = labelled({names[0]: [[0, 1, 1]], names[1]: [[2, 2]]}, ["background", "cat", "dog"])
     again = written_by(tmp_path, name, samples)
@@ -499,19 +511,19 @@ def test_cocos_own_library_sees_splits_crowds_and_points(tmp_path: Path, capsys:
         labelled({"val/a": mask}, ["background", "cat", "dog"], {"val/a": [[1.25, 0.5, 2]]}),
         instances=True,
     )
-    coco = COCO(str(tmp_path / "annotations" / "val.json"))
+    coco = COCO(str(tmp_path / "annotations" / "instances_val.json"))
     capsys.readouterr()
     drawn = np.zeros((2, 4), np.uint8)
     for annotation in coco.loadAnns(coco.getAnnIds(iscrowd=False)):
-        if "segmentation" in annotation:
-            drawn[coco.annToMask(annotation) > 0] = annotation["category_id"]
+        drawn[coco.annToMask(annotation) > 0] = annotation["category_id"]
     (crowd,) = coco.loadAnns(coco.getAnnIds(iscrowd=True))
     drawn[coco.annToMask(crowd) > 0] = IGNORE
     np.testing.assert_array_equal(drawn, mask)
-    assert sorted(
-        annotation["area"] for annotation in coco.dataset["annotations"] if annotation.get("category_id") != 3
-    ) == [1, 1, 2, 2]
-    (person,) = coco.loadAnns(coco.getAnnIds(catIds=[3]))
+    assert sorted(annotation["area"] for annotation in coco.dataset["annotations"]) == [1, 1, 2, 2]
+    keypoints = COCO(str(tmp_path / "annotations" / "person_keypoints_val.json"))
+    capsys.readouterr()
+    assert [image["file_name"] for image in keypoints.loadImgs(keypoints.getImgIds())] == ["a.png"]
+    (person,) = keypoints.loadAnns(keypoints.getAnnIds())
     assert (person["keypoints"], person["num_keypoints"]) == ([1.25, 0.5, 2], 1)
     assert coco.dataset["licenses"][0]["name"] == "CC0"
 
@@ -521,7 +533,7 @@ def test_panoptic_objects_do_not_overlap(tmp_path: Path) -> None:
     mask[1:4, 1:4], mask[2, 2] = 0, 1
     again = written_by(tmp_path, "coco-panoptic", labelled({"a": mask}, ["background", "ring"]), instances=True)
     np.testing.assert_array_equal(again.read("a").labels["segmentation"], mask)
-    content = json.loads((tmp_path / "panoptic.json").read_text())
+    content = json.loads((tmp_path / "annotations" / "panoptic_default.json").read_text())
     assert sorted(segment["area"] for segment in content["annotations"][0]["segments_info"]) == [1, 8, 16]
     assert [category["isthing"] for category in content["categories"]] == [0, 1]
 

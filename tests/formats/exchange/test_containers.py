@@ -76,10 +76,10 @@ def refused(path: Path, kind: str, sentence: str, name: str | None = None) -> No
     assert "\n" not in str(caught.value)
 
 
-def output_of(program: str, folder: Path, **env: str) -> Any:
+def output_of(program: str, folder: Path, *arguments: str, **env: str) -> Any:
     """The output of a program about a folder, in a process of its own: libraries may leave files open and caches."""
     done = subprocess.run(
-        [sys.executable, "-c", program, str(folder)],
+        [sys.executable, "-c", program, str(folder), *arguments],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -431,36 +431,43 @@ def tar(file: Path, members: dict[str, bytes], **kind: Any) -> Path:
     return file.parent
 
 
+DECODERS = [  # of pictures, all that the library has; None leaves them as they are
+    *("l8", "rgb8", "rgba8", "l", "rgb", "rgba", "torchl8", "torchrgb8", "torchrgba8", "torchl", "torchrgb"),
+    *("torchrgba", "pill", "pil", "pilrgb", "pilrgba", None),
+]
 GROUPING = """
-import sys, io, json
+import sys, json
 from pathlib import Path
 import numpy as np
-from PIL import Image
 from webdataset import WebDataset
 shards = sorted(map(str, Path(sys.argv[1]).glob("*.tar")))
 rows = list(WebDataset(shards, shardshuffle=False))
-decoded = next(iter(WebDataset(shards[0], shardshuffle=False).decode("rgb8")))
+decoders = json.loads(sys.argv[2])
+first = [next(iter(WebDataset(shards[0], shardshuffle=False).decode(*filter(None, [how])))) for how in decoders]
 print(json.dumps({
     "keys": [row["__key__"] for row in rows],
     "files": [sorted(name for name in row if not name.startswith("__")) for row in rows],
-    "photo": rows[0]["jpg"].hex(), "mask": np.asarray(Image.open(io.BytesIO(rows[0]["mask.png"]))).tolist(),
-    "depth": decoded["depth.npz"]["depth"].tolist(),
-    "normals": decoded["normals.png"].tolist(), "keypoints": decoded["keypoints.json"],
+    "photo": rows[0]["jpg"].hex(),
+    "masks": [row["mask.npy"].tolist() for row in first],
+    "depths": [row["depth.npz"]["depth"].tolist() for row in first],
+    "keypoints": [row["keypoints.json"] for row in first],
+    "normals": first[decoders.index("rgb8")]["normals.png"].tolist(),
 }))
 """
 
 
 @pytest.mark.slow
-def test_the_library_webdataset_groups_and_decodes_the_samples(tmp_path: Path) -> None:
+def test_the_library_webdataset_groups_the_samples_and_every_decoder_keeps_the_labels(tmp_path: Path) -> None:
     pytest.importorskip("webdataset")
-    found = output_of(GROUPING, written(tmp_path, "webdataset", parts=1))
+    found = output_of(GROUPING, written(tmp_path, "webdataset", parts=1), json.dumps(DECODERS))
     assert found["keys"] == ["train/a b", "train/c%2Ed%252E", "val/e", "val/日本"]
-    assert found["files"] == [["depth.npz", "jpg", "keypoints.json", "mask.png", "normals.png"]] * 4
+    assert found["files"] == [["depth.npz", "jpg", "keypoints.json", "mask.npy", "normals.png"]] * 4
     assert bytes.fromhex(found["photo"]) == PHOTO
-    np.testing.assert_array_equal(found["mask"], MASK)
-    for task in ("keypoints", "normals"):
-        np.testing.assert_array_equal(found[task], LABELS[task])
-    np.testing.assert_array_equal(np.array(found["depth"], np.float32), LABELS["depth"])
+    np.testing.assert_array_equal(found["normals"], LABELS["normals"])
+    for task, decoded in (("segmentation", "masks"), ("keypoints", "keypoints"), ("depth", "depths")):
+        assert len(found[decoded]) == len(DECODERS)
+        for label in found[decoded]:
+            np.testing.assert_array_equal(np.array(label, np.float32), LABELS[task])
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -496,7 +503,7 @@ def test_masks_and_depth_may_be_arrays(tmp_path: Path) -> None:
 SHARDS: dict[str, tuple[dict[str, bytes], str]] = {
     "no labels": (
         {"a.jpg": PHOTO},
-        r"has tar shards, but no image with a label in them: call them KEY.jpg and KEY.mask.png",
+        r"has tar shards, but no image with a label in them: call them KEY.jpg and KEY.mask.npy",
     ),
     "no images": ({"a.mask.png": encoded(MASK)}, r"no image with a label"),
     "a gap": (

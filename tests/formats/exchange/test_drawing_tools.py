@@ -308,11 +308,12 @@ def test_yolo_as_it_is_written(tmp_path: Path) -> None:
     assert yaml.safe_load((tmp_path / "data.yaml").read_bytes()) == {
         "train": "images/train",
         "val": "images/val",
-        "nc": 2,
         "names": ["hair", "eye"],
     }
     assert (tmp_path / "images/train/labels/a.txt").is_file()  # where Ultralytics looks for it
-    assert (tmp_path / "labels/val/c.txt").read_text().splitlines()[1] == "1 0.3 0.375 0.4 0.375 0.4 0.625 0.3 0.625"
+    assert (tmp_path / "labels/val/c.txt").read_text().splitlines()[1] == (
+        "1 0.301 0.37625 0.399 0.37625 0.399 0.62375 0.301 0.62375"
+    )
     assert samples.names == tuple(names)
     assert classes_of(samples) == schema["classes"]
     assert samples.licence == "CC0"
@@ -322,16 +323,26 @@ def test_yolo_as_it_is_written(tmp_path: Path) -> None:
     assert classes_of(open_dataset(open_source(tmp_path))) == ["background", "hair", "eye"]
 
 
-def test_yolo_without_splits_trains_on_everything(tmp_path: Path) -> None:
-    for number, names in enumerate((["a", "train/b"], ["berlin/a", "train/b"], ["val/a"])):
-        write(
-            tmp_path / str(number),
-            yolo,
-            {"segmentation": {"classes": ["a", "b"]}},
-            {name: {"segmentation": block(0, 0, 2, 2)} for name in names},
-        )
-        card = yaml.safe_load((tmp_path / str(number) / "data.yaml").read_bytes())
-        assert (card["train"], card["val"]) == ("images", "images")
+@pytest.mark.parametrize("names", [["a", "train/b"], ["berlin/a", "train/b"], ["val/a"], ["train/a"], ["a"]])
+def test_yolo_without_splits_holds_every_tenth_image_out(tmp_path: Path, names: list[str]) -> None:
+    whole = sorted([*names, *(f"{names[0]}{number:02d}" for number in range(20))])
+    for count, held in ((len(whole), whole[9::10]), (len(names), names[1:] or names)):
+        chosen = sorted(names) if count == len(names) else whole
+        out = tmp_path / str(count)
+        labels = {name: {"segmentation": block(0, 0, 2, 2)} for name in chosen}
+        samples = write(out, yolo, {"segmentation": {"classes": ["a", "b"]}}, labels)
+        assert samples.names == tuple(chosen)
+        card = yaml.safe_load((out / "data.yaml").read_bytes())
+        assert card == {"train": "train.txt", "val": "val.txt", "names": ["a", "b"]}
+        lists = {split: (out / f"{split}.txt").read_text().splitlines() for split in ("train", "val")}
+        assert lists["val"] == [f"./images/{name}.png" for name in held]
+        assert lists["train"] == [f"./images/{name}.png" for name in chosen if name not in held or len(chosen) == 1]
+        assert all((out / file).is_file() for listed in lists.values() for file in listed)
+
+
+def test_yolo_lists_cannot_hold_every_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"'images/a\\u2028b.png' has a line break in its name"):
+        write(tmp_path, yolo, {"segmentation": {"classes": ["a"]}}, {"a\u2028b": {"segmentation": block(0, 0, 2, 2)}})
 
 
 def test_yolo_large_masks_come_back(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ PREFIXES = (  # of a file's name; the name of the split follows
     "_annotations.coco",
     "coco",
 )
+NO_SPLIT = "default"  # the split of files that have none, in CVAT and datumaro
 PLAIN_FOLDERS = frozenset({"annotations"})  # folders whose names say nothing about the split
 MANY = 30  # with more JSON files than this, only those named as COCO names them are opened
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})

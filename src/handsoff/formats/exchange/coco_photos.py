@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
-from handsoff.formats.exchange.coco_files import CocoFile, Numbered
+from handsoff.formats.exchange.coco_files import NO_SPLIT, CocoFile, Numbered
 from handsoff.formats.samples import alike, find_image, images_by_name, without_suffix
 
 
@@ -61,16 +61,24 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
 def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
     """The image at exactly this path; None if there is none.
 
-    The path may start at the JSON's folder, at the folder above, or at a folder `images` or SPLIT in one of these.
+    The path may start at the JSON's folder, at the folder above, or at a folder `images/SPLIT`, `images` or SPLIT in
+    one of these.
     """
     path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
-    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in (".", "images", coco_file.split)]
+    inside = [".", "images", coco_file.split]
+    inside.insert(len(inside) if coco_file.split == NO_SPLIT else 0, f"images/{coco_file.split}")
+    exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in inside]
     return next((file for file in exact if file in images.get(alike(path.name), ())), None)
 
 
 def name_of(asked: str, file: str, coco_file: CocoFile, *, several: bool) -> str:
-    """The name of a sample: its `file_name`, or the file's path where `file_name` leads out of the dataset."""
+    """The name of a sample: its `file_name`, or the file's path where `file_name` leads out of the dataset.
+
+    In `images/SPLIT/`, where tools put the images of `instances_SPLIT.json`, names begin with the split.
+    """
     path = PurePosixPath(asked.replace("\\", "/"))
+    if coco_file.split not in ("", NO_SPLIT) and f"/{file}".endswith(f"/images/{coco_file.split}/{path}"):
+        return without_suffix((coco_file.split / path).as_posix())
     if not path.name or path.is_absolute() or ".." in path.parts or path.parts[0].endswith(":"):
         path = PurePosixPath(file)
     name = path.relative_to("images") if path.is_relative_to("images") and len(path.parts) > 1 else path

@@ -1,7 +1,9 @@
-"""Writing COCO's JSON: `images/` and `annotations.json`, or `annotations/SPLIT.json` where all samples lie in splits.
+"""Writing COCO's JSON, under the names by which other tools (CVAT, datumaro) look for it.
 
-Regions are run lengths and therefore exact: one per class and image, or one per connected part with `instances`.
-Ignored pixels are one crowd of the first category. Keypoints are a category of their own with one object per image.
+Regions lie in `annotations/instances_SPLIT.json`, keypoints in `annotations/person_keypoints_SPLIT.json`, images in
+`images/SPLIT/`; SPLIT is `default`, and the images are in `images/`, where not all samples lie in splits. Regions are
+run lengths and therefore exact: one per class and image, or one per connected part with `instances`. Ignored pixels are
+one crowd of the first category. Keypoints are a category of their own with one object per image.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,13 +16,14 @@ from pycocotools import mask as coco_mask
 
 from handsoff.core.files import write_json
 from handsoff.core.images import IGNORE
-from handsoff.formats.exchange.coco_files import OURS
+from handsoff.formats.exchange.coco_files import NO_SPLIT, OURS
 from handsoff.formats.manifest import write_image
 from handsoff.formats.outlines import components
 from handsoff.formats.samples import Entry, LabelledImage, Writing
 from handsoff.formats.shapes import background_of, listed_classes, polygon_mask, rle_of
 
 POINTS = "points"  # the category of keypoints
+KINDS = {"segmentation": "instances", "keypoints": "person_keypoints"}  # how COCO calls files of a task
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has a file of its own
@@ -60,23 +63,41 @@ def objects(mask: Bool[np.ndarray, "h w"], *, instances: bool) -> Iterator[Bool[
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    splits = {entry["name"].partition("/")[0] if "/" in entry["name"] else "" for entry in entries}
-    for split in splits if "" not in splits else {""}:
-        chosen = [entry for entry in entries if split in {"", entry["name"].partition("/")[0]}]
-        write_json(
-            out / (f"annotations/{split}.json" if split else "annotations.json"), annotation_file(chosen, writing)
-        )
+    for split, chosen in by_split(entries, writing).items():
+        for task, kind in KINDS.items():
+            if task in writing.tasks:
+                write_json(out / f"annotations/{kind}_{split}.json", annotation_file(chosen, writing, task))
 
 
-def annotation_file(entries: list[Entry], writing: Writing) -> dict[str, Any]:
-    """The content of one JSON file."""
-    categories = categories_of(writing)
-    ids = {category["name"]: category["id"] for category in categories if "keypoints" not in category}
-    points = categories[-1]["id"] if "keypoints" in writing.tasks else 0
+def in_splits(writing: Writing) -> bool:
+    """Whether every sample lies in a split; one called `default` would be taken for none."""
+    return all("/" in name and name.partition("/")[0] != NO_SPLIT for name in writing.names)
+
+
+def split_and_rest(name: str, *, apart: bool) -> tuple[str, str]:
+    """The split that a sample is written to, and its name there; `apart` is what `in_splits` says."""
+    split, _, rest = name.partition("/")
+    return (split, rest) if apart else (NO_SPLIT, name)
+
+
+def by_split(entries: Sequence[Entry], writing: Writing) -> dict[str, list[Entry]]:
+    """Split → its entries, whose files are relative to the split's images."""
+    found: dict[str, list[Entry]] = {}
+    apart = in_splits(writing)
+    for entry in entries:
+        split, file = split_and_rest(entry["file"], apart=apart)
+        found.setdefault(split, []).append({**entry, "file": file})
+    return found
+
+
+def annotation_file(entries: Sequence[Entry], writing: Writing, task: str) -> dict[str, Any]:
+    """The content of one JSON file, about one of `KINDS`."""
+    categories = categories_of(writing, task)
+    ids = {category["name"]: category["id"] for category in categories}
     found = [
         annotation
         for number, entry in enumerate(entries, start=1)
-        for annotation in annotations(entry, number, ids, points)
+        for annotation in (regions(entry, number, ids) if task == "segmentation" else points(entry, number))
     ]
     numbered = [{"id": number, **annotation} for number, annotation in enumerate(found, start=1)]
     return {**head(entries, writing), "categories": categories, "annotations": numbered}
@@ -93,39 +114,35 @@ def head(entries: Sequence[Entry], writing: Writing) -> dict[str, Any]:
     return {"info": {"description": OURS}, "licenses": licences, "images": images}
 
 
-def categories_of(writing: Writing) -> list[dict[str, Any]]:
-    """All classes but the background (unless it is the only one), numbered from 1; then that of the keypoints."""
-    named = writing.tasks["segmentation"].parts if "segmentation" in writing.tasks else ()
-    classes = listed_classes(named) or named
-    found: list[dict[str, Any]] = [
-        {"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)
-    ]
-    if "keypoints" in writing.tasks:
-        names = writing.tasks["keypoints"].parts
-        found.append(
-            {"id": len(found) + 1, "name": POINTS, "supercategory": POINTS, "keypoints": names, "skeleton": []}
-        )
-    return found
+def categories_of(writing: Writing, task: str) -> list[dict[str, Any]]:
+    """Numbered from 1: all classes but the background (unless it is the only one), or the one category of keypoints."""
+    names = writing.tasks[task].parts
+    if task == "keypoints":
+        return [{"id": 1, "name": POINTS, "supercategory": POINTS, "keypoints": list(names), "skeleton": []}]
+    classes = listed_classes(names) or names
+    return [{"id": number, "name": name, "supercategory": name} for number, name in enumerate(classes, start=1)]
 
 
-def annotations(entry: Entry, image: int, ids: Mapping[str, int], points: int) -> Iterator[dict[str, Any]]:
-    for name, rle in entry.get("regions", ()):
-        yield {"image_id": image, "category_id": ids[name], "segmentation": rle, **measured(rle), "iscrowd": 0}
-    if entry.get("crowd"):
+def regions(entry: Entry, image: int, ids: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    found = [(ids[name], rle, 0) for name, rle in entry["regions"]]
+    found += [(min(ids.values()), entry["crowd"], 1)] if entry["crowd"] else []
+    for category, rle, crowd in found:
         yield {
             "image_id": image,
-            "category_id": min(ids.values()),
-            "segmentation": entry["crowd"],
-            **measured(entry["crowd"]),
-            "iscrowd": 1,
+            "category_id": category,
+            "segmentation": rle,
+            **measured(rle),
+            "iscrowd": crowd,
         }
-    if entry.get("points"):
-        flat = [number for point in entry["points"] for number in point]
-        seen = np.array([point[:2] for point in entry["points"] if point[2]]).reshape(-1, 2)
-        low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.array(entry["size"][::-1]) - 1.0)
-        box = [round(float(value), 3) for value in (*low, *(high - low))]
-        found = {"image_id": image, "category_id": points, "keypoints": flat, "num_keypoints": len(seen)}
-        yield {**found, "bbox": box, "area": round(box[2] * box[3], 3), "iscrowd": 0}
+
+
+def points(entry: Entry, image: int) -> Iterator[dict[str, Any]]:
+    flat = [number for point in entry["points"] for number in point]
+    seen = np.array([point[:2] for point in entry["points"] if point[2]]).reshape(-1, 2)
+    low, high = (seen.min(0), seen.max(0)) if len(seen) else (np.zeros(2), np.array(entry["size"][::-1]) - 1.0)
+    box = [round(float(value), 3) for value in (*low, *(high - low))]
+    found = {"image_id": image, "category_id": 1, "keypoints": flat, "num_keypoints": len(seen)}
+    yield {**found, "bbox": box, "area": round(box[2] * box[3], 3), "iscrowd": 0}
 
 
 def measured(rle: dict[str, Any]) -> dict[str, Any]:

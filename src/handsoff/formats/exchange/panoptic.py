@@ -32,13 +32,19 @@ from handsoff.formats.exchange.coco_files import (
 )
 from handsoff.formats.exchange.coco_objects import crowd_notes
 from handsoff.formats.exchange.coco_photos import Photo, photos_of
-from handsoff.formats.exchange.coco_write import head, measured, objects
+from handsoff.formats.exchange.coco_write import (
+    by_split,
+    head,
+    in_splits,
+    measured,
+    objects,
+    split_and_rest,
+)
 from handsoff.formats.manifest import manifest_classes, write_image
 from handsoff.formats.notes import counted, unused_images
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, images_by_name, load_image
 from handsoff.formats.shapes import Palette, background_of, palette, rle_of
 
-FOLDER = "panoptic"
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
@@ -198,8 +204,10 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
 
 
 def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing) -> Iterator[Entry]:
+    apart = in_splits(writing)
     for sample in samples:
         file = write_image(out, sample).removeprefix("images/")
+        split, name = split_and_rest(sample.name, apart=apart)
         mask = sample.labels["segmentation"]
         ids = np.zeros(sample.size, np.int64)
         segments: list[dict[str, Any]] = []
@@ -210,21 +218,23 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
                     {"id": len(segments) + 1, "category_id": index + 1, **measured(rle_of(part)), "iscrowd": 0}
                 )
         write_bytes(
-            out / FOLDER / f"{sample.name}.png",
+            out / f"annotations/panoptic_{split}/{name}.png",
             png(np.stack([ids & 255, ids >> 8 & 255, ids >> 16], -1).astype(np.uint8)),
         )
-        yield {"name": sample.name, "file": file, "size": list(sample.size), "segments": segments}
+        yield {"png": f"{name}.png", "file": file, "size": list(sample.size), "segments": segments}
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """Write `panoptic.json`, one for all splits: samples are named SPLIT/NAME."""
-    annotations = [
-        {"image_id": number, "file_name": f"{entry['name']}.png", "segments_info": entry["segments"]}
-        for number, entry in enumerate(entries, start=1)
-    ]
+    """Write `annotations/panoptic_SPLIT.json`, each beside the folder of its PNGs."""
     classes = writing.tasks["segmentation"].parts
     categories = [
         {"id": number, "name": name, "supercategory": name, "isthing": int(name != background_of(classes))}
         for number, name in enumerate(classes, start=1)
     ]
-    write_json(out / f"{FOLDER}.json", {**head(entries, writing), "annotations": annotations, "categories": categories})
+    for split, chosen in by_split(entries, writing).items():
+        annotations = [
+            {"image_id": number, "file_name": entry["png"], "segments_info": entry["segments"]}
+            for number, entry in enumerate(chosen, start=1)
+        ]
+        content = {**head(chosen, writing), "annotations": annotations, "categories": categories}
+        write_json(out / f"annotations/panoptic_{split}.json", content)

@@ -1,7 +1,8 @@
 """WebDataset: tar shards, and the tasks' cards beside them.
 
-In a shard, the files of a sample follow each other as KEY.jpg, KEY.mask.png, …. By the authors' description of the
-format, a key ends at the first dot of the file's base name; dots in names are therefore written %2E (and % itself %25).
+In a shard, the files of a sample follow each other as KEY.jpg, KEY.mask.npy, …. Masks are arrays because the library's
+decoders (pil, rgb, torchrgb, …) make colours of whatever is a picture. By the authors' description of the format, a key
+ends at the first dot of the file's base name; dots in names are therefore written %2E (and % itself %25).
 """
 
 import io
@@ -14,6 +15,9 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import parse_json, png, write_bytes
@@ -61,7 +65,7 @@ def read(source: Source) -> Dataset:
     dotted = [file for file in bare if "." in file.rpartition("/")[2].partition(".")[2] and file.endswith(IMAGES)]
     rule = f" (a key ends at the first dot, so {dotted[0]} is no image: rename it without dots)" if dotted else ""
     if not kinds:
-        wanted = "call them KEY.jpg and KEY.mask.png (or KEY.keypoints.json, KEY.depth.npz)"
+        wanted = "call them KEY.jpg and KEY.mask.npy (or .png, KEY.keypoints.json, KEY.depth.npz)"
         raise InputError(f"{source.path} has tar shards, but no image with a label in them: {wanted}{rule}.")
     for name, files in found.items():
         missing = [task for task in kinds if task not in files]
@@ -220,8 +224,18 @@ def sample_files(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[t
         sample.data or png(sample.image),
     )
     for kind, label in sample.labels.items():
-        data = tasks[kind].storage.serialise(label)
-        yield f"{key}.{extensions(kind)[0]}", data if tasks[kind].locations[0].suffixes else json.dumps(data).encode()
+        extension, data = extensions(kind)[0], tasks[kind].storage.serialise(label)
+        if not isinstance(data, bytes):
+            data = json.dumps(data).encode()
+        elif label.ndim == 2 and extension.endswith(".png"):  # noqa: PLR2004  # one number per pixel
+            extension, data = f"{extension.removesuffix('.png')}.npy", npy(label)
+        yield f"{key}.{extension}", data
+
+
+def npy(array: Shaped[np.ndarray, "..."]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: ARG001  # the shards say what they hold

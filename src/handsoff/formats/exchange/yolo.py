@@ -33,6 +33,7 @@ from handsoff.formats.exchange.yolo_card import (
     read_card,
     root_of,
     split_folders,
+    split_lists,
 )
 from handsoff.formats.exchange.yolo_labels import (
     BOX,
@@ -190,7 +191,7 @@ def write_samples(out: Path, samples: Iterable[LabelledImage], writing: Writing)
             rows = [pose_row(sample.labels["keypoints"], sample.size)]
         text = "".join(" ".join([str(kind), *map(decimal, values.ravel().tolist())]) + "\n" for kind, values in rows)
         write_bytes(out / label_file(file), text.encode())
-        yield {"name": sample.name}
+        yield {"name": sample.name, "file": file}
 
 
 def mask_rows(
@@ -221,20 +222,22 @@ def decimal(value: float) -> str:
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
-    """Write `data.yaml`, without `path`: Ultralytics then starts from the folder of the file."""
+    """Write `data.yaml`, without `path` (Ultralytics then starts from the folder of the file), and perhaps lists.
+
+    CVAT takes every key that it does not know (`nc`, `license`, `kpt_names`) for a split: what says more is a comment.
+    """
     card: dict[str, Any] = split_folders([entry["name"] for entry in entries])
+    if not card:
+        card = {split: f"{split}.txt" for split in ("train", "val")}
+        for split, files in split_lists([entry["file"] for entry in entries]).items():
+            write_bytes(out / f"{split}.txt", "".join(f"./{file}\n" for file in files).encode())
+    told = [f"license: {writing.licence}"] if writing.licence else []
     if "segmentation" in writing.tasks:
-        names = listed_classes(writing.tasks["segmentation"].schema["classes"])
-        card |= {"nc": len(names), "names": names}
+        card["names"] = listed_classes(writing.tasks["segmentation"].parts)
     else:
         points = Keypoints(writing.tasks["keypoints"].schema)
         flip = {"flip_idx": list(points.geometry.partner)} if points.geometry.mirrors else {}
-        card |= {
-            "nc": 1,
-            "names": ["object"],
-            "kpt_shape": [points.channels, 3],
-            **flip,
-            "kpt_names": {0: list(points.parts)},
-        }
-    card |= {"license": writing.licence} if writing.licence else {}
-    write_bytes(out / CARD, yaml.safe_dump(card, sort_keys=False, allow_unicode=True).encode())
+        card |= {"names": ["object"], "kpt_shape": [points.channels, 3], **flip}
+        told.append(f"points: {', '.join(points.parts)}")
+    comments = "".join(f"# {' '.join(line.split())}\n" for line in told)
+    write_bytes(out / CARD, (comments + yaml.safe_dump(card, sort_keys=False, allow_unicode=True)).encode())

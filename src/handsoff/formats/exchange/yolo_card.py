@@ -26,6 +26,7 @@ UNREADABLE = (  # what damaged yaml raises
     OverflowError,
 )
 SPLITS = ("train", "val", "test")
+HELD_OUT = 10  # every tenth image is for validation where a dataset has no splits
 COLUMNS = (2, 3)  # numbers of a point: x, y and perhaps its visibility
 
 
@@ -180,13 +181,23 @@ def points_of(card: dict[Any, Any], stated: Keypoints | None, where: str) -> tup
 
 
 def split_folders(names: Sequence[str]) -> dict[str, str | list[str]]:
-    """Split → the folders of its images.
-
-    Unless every name begins with a folder train…, val… or test…, train and val are both the whole `images`.
-    """
+    """Split → the folders of its images; empty unless all names lie in train… and val… or test… folders."""
     folders = sorted({name.partition("/")[0] if "/" in name else "" for name in names})
     found = {split: [f"images/{folder}" for folder in folders if folder.startswith(split)] for split in SPLITS}
-    if not found["train"] or sum(map(len, found.values())) < len(folders):
-        return {"train": "images", "val": "images"}
-    found["val"] = found["val"] or found["test"] or found["train"]
+    found["val"] = found["val"] or found["test"]
+    if not found["train"] or not found["val"] or any(not folder.startswith(SPLITS) for folder in folders):
+        return {}
     return {split: folders if len(folders) > 1 else folders[0] for split, folders in found.items() if folders}
+
+
+def split_lists(files: Sequence[str]) -> dict[str, list[str]]:
+    """Split → its images: Ultralytics needs a split for validation, so every tenth image (else the last) is one.
+
+    Raises:
+        InputError: a name has a line break, which a list cannot hold.
+    """
+    broken = next((file for file in files if file.splitlines() != [file]), None)
+    if broken is not None:
+        raise InputError(f"{broken!a} has a line break in its name, which YOLO's lists cannot hold: rename it.")
+    held = files[HELD_OUT - 1 :: HELD_OUT] or files[-1:]
+    return {"train": [file for file in files if file not in set(held)] or list(files), "val": list(held)}

@@ -1,0 +1,1 @@
+"""Other tools as judges of our exports."""
