@@ -1,6 +1,8 @@
 """How much room there is on a disk, and how much is still needed: a full disk is known before the hours are spent."""
 
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from handsoff.core.errors import HandsOffError
@@ -18,9 +20,14 @@ def free_bytes(path: Path) -> int:
 
 
 def used_bytes(folder: Path) -> int:
-    """What the files below a folder take on the disk, in whole blocks."""
-    found = (file.stat() for file in folder.rglob("*") if file.is_file())
-    return sum(max(stat.st_size, getattr(stat, "st_blocks", 0) * SECTOR) for stat in found)
+    """What the files below a folder take on the disk, in whole blocks; a file that is being renamed may be left out."""
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            if stat.S_ISREG(found.st_mode):
+                total += max(found.st_size, getattr(found, "st_blocks", 0) * SECTOR)
+    return total
 
 
 def require_space(out: Path, needed: float) -> None:
