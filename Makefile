@@ -11,11 +11,13 @@ INSTALLED := .venv/.installed
 WHEEL := build/wheel
 RENDER := .venv-render
 HEADS := tools/render_heads
+JUDGES := .venv-oracles
+ORACLES := tools/oracles
 SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune -o -print)
 
 .DELETE_ON_ERROR:
 .PHONY: install lint lint-code lint-format lint-types lint-layers lint-tables format
-.PHONY: test test-render-heads quick demo clean
+.PHONY: test test-render-heads test-oracles quick demo clean
 
 install: $(INSTALLED)
 
@@ -61,6 +63,18 @@ $(RENDER)/.installed: $(HEADS)/requirements.txt $(HEADS)/requirements-assets.txt
 	$(PYTHON) -m venv --clear $(RENDER)
 	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt -r $(HEADS)/requirements.txt pytest
 	$(RENDER)/bin/python -m pip install $(PIP_ARGS) -c constraints.txt --no-deps -r $(HEADS)/requirements-assets.txt
+	touch $@
+
+# Our exports, read by other tools (datumaro, pycocotools, Ultralytics, supervision, Label Studio) in their environment.
+test-oracles: $(INSTALLED) $(JUDGES)/.installed
+	PYTHONPATH=$(CURDIR)/src $(BIN)/python $(ORACLES)/export.py build/exports
+	EXPORTS=$(CURDIR)/build/exports $(JUDGES)/bin/python -m pytest -q -c /dev/null --rootdir $(ORACLES) \
+		-p no:cacheprovider $(ORACLES)/test_oracles.py
+
+$(JUDGES)/.installed: $(ORACLES)/requirements.txt $(ORACLES)/requirements-code.txt
+	$(PYTHON) -m venv --clear $(JUDGES)
+	$(JUDGES)/bin/python -m pip install $(PIP_ARGS) -r $(ORACLES)/requirements.txt
+	$(JUDGES)/bin/python -m pip install $(PIP_ARGS) --no-deps -r $(ORACLES)/requirements-code.txt
 	touch $@
 
 # What is quick, on src/ as it is.

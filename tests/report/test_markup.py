@@ -5,13 +5,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from test_parts import CONFUSION
-from test_worst import examples
 
 from handsoff.core.files import write_json
 from handsoff.report.diagnosis import write_page as write_diagnosis
 from handsoff.report.page import write_page
-from measured import GOOD
+from measured import CONFUSION, GOOD, examples
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -103,7 +101,7 @@ def test_code_is_set_as_code(page: Page) -> None:
     assert page.of("code")
 
 
-def test_nothing_is_called_a_photo_that_may_be_none(page: Page) -> None:
+def test_images_are_called_images(page: Page) -> None:
     words = "".join(page.words)
     assert not re.search(r"photo|never generated", words, re.IGNORECASE)
 

@@ -5,16 +5,7 @@ from typing import Any
 import pytest
 
 from handsoff.report.parts import confusion, generated, part_rows, percent
-from measured import GOOD
-
-CONFUSION = {
-    "parts": ["background", "eye", "ear"],
-    "arms": {
-        "real_only": [[90, 10, 0], [5, 5, 0], [0, 0, 0]],
-        "synthetic_only": [[100, 0, 0], [9, 1, 0], [0, 0, 0]],
-        "real_plus_synthetic": [[99, 1, 0], [8, 2, 0], [0, 0, 0]],
-    },
-}
+from measured import CONFUSION, GOOD
 
 
 def per_class(**classes: tuple[float, float]) -> dict[str, Any]:

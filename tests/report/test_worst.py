@@ -2,46 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from handsoff.core.files import write_bytes
-from handsoff.report.gallery import encoded
 from handsoff.report.parts import part_rows
 from handsoff.report.testset import (
-    BARE,
-    IMAGE,
-    LABEL,
     LINES,
-    TRUTH,
-    archive_path,
-    lines_of,
     open_examples,
-    picture_name,
-    zipped,
 )
 from handsoff.report.worst import worst
-from measured import GOOD
-
-ARMS = list(GOOD["arms"])
-
-
-def examples(report: Path, count: int = 12, drawn: int = 12) -> Path:
-    """Test images, the n-th of which is worse the higher n is; only in image 3 the eye is lost by synthetic data."""
-    lines = []
-    for index in range(count):
-        scores: dict[str, float | None] = dict.fromkeys(ARMS, 1 - index / 100)
-        parts = {arm: {"eye": 0.9 if index % 2 else None, "<b>eye</b>": None} for arm in ARMS}
-        if index == 3:
-            parts["real_plus_synthetic"]["eye"] = 0.2
-        lines.append({"name": f"face{index}", "scores": scores, "parts": parts})
-    lines[-1]["scores"] = dict.fromkeys(ARMS)  # its label says nothing
-    write_bytes(report / LINES, lines_of(lines))
-    picture = encoded(np.zeros((8, 8, 3), np.uint8))
-    for archive in (TRUTH, *ARMS):
-        kinds = (IMAGE, LABEL, BARE) if archive == TRUTH else (LABEL, BARE)
-        files = {picture_name(index, kind): picture for index in range(drawn) for kind in kinds}
-        write_bytes(archive_path(report, archive), zipped(files))
-    return report
+from measured import ARMS, GOOD, examples
 
 
 def test_the_worst_come_first_and_show_every_arm(tmp_path: Path) -> None:
