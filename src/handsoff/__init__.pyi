@@ -53,6 +53,7 @@ def convert(
     aspect: float | None = None,
     align: dict[str, tuple[float, float]] | None = None,
     instances: bool = False,
+    prefix: str = "",
     progress: bool | None = None,
 ) -> Path:
     """Turn labelled data of any format into any other."""
@@ -138,6 +139,7 @@ def import_checkpoint(
     *,
     framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
     licence: str | None = None,
+    mapping_lr: float | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Turn a published checkpoint into a generator; nothing in the file is run."""

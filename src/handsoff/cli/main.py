@@ -26,6 +26,14 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     speak(as_json="--json" in arguments)  # before they are parsed, as they may be wrong
     try:
+        return run(arguments)
+    finally:
+        speak()  # whatever this process does next is not asked for with the command's options
+
+
+def run(arguments: list[str]) -> int:
+    """The same, once it is known how to speak."""
+    try:
         code = app(args=arguments, prog_name="handsoff", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
