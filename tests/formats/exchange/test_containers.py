@@ -518,12 +518,12 @@ SHARDS: dict[str, tuple[dict[str, bytes], str]] = {
     "an absolute name": ({"/a.jpg": PHOTO}, r"x.tar has a sample called '/a'"),
     "points that are no JSON": (
         {"a.jpg": PHOTO, "a.keypoints.json": b"[[1,"},
-        r"x.tar: x/a has keypoints that are not valid JSON",
+        r"x.tar: x/a is not valid JSON",
     ),
     "points that are none": ({"a.jpg": PHOTO, "a.keypoints.json": b"{}"}, r"x.tar: x/a is not a list of \[x, y\]"),
     "deep points": (
         {"a.jpg": PHOTO, "a.keypoints.json": b"[" * 100000},
-        r"x.tar: x/a has keypoints that are not valid JSON",
+        r"x.tar: x/a is not valid JSON",
     ),
     "text as image": ({"a.jpg": b"text", "a.mask.png": encoded(MASK)}, r"x.tar: x/a is not a readable image"),
     "another size": (
