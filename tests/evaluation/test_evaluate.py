@@ -1,5 +1,6 @@
 """A whole evaluation at toy size: contract, honesty, resume, several datasets."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import Choice, train_predictor
+from handsoff.report.testset import BARE, LABEL, open_examples
 
 TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
 STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
@@ -62,6 +64,26 @@ def test_metrics_say_what_the_contract_says(report: Path) -> None:
     assert (metrics["n_real"], metrics["n_synthetic"], metrics["steps"]) == (4, 12, 3)
     assert (report / "DONE").is_file()
     assert read_json(report / "report.json")["licence"] == "CC0"
+
+
+@pytest.mark.slow
+def test_every_test_sample_is_scored_alone_and_drawn(report: Path) -> None:
+    """The test is 008 to 015: the others were trained or chosen on."""
+    samples = [json.loads(line) for line in (report / "test.jsonl").read_text().splitlines()]
+    assert [sample["name"] for sample in samples] == [f"{index:03d}" for index in range(8, 16)]
+    for sample in samples:
+        assert list(sample["scores"]) == list(sample["parts"]) == STANDARD
+        for arm in STANDARD:
+            known = [score for score in sample["parts"][arm].values() if score is not None]
+            assert sample["scores"][arm] == pytest.approx(np.mean(known), abs=2e-4)
+    pixels = 8 * 32 * 32
+    metrics = read_json(report / "metrics.json")
+    assert metrics["confusion"]["parts"] == CLASSES
+    assert np.sum(metrics["confusion"]["arms"]["real_only"]) == pixels * TINY.seeds
+    assert sum(share for _, share in metrics["support"].values()) == pytest.approx(1)
+    shown = open_examples(report, STANDARD)
+    assert [sample.name for sample in shown.drawn] == [sample["name"] for sample in samples]
+    assert all(shown.picture(arm, index, kind) for arm in STANDARD for index in range(8) for kind in (LABEL, BARE))
 
 
 @pytest.mark.slow

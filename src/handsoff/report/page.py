@@ -24,6 +24,7 @@ from handsoff.report.render import render
 from handsoff.report.testset import open_examples
 from handsoff.report.verdict import added_arm, arm_title, caution, comparison, meaning, scores
 from handsoff.report.worst import worst
+from handsoff.tasks import TASKS
 
 
 def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
@@ -38,7 +39,8 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
     galleries = {name: open_gallery(folder, str(metrics.get("task"))) for name, folder in datasets.items()}
     records = {name: gallery.records() for name, gallery in galleries.items()}
     task = next((gallery.task for gallery in galleries.values() if gallery.task), None)
-    part_metric = task.part_metric if task else ""
+    kind = TASKS.get(str(metrics.get("task")))
+    part_metric = kind.part_metric if kind else ""
     looked = [part_shares(gallery, records[name]) for name, gallery in galleries.items()]
     shares, looked_at = mean_shares([found for found, _ in looked]), sum(count for _, count in looked)
     found = scores(metrics)
