@@ -29,6 +29,15 @@ LICENCES = {  # the hub's identifiers
 SHORT = {"cc0": "cc0-1.0", "public-domain": "cc0-1.0"}
 
 
+def as_yaml(values: Mapping[str, object]) -> str:
+    """Readable YAML where that means the same, else with every special character escaped (U+0085 breaks lines)."""
+    readable: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+    if yaml.safe_load(readable) == values:
+        return readable
+    escaped: str = yaml.safe_dump(values, sort_keys=False, width=1000)
+    return escaped
+
+
 @dataclass(frozen=True)
 class Card:
     """What a card says.
@@ -55,7 +64,7 @@ class Card:
 
     def text(self) -> str:
         """The whole file."""
-        head = yaml.safe_dump(self.head(), sort_keys=False, allow_unicode=True, width=1000)
+        head = as_yaml(self.head())
         kind = "generated images" if self.synthetic else "images"
         first = f"{self.count:,} {kind} with labels ({', '.join(self.tasks)}), written by HandsOff."
         explained = ["\n".join(lines) for task in self.tasks.values() if (lines := label_lines(task))]

@@ -64,7 +64,11 @@ def written(out: Path, name: str, samples: Dataset, *, parts: int = 2, instances
     entries = []
     for part in range(parts):
         entries += writer.write(out, part, (samples.read(one) for one in samples.names[part::parts]), writing)
-    writer.finish(out, sorted(entries, key=lambda entry: str(entry.get("name") or entry["file"])) if parts > 1 else entries, writing)
+    writer.finish(
+        out,
+        sorted(entries, key=lambda entry: str(entry.get("name") or entry["file"])) if parts > 1 else entries,
+        writing,
+    )
 
 
 def combinations() -> list[tuple[str, tuple[str, ...]]]:
