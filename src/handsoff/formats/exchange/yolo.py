@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from jaxtyping import Float, UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
+from handsoff.datasets.card import as_yaml
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.yolo_card import (
     CARD,
@@ -240,4 +240,4 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
         card |= {"names": ["object"], "kpt_shape": [points.channels, 3], **flip}
         told.append(f"points: {', '.join(points.parts)}")
     comments = "".join(f"# {' '.join(line.split())}\n" for line in told)
-    write_bytes(out / CARD, (comments + yaml.safe_dump(card, sort_keys=False, allow_unicode=True)).encode())
+    write_bytes(out / CARD, (comments + as_yaml(card)).encode())
