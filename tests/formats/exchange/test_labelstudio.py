@@ -232,11 +232,13 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
         {"data": {"image": "c.png"}, "annotations": [{"result": [], "was_cancelled": True}]},
     ]
     tasks[0]["annotations"] *= 2
-    assert [re.sub(r"\(.*\)", "", note) for note in opened(folder(tmp_path, tasks)).notes] == [
-        "Tasks left out, as no annotation of theirs counts : 2.",
-        "Tasks with several annotations, of which the one updated last counts : 1.",
-        "Rectangles painted as filled regions : 1.",
-        "Results without a region left alone : 3.",
+    notes = opened(folder(tmp_path, tasks, "a.png", "b.png")).notes
+    assert [re.sub(r":.*| \(.*", "", note.removeprefix(f"{tmp_path}: ")) for note in notes] == [
+        "2 tasks are left out",
+        "1 task has several annotations",
+        "1 rectangle is painted as a filled region",
+        "3 results have no region, and are left alone",
+        "1 image is not in the annotations, and left out",
     ]
 
 

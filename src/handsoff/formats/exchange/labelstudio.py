@@ -35,11 +35,13 @@ from handsoff.formats.exchange.labelstudio_regions import (
 )
 from handsoff.formats.exchange.labelstudio_tasks import Answer, answers, is_export, is_recognised, json_files
 from handsoff.formats.manifest import manifest_classes, manifest_licence, manifest_points, points_task
+from handsoff.formats.notes import counted, unused_images
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import Palette
 from handsoff.tasks.keypoints import Keypoints
 
 ABSENT = "absent_points"  # key in a task's data: name → location of every point of visibility 0, which are not drawn
+REMARK = "result of type "  # beginning of the keys under which results without a region are counted
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def read(source: Source) -> Dataset:
         drawn_tasks(classes, points),
         lambda name: read_image(source, annotated[name], name, classes, points),
         manifest_licence(source),
-        sentences(notes),
+        sentences(source, annotated.values(), notes),
     )
 
 
@@ -122,7 +124,7 @@ def annotated_task(answer: Answer, images: Images, config: Config, notes: Counte
     where, results = answer.where, answer.results or []
     remarks: Counter[str] = Counter()
     drawn = regions_of(results, remarks)
-    notes.update({f"remark {kind}": count for kind, count in remarks.items()})
+    notes.update({f"{REMARK}{kind}": count for kind, count in remarks.items()})
     about = sorted({str(region.result["to_name"]) for region in drawn if region.result.get("to_name")})
     if len(about) > 1:
         raise InputError(f"{where} labels several images ({', '.join(about)}): make a task of every image.")
@@ -164,24 +166,27 @@ def meanings(
     return classes, points_task(listed, manifest_points(source), where) if named else None
 
 
-def sentences(notes: Mapping[str, int]) -> tuple[str, ...]:
+def sentences(source: Source, annotated: Collection[AnnotatedTask], notes: Mapping[str, int]) -> tuple[str, ...]:
     """What was left out or read in a way that the user should know of."""
-    remarks = {kind.removeprefix("remark "): count for kind, count in notes.items() if kind.startswith("remark ")}
+    remarks = {kind.removeprefix(REMARK): count for kind, count in notes.items() if kind.startswith(REMARK)}
     told = (
-        (
-            notes["unanswered"],
-            "Tasks left out, as no annotation of theirs counts (none, cancelled, only predictions or drafts)",
-        ),
-        (
-            notes["several"],
-            "Tasks with several annotations, of which the one updated last counts (of those marked ground truth)",
-        ),
-        (notes["rectangles"], "Rectangles painted as filled regions (remove those that only frame an object)"),
-        (notes["min"], "Tasks of JSON-MIN, which lacks turns of images, marks of hidden points, the order among tools"),
-        (notes["points"], "Points left out, as a name comes several times in an image"),
-        (sum(remarks.values()), f"Results without a region left alone ({', '.join(sorted(remarks))})"),
+        ("unanswered", "task", "{is} left out: no annotation counts (none, cancelled, only predictions or drafts)"),
+        ("several", "task", "{has} several annotations: the one updated last counts, of those marked ground truth"),
+        ("rectangles", "rectangle", "{is} painted as a filled region: remove what only frames an object"),
+        ("min", "task", "{is} of JSON-MIN, without turns of images, marks of hidden points, the order among tools"),
+        ("points", "point", "{is} left out: a name comes several times in an image"),
     )
-    return tuple(f"{what}: {count}." for count, what in told if count)
+    where = source.path
+    return (
+        *(line for kind, thing, sentence in told for line in counted(where, notes.get(kind, 0), sentence, thing)),
+        *counted(
+            where,
+            sum(remarks.values()),
+            f"{{has}} no region, and {{is}} left alone ({', '.join(sorted(remarks))})",
+            "result",
+        ),
+        *unused_images(source, (task.file for task in annotated)),
+    )
 
 
 def read_image(

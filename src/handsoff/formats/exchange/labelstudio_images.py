@@ -9,13 +9,11 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import IMAGE_SUFFIXES
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import find_image, images_by_name
+from handsoff.formats.samples import alike, find_image, images_by_name, without_suffix
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # what Label Studio puts before the names of uploaded files
 SERVED = ("?d=", "?filepath=")  # what stands before the path of a file that Label Studio itself serves
-
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")  # of letters with accents: one character, or two
 
 
@@ -24,7 +22,7 @@ class Images:
     """The images of a dataset.
 
     Attributes:
-        named: name, made `alike`, with and without suffix → the images of that name.
+        named: as `images_by_name` lists them.
         stored: the name that an upload would store, in lower case → the images that it may be.
     """
 
@@ -43,10 +41,10 @@ class Images:
         for path in spellings(asked):
             name = PurePosixPath(path).name
             files = self.named.get(alike(name), [])
-            if has_suffix(name):
+            if without_suffix(name) != name:
                 files = [file for file in files if alike(PurePosixPath(file).name) == alike(name)]
             if files:
-                return self.of(files, path, where)
+                return find_image(self.source, self.named, path, where)
         return self.upload(asked, where)
 
     def upload(self, asked: str, where: str) -> str:
@@ -60,35 +58,19 @@ class Images:
                     f"one to {path.name}."
                 )
             if names:
-                return self.of(files, str(path.parent / names[0]), where)
+                return find_image(self.source, self.named, str(path.parent / names[0]), where)
         raise InputError(
             f"{where} refers to the image {asked!r}, which is not in {self.source.path}: put it beside the annotations."
         )
 
-    def of(self, files: list[str], path: str, where: str) -> str:
-        """The one of these files, all of the path's name, whose folders agree best."""
-        name = PurePosixPath(path).name
-        return find_image(self.source, dict.fromkeys((name.lower(), alike(name)), files), path, where)
-
 
 def list_images(source: Source) -> Images:
-    named: dict[str, list[str]] = {}
-    for name, files in images_by_name(source).items():
-        named.setdefault(alike(name), []).extend(files)
+    named = images_by_name(source)
     stored: dict[str, list[str]] = {}
     for file in sorted({file for files in named.values() for file in files}):
         for key in sorted({stored_name(PurePosixPath(file).name, form) for form in FORMS}):
             stored.setdefault(key, []).append(file)
     return Images(source, named, stored)
-
-
-def alike(name: str) -> str:
-    """The name in lower case and in the Unicode form NFC: tools and file systems change both."""
-    return unicodedata.normalize("NFC", name).lower()
-
-
-def has_suffix(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
 def stored_name(name: str, form: Literal["NFC", "NFD"]) -> str:
@@ -126,7 +108,11 @@ def asked_image(data: Mapping[str, Any], key: str | None, where: str) -> str:
     asked = data.get(key)
     if asked is None:
         found = sorted(
-            {name for name, value in data.items() if isinstance(value, str) and any(map(has_suffix, spellings(value)))}
+            {
+                name
+                for name, value in data.items()
+                if isinstance(value, str) and any(without_suffix(path) != path for path in spellings(value))
+            }
         )
         if len(found) > 1:
             raise InputError(
