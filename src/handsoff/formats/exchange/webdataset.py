@@ -227,7 +227,7 @@ def sample_files(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[t
         extension, data = extensions(kind)[0], tasks[kind].storage.serialise(label)
         if not isinstance(data, bytes):
             data = json.dumps(data).encode()
-        elif label.ndim == 2 and extension.endswith(".png"):  # noqa: PLR2004  # one number per pixel
+        elif extension.endswith(".png") and ".npy" in TASKS[kind].locations[0].suffixes:  # the task reads arrays too
             extension, data = f"{extension.removesuffix('.png')}.npy", npy(label)
         yield f"{key}.{extension}", data
 
