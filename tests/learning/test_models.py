@@ -101,7 +101,8 @@ def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
 
 def test_an_unknown_name_lists_the_choices() -> None:
     with pytest.raises(
-        UnknownNameError, match="Unknown predictor 'lite9': choose one of deeplabv3_resnet101, hf:NAME, lite0"
+        UnknownNameError,
+        match=r"Unknown predictor 'lite9': did you mean lite0\? choose one of deeplabv3_resnet101, hf:NAME, lite0",
     ):
         build_model("lite9", 3)
 

@@ -1,6 +1,7 @@
 """Zips as they come from all kinds of machines: Windows paths, names without an encoding, entries that lie."""
 
 import stat
+import weakref
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -81,7 +82,9 @@ def open_archive(path: Path) -> Archive:
         notes.append(
             f"{len(links):,} links in {path} were left out, for example {links[0]!a}: zip the files themselves."
         )
-    return Archive(path, file, found, tuple(notes))
+    archive = Archive(path, file, found, tuple(notes))
+    weakref.finalize(archive, file.close)  # also where only the garbage collector finds it
+    return archive
 
 
 def refuse_strange(path: Path, name: str, entry: zipfile.ZipInfo) -> None:
