@@ -274,6 +274,31 @@ def test_the_library_datasets_loads_splits_images_and_exact_labels(tmp_path: Pat
     assert found["stream"] == ["val/e", "RGB"]
 
 
+PROCESSING = """
+import sys, json
+import numpy as np
+from datasets import load_dataset
+from transformers import Mask2FormerImageProcessorPil, SegformerImageProcessorPil
+row = load_dataset(sys.argv[1], split="train")[0]
+given = {"images": [row["image"]], "segmentation_maps": [row["mask"]], "return_tensors": "pt"}
+semantic = SegformerImageProcessorPil(do_resize=False)(**given)["labels"][0]
+parts = Mask2FormerImageProcessorPil(do_resize=False, ignore_index=255)(**given)
+whole = np.full(semantic.shape, 255)
+for label, mask in zip(parts["class_labels"][0], parts["mask_labels"][0].numpy()):
+    whole[mask[:whole.shape[0], :whole.shape[1]] > 0] = label
+print(json.dumps([semantic.tolist(), whole.tolist()]))
+"""
+
+
+@pytest.mark.slow
+def test_the_image_processors_of_transformers_keep_the_ids(tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
+    pytest.importorskip("transformers")
+    places = {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "HF_HOME": str(tmp_path / "home")}
+    for found in output_of(PROCESSING, written(tmp_path / "dataset", "huggingface"), HF_HUB_OFFLINE="1", **places):
+        np.testing.assert_array_equal(found, MASK)
+
+
 def test_the_readme_says_splits_and_licence(tmp_path: Path) -> None:
     text = (written(tmp_path, "huggingface") / "README.md").read_text()
     head = yaml.safe_load(text.split("---\n")[1])
