@@ -14,6 +14,7 @@ from handsoff.formats.exchange import (
     deepfashion,
     folder,
     huggingface,
+    huggingface_write,
     labelme,
     labelstudio,
     labelstudio_write,
@@ -46,7 +47,7 @@ WRITERS: dict[str, FormatWriter] = {
     "cvat": FormatWriter("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
     "coco": FormatWriter("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
     "coco-panoptic": FormatWriter("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
-    "huggingface": FormatWriter("Parquet for Hugging Face datasets", huggingface.write, huggingface.finish),
+    "huggingface": FormatWriter("Parquet for Hugging Face datasets", huggingface_write.write, huggingface_write.finish),
     "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish),
     "labelstudio": FormatWriter(
         "Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")
