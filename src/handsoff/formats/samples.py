@@ -164,6 +164,14 @@ def images_by_name(source: Source) -> dict[str, list[str]]:
     return found
 
 
+def images_named(images: Mapping[str, list[str]], name: str) -> list[str]:
+    """The images of this name, up to case and Unicode form; any suffix may follow where it has no image's suffix."""
+    files = images.get(alike(name), [])
+    if without_suffix(name) != name:  # else a.jpg would find a.jpg.png
+        return [file for file in files if alike(PurePosixPath(file).name) == alike(name)]
+    return files
+
+
 def find_image(source: Source, images: Mapping[str, list[str]], asked: str, where: str, folder: str = "") -> str:
     """The image that an annotation refers to as `asked` (any path): the one whose path has the longest common ending.
 
@@ -181,9 +189,7 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
         InputError: no image has that name, or several match equally well.
     """
     wanted = (*path_parts(folder), *path_parts(asked))
-    named = images.get(alike(wanted[-1]), []) if path_parts(asked) else []
-    if without_suffix(asked) != asked:  # else a.jpg would find a.jpg.png
-        named = [file for file in named if alike(PurePosixPath(file).name) == alike(wanted[-1])]
+    named = images_named(images, wanted[-1]) if path_parts(asked) else []
     if not named:
         raise InputError(
             f"{where} refers to the image {asked!r}, which is not in {source.path}{similar(images, asked)}: put it "

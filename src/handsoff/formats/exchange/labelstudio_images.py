@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
-from handsoff.formats.samples import alike, find_image, images_by_name, without_suffix
+from handsoff.formats.samples import alike, find_image, images_by_name, images_named, without_suffix
 
 UPLOADED = re.compile(r"[0-9a-f]{8}-(.+)")  # what Label Studio puts before the names of uploaded files
 SERVED = ("?d=", "?filepath=")  # what stands before the path of a file that Label Studio itself serves
@@ -39,11 +39,7 @@ class Images:
             InputError: there is no such image, or several fit.
         """
         for path in spellings(asked):
-            name = PurePosixPath(path).name
-            files = self.named.get(alike(name), [])
-            if without_suffix(name) != name:
-                files = [file for file in files if alike(PurePosixPath(file).name) == alike(name)]
-            if files:
+            if images_named(self.named, PurePosixPath(path).name):
                 return find_image(self.source, self.named, path, where)
         return self.upload(asked, where)
 

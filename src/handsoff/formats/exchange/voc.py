@@ -18,6 +18,7 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_colours
+from handsoff.core.masks import voc_colour
 from handsoff.datasets.layout import by_name
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.voc_texts import (
@@ -28,7 +29,6 @@ from handsoff.formats.exchange.voc_texts import (
     Colour,
     label_colours,
     sample_names,
-    voc_colour,
 )
 from handsoff.formats.manifest import manifest_classes, manifest_licence
 from handsoff.formats.notes import counted

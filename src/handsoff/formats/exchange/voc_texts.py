@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from handsoff.core.errors import InputError
+from handsoff.core.masks import voc_colour
 from handsoff.datasets.sources import Source
 from handsoff.formats.trees import files_like, text_lines
 
@@ -17,12 +18,6 @@ VOC = (
 )  # fmt: skip
 
 Colour = tuple[int, int, int]
-
-
-def voc_colour(index: int) -> Colour:
-    """VOC's colour map: bit 3·i + c of the index is bit 7 - i of channel c (red, green, blue)."""
-    red, green, blue = (sum((index >> 3 * bit + channel & 1) << 7 - bit for bit in range(8)) for channel in range(3))
-    return red, green, blue
 
 
 def label_colours(source: Source, file: str) -> dict[str, Colour]:
