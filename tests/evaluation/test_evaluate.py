@@ -19,7 +19,7 @@ from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
-from handsoff.learning.supervised import Choice, train_predictor
+from handsoff.learning.supervised import train_predictor
 from handsoff.report.testset import BARE, LABEL, open_examples
 
 TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
@@ -116,9 +116,9 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(
     assert sorted(path.name for path in finished) == ["real_only-0.json", "synthetic_only-0.json"]
     trained: list[str] = []
 
-    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, choice: Choice) -> Any:
+    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, *others: Any) -> Any:
         trained.append(stage)
-        return train_predictor(task, mixture, seed, settings, stage, choice)
+        return train_predictor(task, mixture, seed, settings, stage, *others)
 
     monkeypatch.setattr(runs, "train_predictor", counted)
     run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))

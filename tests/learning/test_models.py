@@ -16,7 +16,7 @@ from handsoff.core.errors import HandsOffError, InputError, MismatchError, Unkno
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import build_model, deeplabv3_resnet101
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, new_model, require_usable, train_predictor
+from handsoff.learning.supervised import new_model, require_usable, train_predictor
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -89,14 +89,12 @@ def samples(task: Task) -> LabelledArrays:
 
 def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
     """The weights after one step."""
-    work = train_predictor(
-        task, lambda _: [(samples(task), 2)], seed, LearnSettings(model=name, steps=1, batch=2), "", Choice(None)
-    )
+    work = train_predictor(task, lambda _: [(samples(task), 2)], seed, LearnSettings(model=name, steps=1, batch=2), "")
     while True:
         try:
             next(work)
         except StopIteration as end:
-            return {key: value.cpu() for key, value in end.value.state_dict().items()}
+            return {key: value.cpu() for key, value in end.value.model.state_dict().items()}
 
 
 def test_an_unknown_name_lists_the_choices() -> None:

@@ -1,5 +1,6 @@
-"""One training run: which weights it ends with, and what the loss weighs."""
+"""One training run: which weights it ends with, how it goes on after a kill, and what the loss weighs."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 import torch
 
 from discs import SEGMENTATION, blobs
+from handsoff.learning import schedule
+from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, score_predictor, train_predictor
+from handsoff.learning.supervised import Trained, score_predictor, train_predictor
+
+SHORT = LearnSettings(steps=12, patience=4, cooldown=4, batch=4)
 
 
 def result(work: Any) -> Any:
@@ -20,13 +25,70 @@ def result(work: Any) -> Any:
             return end.value
 
 
-def test_weights_are_chosen_without_the_test() -> None:
-    """Training ends with the weights of the step that is best on the validation part; no test sample is passed."""
-    task, choice, real = SEGMENTATION, Choice(blobs(4, 3)), blobs(4, 1)
-    model = result(train_predictor(task, lambda _: [(real, 4)], 0, LearnSettings(steps=8, batch=4), "", choice))
-    assert set(choice.scores) == {"5", "6", "7", "8"}
-    assert choice.scores[str(choice.step)] == max(choice.scores.values())
-    assert score_predictor(model, task, blobs(4, 3))["metrics"]["miou"] == choice.scores[str(choice.step)]
+def learn(*, validated: bool = True, checkpoint: Path | None = None, settings: LearnSettings = SHORT) -> Any:
+    real = blobs(4, 1)
+    validation = blobs(4, 3) if validated else None
+    return train_predictor(SEGMENTATION, lambda _: [(real, 4)], 0, settings, "", validation, checkpoint)
+
+
+def test_weights_are_chosen_without_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training ends with the averaged weights that are best on the validation part; no test sample is passed."""
+    monkeypatch.setattr(schedule, "CHECK", 2)
+    trained: Trained = result(learn())
+    assert [int(step) for step in trained.scores] == list(range(2, trained.steps + 1, 2))
+    assert trained.scores[str(trained.step)] == max(trained.scores.values())
+    found = score_predictor(trained.model, SEGMENTATION, blobs(4, 3))["metrics"]["miou"]
+    assert found == trained.scores[str(trained.step)]
+
+
+def test_without_validation_all_steps_are_made_and_the_last_weights_count() -> None:
+    trained: Trained = result(learn(validated=False))
+    assert (trained.steps, trained.step, trained.scores) == (12, 12, {})
+
+
+def test_a_run_that_no_longer_improves_cools_down_and_ends() -> None:
+    state = Schedule(LearnSettings(steps=3000, patience=600, cooldown=300))
+    rates, positions = [], []
+    while not state.over:
+        rates.append(state.rate)
+        positions.append(state.position)
+        state.step += 1
+        if state.due:
+            state.scored(0.5, 0.5 if state.step >= 400 else 0.4)
+    assert (state.best_step, state.cools_from, state.step) == (400, 1000, 1300)
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[99:1001] == [1.0] * 902
+    assert rates[1150] == pytest.approx(0.5)
+    assert positions[1000] == 0
+    assert positions[1299] == pytest.approx(299 / 300)
+
+
+def test_a_run_that_goes_on_improving_ends_at_the_cap() -> None:
+    state = Schedule(LearnSettings(steps=1000, patience=300, cooldown=300))
+    while not state.over:
+        state.step += 1
+        if state.due:
+            state.scored(state.step, state.step)
+    assert (state.step, state.best_step, state.cools_from) == (1000, 1000, None)
+
+
+@pytest.mark.parametrize("kills", [(1,), (2, 5), (3, 3, 4)])
+def test_an_interrupted_run_ends_with_the_same_weights(
+    kills: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint holds all that the rest of the run depends on, fused AdamW's moments included."""
+    monkeypatch.setattr(schedule, "CHECK", 2)
+    whole: Trained = result(learn())
+    file = tmp_path / "unfinished.safetensors"
+    for steps in kills:
+        work = learn(checkpoint=file)
+        for _ in range(steps):
+            next(work)
+        work.close()
+    again: Trained = result(learn(checkpoint=file))
+    assert (again.steps, again.step, again.scores) == (whole.steps, whole.step, whole.scores)
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], value), name
 
 
 def test_rare_classes_count_more_and_the_average_pixel_counts_one() -> None:

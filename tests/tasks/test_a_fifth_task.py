@@ -16,7 +16,7 @@ from handsoff.inspection.statistics import collect_statistics
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, score_predictor, train_predictor
+from handsoff.learning.supervised import score_predictor, train_predictor
 from handsoff.tasks import TASKS, make_task
 from matte import UNKNOWN, WHOLE, Matte
 
@@ -80,12 +80,12 @@ def test_a_format_without_room_for_it_says_so(dataset: Path, tmp_path: Path) -> 
 
 def test_it_is_learnt_and_scored() -> None:
     task, real, test = make_task("matte", {}), mattes(8, 1), mattes(4, 2)
-    training = train_predictor(task, lambda _: [(real, 8)], 0, LearnSettings(steps=8, batch=8), "", Choice(None))
+    training = train_predictor(task, lambda _: [(real, 8)], 0, LearnSettings(steps=8, batch=8), "")
     try:
         while True:
             next(training)
     except StopIteration as end:
-        found = score_predictor(end.value, task, test)["metrics"]
+        found = score_predictor(end.value.model, task, test)["metrics"]
     assert set(found) == set(Matte.metrics)
     nothing = task.scores.score([(np.zeros_like(test.labels), test.labels)])["metrics"]
     assert found["matte_mae"] < 0.6 * nothing["matte_mae"], "better than saying that nothing is foreground"

@@ -122,7 +122,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     out: Out,
     validation: Annotated[Path | None, typer.Option(help=VERBS["evaluate"].about("validation"))] = None,
     first: First = None,
-    steps: Annotated[int | None, typer.Option(help="Train every run for this many steps. [700]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Train every run for at most so many steps. [3000]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
     arms: Annotated[
         str | None, typer.Option(metavar="TOML", help="Say what every batch is made of, see docs/evaluate.md.")

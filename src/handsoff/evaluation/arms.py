@@ -11,7 +11,8 @@ from handsoff.evaluation.settings import EvaluateSettings, Shares
 REAL = "real"  # the pool of real labelled photos
 SYNTHETIC = "synthetic"  # the pool of the dataset, where there is one dataset only
 ALL = "all"  # in an arm's name: every dataset
-REAL_AT_FIRST = 0.25  # share of real samples in the first batch of a mixed arm; the last batch is all real
+REAL_AT_FIRST = 0.25  # share of real samples in a mixed arm until its cooldown, at whose end all are real
+POSITIONS = 100  # moments of a cooldown at which an arm is looked at
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,20 @@ class Arm:
     """One mixture.
 
     Attributes:
-        shares: pool → its share of the batch at the first and at the last step, linear between; they add up to 1.
+        shares: pool → its share of the batch until the cooldown begins, and at its end, linear between; they add up
+            to 1.
     """
 
     name: str
     shares: dict[str, tuple[float, float]]
 
-    def counts(self, step: int, steps: int, batch: int) -> dict[str, int]:
-        """Pool → how many of its samples are in the batch of step `step` of `steps`: always `batch` in total."""
-        position = step / max(steps - 1, 1)
+    def counts(self, position: float, batch: int) -> dict[str, int]:
+        """Pool → how many of its samples are in a batch, always `batch` in total.
+
+        Args:
+            position: in the cooldown, 0 before it, 1 at its end.
+            batch: samples per step.
+        """
         cumulative = accumulate(first + (last - first) * position for first, last in self.shares.values())
         ends = [min(round(batch * share), batch) for share in cumulative]
         ends[-1] = batch
@@ -101,7 +107,7 @@ def arm_of(name: str, shares: Mapping[str, Shares], pools: Sequence[str], settin
         name,
         {pool: share if isinstance(share, tuple) else (float(share), float(share)) for pool, share in bounds.items()},
     )
-    batches = [arm.counts(step, settings.steps, settings.batch) for step in range(settings.steps)]
+    batches = [arm.counts(position / POSITIONS, settings.batch) for position in range(POSITIONS + 1)]
     absent = [pool for pool in arm.shares if not any(counts[pool] for counts in batches)]
     if absent:
         raise InputError(

@@ -1,9 +1,10 @@
 """The runs of an evaluation: every arm with every seed, each scored once on the test samples when it is over.
 
-Every arm gets the same pretrained model, the same number of steps, the same schedule and the same augmentation. The
-weights that count are the last ones or, where a validation part is given, the best of four in the second half on it.
+Every arm gets the same pretrained model, the same rule for when it is over (`learning.schedule`) and the same
+augmentation. The weights that count are the last ones or, where a validation part is given, the best on it.
 """
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,10 +23,11 @@ from handsoff.evaluation.testing import examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Part
 from handsoff.learning.data import LabelledArrays
-from handsoff.learning.supervised import Choice, predictions, train_predictor
+from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
+UNFINISHED = "unfinished"  # folder of runs that are being trained
 SHOWN = 8  # test samples in a contact sheet
 
 
@@ -34,7 +36,8 @@ class Result:
     """One finished run, as it lies in `runs/ARM-SEED.json`.
 
     Attributes:
-        step: the step whose weights were tested; validation: step → its primary metric on the validation part.
+        steps: that were made; step: the one whose weights were tested.
+        validation: step → primary metric on the validation part.
         confusion, samples, parts: as in `Tested`; runs of earlier versions lack them.
     """
 
@@ -57,6 +60,7 @@ def run_arms(task: Task, data: EvaluationData, arms: Sequence[Arm], out: Path, s
         for arm in arms:
             if not is_finished(out, arm, seed):
                 yield from run_one(task, data, arm, seed, out, settings)
+    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
 
 
 def is_finished(out: Path, arm: Arm, seed: int) -> bool:
@@ -67,6 +71,11 @@ def is_finished(out: Path, arm: Arm, seed: int) -> bool:
 
 def ledger_entry(out: Path, arm: Arm, seed: int) -> Path:
     return out / "ledger" / f"{arm.name}-{seed}.json"
+
+
+def unfinished(out: Path, arm: Arm, seed: int) -> Path:
+    """Where a run is kept while it is trained."""
+    return out / UNFINISHED / f"{arm.name}-{seed}.safetensors"
 
 
 def run_file(out: Path, arm: Arm, seed: int) -> Path:
@@ -81,18 +90,17 @@ def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[
 def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
     """Train, choose, test, and write the run's file; before it, for the first seed, pictures of predictions."""
 
-    def mixture(step: int) -> list[tuple[LabelledArrays, int]]:
-        counts = arm.counts(step, settings.steps, settings.batch)
-        return [(data.pools[pool], count) for pool, count in counts.items()]
+    def mixture(position: float) -> list[tuple[LabelledArrays, int]]:
+        return [(data.pools[pool], count) for pool, count in arm.counts(position, settings.batch).items()]
 
     began = time.monotonic()
-    choice = Choice(data.validation)
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
-    model = yield from train_predictor(task, mixture, seed, settings, stage, choice)
+    half = unfinished(out, arm, seed)
+    trained = yield from train_predictor(task, mixture, seed, settings, stage, data.validation, half)
+    model, seconds = trained.model, round(time.monotonic() - began, 1)
     tested = examine(model, task, data.test)
-    step, seconds = choice.step or settings.steps, round(time.monotonic() - began, 1)
     result = Result(
-        arm.name, seed, tested.metrics, tested.per_class, settings.steps, step, choice.scores, seconds,
+        arm.name, seed, tested.metrics, tested.per_class, trained.steps, trained.step, trained.scores, seconds,
         tested.confusion, tested.samples, tested.parts,
     )  # fmt: skip
     with recorded() as stamps:
@@ -101,6 +109,7 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
             write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
         write_json(run_file(out, arm, seed), asdict(result))
     write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
+    half.unlink(missing_ok=True)
 
 
 def contact_sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:

@@ -36,7 +36,8 @@ class EvaluateSettings(LearnSettings):
     test_part: Part | None = Field(None, description="which samples of --test are the test")
     seeds: int = Field(3, ge=1, description="runs per arm")
     arms: dict[str, dict[str, Shares]] | None = Field(
-        None, description="other arms: {NAME = {POOL = share of a batch, or [first step, last step]}}"
+        None,
+        description="other arms: {NAME = {POOL = share of a batch, or [share before, share at the end of the cooldown]}}",
     )
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 

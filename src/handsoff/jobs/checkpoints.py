@@ -56,7 +56,20 @@ def load_checkpoint(
             index, _, slot = name.partition(".")
             slots.setdefault(int(index), {})[slot] = tensor
         optimizer.load_state_dict({"state": slots, "param_groups": optimizer.state_dict()["param_groups"]})
+        lay_out_alike(optimizer)
     return numbers_in(tensors)
+
+
+def lay_out_alike(optimizer: torch.optim.Optimizer) -> None:
+    """Give what an optimiser knows of a weight the weight's own memory layout.
+
+    A file has lost it, and fused optimisers take it for granted: with weights that are channels last, they would go on
+    with the moments of other weights, without a word.
+    """
+    for weight, slots in optimizer.state.items():
+        for name, slot in slots.items():
+            if slot.shape == weight.shape:
+                slots[name] = torch.empty_like(weight, dtype=slot.dtype).copy_(slot)
 
 
 def read_numbers(path: Path) -> dict[str, float]:

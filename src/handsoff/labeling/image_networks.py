@@ -21,23 +21,27 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Choice, train_predictor
+from handsoff.learning.supervised import train_predictor
 from handsoff.tasks.base import Task
+
+UNFINISHED = "unfinished.safetensors"  # the network that is being trained
 
 
 def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
     """`settings.networks` predictors trained on the photos; those that lie whole in `out` are not trained again."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
 
-    def mixture(_: int) -> list[tuple[LabelledArrays, int]]:
+    def mixture(_: float) -> list[tuple[LabelledArrays, int]]:
         return [(photos, learning.batch)]
 
     for index in range(settings.networks):
         if not is_whole(network_file(out, index)):
             stage = f"network {index + 1} of {settings.networks} on the photos"
             seed = settings.seed * 1000 + 500 + index
-            model = yield from train_predictor(task, mixture, seed, learning, stage, Choice(None))
-            write_tensors(network_file(out, index), model.state_dict(), sealed=True)
+            half = out / UNFINISHED
+            trained = yield from train_predictor(task, mixture, seed, learning, stage, checkpoint=half)
+            write_tensors(network_file(out, index), trained.model.state_dict(), sealed=True)
+            half.unlink(missing_ok=True)
 
 
 def network_file(folder: Path, index: int) -> Path:

@@ -9,8 +9,14 @@ class LearnSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str = Field("lite0", description="the network, see docs/evaluate.md")
-    steps: int = Field(700, ge=1, description="optimisation steps of every run")
+    steps: int = Field(
+        3000, ge=1, description="optimisation steps of a run at the most; without validation photos exactly so many"
+    )
+    patience: int = Field(600, ge=1, description="a run cools down when validation has not improved for so many steps")
+    cooldown: int = Field(
+        300, ge=0, description="steps over which the learning rate falls to 0 at the end, at most half of steps"
+    )
     batch: int = Field(16, ge=2, description="images per step")
-    lr: float = Field(1e-3, gt=0, description="the highest learning rate of the one-cycle schedule")
+    lr: float = Field(1e-3, gt=0, description="learning rate between warm-up and cooldown")
     weight_decay: float = Field(1e-2, ge=0, description="weight decay of the network")
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels count alike; 1: classes count alike")

@@ -2,99 +2,165 @@
 
 import copy
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from handsoff.core.device import best_device, on_device
 from handsoff.core.errors import HandsOffError
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.jobs.checkpoints import is_whole, load_checkpoint, save_checkpoint
 from handsoff.jobs.progress import Progress
 from handsoff.learning.augment import augment
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import brief, build_model
+from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
 from handsoff.tasks.base import Labels, Task
 
-CHOICES = (5, 6, 7, 8)  # eighths of the run after which the validation part is asked
+HALF_LIFE = 50  # steps after which a step counts half in the averaged weights
 TEST_BATCH = 16
 
-Mixture = Callable[[int], list[tuple[LabelledArrays, int]]]  # step → how many samples of which pool make the batch
+Mixture = Callable[[float], list[tuple[LabelledArrays, int]]]  # position in the cooldown → samples of which pool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run ends with.
+
+    Attributes:
+        model: with the weights that count, in training mode.
+        steps: that were made; step: the one whose averaged weights count.
+        scores: step → primary metric on the validation part.
+    """
+
+    model: nn.Module
+    steps: int
+    step: int
+    scores: dict[str, float]
 
 
 @dataclass
-class Choice:
-    """The best weights so far on a validation part; without one the last weights count.
+class Run:
+    """A run under way: the network, the running average of its weights, and the best average so far."""
 
-    Attributes:
-        scores: step → primary metric on the validation part.
-        step: whose weights are the best, 0 before any were scored.
-        value: their score, higher is better.
-    """
+    model: nn.Module
+    average: AveragedModel
+    best: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
 
-    validation: LabelledArrays | None
-    scores: dict[str, float] = field(default_factory=dict)
-    step: int = 0
-    value: float = -np.inf
-    weights: dict[str, Tensor] = field(default_factory=dict)
+    def save(self, path: Path) -> None:
+        """Write all of it."""
+        state = self.schedule
+        numbers = {"step": state.step, "best": state.best, "best_step": state.best_step}
+        numbers |= {} if state.cools_from is None else {"cools_from": state.cools_from}
+        numbers |= {f"score {step}": score for step, score in state.scores.items()}
+        modules = {"model": self.model, "average": self.average, "best": self.best}
+        save_checkpoint(path, modules, {"optimizer": self.optimizer}, numbers)
 
-    def offer(self, step: int, steps: int, model: nn.Module, task: Task) -> None:
-        """Score the model and keep it if it is the best, at the steps that are asked."""
-        if self.validation is None or step not in {-(-steps * eighths // 8) for eighths in CHOICES}:
-            return
-        name, score = next(iter(score_predictor(model, task, self.validation)["metrics"].items()))
-        self.scores[str(step)] = score
-        value = -score if task.metrics[name].lower_is_better else score
-        if value > self.value or not self.weights:
-            self.step, self.value, self.weights = step, value, copy.deepcopy(model.state_dict())
+    def load(self, path: Path) -> None:
+        """Go back to where `save` was called."""
+        modules = {"model": self.model, "average": self.average, "best": self.best}
+        numbers = load_checkpoint(path, modules, {"optimizer": self.optimizer})
+        state = self.schedule
+        state.step, state.best, state.best_step = int(numbers["step"]), numbers["best"], int(numbers["best_step"])
+        state.cools_from = int(numbers["cools_from"]) if "cools_from" in numbers else None
+        state.scores = {
+            name.removeprefix("score "): value for name, value in numbers.items() if name.startswith("score ")
+        }
 
 
-def train_predictor(
-    task: Task, mixture: Mixture, seed: int, settings: LearnSettings, stage: str, choice: Choice
-) -> Generator[Progress, None, nn.Module]:
-    """One training run: AdamW under a one-cycle schedule; everything random comes from `seed`.
+def train_predictor(  # noqa: PLR0913, PLR0917  # what is learnt, from what, how, and where it is kept meanwhile
+    task: Task,
+    mixture: Mixture,
+    seed: int,
+    settings: LearnSettings,
+    stage: str,
+    validation: LabelledArrays | None = None,
+    checkpoint: Path | None = None,
+) -> Generator[Progress, None, Trained]:
+    """One training run under the schedule of `learning.schedule`; everything random comes from `seed`.
 
-    Classes are weighted in the loss by how often they occur in the pools of the mixture, as `settings.balance` says.
+    The weights that count are averaged ones: the best on the validation part or, without one, the last. Classes are
+    weighted in the loss by how often they occur in the pools of the mixture, as `settings.balance` says.
 
     Args:
         task: whose labels are learnt.
-        mixture: step → how many samples of which pool make the batch.
+        mixture: position in the cooldown (0: it has not begun, 1: its end) → how many samples of which pool make the
+            batch.
         seed: of the new layers, the batches and their augmentation.
         settings: which network learns, how long and how fast.
         stage: what the progress is called.
-        choice: keeps the best weights on a validation part, if there is one.
+        validation: chooses the weights, and when the run is over.
+        checkpoint: a file in which an interrupted run goes on, to the same weights; the caller removes it.
 
     Returns:
-        The network with the chosen weights, in training mode.
+        The network with the weights that count, and how long it was trained.
     """
+    run = new_run(task, seed, settings)
+    if checkpoint is not None and is_whole(checkpoint):
+        run.load(checkpoint)
+    class_weights = task.learning.class_weights([pool.labels for pool, _ in mixture(0.0)], settings.balance)
+    state = run.schedule
+    while not state.over:
+        loss = learn_step(task, run, mixture, seed, class_weights)
+        if state.due:
+            offer(task, run, validation)
+            if checkpoint is not None and not state.over:
+                run.save(checkpoint)
+        latest = list(state.scores.items())[-1:]
+        note = f"loss {loss:.3f}" + "".join(f", validation {score:.3f} at {at}" for at, score in latest)
+        yield Progress(stage, state.step, state.end, note)
+    return Trained(run.best, state.step, state.best_step, state.scores)
+
+
+def new_run(task: Task, seed: int, settings: LearnSettings) -> Run:
     model = new_model(task, seed, settings.model)
-    class_weights = task.learning.class_weights([pool.labels for pool, _ in mixture(0)], settings.balance)
+    decay = 0.5 ** (1 / min(HALF_LIFE, max(settings.steps // 20, 1)))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, total_steps=settings.steps + 1)
-    for step in range(settings.steps):
-        stream = step_generator(seed, step)
-        images, labels = draw(mixture(step), stream)
-        images, labels = augment(images, labels, task, stream)
-        target = task.learning.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
-        with seeded(step_generator(seed, step, stream=2)):
-            outputs = model(images.to(best_device()))
-        loss = task.learning.loss(outputs, target, class_weights).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        choice.offer(step + 1, settings.steps, model, task)
-        note = f"loss {loss.item():.3f}" + "".join(f", {score:.3f} at {at}" for at, score in choice.scores.items())
-        yield Progress(stage, step + 1, settings.steps, note)
-    if choice.weights:
-        model.load_state_dict(choice.weights)
-    return model
+    return Run(model, average, copy.deepcopy(model), optimizer, Schedule(settings))
+
+
+def learn_step(task: Task, run: Run, mixture: Mixture, seed: int, class_weights: Float[Tensor, " k"] | None) -> float:
+    """One step of the optimiser and of the average; returns the loss."""
+    state = run.schedule
+    stream = step_generator(seed, state.step)
+    images, labels = draw(mixture(state.position), stream)
+    images, labels = augment(images, labels, task, stream)
+    target = task.learning.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
+    with seeded(step_generator(seed, state.step, stream=2)):
+        outputs = run.model(images.to(best_device()))
+    loss = task.learning.loss(outputs, target, class_weights).mean()
+    for group in run.optimizer.param_groups:
+        group["lr"] = state.settings.lr * state.rate
+    run.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    run.optimizer.step()
+    run.average.update_parameters(run.model)
+    state.step += 1
+    return float(loss.item())
+
+
+def offer(task: Task, run: Run, validation: LabelledArrays | None) -> None:
+    """Score the averaged weights and keep them if they are the best; without a validation part the last are kept."""
+    state, averaged = run.schedule, run.average.module
+    if validation is None:
+        state.best_step = state.step
+    else:
+        name, score = next(iter(score_predictor(averaged, task, validation)["metrics"].items()))
+        if not state.scored(score, -score if task.metrics[name].lower_is_better else score):
+            return
+    run.best.load_state_dict(averaged.state_dict())
 
 
 def new_model(task: Task, seed: int, name: str) -> nn.Module:
