@@ -37,7 +37,7 @@ class EvaluateSettings(LearnSettings):
     seeds: int = Field(3, ge=1, description="runs per arm")
     arms: dict[str, dict[str, Shares]] | None = Field(
         None,
-        description="other arms: {NAME = {POOL = share of a batch, or [share before, share at the end of the cooldown]}}",
+        description="other arms: {NAME = {POOL = share of a batch, or [share at first, share at the end]}}",
     )
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 

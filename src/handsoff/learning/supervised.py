@@ -79,7 +79,7 @@ class Run:
         }
 
 
-def train_predictor(  # noqa: PLR0913, PLR0917  # what is learnt, from what, how, and where it is kept meanwhile
+def train_predictor(
     task: Task,
     mixture: Mixture,
     seed: int,

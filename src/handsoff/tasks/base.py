@@ -135,6 +135,10 @@ class Geometry(ABC):
             size: size before, where it is another.
         """
 
+    def mirror_outputs(self, outputs: Float[Tensor, "... k h w"]) -> Float[Tensor, "... k h w"]:
+        """What a model says of mirrored images → what it would say of the images; only where `mirrors` is true."""
+        return outputs.flip(-1)
+
     def place(self, label: Label, matrix: Matrix, size: Frame, frame: Frame) -> Label:
         """One label after `matrix` (input → output position, in pixels) has taken its image from `size` to `frame`."""
         return self.move(label[None], theta_of(matrix, size, frame), torch.zeros(1, dtype=torch.bool), frame, size)[0]

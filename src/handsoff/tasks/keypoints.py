@@ -98,6 +98,9 @@ class KeypointGeometry(Geometry):
         moved[~within(moved, frame), 2] = 0
         return np.where(flipped.cpu().numpy()[:, None, None], moved[:, list(self.partner)], moved)
 
+    def mirror_outputs(self, outputs: Float[Tensor, "... k h w"]) -> Float[Tensor, "... k h w"]:
+        return super().mirror_outputs(outputs)[..., list(self.partner), :, :]
+
     def hide(self, label: Float[np.ndarray, "k 3"], where: Visible) -> Float[np.ndarray, "k 3"]:
         points = label.copy()
         points[~where.shows(points[:, :2]), 2] = 0

@@ -74,6 +74,9 @@ class NormalsGeometry(MapGeometry):
         turned = np.einsum("nij,nhwj->nhwi", turn, v[..., :2] * [1, -1]) * [1, -1]  # rows count downwards
         return to_colours(np.concatenate([turned, v[..., 2:]], -1))
 
+    def mirror_outputs(self, outputs: Float[Tensor, "... 3 h w"]) -> Float[Tensor, "... 3 h w"]:
+        return super().mirror_outputs(outputs) * outputs.new_tensor([-1.0, 1.0, 1.0])[:, None, None]
+
 
 class NormalsLearning(MapLearning):
     """The cosine of the angle is learnt."""

@@ -128,6 +128,9 @@ class MaskGeometry(MapGeometry):
         named = np.where(flipped.cpu().numpy()[:, None, None], mirrored_ids(self.classes)[labels], labels)
         return super().move(named, theta, flipped, frame, size)
 
+    def mirror_outputs(self, outputs: Float[Tensor, "... k h w"]) -> Float[Tensor, "... k h w"]:
+        return super().mirror_outputs(outputs)[..., mirrored_names(self.classes), :, :]
+
     def locations(self, label: UInt8[np.ndarray, "h w"], part: str) -> Float[np.ndarray, "n 2"]:
         return np.argwhere(label == self.classes.index(part))[:, ::-1].astype(np.float64)
 
