@@ -2,8 +2,8 @@
 
 The rate rises over the first steps, then stays. Averaged weights (see `supervised`) are scored on the validation part
 as the run goes. When no score has been better for `patience` steps, or the cap of `steps` comes near, the run goes back
-to the moment of the best score, from there the rate falls to 0 over `cooldown` steps, and the run is over (cf. Hägele et
-al. 2024, constant rate with cooldown: the length of a run need not be known when it begins).
+to the moment of the best score, from there the rate falls to 0 over `cooldown` steps, and the run is over (cf. Hägele
+et al. 2024, constant rate with cooldown: the length of a run need not be known when it begins).
 """
 
 from dataclasses import dataclass, field

@@ -80,12 +80,12 @@ class Run:
         self.best.load_state_dict(self.average.module.state_dict())
         if self.schedule.cools_from is None:
             self.kept.load_state_dict(self.model.state_dict())
-            self.kept_optimizer.load_state_dict(self.optimizer.state_dict())
+            self.kept_optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))  # it would share them
 
     def cool_down(self) -> None:
         """Go back to what was remembered, and begin the cooldown there."""
         self.model.load_state_dict(self.kept.state_dict())
-        self.optimizer.load_state_dict(self.kept_optimizer.state_dict())
+        self.optimizer.load_state_dict(copy.deepcopy(self.kept_optimizer.state_dict()))
         self.average.module.load_state_dict(self.best.state_dict())
         self.schedule.cool_down()
 
