@@ -1,4 +1,4 @@
-"""What an arm is worth in labels: exact at the points, monotone, its interval honest, nothing beyond the curve's ends."""
+"""What an arm is worth in labels: exact at the points, monotone, an honest interval, nothing beyond the ends."""
 
 import numpy as np
 import pytest

@@ -100,7 +100,9 @@ def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
         }
         rows.append((arm_title(arm), *[f"{entry[name].shown}{gaps[name]}" for name in names]))
     show_table(heading, ("trained on", *[title(name) for name in names]), rows)
-    say(" ".join(filter(None, (verdict(found)[0], worth_sentence(metrics)))))
+    say(verdict(found)[0])
+    if sentence := worth_sentence(metrics):
+        say(sentence)
 
 
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
