@@ -128,7 +128,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         str | None,
         typer.Option(
             metavar="N,N,…,all",
-            help="Also train real only on so many labels: how many real labels is an arm worth?",
+            help="Also train real only on so many labels: it tells how many real labels an arm is worth.",
         ),
     ] = None,
     arms: Annotated[

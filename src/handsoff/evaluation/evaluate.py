@@ -50,7 +50,8 @@ def evaluate(
 ) -> Work:
     """Train the same model on every arm's mixture.
 
-    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page.
+    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page; with a learning curve,
+    its runs lie in curve/.
 
     Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
     training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as

@@ -40,7 +40,7 @@ class EvaluateSettings(LearnSettings):
     curve: Points | None = Field(
         None,
         description="also train real only on so many labels, such as 16,50,100,all: "
-        "how many real labels is an arm worth",
+        "it tells how many real labels an arm is worth",
     )
     curve_part: Part | None = Field(
         None,
