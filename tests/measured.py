@@ -38,6 +38,18 @@ CONFUSION = {
 }
 
 
+CURVE: dict[str, Any] = {
+    "metric": "miou",
+    "points": {
+        "5": {**arm(0.50, 0.51, 0.52), "fitted": 0.51},
+        "20": {**arm(0.59, 0.60, 0.61), "fitted": 0.6},
+        "80": {**arm(0.69, 0.70, 0.71), "fitted": 0.7},
+    },
+    "worth": {
+        "synthetic_only": {"labels": 5, "low": 5, "high": 5, "beyond": "fewer"},
+        "real_plus_synthetic": {"labels": 23, "low": 16, "high": 34, "beyond": None},
+    },
+}
 ARMS = list(GOOD["arms"])
 
 

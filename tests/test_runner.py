@@ -371,6 +371,10 @@ def test_a_recipe_can_be_run_from_python(world: World) -> None:
             "budget = 10",
             "holds 12 labelled samples, too few for 10 labels, 2 for validation and at least one for the test",
         ),
+        (
+            "budget = 4\nreserve = 6",
+            "too few for 4 labels, 2 for validation, 6 in reserve and at least one for the test: lower budgets, v",
+        ),
         ("budget = 3", "too small: use at least 4"),
         ('budget = 4\n[classes]\nskin = "face"', "the class 'skin'"),
         ('budget = 4\ntasks = "smell"', "Unknown task 'smell'"),
@@ -384,6 +388,25 @@ def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str,
         world.run(text)
     assert world.log == []
     assert not world.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "left"),
+    [("", 8, 4), ("reserve = 3", 8, 7), ('test = "other"', 11, 10), ('test = "other"\nreserve = 3', 8, 7)],
+)
+def test_a_curve_beyond_the_labels_is_refused_first(folder: Path, text: str, asked: int, left: int) -> None:
+    shutil.copytree(folder / "labelled", folder / "other")
+
+    def nodes(curve: list[int]) -> list[runner.Node]:
+        stated = f"{DATA}budget = 4\nvalidation = 2\n{text}\n[evaluate]\ncurve = {curve}"
+        return graph(load_recipe(write(folder, stated), folder / "out"))
+
+    sentence = (
+        rf"curve asks for {asked} labels, and the recipe leaves {left} for it: lower that point, or raise reserve"
+    )
+    with pytest.raises(InputError, match=sentence):
+        nodes([4, asked])
+    assert nodes([2, left])
 
 
 def test_an_unknown_method_is_refused(folder: Path) -> None:

@@ -14,6 +14,7 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
+from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
@@ -258,13 +259,30 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
         open_labelled(ready.test, tasks=recipe.tasks)
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
-    needed = recipe.largest + recipe.validation + (ready.test is None)
+    needed = recipe.largest + recipe.validation + recipe.reserve + (ready.test is None)
     if len(names) < needed:
+        reserve = f", {recipe.reserve} in reserve" if recipe.reserve else ""
         rest = " and at least one for the test" if ready.test is None else ""
-        wanted = f"{recipe.largest} labels, {recipe.validation} for validation{rest}"
+        wanted = f"{recipe.largest} labels, {recipe.validation} for validation{reserve}{rest}"
         raise InputError(
             f"{recipe.labelled} holds {len(names)} labelled samples, too few for {wanted}: "
-            "lower budgets or validation, or label more."
+            f"lower budgets{', validation or reserve' if reserve else ' or validation'}, or label more."
+        )
+    check_curve(ready, len(names))
+
+
+def check_curve(ready: Recipe, samples: int) -> None:
+    """Refuse a learning curve with a point beyond the labels there are.
+
+    Raises:
+        InputError: there is such a point.
+    """
+    curve = EvaluateSettings(**ready.tables.get("evaluate", {})).curve or ()
+    last, most = max((point for point in curve if isinstance(point, int)), default=0), ready.curve_labels(samples)
+    if last > most:
+        raise InputError(
+            f"[evaluate] curve asks for {last:,} labels, and the recipe leaves {most:,} for it: lower that point, or "
+            "raise reserve, the labelled samples that are neither validation nor test."
         )
 
 

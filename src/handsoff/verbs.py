@@ -145,7 +145,13 @@ EVALUATE = Verb(
         Input("test", about="Labelled photos to test on."),
         Input("validation", optional=True, about="Labelled photos that choose the best moment of a run."),
     ),
-    {"first": "budgets", "task": "tasks", "validation_part": "validation", "test_part": "test"},
+    {
+        "first": "budgets",
+        "task": "tasks",
+        "validation_part": "validation",
+        "test_part": "test",
+        "curve_part": "reserve",
+    },
     summary="Measure what datasets are worth: real labels only, synthetic only and both, on real test photos.",
 )
 CONVERT = Verb(

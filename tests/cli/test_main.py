@@ -47,6 +47,10 @@ Replace = Callable[[Callable[..., Work]], None]
         ("fit nowhere empty -o out", "empty has no images/ folder"),
         ("import text -o out --framing cut", "import: framing = cut cannot be"),
         ("evaluate --real labelled --synthetic labelled --test labelled -o out --arms {", "is not valid TOML"),
+        (
+            "evaluate --real labelled --synthetic labelled --test labelled -o out --curve 1,50",
+            "evaluate: curve = 1,50 cannot be: 1 is too few labels to learn from: begin with 2 or more",
+        ),
         ("generate nowhere -o out -n 3 --format coco", "No such option: --format"),
         ("generate nowhere -o out -n 3", "nowhere was not made by handsoff fit"),
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),

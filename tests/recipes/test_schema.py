@@ -27,6 +27,28 @@ def test_every_budget_is_tested_on_the_same_samples() -> None:
     assert (without.validation_part, without.test_part) == (None, "50:")
 
 
+def test_the_reserve_lies_between_validation_and_test_and_serves_the_curve() -> None:
+    table = {"evaluate": {"curve": [16, 100, "all"]}}
+    for budget in (50, 16):
+        settings = recipe(budgets=[50, 16], validation=20, reserve=80, tables=table).for_evaluate(
+            budget, "segmentation"
+        )
+        parts = (settings.validation_part, settings.curve_part, settings.test_part)
+        assert parts == ("50:70", ":150", "150:")
+        assert settings.curve == (16, 100, "all")
+    elsewhere = recipe(test=Path("other"), validation=20, reserve=80).for_evaluate(50, "segmentation")
+    assert (elsewhere.curve_part, elsewhere.test_part) == (":150", None)
+    assert recipe(validation=20).for_evaluate(50, "segmentation").curve_part is None
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [({}, 50), ({"reserve": 80}, 130), ({"test": Path("other")}, 980), ({"test": Path("other"), "reserve": 80}, 130)],
+)
+def test_how_many_labels_the_curve_can_have(values: dict[str, Any], labels: int) -> None:
+    assert recipe(validation=20, **values).curve_labels(1000) == labels
+
+
 def test_classes_become_the_merge_table_of_the_tasks_that_merge() -> None:
     merged = recipe(
         classes={"background,hat": "rest", "left_eye,right_eye": "eye"}, labels={"keypoints": {"mirror": [[0, 1]]}}

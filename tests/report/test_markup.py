@@ -9,7 +9,7 @@ import pytest
 from handsoff.core.files import write_json
 from handsoff.report.diagnosis import write_page as write_diagnosis
 from handsoff.report.page import write_page
-from measured import CONFUSION, GOOD, examples
+from measured import CONFUSION, CURVE, GOOD, examples
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -44,7 +44,12 @@ class Page(HTMLParser):
 @pytest.fixture
 def report(tmp_path: Path) -> Page:
     """A report with everything that its own folder can give."""
-    found = GOOD | {"confusion": CONFUSION, "support": {"background": [12, 0.9]}, "note": "See `handsoff demo`, 1 < 2."}
+    found = GOOD | {
+        "curve": CURVE,
+        "confusion": CONFUSION,
+        "support": {"background": [12, 0.9]},
+        "note": "See `handsoff demo`, 1 < 2.",
+    }
     examples(tmp_path / "report")
     write_json(tmp_path / "report" / "metrics.json", found)
     inputs = {name: {"path": str(tmp_path / f"{name}.zip")} for name in ("real", "synthetic", "test")}
@@ -96,6 +101,11 @@ def test_pictures_have_alternatives_and_buttons_have_names(page: Page) -> None:
     assert all(button.get("aria-label") or button.get("class") == "close" for button in page.of("button"))
 
 
+def test_the_learning_curve_can_be_read_without_seeing_it(report: Page) -> None:
+    (alternative,) = (plot["aria-label"] for plot in report.of("div") if plot.get("class") == "field")
+    assert str(alternative).startswith("mIoU from real labels alone. 5 labels: 0.510 ± 0.008, 20 labels: 0.600")
+
+
 def test_code_is_set_as_code(page: Page) -> None:
     assert "`" not in "".join(page.words)
     assert page.of("code")
@@ -113,6 +123,13 @@ def test_a_page_says_what_it_is_about(report: Page, diagnosis: Page, tmp_path: P
 
 def test_the_report_shows_all_of_it(report: Page) -> None:
     words = " ".join(report.words)
-    for text in ("What is taken for what", "The worst test images", "What to do next", "face10", "12 · 90.0 %"):
+    for text in (
+        "Worth as many labels as",
+        "What is taken for what",
+        "The worst test images",
+        "What to do next",
+        "face10",
+        "12 · 90.0 %",
+    ):
         assert text in words
     assert "handsoff convert" in words

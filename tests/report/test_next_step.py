@@ -46,8 +46,9 @@ def accepted(words: list[str]) -> None:
     [(GOOD, "convert", "coco"), (BAD, "inspect", "samples"), (EVEN, "evaluate", "5"), (ONCE, "evaluate", "3")],
 )
 def test_the_result_chooses_the_command(tmp_path: Path, found: dict[str, Any], verb: str, part: str) -> None:
-    words = command(*planned(tmp_path, first=50, steps=700, seeds=1, note=None, arms=ARMS), found)
+    words = command(*planned(tmp_path, first=50, steps=700, seeds=1, note=None, arms=ARMS, curve=[16, "all"]), found)
     accepted(words)
+    assert verb != "evaluate" or 'curve=[16, "all"]' in words
     assert words[1] == verb
     assert part in " ".join(words)
 

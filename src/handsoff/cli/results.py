@@ -86,8 +86,9 @@ def show_run(out: Path, reports: dict[str, Path]) -> None:
 
 
 def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
-    """The scores of an evaluation, their differences to real only, and the verdict."""
-    from handsoff.report.verdict import arm_title, difference, scores, title, verdict  # noqa: PLC0415  # brings torch along
+    """The scores of an evaluation, their differences to real only, the verdict, and what it is worth in labels."""
+    from handsoff.report.curve import worth_sentence  # noqa: PLC0415  # brings torch along
+    from handsoff.report.verdict import arm_title, difference, scores, title, verdict  # noqa: PLC0415  # as above
 
     found = scores(metrics)
     names, real = list({name: None for arm in found.values() for name in arm}), found.get("real_only")
@@ -100,6 +101,8 @@ def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
         rows.append((arm_title(arm), *[f"{entry[name].shown}{gaps[name]}" for name in names]))
     show_table(heading, ("trained on", *[title(name) for name in names]), rows)
     say(verdict(found)[0])
+    if sentence := worth_sentence(metrics):
+        say(sentence)
 
 
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:

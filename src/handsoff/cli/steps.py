@@ -124,13 +124,20 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     first: First = None,
     steps: Annotated[int | None, typer.Option(help="Train every run for at most so many steps. [3000]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
+    curve: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…,all",
+            help="Also train real only on so many labels: it tells how many real labels an arm is worth.",
+        ),
+    ] = None,
     arms: Annotated[
         str | None, typer.Option(metavar="TOML", help="Say what every batch is made of, see docs/evaluate.md.")
     ] = None,
     assignments: Set = None,
 ) -> None:
     given = {} if arms is None else {"arms": parsed(arms)}
-    settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, **given)
+    settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, curve=curve, **given)
     inputs: dict[str, Path | list[Path] | None] = {
         "real": real,
         "synthetic": synthetic,

@@ -8,6 +8,7 @@ import numpy as np
 
 from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
+from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels, run_curve
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.runs import Result, finished_runs, run_arms
@@ -27,7 +28,7 @@ def plan(
     """What `evaluate` would do with these folders.
 
     Raises:
-        InputError: a folder cannot be used, a part of it is empty, or an arm cannot be.
+        InputError: a folder cannot be used, a part of it is empty, or an arm or a point of the curve cannot be.
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
     return plan_of(open_inputs(real, synthetic, test, settings, validation), settings)
@@ -35,6 +36,7 @@ def plan(
 
 def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
     choose_arms(settings, list(inputs.folders))
+    require_labels(inputs, settings)
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
 
 
@@ -48,7 +50,8 @@ def evaluate(
 ) -> Work:
     """Train the same model on every arm's mixture.
 
-    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page.
+    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page; with a learning curve,
+    its runs lie in curve/.
 
     Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
     training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as
@@ -63,7 +66,7 @@ def evaluate(
         validation: labelled photos that choose the best moment of a run.
 
     Raises:
-        InputError: a folder cannot be used, a part of the data is empty, or an arm cannot be.
+        InputError: a folder cannot be used, a part of the data is empty, or an arm or a point of the curve cannot be.
         HandsOffError: the model cannot be had or used.
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
@@ -81,10 +84,13 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
         data = yield from load_data(inputs, settings.group)
+        curve = yield from load_curve(inputs, data, settings)
     arms = choose_arms(settings, list(inputs.folders))
     yield from run_arms(inputs.task, data, arms, out, settings)
+    yield from run_curve(inputs.task, data, curve, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)
     metrics = metrics_of(inputs.task, arms, finished, data, settings)
+    metrics |= curve_metrics(inputs.task, curve, arms, finished, out, settings)
     write_bytes(archive_path(out, TRUTH), test_archive(inputs.task, data.test))
     write_bytes(out / LINES, lines_of(sample_lines(data.test.names, finished)))
     write_json(out / "metrics.json", metrics)

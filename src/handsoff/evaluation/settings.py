@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -10,9 +10,12 @@ from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Points = tuple[int | Literal["all"], ...]  # of the learning curve: numbers of labels
 Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the last step
 
 ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
+ALL_LABELS = "all"  # the last point of a learning curve: as many labels as there are
+FEWEST = 2  # labels at a point
 TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
 
 
@@ -34,6 +37,16 @@ class EvaluateSettings(LearnSettings):
         None, description="which samples of --validation, or of --real without it, choose the checkpoint"
     )
     test_part: Part | None = Field(None, description="which samples of --test are the test")
+    curve: Points | None = Field(
+        None,
+        description="also train real only on so many labels, such as 16,50,100,all: "
+        "it tells how many real labels an arm is worth",
+    )
+    curve_part: Part | None = Field(
+        None,
+        description="which samples of --real beyond the first N the curve may use; "
+        "unless said, all that are neither validation nor test",
+    )
     seeds: int = Field(3, ge=1, description="runs per arm")
     arms: dict[str, dict[str, Shares]] | None = Field(
         None,
@@ -49,6 +62,24 @@ class EvaluateSettings(LearnSettings):
         except re.error as error:
             raise ValueError(f"it is no regular expression ({error})") from None
         return pattern
+
+    @field_validator("curve", mode="before")
+    @classmethod
+    def order_points(cls, points: object) -> object:
+        """Numbers in ascending order, each once, and "all" last; text is read as `16,50,all`."""
+        if isinstance(points, int | str):
+            points = [point.strip() for point in str(points).split(",")]
+        if not isinstance(points, list | tuple):
+            return points
+        if not points:
+            raise ValueError("it names no point: write numbers of labels, or leave the setting away")
+        for point in points:
+            if point != ALL_LABELS and not re.fullmatch(r"\d{1,9}", str(point)):
+                raise ValueError(f"{str(point)!r} is no number of labels: write numbers and all, such as 16,50,100,all")
+        numbers = sorted({int(point) for point in points if point != ALL_LABELS})
+        if numbers and numbers[0] < FEWEST:
+            raise ValueError(f"{numbers[0]} is too few labels to learn from: begin with {FEWEST} or more")
+        return (*numbers, *([ALL_LABELS] if ALL_LABELS in points else []))
 
     @field_validator("arms")
     @classmethod

@@ -33,8 +33,8 @@ class Recipe(BaseModel):
     """A recipe: data, budgets, method, and the settings of every step.
 
     The labelled dataset is cut once, in sorted order: its first max(`budgets`) samples are the labels (a smaller budget
-    takes the first of them), the next `validation` ones choose the best weights of a run, and the rest are the test
-    unless `test` names another dataset.
+    takes the first of them), the next `validation` ones choose the best weights of a run, the next `reserve` ones are
+    further labels for the learning curve, and the rest are the test unless `test` names another dataset.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +54,9 @@ class Recipe(BaseModel):
         100,
         ge=0,
         description="labelled samples that choose the best weights and are never trained on; 0: the last weights count",
+    )
+    reserve: int = Field(
+        0, ge=0, description="labelled samples after those, not tested on, that only the learning curve trains on"
     )
     method: str = "handsoff"
     tasks: tuple[str, ...] = Field(
@@ -151,12 +154,19 @@ class Recipe(BaseModel):
 
     def for_evaluate(self, budget: int, task: str) -> BaseModel:
         """Every budget is validated and tested on the same samples."""
-        end = self.largest + self.validation
+        start = self.largest + self.validation
+        end = start + self.reserve
         parts = {
-            "validation_part": f"{self.largest}:{end}" if self.validation else None,
+            "validation_part": f"{self.largest}:{start}" if self.validation else None,
             "test_part": f"{end}:" if self.test is None else None,
+            "curve_part": f":{end}" if self.reserve else None,
         }
         return self.settings("evaluate", first=budget, task=task, **parts)
+
+    def curve_labels(self, samples: int) -> int:
+        """How many labels the learning curve can have, of so many labelled samples."""
+        limited = self.reserve or self.test is None
+        return self.largest + self.reserve if limited else samples - self.validation
 
     def with_defaults(self, defaults: Tables) -> "Recipe":
         """The same recipe with a method's own settings wherever the recipe itself says nothing."""

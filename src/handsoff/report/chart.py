@@ -98,8 +98,17 @@ def axis(values: Sequence[float], *, share: bool) -> list[float]:
     low, high = min(0.0, *values), max(*values, 0.0)
     if share and low == 0 and high <= 1:
         return [0.0, 0.25, 0.5, 0.75, 1.0]
-    high = high if high > low else 1.0
+    return round_ticks(low, high if high > low else 1.0)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Round ticks from at most `low` to at least `high`, which is above it.
+
+    >>> round_ticks(0.62, 0.79)
+    [0.6, 0.65, 0.7, 0.75, 0.8]
+    """
     wanted = (high - low) / TICKS
     power = 10 ** math.floor(math.log10(wanted))
     step = next(factor for factor in ROUND if factor * power >= wanted * (1 - 1e-9)) * power
-    return [float(f"{index * step:.10g}") for index in range(math.floor(low / step), math.ceil(high / step - 1e-9) + 1)]
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{index * step:.10g}") for index in range(first, last + 1)]

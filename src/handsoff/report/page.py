@@ -8,6 +8,7 @@ from typing import Any
 from handsoff.core.files import read_json, write_bytes
 from handsoff.datasets.generated import Record
 from handsoff.report.chart import colours, headline
+from handsoff.report.curve import curve_chart, worth_sentence
 from handsoff.report.gallery import (
     Gallery,
     contact_sheet,
@@ -51,7 +52,8 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         "page.html",
         page_title=" – ".join(filter(None, [about, "HandsOff report"])), subject=about,
         note=metrics.get("note"), arms=arms, colours=colours(arms),
-        **headline(metrics), comparison=comparison(metrics), caution=caution(metrics),
+        **headline(metrics), worth=worth_sentence(metrics), curve=curve_chart(metrics),
+        comparison=comparison(metrics), caution=caution(metrics),
         meaning=meaning(metrics, [name for name, share in shares.items() if share == 0], looked_at),
         next_step=next_step(metrics, report, datasets, rows),
         shares=shares, parts=rows, part_metric=part_metric, added=arm_title(added_arm(found) or ""),
@@ -125,7 +127,8 @@ def settings(folders: Sequence[Path]) -> list[tuple[str, str, list[tuple[str, st
     found = []
     for folder in folders:
         plan = {**optional_json(folder / "job.json", {}), **optional_json(folder / "report.json", {})}
-        spent = plan.get("seconds") or sum(read_json(run).get("seconds", 0) for run in folder.glob("runs/*.json"))
+        runs = (*folder.glob("runs/*.json"), *folder.glob("curve/runs/*.json"))
+        spent = plan.get("seconds") or sum(read_json(run).get("seconds", 0) for run in runs)
         if plan.get("settings"):
             entries = [(name, json.dumps(value, ensure_ascii=False)) for name, value in plan["settings"].items()]
             found.append((str(plan.get("verb", folder.name)), f"{spent:,.0f} s" if spent else "", entries))
