@@ -27,6 +27,6 @@ class FitSettings(BaseModel):
     networks: int = Field(
         3, ge=0, description="image networks trained on the labelled images, which label beside the pixel classifiers"
     )
-    network_steps: int = Field(700, ge=1, description="training steps of every image network")
+    network_steps: int = Field(1200, ge=1, description="training steps of every image network")
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
     seed: int = Field(0, description="where all random numbers come from")

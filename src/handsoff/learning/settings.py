@@ -12,7 +12,7 @@ class LearnSettings(BaseModel):
     steps: int = Field(
         3000, ge=1, description="optimisation steps of a run at the most; without validation photos exactly so many"
     )
-    patience: int = Field(600, ge=1, description="a run cools down when validation has not improved for so many steps")
+    patience: int = Field(400, ge=1, description="a run cools down when validation has not improved for so many steps")
     cooldown: int = Field(
         300, ge=0, description="steps over which the learning rate falls to 0 at the end, at most half of steps"
     )
