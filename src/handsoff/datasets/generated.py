@@ -23,7 +23,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import decode_mask
 from handsoff.datasets.labelled import LabelledDataset, open_like
-from handsoff.jobs.folder import require_done
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -90,7 +90,8 @@ def open_generated(folder: Path | str) -> GeneratedDataset:
         InputError: the folder is no generated dataset, is not finished, or its manifest is missing or damaged.
     """
     folder = Path(folder)
-    require_done(folder, "generate")
+    labelled = (folder / JOB).is_file() and recorded_plan(folder).verb == "label"
+    require_done(folder, "label" if labelled else "generate")
     return GeneratedDataset(folder, read_manifest(folder))
 
 

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
+from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.evaluation.arms import REAL
 from handsoff.evaluation.inputs import Inputs
@@ -26,7 +28,8 @@ class EvaluationData:
     Attributes:
         pools: "real" and the datasets, by name.
         validation: None where there is none.
-        excluded: "validation" and "test" → how many of its samples were left out because they were seen before.
+        excluded: "validation" and "test" → how many of its samples were left out because they were seen before, and
+            "photos" → how many photos of datasets because they show a person or scene of validation or test.
     """
 
     pools: dict[str, LabelledArrays]
@@ -39,12 +42,13 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
     """Read all of it at the datasets' size, and take out of validation and test what was seen before.
 
     A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels and,
-    where `group` is given, by what that finds in its name (names of generated samples say nothing).
+    where `group` is given, by what that finds in its name (names of generated samples say nothing). A labelled photo of
+    a dataset is left out where `group` finds the same in its name and in one of validation or test.
 
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
     """
-    excluded = {"validation": 0, "test": 0}
+    excluded = {"validation": 0, "test": 0, "photos": 0}
 
     def load(labelled: LabelledDataset, role: str) -> Generator[Progress, None, LabelledArrays]:
         return load_arrays(labelled, inputs.task.name, inputs.frame, inputs.framing, f"{role} samples")
@@ -59,7 +63,9 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
 
     pools = {}
     for name, labelled in inputs.pools.items():
-        pools[name] = yield from load(labelled, name)
+        others = unrelated_photos(inputs, name, group)
+        excluded["photos"] += len(labelled.names) - len(others.names)
+        pools[name] = yield from load(others, name)
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen, used)
@@ -69,6 +75,34 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
     return EvaluationData(pools, test, validation, excluded)
+
+
+def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDataset:
+    """A pool; if it is one of photos and `group` is given, those that share no group with validation or test.
+
+    Raises:
+        InputError: none is left, or the records of the photos are damaged.
+    """
+    labelled, photos = inputs.pools[pool], inputs.photos.get(pool)
+    if photos is None or group is None:
+        return labelled
+    held_out = [*inputs.test.names, *(inputs.validation.names if inputs.validation else ())]
+    known = {group_of(group, name) for name in held_out}
+    related = {
+        record["name"]
+        for record in photos.records()
+        if any(group_of(group, name) in known for name in names_of(record))
+    }
+    left = tuple(name for name in labelled.names if name not in related)
+    if not left:
+        raise InputError(f"No {pool} samples are left (all are of groups of validation or test): give other photos.")
+    return replace(labelled, names=left)
+
+
+def names_of(record: Record) -> set[str]:
+    """A labelled photo's name in its dataset and where it came from, there with and without folders."""
+    photo = PurePosixPath(str(record.get("draw", {}).get("photo", record["name"])))
+    return {record["name"], photo.with_suffix("").as_posix(), photo.stem}
 
 
 def load_arrays(

@@ -119,6 +119,7 @@ def metrics_of(
         "note": settings.note,
         "excluded_from_test": data.excluded["test"],
         "excluded_from_validation": data.excluded["validation"],
+        "excluded_from_photos": data.excluded["photos"],
     }
 
 
