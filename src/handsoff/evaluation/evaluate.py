@@ -1,5 +1,6 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import numpy as np
 from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
 from handsoff.evaluation.data import EvaluationData, load_data
+from handsoff.evaluation.handover import hand_over
 from handsoff.evaluation.inputs import Inputs, open_inputs
-from handsoff.evaluation.runs import Result, finished_runs, run_arms
+from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -48,7 +50,8 @@ def evaluate(
 ) -> Work:
     """Train the same model on every arm's mixture.
 
-    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page.
+    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions, the report page, and in `model` the
+    networks of the arm that is best on the validation part.
 
     Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
     training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as
@@ -71,6 +74,7 @@ def evaluate(
     with open_job(out, plan_of(inputs, settings)) as job:
         if not job.done:
             yield from measure(job, inputs, settings)
+        shutil.rmtree(out / WEIGHTS, ignore_errors=True)
     return job.outcome
 
 
@@ -84,7 +88,8 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     arms = choose_arms(settings, list(inputs.folders))
     yield from run_arms(inputs.task, data, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)
-    metrics = metrics_of(inputs.task, arms, finished, data, settings)
+    handed_over = hand_over(inputs, data, arms, finished, out, settings)
+    metrics = {**metrics_of(inputs.task, arms, finished, data, settings), "handed_over": handed_over}
     write_bytes(archive_path(out, TRUTH), test_archive(inputs.task, data.test))
     write_bytes(out / LINES, lines_of(sample_lines(data.test.names, finished)))
     write_json(out / "metrics.json", metrics)
@@ -92,7 +97,7 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
     job.finish(
         seeds=list(range(settings.seeds)),
-        licence="; ".join(inputs.licences) or None,
+        licence="; ".join(dict.fromkeys(inputs.licences.values())) or None,
         image_size=list(inputs.frame),
         **facts,
     )

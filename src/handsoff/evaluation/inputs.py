@@ -28,7 +28,7 @@ class Inputs:
         photos: the datasets of labelled photos, by name.
         labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
-        licences: the terms of the datasets that state them.
+        licences: the terms of the datasets that state them, by name.
         fingerprints: for the plan.
     """
 
@@ -41,7 +41,7 @@ class Inputs:
     test: LabelledDataset
     validation: LabelledDataset | None
     folders: dict[str, Path]
-    licences: tuple[str, ...]
+    licences: dict[str, str]
     fingerprints: dict[str, Fingerprint]
 
 
@@ -77,13 +77,15 @@ def open_inputs(
     tested = open_once(test).part(*part_bounds(settings.test_part))
     others = {*tested.names, *(chosen.names if chosen else ())}
     datasets = {name: open_once(path) for name, path in folders.items()}
-    licences = [str(found.manifest["licence"]) for found in generated.values() if "licence" in found.manifest]
+    licences = {
+        name: str(found.manifest["licence"]) for name, found in generated.items() if "licence" in found.manifest
+    }
     return Inputs(
         task, frame, framing,
         pools={REAL: open_once(real).part(0, settings.first), **datasets},
         photos={name: generated[name] for name, kind in zip(folders, kinds, strict=True) if kind == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
-        test=tested, validation=chosen, folders=folders, licences=tuple(dict.fromkeys(licences)),
+        test=tested, validation=chosen, folders=folders, licences=licences,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import nn
 
-from handsoff.core.files import png, read_record, recorded, write_bytes, write_json
+from handsoff.core.files import png, read_record, recorded, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
@@ -27,7 +27,7 @@ from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
-UNFINISHED = "unfinished"  # folder of runs that are being trained
+UNFINISHED, WEIGHTS = "unfinished", "weights"  # folders: of runs being trained; of networks until one is handed over
 SHOWN = 8  # test samples in a contact sheet
 
 
@@ -78,6 +78,11 @@ def unfinished(out: Path, arm: Arm, seed: int) -> Path:
     return out / UNFINISHED / f"{arm.name}-{seed}.safetensors"
 
 
+def weights_file(out: Path, arm: str, seed: int) -> Path:
+    """The weights that were tested, as long as it is open which arm is handed over."""
+    return out / WEIGHTS / f"{arm}-{seed}.safetensors"
+
+
 def run_file(out: Path, arm: Arm, seed: int) -> Path:
     return out / "runs" / f"{arm.name}-{seed}.json"
 
@@ -107,6 +112,7 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
         if seed == 0:
             write_bytes(archive_path(out, arm.name), prediction_archive(task, data.test, tested.labels))
             write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
+        write_tensors(weights_file(out, arm.name, seed), model.state_dict(), sealed=True)
         write_json(run_file(out, arm, seed), asdict(result))
     write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
     half.unlink(missing_ok=True)
