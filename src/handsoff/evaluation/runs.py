@@ -36,7 +36,7 @@ class Result:
     """One finished run, as it lies in `runs/ARM-SEED.json`.
 
     Attributes:
-        steps: that were made; step: the one whose weights were tested.
+        steps: that were made, those too that were given up; step: the one whose weights were tested.
         validation: step → primary metric on the validation part.
         confusion, samples, parts: as in `Tested`; runs of earlier versions lack them.
     """
@@ -105,7 +105,7 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     model, seconds = trained.model, round(time.monotonic() - began, 1)
     tested = examine(model, task, data.test)
     result = Result(
-        arm.name, seed, tested.metrics, tested.per_class, trained.steps, trained.step, trained.scores, seconds,
+        arm.name, seed, tested.metrics, tested.per_class, trained.made, trained.step, trained.scores, seconds,
         tested.confusion, tested.samples, tested.parts,
     )  # fmt: skip
     with recorded() as stamps:

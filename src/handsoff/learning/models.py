@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from handsoff.backbones.lite0 import IMAGENET_MEAN, IMAGENET_STD, viewing_size
+from handsoff.backbones.lite2 import Lite2
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.core.frames import Frame
@@ -228,4 +230,8 @@ def loaded(auto: Any, folder: Path, name: str, **options: object) -> Any:
         ) from None
 
 
-MODELS: dict[str, Callable[[int], nn.Module]] = {"lite0": PyramidNet, "deeplabv3_resnet101": deeplabv3_resnet101}
+MODELS: dict[str, Callable[[int], nn.Module]] = {
+    "lite0": PyramidNet,
+    "lite2": partial(PyramidNet, trunk=Lite2),
+    "deeplabv3_resnet101": deeplabv3_resnet101,
+}

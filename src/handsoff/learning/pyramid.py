@@ -4,7 +4,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0, viewing_size
+from handsoff.backbones.lite0 import Lite0, viewing_size
 from handsoff.core.device import mixed_precision
 from handsoff.core.frames import Frame
 
@@ -14,14 +14,14 @@ WIDTH = 64
 class Pyramid(nn.Module):
     """From the coarsest feature map to the finest: upsample, add the next map's projection, 3×3 convolution."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, inputs: tuple[int, ...], channels: int, width: int) -> None:
         super().__init__()
-        self.laterals = nn.ModuleList(nn.Conv2d(inputs, width, 1) for inputs in FEATURE_CHANNELS)
+        self.laterals = nn.ModuleList(nn.Conv2d(features, width, 1) for features in inputs)
         self.smooths = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
             )
-            for _ in FEATURE_CHANNELS
+            for _ in inputs
         )
         self.head = nn.Conv2d(width, channels, 1)
 
@@ -44,11 +44,11 @@ class Pyramid(nn.Module):
 class PyramidNet(nn.Module):
     """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too."""
 
-    def __init__(self, channels: int, *, pretrained: bool = True) -> None:
+    def __init__(self, channels: int, trunk: type[Lite0] = Lite0, *, pretrained: bool = True) -> None:
         super().__init__()
-        self.trunk = Lite0(pretrained=pretrained)
+        self.trunk = trunk(pretrained=pretrained)
         del self.trunk.head  # the classifier's last convolution
-        self.pyramid = Pyramid(channels, WIDTH)
+        self.pyramid = Pyramid(self.trunk.feature_channels, channels, WIDTH)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
         """Images in [-1, 1] → outputs at their size."""

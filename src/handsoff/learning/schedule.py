@@ -1,9 +1,9 @@
 """When a run warms up, keeps its rate, cools down and ends: one rule for every run, whatever its samples are.
 
 The rate rises over the first steps, then stays. Averaged weights (see `supervised`) are scored on the validation part
-as the run goes; when no score has been better for `patience` steps, or the cap of `steps` comes near, the rate falls to
-0 over `cooldown` steps and the run is over (cf. Hägele et al. 2024, constant rate with cooldown: the length of a run
-need not be known when it begins).
+as the run goes. When no score has been better for `patience` steps, or the cap of `steps` comes near, the run goes back
+to the moment of the best score, from there the rate falls to 0 over `cooldown` steps, and the run is over (cf. Hägele
+et al. 2024, constant rate with cooldown: the length of a run need not be known when it begins).
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ class Schedule:
     """Where a run stands; a run without validation takes all of its `steps`.
 
     Attributes:
-        step: steps done.
+        step: steps done, on the way to the weights that the run has now.
+        made: the same with the steps that were given up.
         cools_from: the step at which the cooldown begins; None as long as that is open.
         best: the best score so far, higher is better, and best_step: when that was.
         scores: step → primary metric on the validation part.
@@ -27,6 +28,7 @@ class Schedule:
 
     settings: LearnSettings
     step: int = 0
+    made: int = 0
     cools_from: int | None = None
     best: float = -float("inf")
     best_step: int = 0
@@ -79,6 +81,19 @@ class Schedule:
         better = value > self.best or not self.best_step
         if better:
             self.best, self.best_step = value, self.step
-        if self.cools_from is None and self.step - self.best_step >= self.settings.patience:
-            self.cools_from = min(self.step, self.last_start)
         return better
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is time to go back to the best moment and cool down; never without validation."""
+        waited = self.step - self.best_step >= self.settings.patience or self.step >= self.last_start
+        return self.cools_from is None and bool(self.scores) and waited
+
+    def cool_down(self) -> None:
+        """Go back to the best moment; the cooldown begins there."""
+        self.step = self.cools_from = self.best_step
+        self.scores = {step: score for step, score in self.scores.items() if int(step) <= self.step}
+
+    def advance(self) -> None:
+        self.step += 1
+        self.made += 1

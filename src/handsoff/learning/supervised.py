@@ -38,41 +38,71 @@ class Trained:
 
     Attributes:
         model: with the weights that count, in training mode.
-        steps: that were made; step: the one whose averaged weights count.
+        steps: on the way to its end; step: the one whose averaged weights count.
+        made: all steps, those too that were given up when the run went back to cool down.
         scores: step → primary metric on the validation part.
     """
 
     model: nn.Module
     steps: int
     step: int
+    made: int
     scores: dict[str, float]
 
 
 @dataclass
 class Run:
-    """A run under way: the network, the running average of its weights, and the best average so far."""
+    """A run under way.
+
+    Attributes:
+        model, optimizer: as they are now; kept, kept_optimizer: as they were at the best score before the cooldown.
+        average: the running average of the weights; best: the best of all averages that were scored.
+    """
 
     model: nn.Module
+    optimizer: torch.optim.Optimizer
+    kept: nn.Module
+    kept_optimizer: torch.optim.Optimizer
     average: AveragedModel
     best: nn.Module
-    optimizer: torch.optim.Optimizer
     schedule: Schedule
+
+    @property
+    def modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "kept": self.kept, "average": self.average, "best": self.best}
+
+    @property
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"optimizer": self.optimizer, "kept_optimizer": self.kept_optimizer}
+
+    def keep(self) -> None:
+        """Take the averaged weights for the best and, before the cooldown, remember where the run stands."""
+        self.best.load_state_dict(self.average.module.state_dict())
+        if self.schedule.cools_from is None:
+            self.kept.load_state_dict(self.model.state_dict())
+            self.kept_optimizer.load_state_dict(copy.deepcopy(self.optimizer.state_dict()))  # it would share them
+
+    def cool_down(self) -> None:
+        """Go back to what was remembered, and begin the cooldown there."""
+        self.model.load_state_dict(self.kept.state_dict())
+        self.optimizer.load_state_dict(copy.deepcopy(self.kept_optimizer.state_dict()))
+        self.average.module.load_state_dict(self.best.state_dict())
+        self.schedule.cool_down()
 
     def save(self, path: Path) -> None:
         """Write all of it."""
         state = self.schedule
-        numbers = {"step": state.step, "best": state.best, "best_step": state.best_step}
+        numbers = {"step": state.step, "made": state.made, "best": state.best, "best_step": state.best_step}
         numbers |= {} if state.cools_from is None else {"cools_from": state.cools_from}
         numbers |= {f"score {step}": score for step, score in state.scores.items()}
-        modules = {"model": self.model, "average": self.average, "best": self.best}
-        save_checkpoint(path, modules, {"optimizer": self.optimizer}, numbers)
+        save_checkpoint(path, self.modules, self.optimizers, numbers)
 
     def load(self, path: Path) -> None:
         """Go back to where `save` was called."""
-        modules = {"model": self.model, "average": self.average, "best": self.best}
-        numbers = load_checkpoint(path, modules, {"optimizer": self.optimizer})
+        numbers = load_checkpoint(path, self.modules, self.optimizers)
         state = self.schedule
-        state.step, state.best, state.best_step = int(numbers["step"]), numbers["best"], int(numbers["best_step"])
+        state.step, state.made = int(numbers["step"]), int(numbers["made"])
+        state.best, state.best_step = numbers["best"], int(numbers["best_step"])
         state.cools_from = int(numbers["cools_from"]) if "cools_from" in numbers else None
         state.scores = {
             name.removeprefix("score "): value for name, value in numbers.items() if name.startswith("score ")
@@ -115,20 +145,26 @@ def train_predictor(
         loss = learn_step(task, run, mixture, seed, class_weights)
         if state.due:
             offer(task, run, validation)
+            if state.stands_still:
+                run.cool_down()
             if checkpoint is not None and not state.over:
                 run.save(checkpoint)
         latest = list(state.scores.items())[-1:]
         note = f"loss {loss:.3f}" + "".join(f", validation {score:.3f} at {at}" for at, score in latest)
         yield Progress(stage, state.step, state.end, note)
-    return Trained(run.best, state.step, state.best_step, state.scores)
+    return Trained(run.best, state.step, state.best_step, state.made, state.scores)
 
 
 def new_run(task: Task, seed: int, settings: LearnSettings) -> Run:
     model = new_model(task, seed, settings.model)
     decay = 0.5 ** (1 / min(HALF_LIFE, max(settings.steps // 20, 1)))
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-    optimizer = torch.optim.AdamW(model.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
-    return Run(model, average, copy.deepcopy(model), optimizer, Schedule(settings))
+    kept = copy.deepcopy(model)
+    optimizer, kept_optimizer = (
+        torch.optim.AdamW(net.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True)
+        for net in (model, kept)
+    )
+    return Run(model, optimizer, kept, kept_optimizer, average, copy.deepcopy(model), Schedule(settings))
 
 
 def learn_step(task: Task, run: Run, mixture: Mixture, seed: int, class_weights: Float[Tensor, " k"] | None) -> float:
@@ -147,7 +183,7 @@ def learn_step(task: Task, run: Run, mixture: Mixture, seed: int, class_weights:
     loss.backward()
     run.optimizer.step()
     run.average.update_parameters(run.model)
-    state.step += 1
+    state.advance()
     return float(loss.item())
 
 
@@ -160,7 +196,7 @@ def offer(task: Task, run: Run, validation: LabelledArrays | None) -> None:
         name, score = next(iter(score_predictor(averaged, task, validation)["metrics"].items()))
         if not state.scored(score, -score if task.metrics[name].lower_is_better else score):
             return
-    run.best.load_state_dict(averaged.state_dict())
+    run.keep()
 
 
 def new_model(task: Task, seed: int, name: str) -> nn.Module:
