@@ -12,6 +12,7 @@ __version__ = version("handsoff-labels")
 _HOMES = {  # importing handsoff alone loads no torch: what is asked for is imported then
     "Dataset": "handsoff.api.dataset",
     "HandsOffError": "handsoff.core.errors",
+    "export": "handsoff.learning.onnx",
     "load_generator": "handsoff.api.functions",
     "load_labeler": "handsoff.api.functions",
     "open_dataset": "handsoff.api.functions",
@@ -26,6 +27,7 @@ __all__ = [
     "convert",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "generate",
     "import_checkpoint",

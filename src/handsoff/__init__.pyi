@@ -13,6 +13,7 @@ from handsoff.api.functions import run as run
 from handsoff.core.device import use_device as use_device
 from handsoff.core.errors import HandsOffError as HandsOffError
 from handsoff.datasets.hub import push as push
+from handsoff.learning.onnx import export as export
 
 __all__ = [
     "Dataset",
@@ -21,6 +22,7 @@ __all__ = [
     "convert",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "generate",
     "import_checkpoint",
@@ -76,7 +78,9 @@ def evaluate(
     out: str | PathLike[str],
     *,
     model: str = "lite0",
-    steps: int = 700,
+    steps: int = 3000,
+    patience: int = 600,
+    cooldown: int = 300,
     batch: int = 16,
     lr: float = 0.001,
     weight_decay: float = 0.01,
@@ -87,7 +91,8 @@ def evaluate(
     validation_part: str | None = None,
     test_part: str | None = None,
     seeds: int = 3,
-    arms: dict[str, dict[str, float | tuple[float, float]]] | None = None,
+    arms: dict[str, dict[str, float | tuple[float, float]]] | Sequence[str] | None = None,
+    mirror: bool = False,
     note: str | None = None,
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,

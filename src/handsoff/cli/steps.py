@@ -125,7 +125,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     steps: Annotated[int | None, typer.Option(help="Train every run for at most so many steps. [3000]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
     arms: Annotated[
-        str | None, typer.Option(metavar="TOML", help="Say what every batch is made of, see docs/evaluate.md.")
+        str | None,
+        typer.Option(metavar="NAMES|TOML", help="Train only these arms (A,B), or others, see docs/evaluate.md."),
     ] = None,
     assignments: Set = None,
 ) -> None:
@@ -141,6 +142,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
         show_arms(read_json(out / "metrics.json"))
+        say(f"The model: {out / 'model'}")
         say(f"The whole report: {out / 'report.html'}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
 from handsoff.evaluation.data import EvaluationData, load_data
-from handsoff.evaluation.handover import hand_over
+from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
@@ -120,11 +120,27 @@ def metrics_of(
         "n_synthetic": sum(sizes.values()) - sizes[REAL],
         "n_test": len(data.test),
         "n_validation": 0 if data.validation is None else len(data.validation),
+        "training": {arm: training_of_arm(results, settings.batch) for arm, results in runs.items()},
         "steps": settings.steps,
         "note": settings.note,
         "excluded_from_test": data.excluded["test"],
         "excluded_from_validation": data.excluded["validation"],
         "excluded_from_photos": data.excluded["photos"],
+    }
+
+
+def training_of_arm(results: Sequence[Result], batch: int) -> dict[str, list[Any]]:
+    """How long each run was trained, and which of its steps counts.
+
+    `steps` made, `images_seen`, the `step` whose weights were tested, its score on the `validation` part (empty without
+    one), and `seconds` of training.
+    """
+    return {
+        "steps": [result.steps for result in results],
+        "images_seen": [result.steps * batch for result in results],
+        "step": [result.step for result in results],
+        "validation": validation_scores(results),
+        "seconds": [result.seconds for result in results],
     }
 
 

@@ -47,7 +47,7 @@ def hand_over(
     seen = [data.pools[REAL], *([] if data.validation is None else [data.validation]), data.test]
     folder = out / FOLDER
     save_seen(folder, np.concatenate([samples.images for samples in seen]))
-    write_bytes(folder / CARD, model_card(inputs.task, card, sizes(arm, data), by).encode())
+    write_bytes(folder / CARD, model_card(inputs.task, card, sizes(arm, data), by, mirror=settings.mirror).encode())
     save_predictor(folder, networks, card)
     validation = float(np.mean(card.validation)) if card.validation else None
     return {

@@ -23,7 +23,7 @@ LIMITS = """## Limits
 - Where it learnt from generated or automatically labelled images, it also learnt their mistakes."""
 
 
-def model_card(task: Task, card: PredictorCard, pools: Mapping[str, int], by: str) -> str:
+def model_card(task: Task, card: PredictorCard, pools: Mapping[str, int], by: str, *, mirror: bool = False) -> str:
     """The whole file.
 
     Args:
@@ -31,6 +31,7 @@ def model_card(task: Task, card: PredictorCard, pools: Mapping[str, int], by: st
         card: what `model.json` says.
         pools: what it learnt from, pool → number of samples.
         by: "validation", or "nothing" where nothing chose the arm.
+        mirror: whether mirror images helped on the test.
     """
     head = {
         **licence_fields(card.licence or ""),
@@ -50,7 +51,7 @@ def model_card(task: Task, card: PredictorCard, pools: Mapping[str, int], by: st
         first,
         *(["\n".join(lines)] if (lines := label_lines(task)) else []),
         learnt_from(card, pools, by),
-        scores(card),
+        scores(card, mirror=mirror),
         use(task, card),
         LIMITS,
         f"## Licence\n\n{licence}",
@@ -68,14 +69,15 @@ def learnt_from(card: PredictorCard, pools: Mapping[str, int], by: str) -> str:
     return f"## What it learnt from\n\nThe mixture “{arm_title(card.arm)}”: {counts}. {chosen}"
 
 
-def scores(card: PredictorCard) -> str:
+def scores(card: PredictorCard, *, mirror: bool) -> str:
     """A line per network."""
     validation = card.validation or [math.nan] * card.networks
     rows = [
         f"| {index}{' (best)' if card.validation and index == card.best else ''} | {shown(chosen)} | {shown(tested)} |"
         for index, (chosen, tested) in enumerate(zip(validation, card.test, strict=True))
     ]
-    told = "Each network alone; the test photos were neither trained nor chosen on."
+    alone = "Each network alone, on test photos with their mirror images" if mirror else "Each network alone"
+    told = f"{alone}; the test photos were neither trained nor chosen on."
     lines = [
         f"## Scores: {title(card.metric)}",
         "",

@@ -40,6 +40,9 @@ class EvaluateSettings(LearnSettings):
         description="only these of the default arms, by their names, or other arms: "
         "{NAME = {POOL = share of a batch, or [share at first, share at the end]}}",
     )
+    mirror: bool = Field(
+        default=False, description="test photos and their mirror images are labelled together, in every arm alike"
+    )
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
     @field_validator("group")
