@@ -1,4 +1,4 @@
-"""The card of a generated dataset: how it was made, what was selected, what it holds, and what it is not.
+"""The card of a dataset: where its images come from, who labelled them, what was selected, and what it is not.
 
 `metadata.jsonl` beside it lets `datasets.load_dataset(folder)` load images with their labels (the hub's ImageFolder:
 `file_name`, and `NAME_file_name` for further images of a sample). Depth, which is no image, is left out there.
@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from handsoff.tasks.base import Task
 
 METADATA = "metadata.jsonl"
 LOOKED_AT = 500  # kept samples whose labels are counted
+MADE = "## How it was made"
 FILES = """## Files
 
 `images/` has the images, the folders and files beside it their labels, `manifest.json` what those mean, `samples.jsonl`
@@ -35,29 +37,41 @@ LIMITS = """## Limits
 - What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
 
 
-def write_card(
-    out: Path,
-    labelers: Sequence[dict[str, Any]],
-    tasks: Mapping[str, Task],
-    records: Sequence[Record],
-    settings: GenerateSettings,
-) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """What a card says of where images and labels come from.
+
+    Attributes:
+        title: of the dataset.
+        licence: the terms of it.
+        made: how it was made, as Markdown.
+        limits: what it is not, as Markdown.
+        synthetic: whether a generator made the images.
+    """
+
+    title: str
+    licence: str
+    made: str
+    limits: str
+    synthetic: bool
+
+
+def write_card(out: Path, tasks: Mapping[str, Task], records: Sequence[Record], origin: Origin) -> None:
     """Write `README.md` into a dataset whose samples and label cards are written.
 
     Args:
         out: The dataset.
-        labelers: What their `labeler.json` say.
         tasks: Of the labels.
-        records: Of all drawn samples.
-        settings: What it was drawn by.
+        records: Of all samples, kept or not.
+        origin: Where they come from.
     """
     kept = [record for record in records if record["kept"]]
-    sections = [made(labelers, settings, len(records)), selection(records), content(out, tasks, kept), LIMITS]
+    sections = [origin.made, selection(records), content(out, tasks, kept), origin.limits]
     files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
     write_bytes(out / METADATA, "".join(json.dumps(line) + "\n" for line in metadata(kept, tasks)).encode())
-    title = f"Generated images with labels for {' and '.join(tasks)}"
+    about = "\n\n".join(sections)
     card = Card(
-        title, len(kept), labelers[0]["licence"], tasks, {"train": files}, "\n\n".join(sections), FILES, synthetic=True
+        origin.title, len(kept), origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
     )
     write_bytes(out / CARD, card.text().encode())
 
@@ -78,7 +92,14 @@ def metadata(kept: Sequence[Record], tasks: Mapping[str, Task]) -> Iterator[dict
         yield {"file_name": f"images/{name}.png", **labels, **inline, "uncertainty": record["uncertainty"]}
 
 
-def made(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> str:
+def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> Origin:
+    """Of images that a generator drew.
+
+    Args:
+        labelers: What their `labeler.json` say.
+        settings: What it was drawn by.
+        drawn: Number of samples.
+    """
     first = labelers[0]
     height, width = first["image_size"]
     told = (
@@ -86,14 +107,15 @@ def made(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: 
         f"{drawn:,} images from the seeds {settings.seed} to {settings.seed + drawn - 1}, with truncation psi = "
         f"{settings.psi:g}. `samples.jsonl` says how each can be drawn again."
     )
-    lines = ["## How it was made", "", told, ""]
+    lines = [MADE, "", told, ""]
     for labeler in labelers:
         networks = f" and {labeler['networks']} image networks" if labeler["networks"] else ""
         lines.append(
             f"- {labeler['task']}: labelled by {labeler['members']} pixel classifiers{networks}, which learnt from "
             f"{labeler['examples']} labelled images and read {' and '.join(labeler['features'])} features."
         )
-    return "\n".join(lines)
+    title = f"Generated images with labels for {' and '.join(labeler['task'] for labeler in labelers)}"
+    return Origin(title, first["licence"], "\n".join(lines), LIMITS, synthetic=True)
 
 
 def selection(records: Sequence[Record]) -> str:
