@@ -25,7 +25,7 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     and `inversions.png`, which shows labelled photos, stay here.
 
     Args:
-        dataset: The folder of `handsoff generate`, of `handsoff label`, or of `handsoff convert` in a format with a card.
+        dataset: The folder of `handsoff generate` or `label`, or of `handsoff convert` in a format that has a card.
         repo: Where it goes, as OWNER/NAME.
         private: Make a repository private where it is a new one.
 

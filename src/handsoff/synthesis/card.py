@@ -17,7 +17,8 @@ from handsoff.datasets.card import CARD, Card, cell
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import open_like
 from handsoff.synthesis.samples import REST
-from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Task
 
 METADATA = "metadata.jsonl"
@@ -35,6 +36,19 @@ LIMITS = """## Limits
   is one-sided here. An image can resemble a photo of the training set.
 - Dropping uncertain samples also drops unusual ones.
 - What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
+
+PHOTO_LIMITS = """## Limits
+
+- Labels are predictions of models that learnt from few labelled photos. Nobody has looked at them one by one.
+- The photos are somebody's: the terms below are of the labels, and the photos keep their own.
+- Dropping uncertain samples also drops unusual ones.
+- What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
+REASONS = {  # of photos that become no samples
+    "labelled": "labelled already",
+    "apart": "to be kept apart",
+    "duplicates": "there twice",
+    "unusable": "unusable",
+}
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,37 @@ def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings,
         )
     title = f"Generated images with labels for {' and '.join(labeler['task'] for labeler in labelers)}"
     return Origin(title, first["licence"], "\n".join(lines), LIMITS, synthetic=True)
+
+
+def labelled_photos(
+    voters: Sequence[VoterCard], licence: str, settings: LabelSettings, counts: Mapping[str, Any]
+) -> Origin:
+    """Of photos that were labelled.
+
+    Args:
+        voters: Who labelled them.
+        licence: The terms of labels and photos.
+        settings: How they were labelled.
+        counts: `drawn`, the number of photos that were labelled, and `left_out`, of others by reason.
+    """
+    height, width = voters[0].image_size
+    others = ", ".join(f"{number:,} {REASONS[kind]}" for kind, number in counts["left_out"].items() if number)
+    told = (
+        f"These are {counts['drawn']:,} photos, not generated images, framed to {height} x {width} pixels "
+        f"({voters[0].framing}). `samples.jsonl` says which file each comes from."
+    )
+    lines = [MADE, "", f"{told} Left out were photos {others}." if others else told, ""]
+    for card in voters:
+        mirrored = ", which also looked at the mirror image" if settings.mirror and card.networks else ""
+        groups = [f"{card.networks} image networks{mirrored}"] if card.networks else []
+        if card.classifiers:
+            latents = f" on the latents of the photo ({settings.inversion})" if card.inverted else ""
+            groups.append(f"{card.classifiers} pixel classifiers{latents}")
+        lines.append(
+            f"- {card.task}: labelled by {' and by '.join(groups)}; they learnt from {card.examples} labelled images."
+        )
+    title = f"Photos with labels for {' and '.join(card.task for card in voters)}"
+    return Origin(title, licence, "\n".join(lines), PHOTO_LIMITS, synthetic=False)
 
 
 def selection(records: Sequence[Record]) -> str:

@@ -3,7 +3,6 @@
 An engine makes the shards, and when all are made the most certain samples are selected from the ledger.
 """
 
-import hashlib
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from handsoff.core.disk import require_space_for_rest
-from handsoff.core.files import png, sha256, write_bytes
+from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile
 from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
 from handsoff.datasets.labelled import open_like, remove_sample, write_cards
@@ -99,14 +98,6 @@ def damaged_shards(
             damaged.append(shard)
         yield Progress("checking what was made before", number, len(shards), f"{len(damaged)} to make again")
     return damaged
-
-
-def fingerprint_of(folder: Path, card: str) -> str:
-    """Hash of all that decides how a folder labels: its card and its weights."""
-    digest = hashlib.sha256()
-    for file in [folder / card, *sorted(folder.glob("*.safetensors"))]:
-        digest.update(f"{file.name} {sha256(file)}\n".encode())
-    return digest.hexdigest()
 
 
 def finish(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import write_bytes
+from handsoff.core.files import weights_hash, write_bytes
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import check_condition
@@ -15,7 +15,7 @@ from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
 from handsoff.synthesis.card import drawn_images
-from handsoff.synthesis.dataset import Production, fingerprint_of, finish, make_samples
+from handsoff.synthesis.dataset import Production, finish, make_samples
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import ShardContext, loaded, make_shard, shards_of
 from handsoff.tasks import make_task
@@ -34,7 +34,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     for index, folder in enumerate(labelers):
         require_done(folder, "fit")
         name = "labeler" if index == 0 else f"labeler {index + 1}"
-        inputs[name] = {"path": str(folder.resolve()), "fingerprint": fingerprint_of(folder, CARD)}
+        inputs[name] = {"path": str(folder.resolve()), "fingerprint": weights_hash(folder / CARD)}
     check_same_generator(labelers)
     planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
     return Plan("generate", inputs, settings.model_dump())
