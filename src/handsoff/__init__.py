@@ -1,7 +1,7 @@
 """HandsOff: a folder of images and a few labels in; a labelled dataset and an honest report out.
 
-Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `evaluate`,
-`convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch. See docs/python.md.
+Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `label`,
+`evaluate`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch. See docs/python.md.
 """
 
 from importlib import import_module
@@ -32,6 +32,7 @@ __all__ = [
     "generate",
     "import_checkpoint",
     "invert",
+    "label",
     "load_generator",
     "load_labeler",
     "open_dataset",

@@ -27,6 +27,7 @@ __all__ = [
     "generate",
     "import_checkpoint",
     "invert",
+    "label",
     "load_generator",
     "load_labeler",
     "open_dataset",
@@ -172,6 +173,20 @@ def invert(
     progress: bool | None = None,
 ) -> Path:
     """Find the generator's latents of labelled photos."""
+
+def label(
+    voters: str | PathLike[str] | Sequence[str | PathLike[str]],
+    photos: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    keep: float = 0.9,
+    drop: Literal["any", "all"] = "any",
+    mirror: bool = True,
+    inversion: Literal["none", "encoder", "refined"] = "none",
+    apart: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Label your own photos: real images, labels, uncertainty, selection."""
 
 def train(
     images: str | PathLike[str],

@@ -10,18 +10,20 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, UInt8
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, write_tensors
 
 SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, or chose by
+NAME = "thumbnails"  # of the tensor in such a file
 SIDE = 16  # cells per side of a thumbnail
 TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, other faces differ by 20 somewhere
 ROWS = 4096  # photos that are compared at once
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
 
-Thumbnails = UInt8[np.ndarray, "n 16 16"]
+Thumbnails = UInt8[np.ndarray, "_n 16 16"]
 
 
-def thumbnails(images: UInt8[np.ndarray, "n h w 3"]) -> Thumbnails:
+def thumbnails(images: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n 16 16"]:
     """The mean grey of every cell of a 16×16 grid.
 
     Args:
@@ -39,7 +41,7 @@ def cells(side: int) -> Float[np.ndarray, "16 side"]:
     return (np.diff(covered, axis=0) * (SIDE / side)).astype(np.float32)
 
 
-def known(found: Thumbnails, seen: UInt8[np.ndarray, "m 16 16"]) -> Bool[np.ndarray, " n"]:
+def known(found: UInt8[np.ndarray, "n 16 16"], seen: Thumbnails) -> Bool[np.ndarray, " n"]:
     """Which photos are copies of seen ones, by their thumbnails: no cell differs by more than `TOLERANCE`.
 
     Pairs are sorted out by their Euclidean distance first, which is one matrix product.
@@ -61,7 +63,7 @@ def known(found: Thumbnails, seen: UInt8[np.ndarray, "m 16 16"]) -> Bool[np.ndar
 
 def save_seen(folder: Path, images: UInt8[np.ndarray, "n h w 3"]) -> None:
     """Write `seen.safetensors`: the thumbnails of photos, framed as whatever lies in the folder sees them."""
-    write_tensors(folder / SEEN, {"thumbnails": torch.from_numpy(thumbnails(images))}, sealed=True)
+    write_thumbnails(folder / SEEN, thumbnails(images))
 
 
 def read_seen(folder: Path) -> Thumbnails:
@@ -70,5 +72,20 @@ def read_seen(folder: Path) -> Thumbnails:
     Raises:
         InputError: it is missing or damaged.
     """
-    found: Thumbnails = read_tensors(folder / SEEN)["thumbnails"].numpy()
-    return found
+    return read_thumbnails(folder / SEEN)
+
+
+def write_thumbnails(file: Path, found: Thumbnails) -> None:
+    write_tensors(file, {NAME: torch.from_numpy(found)}, sealed=True)
+
+
+def read_thumbnails(file: Path) -> Thumbnails:
+    """What `write_thumbnails` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    tensors = read_tensors(file)
+    if NAME not in tensors or tensors[NAME].dtype != torch.uint8 or tensors[NAME].shape[1:] != (SIDE, SIDE):
+        raise InputError(f"{file} holds no thumbnails of photos: make the folder again.")
+    return tensors[NAME].numpy()
