@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from discs import CLASSES, SEGMENTATION, blobs, write_dataset, write_labelled
 from handsoff.core.files import read_json, read_tensors
@@ -19,6 +20,8 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.predictor import PredictorCard, find_predictor, load_predictor
 from handsoff.learning.supervised import score_predictor
+from handsoff.synthesis.label import label
+from handsoff.synthesis.settings import LabelSettings
 from handsoff.tasks import make_task
 
 ARMS = default_arms(["synthetic"])
@@ -125,3 +128,26 @@ def test_the_card_says_what_it_is_and_how_to_use_it() -> None:
     assert "license" not in unknown.partition("# A model")[0]
     assert "Unknown: ask whoever made the labelled photos" in unknown
     assert "photo.resize(size)" in unknown
+
+
+@pytest.mark.slow
+def test_the_model_labels_photos_and_they_are_arms_of_the_next_evaluation(world: Path, tmp_path: Path) -> None:
+    """Of the photos all that the evaluation knew are left out, so that none is in the next one's test."""
+    new = blobs(5, seed=7)
+    (tmp_path / "photos").mkdir()
+    for index, image in enumerate([*PHOTOS.images, *new.images]):
+        Image.fromarray(image).save(tmp_path / "photos" / f"{index}.png")
+    run_to_end(label([world / "report"], tmp_path / "photos", tmp_path / "found", LabelSettings(keep=1.0)))
+    left_out = read_json(tmp_path / "found" / "report.json")["left_out"]
+    assert left_out["labelled"] == 16
+    settings = EvaluateSettings(first=4, validation_part="4:8", test_part="8:", steps=2, seeds=1, batch=4)
+    datasets = [world / "dataset", tmp_path / "found"]
+    run_to_end(evaluate(world / "labelled", datasets, world / "labelled", tmp_path / "report", settings))
+    metrics = read_json(tmp_path / "report" / "metrics.json")
+    assert list(metrics["arms"]) == [
+        "real_only", "photos_only", "synthetic_only", "real_plus_photos", "real_plus_synthetic",
+        "real_plus_photos_plus_synthetic",
+    ]  # fmt: skip
+    assert metrics["pools"] == {"real": 4, "synthetic": 6, "photos": 5}
+    assert (metrics["n_test"], metrics["excluded_from_test"]) == (8, 0)
+    assert (tmp_path / "report" / "model" / "model.json").is_file()
