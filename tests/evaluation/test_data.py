@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
@@ -55,6 +56,19 @@ def test_photos_of_a_tested_person_are_left_out_of_the_pool(tmp_path: Path) -> N
     assert len(loaded(labelled, photos, settings.model_copy(update={"group": None})).pools["photos"]) == 8
     with pytest.raises(InputError, match=r"No photos samples are left \(all are of groups of validation or test\)"):
         loaded(labelled, photos, settings.model_copy(update={"group": "^.*(0)", "first": 1}))
+
+
+def test_a_test_photo_that_was_labelled_as_another_file_is_found_by_what_it_shows(tmp_path: Path) -> None:
+    """The first two of the dataset's photos are the last two of the labelled ones, as JPEG and back."""
+    real = blobs(8, seed=1)
+    labelled = write_labelled(tmp_path / "labelled", real)
+    photos = write_photos(tmp_path / "photos", 4, [f"{index}.jpg" for index in range(4)])
+    for index in range(2):
+        Image.fromarray(real.images[6 + index]).save(tmp_path / "copy.jpg", quality=90)
+        Image.open(tmp_path / "copy.jpg").save(photos / "images" / f"{index:03d}.png")
+    data = loaded(labelled, photos, EvaluateSettings(first=2, validation_part="2:4", test_part="4:"))
+    assert data.test.names == ("004", "005")
+    assert data.excluded == {"validation": 0, "test": 2, "photos": 0}
 
 
 def test_photos_are_framed_as_the_dataset_is(tmp_path: Path) -> None:
