@@ -49,7 +49,7 @@ def samples(labelers: Sequence[Labeler], count: int) -> Iterator[LabelledSample]
 
 def bare(labelers: Sequence[Labeler], count: int) -> None:
     """The images alone, in the batches of `handsoff generate`."""
-    generator, together, wanted = labelers[0].generator, batch_size(labelers[0]), draws(labelers, count)
+    generator, together, wanted = labelers[0].generator, batch_size(labelers[0].size), draws(labelers, count)
     with torch.no_grad(), mixed_precision():
         for start in range(0, count, together):
             to_uint8(generator.synthesize(draw_latents(generator, wanted[start : start + together])))

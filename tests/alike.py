@@ -29,7 +29,7 @@ def content(file: Path) -> bytes:
     if file.suffix == ".jsonl":
         return "\n".join(json.dumps(timeless(json.loads(line)), sort_keys=True) for line in data.splitlines()).encode()
     if file.suffix == ".html":
-        return re.sub(rb"[\d,.]+ s\b", b"", data)
+        return re.sub(rb"[\d,.]+ (s|min)\b", b"", data)
     if file.name == "checkpoint.safetensors":
         tensors = load_file(file)
         del tensors["numbers.seconds"]

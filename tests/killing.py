@@ -106,6 +106,7 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
                         encoder_batch=4, steps=2, batch=3),
         "fit": given("fit", at("generator"), at("latents"), **quick, features='["generator"]'),
         "generate": given("generate", at("labeler"), "-n", "10", keep=0.7),
+        "label": given("label", at("labeler"), at("photos.zip"), "--apart", labelled, keep=0.7),
         "evaluate": given("evaluate", *labels, "--first", "4", "--steps", "2", "--seeds", "2", batch=2,
                           validation_part="4:6", test_part="7:10", curve="2,all"),
         **{f"convert {name}": given("convert", at("labelled"), "--format", name, tasks='["segmentation"]')

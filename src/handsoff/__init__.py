@@ -1,7 +1,7 @@
 """HandsOff: a folder of images and a few labels in; a labelled dataset and an honest report out.
 
-Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `evaluate`,
-`convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch. See docs/python.md.
+Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `label`,
+`evaluate`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch. See docs/python.md.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ __version__ = version("handsoff-labels")
 _HOMES = {  # importing handsoff alone loads no torch: what is asked for is imported then
     "Dataset": "handsoff.api.dataset",
     "HandsOffError": "handsoff.core.errors",
+    "export": "handsoff.learning.onnx",
     "load_generator": "handsoff.api.functions",
     "load_labeler": "handsoff.api.functions",
     "open_dataset": "handsoff.api.functions",
@@ -26,10 +27,12 @@ __all__ = [
     "convert",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "generate",
     "import_checkpoint",
     "invert",
+    "label",
     "load_generator",
     "load_labeler",
     "open_dataset",

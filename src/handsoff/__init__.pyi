@@ -13,6 +13,7 @@ from handsoff.api.functions import run as run
 from handsoff.core.device import use_device as use_device
 from handsoff.core.errors import HandsOffError as HandsOffError
 from handsoff.datasets.hub import push as push
+from handsoff.learning.onnx import export as export
 
 __all__ = [
     "Dataset",
@@ -21,10 +22,12 @@ __all__ = [
     "convert",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "generate",
     "import_checkpoint",
     "invert",
+    "label",
     "load_generator",
     "load_labeler",
     "open_dataset",
@@ -91,7 +94,8 @@ def evaluate(
     curve: Sequence[int | Literal["all"]] | None = None,
     curve_part: str | None = None,
     seeds: int = 3,
-    arms: dict[str, dict[str, float | tuple[float, float]]] | None = None,
+    arms: dict[str, dict[str, float | tuple[float, float]]] | Sequence[str] | None = None,
+    mirror: bool = False,
     note: str | None = None,
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,
@@ -171,6 +175,20 @@ def invert(
     progress: bool | None = None,
 ) -> Path:
     """Find the generator's latents of labelled photos."""
+
+def label(
+    voters: str | PathLike[str] | Sequence[str | PathLike[str]],
+    photos: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    keep: float = 0.9,
+    drop: Literal["any", "all"] = "any",
+    mirror: bool = True,
+    inversion: Literal["none", "encoder", "refined"] = "none",
+    apart: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Label your own photos: real images, labels, uncertainty, selection."""
 
 def train(
     images: str | PathLike[str],

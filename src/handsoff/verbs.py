@@ -19,7 +19,7 @@ from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
-from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.training.settings import TrainSettings
 
 Inputs = Mapping[str, Path | list[Path] | None]
@@ -134,6 +134,27 @@ GENERATE = Verb(
     (Input("labelers", several=True, about="The folder of handsoff fit; several of one generator label together."),),
     summary="Draw a labelled dataset.",
 )
+LABEL = Verb(
+    "label",
+    "handsoff.synthesis.label",
+    "label",
+    LabelSettings,
+    (
+        Input(
+            "voters",
+            several=True,
+            about="The folder of handsoff fit, or the report of handsoff evaluate; several label together.",
+        ),
+        Input("photos", about="A folder or zip of photos; copies of labelled ones are left out."),
+        Input(
+            "apart",
+            several=True,
+            optional=True,
+            about="Photos, such as those of a test, whose copies are left out too; may be repeated.",
+        ),
+    ),
+    summary="Label your own photos: real images, labels, uncertainty, selection.",
+)
 EVALUATE = Verb(
     "evaluate",
     "handsoff.evaluation.evaluate",
@@ -177,4 +198,4 @@ DIAGNOSE = Verb(
     (Input("run", about="The output folder of handsoff run."),),
     summary="Measure every link of a finished run on its own, to see where quality is lost.",
 )
-VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, EVALUATE, CONVERT, DIAGNOSE)}
+VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, LABEL, EVALUATE, CONVERT, DIAGNOSE)}

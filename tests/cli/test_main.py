@@ -18,7 +18,20 @@ from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
 from toy import write_classes, write_mask
 
-VERBS = ["train", "import", "invert", "fit", "generate", "evaluate", "run", "demo", "convert", "inspect", "push"]
+VERBS = [
+    "train",
+    "import",
+    "invert",
+    "fit",
+    "generate",
+    "evaluate",
+    "run",
+    "demo",
+    "convert",
+    "inspect",
+    "export",
+    "push",
+]
 
 
 Replace = Callable[[Callable[..., Work]], None]
@@ -79,6 +92,12 @@ Replace = Callable[[Callable[..., Work]], None]
         ("convert empty -o out --set frame=big", "frame = big cannot be: write height x width in pixels"),
         ("inspect empty", "empty is no folder of HandsOff"),
         ("inspect text", "text is neither"),
+        ("export labelled -o model.onnx", "labelled holds no model: give the report of handsoff evaluate"),
+        ("export labelled", "Missing option '-o'"),
+        (
+            "evaluate --real labelled --synthetic labelled --test labelled -o out --arms ,",
+            "arms = , cannot be: it names no arm",
+        ),
         ("paint labelled", "No such command 'paint'"),
     ],
 )

@@ -56,7 +56,7 @@ def test_a_dataset_goes_to_the_hub_without_what_is_private(dataset: Path) -> Non
 
 
 def test_what_is_no_dataset_with_a_card_is_refused(dataset: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no dataset of handsoff generate or convert"):
+    with pytest.raises(InputError, match="is no dataset of handsoff generate, label or convert"):
         push(tmp_path / "labelled", "me/faces")
     (dataset / "README.md").unlink()
     with pytest.raises(InputError, match="has no dataset card"):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from typer.main import get_command
 
 from handsoff.cli.main import app
@@ -20,6 +21,8 @@ from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
+from handsoff.learning.models import build_model
+from handsoff.learning.predictor import PredictorCard, save_predictor
 from handsoff.recipes.load import load_recipe
 from pages import ROOT, Block, blocks
 from toy import toy_generator, toy_labels
@@ -41,7 +44,7 @@ evaluate = { steps = 2, seeds = 1, batch = 4 }
 
 @pytest.fixture(scope="session")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the Python blocks read: a labeler, a converted dataset and a recipe, all of a toy."""
+    """A folder with what the Python blocks read: a labeler, a converted dataset, a recipe, a model, all of a toy."""
     root = tmp_path_factory.mktemp("docs")
     toy_labels(toy_generator(root / "generator"), root / "labelled", count=60)
     run_to_end(
@@ -53,6 +56,12 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_to_end(fit(root / "generator", root / "latents", root / "runs/mine/50/labeler", settings))
     framed = ConvertSettings(first=2, frame="128x128", align={"dark": (0.5, 0.4), "bright": (0.5, 0.75)})
     run_to_end(convert(root / "labelled", root / "aligned", framed))
+    schema = {"classes": ["background", "dark", "bright"]}
+    card = PredictorCard(
+        "segmentation", schema, "lite0", 1, 0, [16, 16], "crop", "CC0", "real_only", "miou", [0.5], [0.5], 4
+    )
+    save_predictor(root / "runs/mine/50/report/model", [build_model("lite0", 3).eval()], card)
+    Image.new("RGB", (40, 30)).save(root / "photo.jpg")
     (root / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     return root
 

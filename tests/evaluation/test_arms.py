@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.evaluation.arms import Arm, choose_arms, default_arms, pool_names
 from handsoff.evaluation.settings import EvaluateSettings
 
@@ -60,6 +60,7 @@ def test_an_arm_of_the_settings() -> None:
     ("arms", "sentence"),
     [
         ({}, "names no arm"),
+        (" , ", "names no arm"),
         ({"mine": {}}, "the arm mine is empty"),
         ({"mine": {"real": 0.5}}, "the shares of the arm mine add up to 0.5 at the first step, not to 1"),
         ({"mine": {"real": [0.5, 1], "synthetic": 0.5}}, "the shares of the arm mine add up to 1.5 at the last step"),
@@ -92,14 +93,53 @@ def test_a_pool_that_is_in_no_batch_is_refused() -> None:
         (["50/dataset", "200/dataset"], ["50-dataset", "200-dataset"]),
         (["50/dataset", "200/dataset", "v1.5"], ["50-dataset", "200-dataset", "v1.5"]),
         (["run/real", "run/all"], ["run-real", "run-all"]),
+        (["run/photos", "b"], ["run-photos", "b"]),
     ],
 )
-def test_datasets_are_called_by_their_folders(folders: list[str], names: list[str]) -> None:
-    assert pool_names([Path(folder) for folder in folders]) == names
+def test_datasets_of_a_kind_are_called_by_their_folders(folders: list[str], names: list[str]) -> None:
+    assert pool_names([Path(folder) for folder in folders], ["synthetic"] * len(folders)) == names
+
+
+def test_the_only_dataset_of_a_kind_is_called_by_it() -> None:
+    paths = [Path("run/gan"), Path("run/labelled"), Path("run/synthetic")]
+    assert pool_names(paths[:1], ["photos"]) == ["photos"]
+    assert pool_names(paths[:2], ["synthetic", "photos"]) == ["synthetic", "photos"]
+    assert pool_names(paths, ["synthetic", "photos", "synthetic"]) == ["gan", "photos", "synthetic"]
+    assert pool_names(paths, ["synthetic", "photos", "photos"]) == ["synthetic", "labelled", "run-synthetic"]
+
+
+def test_photos_come_first_and_the_arm_of_both_says_so() -> None:
+    arms = {arm.name: arm for arm in default_arms(["synthetic", "photos"])}
+    assert list(arms) == [
+        "real_only", "photos_only", "synthetic_only", "real_plus_photos", "real_plus_synthetic",
+        "real_plus_photos_plus_synthetic",
+    ]  # fmt: skip
+    assert list(arms["real_plus_photos_plus_synthetic"].counts(0, 8).items()) == [
+        ("real", 2), ("photos", 3), ("synthetic", 3),
+    ]  # fmt: skip
+    assert list({arm.name: arm for arm in default_arms(["gan", "photos", "other"])})[-1] == "real_plus_all"
+
+
+@pytest.mark.parametrize(
+    "arms", ["real_only, real_plus_photos,real_only", ["real_only", "real_plus_photos"]], ids=["text", "list"]
+)
+def test_default_arms_can_be_chosen_by_name(arms: Any) -> None:
+    settings = EvaluateSettings(arms=arms)
+    assert settings.arms == ("real_only", "real_plus_photos")
+    pools = ["photos", "synthetic"]
+    assert choose_arms(settings, pools) == [arm for arm in default_arms(pools) if arm.name in settings.arms]
+
+
+def test_an_arm_that_is_no_default_is_refused_with_those_that_are() -> None:
+    listed = "choose one of photos_only, real_only, real_plus_photos"
+    with pytest.raises(UnknownNameError, match=f"Unknown arm 'real_plus_foto': did you mean .*{listed}"):
+        choose_arms(EvaluateSettings(arms="real_plus_foto"), ["photos"])
 
 
 def test_a_dataset_given_twice_is_refused() -> None:
     with pytest.raises(InputError, match="given twice"):
-        pool_names([Path("a"), Path("b"), Path("a")])
+        pool_names([Path("a"), Path("b"), Path("a")], ["synthetic"] * 3)
+    with pytest.raises(InputError, match="given twice"):
+        pool_names([Path("a"), Path("a")], ["photos"] * 2)
     with pytest.raises(InputError, match="at least one"):
-        pool_names([])
+        pool_names([], [])

@@ -1,15 +1,28 @@
 """The samples of an evaluation: framed as the dataset's, and no test sample trained on."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
+from PIL import Image
 
 from discs import blobs, write_dataset, write_labelled
+from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
 from handsoff.evaluation.data import EvaluationData, load_data, without
 from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.learning.data import LabelledArrays
+
+
+def write_photos(folder: Path, count: int, files: list[str]) -> Path:
+    """A dataset as `handsoff label` makes it, of photos from these files."""
+    write_dataset(folder, blobs(count, seed=2))
+    write_json(folder / "job.json", {"verb": "label", "inputs": {}, "settings": {}})
+    lines = [{"name": f"{index:03d}", "draw": {"photo": file}, "kept": True} for index, file in enumerate(files)]
+    (folder / "samples.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
 
 
 def loaded(labelled: Path, dataset: Path, settings: EvaluateSettings) -> EvaluationData:
@@ -30,6 +43,32 @@ def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:
     )
     assert count == 3
     assert np.array_equal(left.images, samples.images[1:3])
+
+
+def test_photos_of_a_tested_person_are_left_out_of_the_pool(tmp_path: Path) -> None:
+    """The photos 000 to 007 came from files called after persons; person 2 is in the test, person 1 in validation."""
+    labelled = write_labelled(tmp_path / "labelled", blobs(4, seed=1))
+    photos = write_photos(tmp_path / "photos", 8, [f"faces/{index % 4:03d}_{index}.jpg" for index in range(8)])
+    settings = EvaluateSettings(first=1, validation_part="1:2", test_part="2:3", group=r"^(\d+)(?:_\d)?$")
+    data = loaded(labelled, photos, settings)
+    assert data.pools["photos"].names == ("000", "003", "004", "007")
+    assert data.excluded == {"validation": 0, "test": 0, "photos": 4}
+    assert len(loaded(labelled, photos, settings.model_copy(update={"group": None})).pools["photos"]) == 8
+    with pytest.raises(InputError, match=r"No photos samples are left \(all are of groups of validation or test\)"):
+        loaded(labelled, photos, settings.model_copy(update={"group": "^.*(0)", "first": 1}))
+
+
+def test_a_test_photo_that_was_labelled_as_another_file_is_found_by_what_it_shows(tmp_path: Path) -> None:
+    """The first two of the dataset's photos are the last two of the labelled ones, as JPEG and back."""
+    real = blobs(8, seed=1)
+    labelled = write_labelled(tmp_path / "labelled", real)
+    photos = write_photos(tmp_path / "photos", 4, [f"{index}.jpg" for index in range(4)])
+    for index in range(2):
+        Image.fromarray(real.images[6 + index]).save(tmp_path / "copy.jpg", quality=90)
+        Image.open(tmp_path / "copy.jpg").save(photos / "images" / f"{index:03d}.png")
+    data = loaded(labelled, photos, EvaluateSettings(first=2, validation_part="2:4", test_part="4:"))
+    assert data.test.names == ("004", "005")
+    assert data.excluded == {"validation": 0, "test": 2, "photos": 0}
 
 
 def test_photos_are_framed_as_the_dataset_is(tmp_path: Path) -> None:

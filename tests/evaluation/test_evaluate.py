@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from alike import contents, differences, timeless
 from discs import CLASSES, blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, write_json
@@ -100,6 +101,20 @@ def test_no_test_left_is_refused_and_leaves_nothing(labelled: Path, dataset: Pat
     assert not (tmp_path / "out").exists()
 
 
+def count_runs(monkeypatch: pytest.MonkeyPatch, trained: list[str]) -> None:
+    """Add the name of every run that is trained to a list."""
+
+    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, *others: Any) -> Any:
+        trained.append(stage)
+        return train_predictor(task, mixture, seed, settings, stage, *others)
+
+    monkeypatch.setattr(runs, "train_predictor", counted)
+
+
+def power_cut(*_: object) -> None:
+    raise RuntimeError("power cut")
+
+
 @pytest.mark.slow
 def test_an_interrupted_evaluation_gives_the_same_numbers(
     report: Path, labelled: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -115,28 +130,39 @@ def test_an_interrupted_evaluation_gives_the_same_numbers(
     finished = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").iterdir()}
     assert sorted(path.name for path in finished) == ["real_only-0.json", "synthetic_only-0.json"]
     trained: list[str] = []
-
-    def counted(task: Any, mixture: Any, seed: int, settings: EvaluateSettings, stage: str, *others: Any) -> Any:
-        trained.append(stage)
-        return train_predictor(task, mixture, seed, settings, stage, *others)
-
-    monkeypatch.setattr(runs, "train_predictor", counted)
+    count_runs(monkeypatch, trained)
     run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
     assert trained == [
         "real plus synthetic, run 1 of 2",
         *(f"{arm.replace('_', ' ')}, run 2 of 2" for arm in STANDARD),
     ]
     assert all(path.stat().st_mtime_ns == before for path, before in finished.items())
-    assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
+    assert timeless(read_json(tmp_path / "out" / "metrics.json")) == timeless(read_json(report / "metrics.json"))
+    (tmp_path / "out" / "weights").mkdir()  # killed after DONE
     run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
     assert len(trained) == 4  # done: nothing more
-    (tmp_path / "out" / "DONE").unlink()
+    assert not (tmp_path / "out" / "weights").exists()
+
+
+@pytest.mark.slow
+def test_damaged_runs_are_made_again_as_long_as_the_evaluation_is_not_over(
+    report: Path, labelled: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = TINY.model_copy(update={"validation_part": "2:8"})
+    with monkeypatch.context() as patched:
+        patched.setattr(sys.modules[evaluate.__module__], "write_page", power_cut)
+        with pytest.raises(RuntimeError, match="power"):
+            run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", settings))
+    trained: list[str] = []
+    count_runs(monkeypatch, trained)
     cut = tmp_path / "out" / "predictions" / "real_only.png"
     cut.write_bytes(cut.read_bytes()[:-9])
     (tmp_path / "out" / "runs" / "synthetic_only-1.json").write_text("{}")
-    run_to_end(evaluate(moved, [dataset], moved, tmp_path / "out", settings))
-    assert trained[4:] == ["real only, run 1 of 2", "synthetic only, run 2 of 2"]
-    assert read_json(tmp_path / "out" / "metrics.json") == read_json(report / "metrics.json")
+    weights = tmp_path / "out" / "weights" / "real_plus_synthetic-1.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", settings))
+    assert trained == ["real only, run 1 of 2", "synthetic only, run 2 of 2", "real plus synthetic, run 2 of 2"]
+    assert differences(contents(tmp_path / "out"), contents(report)) == ["report.html"]  # it names its folder
 
 
 def test_parts_are_python_slices() -> None:

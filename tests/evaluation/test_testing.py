@@ -18,7 +18,7 @@ from handsoff.tasks.base import Labels, Task
 def predicting(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
     """A model that predicts these labels."""
 
-    def predictions(model: torch.nn.Module, task: Task, images: np.ndarray) -> Iterator[Labels]:  # noqa: ARG001
+    def predictions(model: torch.nn.Module, task: Task, images: np.ndarray, **_: bool) -> Iterator[Labels]:  # noqa: ARG001
         for start in range(0, len(images), testing.TEST_BATCH):
             yield labels[start : start + testing.TEST_BATCH]
 
@@ -79,3 +79,25 @@ def test_a_bare_label_has_the_colours_of_the_legend() -> None:
     colours = ["#{:02x}{:02x}{:02x}".format(*colour) for colour in bare.reshape(-1, 3)]
     assert dict(zip(CLASSES, colours, strict=False)) == dict(SEGMENTATION.drawing.legend())
     assert colours[3] == "#ffffff"
+
+
+class LeftEdge(torch.nn.Module):
+    """Class 1 where the pixel to the left is darker: blind to edges that a mirror image shows it."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        grey = images.mean(1)
+        rise = torch.nn.functional.pad(grey[..., 1:] - grey[..., :-1], (1, 0))
+        return torch.stack([torch.zeros_like(rise), 10 * rise], 1)
+
+
+def test_mirror_images_vote_on_the_test_where_asked() -> None:
+    image = np.zeros((1, 4, 8, 3), np.uint8)
+    image[:, :, 3:5] = 255  # it rises at column 3 and falls after column 4
+    task = make_task("segmentation", {"classes": ["flat", "edge"]})
+    truth = np.zeros((1, 4, 8), np.uint8)
+    truth[:, :, 3:5] = 1
+    test = LabelledArrays(image, truth)
+    plain, mirrored = (examine(LeftEdge(), task, test, mirror=mirror) for mirror in (False, True))
+    assert np.flatnonzero(plain.labels[0, 0]).tolist() == [3]
+    assert np.flatnonzero(mirrored.labels[0, 0]).tolist() != [3]
+    assert mirrored.labels[0].tolist() == mirrored.labels[0][:, ::-1].tolist()

@@ -177,7 +177,7 @@ def test_a_run_killed_while_it_selected_goes_on(labeler: Path, tmp_path: Path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("handsoff.synthesis.generate.write_preview", killed)
+        patch.setattr("handsoff.synthesis.dataset.write_preview", killed)
         with pytest.raises(KeyboardInterrupt):
             run_to_end(generate([labeler], tmp_path / "killed", settings))
     assert len(list((tmp_path / "killed" / "images").iterdir())) == 5

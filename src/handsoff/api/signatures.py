@@ -18,13 +18,12 @@ PROGRESS = "Show how far the work is; unless said, in a terminal and in a notebo
 def signature_of(verb: Verb) -> inspect.Signature:
     """Needed inputs and `out` by position or name; optional inputs, `progress` and all settings by name."""
     both, named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    kinds = {given.name: AnyPath | Sequence[AnyPath] if given.several else AnyPath for given in verb.inputs}
     needed = [
-        inspect.Parameter(given.name, both, annotation=AnyPath | Sequence[AnyPath] if given.several else AnyPath)
-        for given in verb.inputs
-        if not given.optional
+        inspect.Parameter(given.name, both, annotation=kinds[given.name]) for given in verb.inputs if not given.optional
     ]
     optional = [
-        inspect.Parameter(given.name, named, default=None, annotation=AnyPath | None)
+        inspect.Parameter(given.name, named, default=None, annotation=kinds[given.name] | None)
         for given in verb.inputs
         if given.optional
     ]

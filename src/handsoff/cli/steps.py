@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
 from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
+from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
 from handsoff.verbs import VERBS
 
@@ -111,6 +112,36 @@ def generate(
     perform("generate", {"labelers": labelers}, out, settings)
 
 
+@step("label")
+def label(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LABELER|REPORT... PHOTOS",
+            help=f"{VERBS['label'].about('voters')} Last: {VERBS['label'].about('photos')}",
+        ),
+    ],
+    out: Out,
+    keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
+    apart: Annotated[list[Path] | None, typer.Option(help=VERBS["label"].about("apart"))] = None,
+    assignments: Set = None,
+) -> None:
+    settings: Any = settings_of("label", assignments, keep=keep)
+    alone()
+    *voters, photos = paths
+    if not voters:
+        raise InputError(f"Who labels {photos} is missing: give a labeler or a report before the photos.")
+    from handsoff.datasets.sources import image_names, open_source  # noqa: PLC0415  # brings torch along
+    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
+    from handsoff.synthesis.voter_cards import licence_of, read_voters  # noqa: PLC0415  # as above
+
+    cards = read_voters(voters, settings)
+    say(f"Licence: {licence_of(cards)}")
+    if not (out / "DONE").is_file():
+        warn_if_full(out, most_bytes(cards[0].image_size, len(cards), len(image_names(open_source(photos)))))
+    perform("label", {"voters": voters, "photos": photos, "apart": apart or None}, out, settings)
+
+
 @step("evaluate")
 def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     real: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("real"), show_default=False)],
@@ -132,7 +163,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         ),
     ] = None,
     arms: Annotated[
-        str | None, typer.Option(metavar="TOML", help="Say what every batch is made of, see docs/evaluate.md.")
+        str | None,
+        typer.Option(metavar="NAMES|TOML", help="Train only these arms (A,B), or others, see docs/evaluate.md."),
     ] = None,
     assignments: Set = None,
 ) -> None:
@@ -148,6 +180,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
         show_arms(read_json(out / "metrics.json"))
+        say(f"The model: {out / 'model'}")
         say(f"The whole report: {out / 'report.html'}")
 
 

@@ -1,4 +1,4 @@
-"""Commands that are no single step: `run`, `demo`, `inspect`, `push`."""
+"""Commands that are no single step: `run`, `demo`, `inspect`, `export`, `push`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,6 +111,23 @@ def inspect(
         write_bytes(out, contact_sheet)
     result = {"verb": "inspect", "path": str(path), "what": what, "facts": dict(facts)}
     give({**result, "classes": dict(parts), "problems": problems})
+
+
+@command()
+def export(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="REPORT|MODEL", help="The report of handsoff evaluate, or its folder model."),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Write this file.", show_default=False)],
+) -> None:
+    """Write the best network of a trained model as one ONNX file, for use without HandsOff."""
+    alone()
+    from handsoff.learning.onnx import export as write  # noqa: PLC0415  # brings torch along
+
+    write(model, out)
+    say(f"Written: {out}. How to use it: docs/export.md.")
+    give({"verb": "export", "model": str(model), "out": str(out)})
 
 
 @command()

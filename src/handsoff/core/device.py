@@ -5,7 +5,9 @@ import functools
 import os
 import re
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 import torch
@@ -15,6 +17,7 @@ from handsoff.core.errors import InputError
 
 DEVICE = re.compile(r"(cpu|mps|cuda)|cuda:(\d{1,4})")
 chosen: list[str] = []  # by `use_device`, at most one
+exact: ContextVar[bool] = ContextVar("exact", default=False)  # whether `mixed_precision` does nothing
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -80,9 +83,19 @@ def on_device(module: M, dtype: torch.dtype | None = None) -> M:
 
 
 def mixed_precision() -> AbstractContextManager[None]:
-    """Autocast to `fast_dtype` on `best_device`; does nothing where that is float32."""
-    dtype = fast_dtype()
+    """Autocast to `fast_dtype` on `best_device`; does nothing where that is float32, or within `full_precision`."""
+    dtype = torch.float32 if exact.get() else fast_dtype()
     return torch.autocast(best_device().type, dtype, enabled=dtype is not torch.float32)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Within, `mixed_precision` does nothing: networks that leave HandsOff compute in float32 everywhere."""
+    token = exact.set(True)
+    try:
+        yield
+    finally:
+        exact.reset(token)
 
 
 def keep_freed_memory() -> None:

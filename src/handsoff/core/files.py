@@ -247,3 +247,11 @@ def sha256(path: Path) -> str:
     """Hash of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def weights_hash(card: Path) -> str:
+    """Hash of a card and of all tensors beside it: of all that decides what a model says."""
+    digest = hashlib.sha256()
+    for file in [card, *sorted(card.parent.glob("*.safetensors"))]:
+        digest.update(f"{file.name} {sha256(file)}\n".encode())
+    return digest.hexdigest()

@@ -1,10 +1,14 @@
 """Generated datasets on disk: a labelled folder that says how every sample was made and how uncertain its labels are.
 
+Its images were drawn from a generator (`handsoff generate`), or are the user's own photos (`handsoff label`).
+
 Beside images and labels (`datasets.labelled`) there are
 
 - `manifest.json`: what the dataset is. `tasks` {name: schema}, `image_size` [h, w] in pixels, `framing`, `licence`,
   `generator` (hash of its weights), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `uncertainty` (a sentence).
-- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition} (what it can be made again from),
+  Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
+- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition} (what it can be made again from;
+  of photos {photo}, its file),
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.
@@ -27,6 +31,7 @@ from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
+VERBS = ("generate", "label")  # that make such datasets
 MANIFEST, SAMPLES, UNCERTAINTY = "manifest.json", "samples.jsonl", "uncertainty"
 Record = dict[str, Any]  # a line of samples.jsonl
 UncertaintyMap = Float[np.ndarray, "h w"]  # in [0, 1]
@@ -90,7 +95,7 @@ def open_generated(folder: Path | str) -> GeneratedDataset:
         InputError: the folder is no generated dataset, is not finished, or its manifest is missing or damaged.
     """
     folder = Path(folder)
-    require_done(folder, "generate")
+    require_done(folder, *VERBS)
     return GeneratedDataset(folder, read_manifest(folder))
 
 

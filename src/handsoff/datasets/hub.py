@@ -8,7 +8,7 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
 
-PUSHED = frozenset({"generate", "convert"})  # verbs whose folders are datasets
+PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
 KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", ".*"]  # paths of this machine, photos of yours
 HTTP = ("httpx", "httpcore", "requests", "urllib3")  # libraries by which huggingface_hub may speak to it
 HINTS = {
@@ -25,7 +25,7 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     and `inversions.png`, which shows labelled photos, stay here.
 
     Args:
-        dataset: The folder of `handsoff generate`, or of `handsoff convert` in a format that has a card.
+        dataset: The folder of `handsoff generate` or `label`, or of `handsoff convert` in a format that has a card.
         repo: Where it goes, as OWNER/NAME.
         private: Make a repository private where it is a new one.
 
@@ -61,7 +61,7 @@ def check_pushable(folder: Path) -> None:
     verb = job.get("verb") if isinstance(job, dict) else None
     if verb not in PUSHED:
         raise InputError(
-            f"{folder} is no dataset of handsoff generate or convert: give the folder that one of them wrote."
+            f"{folder} is no dataset of handsoff generate, label or convert: give the folder that one of them wrote."
         )
     if not (folder / "DONE").is_file():
         raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")

@@ -1,15 +1,15 @@
 """Arms: the mixtures that an evaluation compares, as data. Every arm trains the same model on other batches."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.evaluation.settings import EvaluateSettings, Shares
 
 REAL = "real"  # the pool of real labelled photos
-SYNTHETIC = "synthetic"  # the pool of the dataset, where there is one dataset only
+PHOTOS, SYNTHETIC = "photos", "synthetic"  # the pool of the only dataset of photos, and of the only other one
 ALL = "all"  # in an arm's name: every dataset
 REAL_AT_FIRST = 0.25  # share of real samples in a mixed arm until its cooldown, at whose end all are real
 POSITIONS = 100  # moments of a cooldown at which an arm is looked at
@@ -40,21 +40,27 @@ class Arm:
         return {pool: end - start for pool, (start, end) in zip(self.shares, pairwise([0, *ends]), strict=True)}
 
 
-def pool_names(datasets: Sequence[Path]) -> list[str]:
-    """What the datasets are called: "synthetic" where there is one, else each by its folder's name.
+def pool_names(datasets: Sequence[Path], kinds: Sequence[str]) -> list[str]:
+    """What the datasets are called: by their kind where there is one of a kind, else by their folders' names.
 
     Folders of the same name get those of their parents before it, as many as it takes: `50/dataset` and `200/dataset`
     are 50-dataset and 200-dataset.
 
+    Args:
+        datasets: in the order in which they were given.
+        kinds: "photos" or "synthetic" for each.
+
     Raises:
         InputError: there is none, or two cannot be told apart.
     """
-    if len(datasets) < 2:  # noqa: PLR2004  # nothing to tell apart
-        if not datasets:
-            raise InputError("There is no dataset to evaluate: give at least one with --synthetic.")
-        return [SYNTHETIC]
+    if not datasets:
+        raise InputError("There is no dataset to evaluate: give at least one with --synthetic.")
     paths = [[*place.parent.parts[1:], place.name.removesuffix(".zip")] for place in map(Path.resolve, datasets)]
-    names = [shortest_name(path, paths) for path in paths]
+    several = [path for path, kind in zip(paths, kinds, strict=True) if kinds.count(kind) > 1]
+    names = [
+        kind if kinds.count(kind) == 1 else shortest_name(path, several, {REAL, ALL, PHOTOS, SYNTHETIC} - {kind})
+        for path, kind in zip(paths, kinds, strict=True)
+    ]
     for index, name in enumerate(names):
         if name in names[:index]:
             raise InputError(
@@ -63,21 +69,27 @@ def pool_names(datasets: Sequence[Path]) -> list[str]:
     return names
 
 
-def shortest_name(path: list[str], paths: Iterable[list[str]]) -> str:
+def shortest_name(path: list[str], paths: Iterable[list[str]], reserved: Collection[str]) -> str:
     """The end of a path, as long as it takes to be no other path's end and no word with a meaning of its own."""
     for depth in range(1, len(path) + 1):
         ends = ["-".join(other[-depth:]) for other in paths]
         name = "-".join(path[-depth:])
-        if ends.count(name) == 1 and name not in {REAL, ALL}:
+        if ends.count(name) == 1 and name not in reserved:
             return name
     return "-".join(path)
 
 
 def default_arms(datasets: Sequence[str]) -> list[Arm]:
-    """Real only, every dataset alone, real with every dataset and, where there are several, real with all of them."""
+    """Real only, every dataset alone, real with every dataset and, where there are several, real with all of them.
+
+    Photos come first. The last arm is called after its datasets where they are one of photos and one of the other kind.
+    """
+    datasets = sorted(datasets, key=lambda name: name != PHOTOS)
     alone = [Arm(f"{name}_only", {name: (1.0, 1.0)}) for name in datasets]
     mixed = [real_plus(name, [name]) for name in datasets]
-    return [Arm("real_only", {REAL: (1.0, 1.0)}), *alone, *mixed, *([real_plus(ALL, datasets)] if datasets[1:] else [])]
+    every = f"{PHOTOS}_plus_{SYNTHETIC}" if datasets == [PHOTOS, SYNTHETIC] else ALL
+    together = [real_plus(every, datasets)] if datasets[1:] else []
+    return [Arm("real_only", {REAL: (1.0, 1.0)}), *alone, *mixed, *together]
 
 
 def real_plus(name: str, datasets: Sequence[str]) -> Arm:
@@ -87,13 +99,18 @@ def real_plus(name: str, datasets: Sequence[str]) -> Arm:
 
 
 def choose_arms(settings: EvaluateSettings, datasets: Sequence[str]) -> list[Arm]:
-    """The arms of the settings, or the default ones.
+    """The arms of the settings, or the default ones, all or those that are named.
 
     Raises:
+        UnknownNameError: no default arm has this name.
         InputError: an arm has a pool that is not there, or one too small to be in any batch.
     """
-    if settings.arms is None:
-        return default_arms(datasets)
+    if not isinstance(settings.arms, dict):
+        known = {arm.name: arm for arm in default_arms(datasets)}
+        for name in settings.arms or ():
+            if name not in known:
+                raise UnknownNameError("arm", name, known)
+        return [known[name] for name in settings.arms or known]
     return [arm_of(name, shares, [REAL, *datasets], settings) for name, shares in settings.arms.items()]
 
 

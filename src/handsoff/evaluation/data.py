@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
 import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
+from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import LabelledDataset
+from handsoff.datasets.likeness import Thumbnails, known, thumbnails
 from handsoff.evaluation.arms import REAL
 from handsoff.evaluation.inputs import Inputs
 from handsoff.evaluation.settings import group_of
@@ -26,7 +29,8 @@ class EvaluationData:
     Attributes:
         pools: "real" and the datasets, by name.
         validation: None where there is none.
-        excluded: "validation" and "test" → how many of its samples were left out because they were seen before.
+        excluded: "validation" and "test" → how many of its samples were left out because they were seen before, and
+            "photos" → how many photos of datasets because they show a person or scene of validation or test.
     """
 
     pools: dict[str, LabelledArrays]
@@ -38,13 +42,15 @@ class EvaluationData:
 def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, EvaluationData]:
     """Read all of it at the datasets' size, and take out of validation and test what was seen before.
 
-    A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels and,
-    where `group` is given, by what that finds in its name (names of generated samples say nothing).
+    A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels, by
+    its likeness to labelled photos of datasets and, where `group` is given, by what that finds in its name (names of
+    generated samples say nothing). A labelled photo of a dataset is left out where `group` finds the same in its name
+    and in one of validation or test.
 
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
     """
-    excluded = {"validation": 0, "test": 0}
+    excluded = {"validation": 0, "test": 0, "photos": 0}
 
     def load(labelled: LabelledDataset, role: str) -> Generator[Progress, None, LabelledArrays]:
         return load_arrays(labelled, inputs.task.name, inputs.frame, inputs.framing, f"{role} samples")
@@ -53,13 +59,16 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
         labelled: LabelledDataset, role: str, names: Iterable[str], used: Iterable[LabelledArrays]
     ) -> Generator[Progress, None, LabelledArrays]:
         others = without_groups(labelled, role, names, group)
-        samples, count = without((yield from load(others, role)), *used)
+        samples, count = without((yield from load(others, role)), *used, copied=photos)
         excluded[role] = count + len(labelled.names) - len(others.names)
         return samples
 
     pools = {}
     for name, labelled in inputs.pools.items():
-        pools[name] = yield from load(labelled, name)
+        others = unrelated_photos(inputs, name, group)
+        excluded["photos"] += len(labelled.names) - len(others.names)
+        pools[name] = yield from load(others, name)
+    photos = thumbnails(np.concatenate([pools[REAL].images[:0], *(pools[name].images for name in inputs.photos)]))
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen, used)
@@ -69,6 +78,34 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
     return EvaluationData(pools, test, validation, excluded)
+
+
+def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDataset:
+    """A pool; if it is one of photos and `group` is given, those that share no group with validation or test.
+
+    Raises:
+        InputError: none is left, or the records of the photos are damaged.
+    """
+    labelled, photos = inputs.pools[pool], inputs.photos.get(pool)
+    if photos is None or group is None:
+        return labelled
+    held_out = [*inputs.test.names, *(inputs.validation.names if inputs.validation else ())]
+    tested = {group_of(group, name) for name in held_out}
+    related = {
+        record["name"]
+        for record in photos.records()
+        if any(group_of(group, name) in tested for name in names_of(record))
+    }
+    left = tuple(name for name in labelled.names if name not in related)
+    if not left:
+        raise InputError(f"No {pool} samples are left (all are of groups of validation or test): give other photos.")
+    return replace(labelled, names=left)
+
+
+def names_of(record: Record) -> set[str]:
+    """A labelled photo's name in its dataset and where it came from, there with and without folders."""
+    photo = PurePosixPath(str(record.get("draw", {}).get("photo", record["name"])))
+    return {record["name"], photo.with_suffix("").as_posix(), photo.stem}
 
 
 def load_arrays(
@@ -97,8 +134,8 @@ def without_groups(labelled: LabelledDataset, role: str, names: Iterable[str], g
     Raises:
         InputError: none is left.
     """
-    known = {group_of(group, name) for name in names} if group else set()
-    left = tuple(name for name in labelled.names if group_of(group, name) not in known)
+    groups = {group_of(group, name) for name in names} if group else set()
+    left = tuple(name for name in labelled.names if group_of(group, name) not in groups)
     if not left:
         raise InputError(
             f"No {role} samples are left (all of them are of groups that were trained or chosen on): "
@@ -107,10 +144,20 @@ def without_groups(labelled: LabelledDataset, role: str, names: Iterable[str], g
     return replace(labelled, names=left)
 
 
-def without(samples: LabelledArrays, *used: LabelledArrays) -> tuple[LabelledArrays, int]:
-    """The samples whose image, pixel for pixel, is none of those in `used`, and how many were left out."""
-    known = {digest(image) for others in used for image in others.images}
-    keep = np.array([digest(image) not in known for image in samples.images], bool)
+def without(
+    samples: LabelledArrays, *used: LabelledArrays, copied: Thumbnails | None = None
+) -> tuple[LabelledArrays, int]:
+    """The samples whose image is not among others, and how many were left out.
+
+    Args:
+        samples: to choose from.
+        used: pools that must not hold the same image, pixel for pixel.
+        copied: thumbnails of photos that must not show the same, see `datasets.likeness`.
+    """
+    same = {digest(image) for others in used for image in others.images}
+    keep = np.array([digest(image) not in same for image in samples.images], bool)
+    if copied is not None:
+        keep &= ~known(thumbnails(samples.images), copied)
     if keep.all():
         return samples, 0
     names = tuple(name for name, kept in zip(samples.names, keep, strict=False) if kept)  # they may be unknown

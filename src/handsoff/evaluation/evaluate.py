@@ -1,5 +1,6 @@
 """`handsoff evaluate`: what the synthetic labels are worth beside the real ones, on real test photos."""
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import numpy as np
 
 from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
+from handsoff.evaluation.curve import FOLDER as CURVE
 from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels, run_curve
 from handsoff.evaluation.data import EvaluationData, load_data
+from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
-from handsoff.evaluation.runs import Result, finished_runs, run_arms
+from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -50,8 +53,8 @@ def evaluate(
 ) -> Work:
     """Train the same model on every arm's mixture.
 
-    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions and the report page; with a learning curve,
-    its runs lie in curve/.
+    `out` then holds metrics.json, test.jsonl, runs, pictures of predictions, the report page, and in `model` the
+    networks of the arm that is best on the validation part; with a learning curve, its runs lie in curve/.
 
     Real, validation and test data may be one folder: `settings` cuts it into parts, and a test image that is also a
     training or validation image is left out and counted. Finished runs survive an interruption. Photos are framed as
@@ -74,6 +77,8 @@ def evaluate(
     with open_job(out, plan_of(inputs, settings)) as job:
         if not job.done:
             yield from measure(job, inputs, settings)
+        for folder in (out, out / CURVE):
+            shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
     return job.outcome
 
 
@@ -89,7 +94,8 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     yield from run_arms(inputs.task, data, arms, out, settings)
     yield from run_curve(inputs.task, data, curve, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)
-    metrics = metrics_of(inputs.task, arms, finished, data, settings)
+    handed_over = hand_over(inputs, data, arms, finished, out, settings)
+    metrics = {**metrics_of(inputs.task, arms, finished, data, settings), "handed_over": handed_over}
     metrics |= curve_metrics(inputs.task, curve, arms, finished, out, settings)
     write_bytes(archive_path(out, TRUTH), test_archive(inputs.task, data.test))
     write_bytes(out / LINES, lines_of(sample_lines(data.test.names, finished)))
@@ -98,7 +104,7 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
     job.finish(
         seeds=list(range(settings.seeds)),
-        licence="; ".join(inputs.licences) or None,
+        licence="; ".join(dict.fromkeys(inputs.licences.values())) or None,
         image_size=list(inputs.frame),
         **facts,
     )
@@ -121,10 +127,27 @@ def metrics_of(
         "n_synthetic": sum(sizes.values()) - sizes[REAL],
         "n_test": len(data.test),
         "n_validation": 0 if data.validation is None else len(data.validation),
+        "training": {arm: training_of_arm(results, settings.batch) for arm, results in runs.items()},
         "steps": settings.steps,
         "note": settings.note,
         "excluded_from_test": data.excluded["test"],
         "excluded_from_validation": data.excluded["validation"],
+        "excluded_from_photos": data.excluded["photos"],
+    }
+
+
+def training_of_arm(results: Sequence[Result], batch: int) -> dict[str, list[Any]]:
+    """How long each run was trained, and which of its steps counts.
+
+    `steps` made, `images_seen`, the `step` whose weights were tested, its score on the `validation` part (empty without
+    one), and `seconds` of training.
+    """
+    return {
+        "steps": [result.steps for result in results],
+        "images_seen": [result.steps * batch for result in results],
+        "step": [result.step for result in results],
+        "validation": validation_scores(results),
+        "seconds": [result.seconds for result in results],
     }
 
 

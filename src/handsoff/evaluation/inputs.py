@@ -8,9 +8,9 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
-from handsoff.evaluation.arms import REAL, pool_names
+from handsoff.evaluation.arms import PHOTOS, REAL, SYNTHETIC, pool_names
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
-from handsoff.jobs.folder import recorded_plan, require_done
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -25,9 +25,10 @@ class Inputs:
         task: which labels are compared.
         frame: the size of every image, (H, W) pixels, and framing: how photos get into it; both are the datasets'.
         pools: "real", cut to the labels asked for, and every dataset by its name.
+        photos: the datasets of labelled photos, by name.
         labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
-        licences: the terms of the datasets that state them.
+        licences: the terms of the datasets that state them, by name.
         fingerprints: for the plan.
     """
 
@@ -35,11 +36,12 @@ class Inputs:
     frame: Frame
     framing: Framing
     pools: dict[str, LabelledDataset]
+    photos: dict[str, GeneratedDataset]
     labels: tuple[str, ...]
     test: LabelledDataset
     validation: LabelledDataset | None
     folders: dict[str, Path]
-    licences: tuple[str, ...]
+    licences: dict[str, str]
     fingerprints: dict[str, Fingerprint]
 
 
@@ -52,7 +54,8 @@ def open_inputs(
         InputError: a folder cannot be used, is not finished or lacks the task's labels, or a part of it is empty.
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
-    folders = dict(zip(pool_names(synthetic), synthetic, strict=True))
+    kinds = [kind_of(folder) for folder in synthetic]
+    folders = dict(zip(pool_names(synthetic, kinds), synthetic, strict=True))
     generated = {name: found for name, folder in folders.items() if (found := as_generated(folder))}
     task, frame, framing = agreed(folders, generated, settings.task)
     fingerprints: dict[Path, Fingerprint] = {}
@@ -74,14 +77,26 @@ def open_inputs(
     tested = open_once(test).part(*part_bounds(settings.test_part))
     others = {*tested.names, *(chosen.names if chosen else ())}
     datasets = {name: open_once(path) for name, path in folders.items()}
-    licences = [str(found.manifest["licence"]) for found in generated.values() if "licence" in found.manifest]
+    licences = {
+        name: str(found.manifest["licence"]) for name, found in generated.items() if "licence" in found.manifest
+    }
     return Inputs(
         task, frame, framing,
         pools={REAL: open_once(real).part(0, settings.first), **datasets},
+        photos={name: generated[name] for name, kind in zip(folders, kinds, strict=True) if kind == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
-        test=tested, validation=chosen, folders=folders, licences=tuple(dict.fromkeys(licences)),
+        test=tested, validation=chosen, folders=folders, licences=licences,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
+
+
+def kind_of(folder: Path) -> str:
+    """What a dataset is, by the verb that made it: labelled photos, or synthetic images like any data of no verb.
+
+    Raises:
+        InputError: its `job.json` is damaged.
+    """
+    return PHOTOS if (folder / JOB).is_file() and recorded_plan(folder).verb == "label" else SYNTHETIC
 
 
 def as_generated(folder: Path) -> GeneratedDataset | None:
@@ -90,7 +105,7 @@ def as_generated(folder: Path) -> GeneratedDataset | None:
     Raises:
         InputError: a verb began it and did not finish it.
     """
-    if (folder / "job.json").is_file():
+    if (folder / JOB).is_file():
         require_done(folder, recorded_plan(folder).verb)
     return open_generated(folder) if (folder / "manifest.json").is_file() else None
 

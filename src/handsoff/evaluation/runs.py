@@ -5,7 +5,6 @@ augmentation. The weights that count are the last ones or, where a validation pa
 """
 
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from torch import nn
 
-from handsoff.core.files import png, read_record, recorded, write_bytes, write_json
+from handsoff.core.files import png, read_record, recorded, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
@@ -27,7 +26,7 @@ from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
-UNFINISHED = "unfinished"  # folder of runs that are being trained
+UNFINISHED, WEIGHTS = "unfinished", "weights"  # folders: of runs being trained; of networks until one is handed over
 SHOWN = 8  # test samples in a contact sheet
 
 
@@ -78,6 +77,11 @@ def unfinished(out: Path, arm: Arm, seed: int) -> Path:
     return out / UNFINISHED / f"{arm.name}-{seed}.safetensors"
 
 
+def weights_file(out: Path, arm: str, seed: int) -> Path:
+    """The weights that were tested, as long as it is open which arm is handed over."""
+    return out / WEIGHTS / f"{arm}-{seed}.safetensors"
+
+
 def run_file(out: Path, arm: Arm, seed: int) -> Path:
     return out / "runs" / f"{arm.name}-{seed}.json"
 
@@ -93,12 +97,11 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     def mixture(position: float) -> list[tuple[LabelledArrays, int]]:
         return [(data.pools[pool], count) for pool, count in arm.counts(position, settings.batch).items()]
 
-    began = time.monotonic()
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
     half = unfinished(out, arm, seed)
     trained = yield from train_predictor(task, mixture, seed, settings, stage, data.validation, half)
-    model, seconds = trained.model, round(time.monotonic() - began, 1)
-    tested = examine(model, task, data.test)
+    model, seconds = trained.model, round(trained.seconds, 1)
+    tested = examine(model, task, data.test, mirror=settings.mirror)
     result = Result(
         arm.name, seed, tested.metrics, tested.per_class, trained.made, trained.step, trained.scores, seconds,
         tested.confusion, tested.samples, tested.parts,
@@ -106,18 +109,24 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     with recorded() as stamps:
         if seed == 0:
             write_bytes(archive_path(out, arm.name), prediction_archive(task, data.test, tested.labels))
-            write_bytes(out / "predictions" / f"{arm.name}.png", png(contact_sheet(model, task, data.test)))
+            write_bytes(
+                out / "predictions" / f"{arm.name}.png",
+                png(contact_sheet(model, task, data.test, mirror=settings.mirror)),
+            )
+        write_tensors(weights_file(out, arm.name, seed), model.state_dict(), sealed=True)
         write_json(run_file(out, arm, seed), asdict(result))
     write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
     half.unlink(missing_ok=True)
 
 
-def contact_sheet(model: nn.Module, task: Task, samples: LabelledArrays) -> UInt8[np.ndarray, "gh gw 3"]:
+def contact_sheet(
+    model: nn.Module, task: Task, samples: LabelledArrays, *, mirror: bool
+) -> UInt8[np.ndarray, "gh gw 3"]:
     """Three rows over samples spread evenly: image, truth, prediction."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
     images, truths = samples.images[chosen], samples.labels[chosen]
     model.eval()
-    predicted = np.concatenate(list(predictions(model, task, images)))
+    predicted = np.concatenate(list(predictions(model, task, images, mirror=mirror)))
     model.train()
     return tile(
         np.concatenate([images, task.drawing.draw(images, truths), task.drawing.draw(images, predicted)]), len(chosen)

@@ -48,9 +48,13 @@ class EvaluateSettings(LearnSettings):
         "unless said, all that are neither validation nor test",
     )
     seeds: int = Field(3, ge=1, description="runs per arm")
-    arms: dict[str, dict[str, Shares]] | None = Field(
+    arms: dict[str, dict[str, Shares]] | tuple[str, ...] | None = Field(
         None,
-        description="other arms: {NAME = {POOL = share of a batch, or [share at first, share at the end]}}",
+        description="only these of the default arms, by their names, or other arms: "
+        "{NAME = {POOL = share of a batch, or [share at first, share at the end]}}",
+    )
+    mirror: bool = Field(
+        default=False, description="test photos and their mirror images are labelled together, in every arm alike"
     )
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
@@ -81,21 +85,40 @@ class EvaluateSettings(LearnSettings):
             raise ValueError(f"{numbers[0]} is too few labels to learn from: begin with {FEWEST} or more")
         return (*numbers, *([ALL_LABELS] if ALL_LABELS in points else []))
 
+    @field_validator("arms", mode="before")
+    @classmethod
+    def split_names(cls, arms: object) -> object:
+        """`real_only,real_plus_photos` are two names."""
+        return [name.strip() for name in arms.split(",") if name.strip()] if isinstance(arms, str) else arms
+
     @field_validator("arms")
     @classmethod
-    def check_arms(cls, arms: dict[str, dict[str, Shares]] | None) -> dict[str, dict[str, Shares]] | None:
+    def check_arms(
+        cls, arms: dict[str, dict[str, Shares]] | tuple[str, ...] | None
+    ) -> dict[str, dict[str, Shares]] | tuple[str, ...] | None:
         if arms is not None and not arms:
             raise ValueError("it names no arm: name at least one, or leave the setting away")
+        if isinstance(arms, tuple):
+            return tuple(dict.fromkeys(arms))
         for name, shares in (arms or {}).items():
-            if not ARM_NAME.fullmatch(name):
-                raise ValueError(f"{name!r} cannot name an arm: use letters, digits and _ . + -")
-            if not shares:
-                raise ValueError(f"the arm {name} is empty: say which share of its batches comes from which pool")
-            for index, when in enumerate(("first", "last")):
-                total = sum(share[index] if isinstance(share, tuple) else share for share in shares.values())
-                if not math.isclose(total, 1, abs_tol=TOLERANCE):
-                    raise ValueError(f"the shares of the arm {name} add up to {total:g} at the {when} step, not to 1")
+            check_shares(name, shares)
         return arms
+
+
+def check_shares(name: str, shares: dict[str, Shares]) -> None:
+    """Refuse what cannot be an arm.
+
+    Raises:
+        ValueError: its name, or its shares.
+    """
+    if not ARM_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} cannot name an arm: use letters, digits and _ . + -")
+    if not shares:
+        raise ValueError(f"the arm {name} is empty: say which share of its batches comes from which pool")
+    for index, when in enumerate(("first", "last")):
+        total = sum(share[index] if isinstance(share, tuple) else share for share in shares.values())
+        if not math.isclose(total, 1, abs_tol=TOLERANCE):
+            raise ValueError(f"the shares of the arm {name} add up to {total:g} at the {when} step, not to 1")
 
 
 def group_of(pattern: str | None, name: str) -> str:

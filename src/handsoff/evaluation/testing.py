@@ -38,15 +38,15 @@ class Tested:
     labels: Labels
 
 
-def examine(model: nn.Module, task: Task, test: LabelledArrays) -> Tested:
-    """Predict every test sample once, and score them."""
+def examine(model: nn.Module, task: Task, test: LabelledArrays, *, mirror: bool = False) -> Tested:
+    """Predict every test sample once, with `mirror` together with its mirror image, and score them."""
     confusion: list[Label] = []
     alone: list[Mapping[str, Any]] = []
     drawn, kept = set(drawn_samples(len(test))), []
 
     def pairs() -> Iterator[tuple[PoolLabels, PoolLabels]]:
         truths = (test.labels[start : start + TEST_BATCH] for start in range(0, len(test), TEST_BATCH))
-        for predicted, truth in zip(predictions(model, task, test.images), truths, strict=True):
+        for predicted, truth in zip(predictions(model, task, test.images, mirror=mirror), truths, strict=True):
             if (counts := task.scores.confusion(predicted, truth)) is not None:
                 confusion.append(counts)
             for one, other in zip(predicted, truth, strict=True):

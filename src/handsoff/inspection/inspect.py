@@ -33,7 +33,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         state = "finished" if done else "not finished: the same command again goes on"
         statistics = (
             collect_statistics(open_dataset(open_source(path)))
-            if done and job.verb in {"generate", "convert"}
+            if done and job.verb in {"generate", "label", "convert"}
             else LabelStatistics()
         )
         return (

@@ -191,17 +191,18 @@ def first_difference(before: Plan, now: Plan) -> str | None:
     return None
 
 
-def require_done(folder: Path, verb: str) -> dict[str, Any]:
-    """The report of a finished folder that `verb` made.
+def require_done(folder: Path, *verbs: str) -> dict[str, Any]:
+    """The report of a finished folder that one of the verbs made.
 
     Raises:
         InputError: it is not one, or not finished.
     """
+    makers = " or ".join(f"handsoff {verb}" for verb in verbs)
     if not (folder / JOB).is_file():
-        raise InputError(f"{folder} was not made by handsoff {verb}: give the folder that handsoff {verb} wrote.")
+        raise InputError(f"{folder} was not made by {makers}: give the folder that {makers} wrote.")
     found = recorded_plan(folder).verb
-    if found != verb:
-        raise InputError(f"{folder} was made by handsoff {found}; a folder of handsoff {verb} is needed here.")
+    if found not in verbs:
+        raise InputError(f"{folder} was made by handsoff {found}; a folder of {makers} is needed here.")
     if not (folder / DONE).is_file():
-        raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
+        raise InputError(f"{folder} is not finished: run handsoff {found} again with the same options, it continues.")
     return read_record(folder / REPORT, dict)

@@ -29,6 +29,7 @@ from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Labels, Task
 
+ENCODER = "encoder.safetensors"  # of photos to latents, as handsoff invert calls it
 Draws = Callable[[Generator], Latents]  # of the chosen samples, in the order of their names
 
 
@@ -49,12 +50,14 @@ class Examples:
         fingerprint: of all that counts.
         draw: gives their latents; None where only the images are known.
         contact_sheet: shows how well the latents rebuild the photos, where there is such a sheet.
+        encoder: the encoder that the latents began with, where there was one.
     """
 
     labelled: LabelledDataset
     fingerprint: str
     draw: Draws | None = None
     contact_sheet: Path | None = None
+    encoder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
 
 def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examples:
     """What `handsoff invert` wrote."""
-    report = require_done(path, "invert")
-    if recorded_plan(path).inputs.get("generator", {}).get("fingerprint") != generator_hash(generator):
+    report, made = require_done(path, "invert"), recorded_plan(path)
+    if made.inputs.get("generator", {}).get("fingerprint") != generator_hash(generator):
         raise MismatchError(
             f"{path} holds latents of another generator than {generator}: run handsoff invert with this one."
         )
@@ -119,7 +122,11 @@ def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examp
         raise InputError(f"{path}: latents.json has no latents of {missing[0]}: run handsoff invert again.")
     rows = [card.names.index(name) for name in labelled.names]
     mark = joined(str(report.get("fingerprint")), labelled.describe()["fingerprint"])
-    return Examples(labelled, mark, partial(stored_latents, path / "latents.safetensors", rows), path / "contact.png")
+    encoder = Path(made.settings.get("encoder") or path) / ENCODER
+    return Examples(
+        labelled, mark, partial(stored_latents, path / "latents.safetensors", rows), path / "contact.png",
+        encoder if encoder.is_file() else None,
+    )  # fmt: skip
 
 
 def stored_latents(file: Path, rows: list[int], generator: Generator) -> Latents:  # noqa: ARG001  # as `Draws`

@@ -14,11 +14,12 @@ from torch import Tensor
 from handsoff.core.device import mixed_precision
 from handsoff.core.files import write_bytes
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.datasets.likeness import save_seen
 from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.examples import load_training_data, open_examples, require_readable
+from handsoff.labeling.examples import ENCODER, load_training_data, open_examples, require_readable
 from handsoff.labeling.features import make_extractor
 from handsoff.labeling.image_networks import train_image_networks
 from handsoff.labeling.labeler import GENERATOR, save_labeler
@@ -64,7 +65,9 @@ def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Work:
-    """Fit a labeler; `out` gets it, a copy of the generator and, of inverted photos, their contact sheet.
+    """Fit a labeler; `out` gets it, a copy of the generator and thumbnails of the photos that it learnt from.
+
+    Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
     Args:
         generator: folder of a generator.
@@ -98,8 +101,10 @@ def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettin
     curve: list[float] = []
     yield from train_ensemble(FitState(ensemble, samples, held_out, data.task, settings), curve)
     copy_generator(generator, out / GENERATOR)
-    if found.contact_sheet is not None:
-        write_bytes(out / CONTACT, found.contact_sheet.read_bytes())
+    for file, target in ((found.contact_sheet, CONTACT), (found.encoder, ENCODER)):
+        if file is not None:
+            write_bytes(out / target, file.read_bytes())
+    save_seen(out, data.images)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
     facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}

@@ -1,8 +1,9 @@
 """How a predictor learns: one training run, whatever its samples are."""
 
 import copy
+import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import brief, build_model
 from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
+from handsoff.learning.voting import vote
 from handsoff.tasks.base import Labels, Task
 
 HALF_LIFE = 50  # steps after which a step counts half in the averaged weights
@@ -41,6 +43,7 @@ class Trained:
         steps: on the way to its end; step: the one whose averaged weights count.
         made: all steps, those too that were given up when the run went back to cool down.
         scores: step → primary metric on the validation part.
+        seconds: that training took, without the time in which it was interrupted.
     """
 
     model: nn.Module
@@ -48,6 +51,7 @@ class Trained:
     step: int
     made: int
     scores: dict[str, float]
+    seconds: float
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Run:
     Attributes:
         model, optimizer: as they are now; kept, kept_optimizer: as they were at the best score before the cooldown.
         average: the running average of the weights; best: the best of all averages that were scored.
+        began: when, by the monotonic clock; of a run that goes on, when it would have begun without the interruption.
     """
 
     model: nn.Module
@@ -66,6 +71,7 @@ class Run:
     average: AveragedModel
     best: nn.Module
     schedule: Schedule
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -93,6 +99,7 @@ class Run:
         """Write all of it."""
         state = self.schedule
         numbers = {"step": state.step, "made": state.made, "best": state.best, "best_step": state.best_step}
+        numbers["seconds"] = time.monotonic() - self.began
         numbers |= {} if state.cools_from is None else {"cools_from": state.cools_from}
         numbers |= {f"score {step}": score for step, score in state.scores.items()}
         save_checkpoint(path, self.modules, self.optimizers, numbers)
@@ -100,7 +107,7 @@ class Run:
     def load(self, path: Path) -> None:
         """Go back to where `save` was called."""
         numbers = load_checkpoint(path, self.modules, self.optimizers)
-        state = self.schedule
+        self.began, state = time.monotonic() - numbers["seconds"], self.schedule
         state.step, state.made = int(numbers["step"]), int(numbers["made"])
         state.best, state.best_step = numbers["best"], int(numbers["best_step"])
         state.cools_from = int(numbers["cools_from"]) if "cools_from" in numbers else None
@@ -152,7 +159,8 @@ def train_predictor(
         latest = list(state.scores.items())[-1:]
         note = f"loss {loss:.3f}" + "".join(f", validation {score:.3f} at {at}" for at, score in latest)
         yield Progress(stage, state.step, state.end, note)
-    return Trained(run.best, state.step, state.best_step, state.made, state.scores)
+    spent = time.monotonic() - run.began
+    return Trained(run.best, state.step, state.best_step, state.made, state.scores, spent)
 
 
 def new_run(task: Task, seed: int, settings: LearnSettings) -> Run:
@@ -233,11 +241,13 @@ def draw(mixture: list[tuple[LabelledArrays, int]], stream: torch.Generator) -> 
 
 
 @torch.inference_mode()
-def predictions(model: nn.Module, task: Task, images: UInt8[np.ndarray, "n h w 3"]) -> Iterator[Labels]:
-    """Labels of `images`, a batch at a time."""
+def predictions(
+    model: nn.Module, task: Task, images: UInt8[np.ndarray, "n h w 3"], *, mirror: bool = False
+) -> Iterator[Labels]:
+    """Labels of `images`, a batch at a time; with `mirror` those of the mean of image and mirror image."""
     for start in range(0, len(images), TEST_BATCH):
-        outputs = model(to_float(images[start : start + TEST_BATCH]).to(best_device()))
-        yield task.learning.decode(outputs[None])[0]
+        batch = to_float(images[start : start + TEST_BATCH]).to(best_device())
+        yield task.learning.decode(vote(task, [model], batch, mirrored=mirror))[0]
 
 
 def score_predictor(model: nn.Module, task: Task, samples: LabelledArrays) -> dict[str, Any]:

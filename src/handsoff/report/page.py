@@ -23,6 +23,7 @@ from handsoff.report.next_step import next_step, plan_of
 from handsoff.report.parts import confusion, part_rows
 from handsoff.report.render import render
 from handsoff.report.testset import open_examples
+from handsoff.report.training import handed_over, rule, training_rows
 from handsoff.report.verdict import added_arm, arm_title, caution, comparison, meaning, scores
 from handsoff.report.worst import worst
 from handsoff.tasks import TASKS
@@ -56,6 +57,8 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         comparison=comparison(metrics), caution=caution(metrics),
         meaning=meaning(metrics, [name for name, share in shares.items() if share == 0], looked_at),
         next_step=next_step(metrics, report, datasets, rows),
+        handed_over=handed_over(metrics, report), training=training_rows(metrics),
+        rule=rule(metrics, plan_of(report).get("settings") or {}),
         shares=shares, parts=rows, part_metric=part_metric, added=arm_title(added_arm(found) or ""),
         confusion=confusion(metrics), worst=worst(metrics, open_examples(report, list(arms)), rows, part_metric),
         legend=task.drawing.legend() if task else [],
@@ -111,7 +114,7 @@ def facts(metrics: dict[str, Any], galleries: Iterable[Gallery], records: Sequen
         "real labelled images": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"),
         **({f"samples of {name}": count for name, count in datasets} if len(datasets) > 1 else {}),
         "test images": metrics.get("n_test"), "validation images": metrics.get("n_validation"),
-        "training steps per run": metrics.get("steps"),
+        "training steps at the most": metrics.get("steps"),
         "image size": " x ".join(str(side) for side in sizes[0]) if sizes else None,
         "samples drawn": len(records) or None, "samples kept": len(kept(list(records))) or None,
     }  # fmt: skip

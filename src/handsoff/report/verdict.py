@@ -265,6 +265,11 @@ def caution(metrics: dict[str, Any]) -> list[str]:
             f"The headline is about the best of {len(found) - 1} arms: the more there are, "
             "the more easily chance makes one of them look better."
         )
+    if metrics.get("excluded_from_photos"):
+        notes.append(
+            f"{metrics['excluded_from_photos']:,} labelled photos were not trained on because others of their group "
+            "are validation or test images."
+        )
     if metrics.get("excluded_from_test"):
         notes.append(
             f"{metrics['excluded_from_test']:,} images were left out of the test because they, "

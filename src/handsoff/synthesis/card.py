@@ -1,4 +1,4 @@
-"""The card of a generated dataset: how it was made, what was selected, what it holds, and what it is not.
+"""The card of a dataset: where its images come from, who labelled them, what was selected, and what it is not.
 
 `metadata.jsonl` beside it lets `datasets.load_dataset(folder)` load images with their labels (the hub's ImageFolder:
 `file_name`, and `NAME_file_name` for further images of a sample). Depth, which is no image, is left out there.
@@ -6,6 +6,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,13 @@ from handsoff.datasets.card import CARD, Card, cell
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import open_like
 from handsoff.synthesis.samples import REST
-from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Task
 
 METADATA = "metadata.jsonl"
 LOOKED_AT = 500  # kept samples whose labels are counted
+MADE = "## How it was made"
 FILES = """## Files
 
 `images/` has the images, the folders and files beside it their labels, `manifest.json` what those mean, `samples.jsonl`
@@ -34,30 +37,55 @@ LIMITS = """## Limits
 - Dropping uncertain samples also drops unusual ones.
 - What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
 
+PHOTO_LIMITS = """## Limits
 
-def write_card(
-    out: Path,
-    labelers: Sequence[dict[str, Any]],
-    tasks: Mapping[str, Task],
-    records: Sequence[Record],
-    settings: GenerateSettings,
-) -> None:
+- Labels are predictions of models that learnt from few labelled photos. Nobody has looked at them one by one.
+- The photos are somebody's: the terms below are of the labels, and the photos keep their own.
+- Dropping uncertain samples also drops unusual ones.
+- What the dataset is worth for training is not known before it is measured on real test photos: `handsoff evaluate`."""
+REASONS = {  # of photos that become no samples
+    "labelled": "labelled already",
+    "apart": "to be kept apart",
+    "duplicates": "there twice",
+    "unusable": "unusable",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a card says of where images and labels come from.
+
+    Attributes:
+        title: of the dataset.
+        licence: the terms of it.
+        made: how it was made, as Markdown.
+        limits: what it is not, as Markdown.
+        synthetic: whether a generator made the images.
+    """
+
+    title: str
+    licence: str
+    made: str
+    limits: str
+    synthetic: bool
+
+
+def write_card(out: Path, tasks: Mapping[str, Task], records: Sequence[Record], origin: Origin) -> None:
     """Write `README.md` into a dataset whose samples and label cards are written.
 
     Args:
         out: The dataset.
-        labelers: What their `labeler.json` say.
         tasks: Of the labels.
-        records: Of all drawn samples.
-        settings: What it was drawn by.
+        records: Of all samples, kept or not.
+        origin: Where they come from.
     """
     kept = [record for record in records if record["kept"]]
-    sections = [made(labelers, settings, len(records)), selection(records), content(out, tasks, kept), LIMITS]
+    sections = [origin.made, selection(records), content(out, tasks, kept), origin.limits]
     files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
     write_bytes(out / METADATA, "".join(json.dumps(line) + "\n" for line in metadata(kept, tasks)).encode())
-    title = f"Generated images with labels for {' and '.join(tasks)}"
+    about = "\n\n".join(sections)
     card = Card(
-        title, len(kept), labelers[0]["licence"], tasks, {"train": files}, "\n\n".join(sections), FILES, synthetic=True
+        origin.title, len(kept), origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
     )
     write_bytes(out / CARD, card.text().encode())
 
@@ -78,7 +106,14 @@ def metadata(kept: Sequence[Record], tasks: Mapping[str, Task]) -> Iterator[dict
         yield {"file_name": f"images/{name}.png", **labels, **inline, "uncertainty": record["uncertainty"]}
 
 
-def made(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> str:
+def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> Origin:
+    """Of images that a generator drew.
+
+    Args:
+        labelers: What their `labeler.json` say.
+        settings: What it was drawn by.
+        drawn: Number of samples.
+    """
     first = labelers[0]
     height, width = first["image_size"]
     told = (
@@ -86,14 +121,46 @@ def made(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: 
         f"{drawn:,} images from the seeds {settings.seed} to {settings.seed + drawn - 1}, with truncation psi = "
         f"{settings.psi:g}. `samples.jsonl` says how each can be drawn again."
     )
-    lines = ["## How it was made", "", told, ""]
+    lines = [MADE, "", told, ""]
     for labeler in labelers:
         networks = f" and {labeler['networks']} image networks" if labeler["networks"] else ""
         lines.append(
             f"- {labeler['task']}: labelled by {labeler['members']} pixel classifiers{networks}, which learnt from "
             f"{labeler['examples']} labelled images and read {' and '.join(labeler['features'])} features."
         )
-    return "\n".join(lines)
+    title = f"Generated images with labels for {' and '.join(labeler['task'] for labeler in labelers)}"
+    return Origin(title, first["licence"], "\n".join(lines), LIMITS, synthetic=True)
+
+
+def labelled_photos(
+    voters: Sequence[VoterCard], licence: str, settings: LabelSettings, counts: Mapping[str, Any]
+) -> Origin:
+    """Of photos that were labelled.
+
+    Args:
+        voters: Who labelled them.
+        licence: The terms of labels and photos.
+        settings: How they were labelled.
+        counts: `drawn`, the number of photos that were labelled, and `left_out`, of others by reason.
+    """
+    height, width = voters[0].image_size
+    others = ", ".join(f"{number:,} {REASONS[kind]}" for kind, number in counts["left_out"].items() if number)
+    told = (
+        f"These are {counts['drawn']:,} photos, not generated images, framed to {height} x {width} pixels "
+        f"({voters[0].framing}). `samples.jsonl` says which file each comes from."
+    )
+    lines = [MADE, "", f"{told} Left out were photos {others}." if others else told, ""]
+    for card in voters:
+        mirrored = ", which also looked at the mirror image" if settings.mirror and card.networks else ""
+        groups = [f"{card.networks} image networks{mirrored}"] if card.networks else []
+        if card.classifiers:
+            latents = f" on the latents of the photo ({settings.inversion})" if card.inverted else ""
+            groups.append(f"{card.classifiers} pixel classifiers{latents}")
+        lines.append(
+            f"- {card.task}: labelled by {' and by '.join(groups)}; they learnt from {card.examples} labelled images."
+        )
+    title = f"Photos with labels for {' and '.join(card.task for card in voters)}"
+    return Origin(title, licence, "\n".join(lines), PHOTO_LIMITS, synthetic=False)
 
 
 def selection(records: Sequence[Record]) -> str:

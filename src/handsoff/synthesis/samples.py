@@ -1,6 +1,7 @@
-"""Labelled samples: from draws to images and labels, and from those to the files of a dataset."""
+"""Labelled samples: from images with their labels to the files of a dataset."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from handsoff.core.files import recorded
+from handsoff.core.frames import Frame
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
 from handsoff.jobs.ledger import relative
-from handsoff.labeling.labeler import Labeler, label_together
+from handsoff.labeling.labeler import Images, Labeler, Uncertainty, label_together
 from handsoff.sampling.draws import Draw, draw_latents
-from handsoff.tasks.base import Label, Task
+from handsoff.tasks.base import Label, Labels, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
 MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
@@ -41,8 +43,8 @@ def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
     return {labeler.task.name: labeler.task for labeler in labelers}
 
 
-def batch_size(labeler: Labeler) -> int:
-    return max(1, min(BATCH, PIXELS // (labeler.size[0] * labeler.size[1])))
+def batch_size(frame: Frame) -> int:
+    return max(1, min(BATCH, PIXELS // (frame[0] * frame[1])))
 
 
 def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[LabelledSample]:
@@ -50,22 +52,38 @@ def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[
 
     All batches have the same size, the last one is filled up: so a sample depends on its draw alone.
     """
-    together = batch_size(labelers[0])
+    together = batch_size(labelers[0].size)
     for start in range(0, len(draws), together):
         batch = list(draws[start : start + together])
         filled = [*batch, *[batch[-1]] * (together - len(batch))]
         images, found = label_together(labelers, draw_latents(labelers[0].generator, filled))
-        numbers = [
-            labeler.task.scores.image_uncertainty(part[1]) for labeler, part in zip(labelers, found, strict=True)
+        yield from samples_of(images, found, [labeler.task for labeler in labelers], len(batch))
+
+
+def samples_of(
+    images: Images, found: Sequence[tuple[Labels, Uncertainty]], tasks: Sequence[Task], count: int
+) -> Iterator[LabelledSample]:
+    """The first `count` samples of a batch, given the labels and the uncertainty that were found for each task."""
+    numbers = [task.scores.image_uncertainty(part[1]) for task, part in zip(tasks, found, strict=True)]
+    names = [task.name for task in tasks]
+    for index, image in enumerate(images[:count]):
+        yield LabelledSample(
+            image,
+            {name: labels[index] for name, (labels, _) in zip(names, found, strict=True)},
+            {name: uncertainty[index] for name, (_, uncertainty) in zip(names, found, strict=True)},
+            {name: float(values[index]) for name, values in zip(names, numbers, strict=True)},
+        )
+
+
+def write_all(
+    out: Path, names: Sequence[str], samples: Iterable[LabelledSample], tasks: Mapping[str, Task]
+) -> list[Record]:
+    """Write samples and return their records; threads write while the next samples are computed."""
+    with ThreadPoolExecutor() as pool:
+        writes = [
+            pool.submit(write_labelled, out, name, sample, tasks) for name, sample in zip(names, samples, strict=True)
         ]
-        names = [labeler.task.name for labeler in labelers]
-        for index in range(len(batch)):
-            yield LabelledSample(
-                images[index],
-                {name: labels[index] for name, (labels, _) in zip(names, found, strict=True)},
-                {name: uncertainty[index] for name, (_, uncertainty) in zip(names, found, strict=True)},
-                {name: float(values[index]) for name, values in zip(names, numbers, strict=True)},
-            )
+    return [write.result() for write in writes]
 
 
 def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:

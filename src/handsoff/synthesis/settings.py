@@ -23,3 +23,23 @@ class GenerateSettings(BaseModel):
         ge=0,
         description="class that all samples show, of a class-conditional generator; default: all alike often",
     )
+
+
+class LabelSettings(BaseModel):
+    """Settings of `handsoff label`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: float = Field(0.9, gt=0, le=1, description="share of the photos that is kept: the most certain ones")
+    drop: Literal["any", "all"] = Field(
+        "any",
+        description="with labels of several tasks: drop what any of them, or only what all of them find uncertain",
+    )
+    mirror: bool = Field(
+        default=True, description="networks also look at the mirror image of every photo, where its labels are known"
+    )
+    inversion: Literal["none", "encoder", "refined"] = Field(
+        "none",
+        description="how labelers that read latents get those of a photo, so that their pixel classifiers vote too: "
+        "none (they do not), encoder (its latents as they are), refined (by 200 steps of optimisation)",
+    )

@@ -6,21 +6,39 @@ may do any shard.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
 
 from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
-from handsoff.synthesis.samples import label_draws, tasks_of, write_labelled
+from handsoff.synthesis.samples import label_draws, tasks_of, write_all
 
 SHARD = 64  # samples of a shard
+LEDGER = "ledger"
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Shard(Protocol):
+    """A part of the samples of a dataset.
+
+    Attributes:
+        first: which of all samples its first one is.
+        names: of its samples.
+    """
+
+    @property
+    def first(self) -> int: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True)
-class Shard:
+class DrawShard:
     """Samples `first`, `first` + 1, …, one per draw."""
 
     first: int
@@ -44,34 +62,32 @@ class ShardContext:
     out: Path
 
 
-def shards_of(draws: Sequence[Draw], first: int) -> Iterator[Shard]:
+def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
+    """The samples in groups of `SHARD`, each with the place of its first."""
+    for start in range(0, len(samples), SHARD):
+        yield start, tuple(samples[start : start + SHARD])
+
+
+def shards_of(draws: Sequence[Draw], first: int) -> Iterator[DrawShard]:
     """The draws in shards; the first sample has the number `first`."""
-    for start in range(0, len(draws), SHARD):
-        yield Shard(first + start, tuple(draws[start : start + SHARD]))
+    for start, part in in_shards(draws):
+        yield DrawShard(first + start, part)
 
 
-def make_shard(shard: Shard, context: ShardContext) -> Path:
-    """Make the shard unless it is made and return its ledger entry: the records of its samples.
-
-    Files are written by threads while the next samples are computed.
-    """
+def make_shard(shard: DrawShard, context: ShardContext) -> Path:
+    """Make the shard unless it is made and return its ledger entry: the records of its samples."""
     entry = ledger_entry(context.out, shard)
     if read_entry(entry) is not None:
         return entry
     labelers = loaded(context.labelers)
-    tasks = tasks_of(labelers)
-    with ThreadPoolExecutor() as pool:
-        writes = [
-            pool.submit(write_labelled, context.out, name, sample, tasks)
-            for name, sample in zip(shard.names, label_draws(labelers, shard.draws), strict=True)
-        ]
-    made = zip(shard.draws, [write.result() for write in writes], strict=True)
-    write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in made])
+    made = write_all(context.out, shard.names, label_draws(labelers, shard.draws), tasks_of(labelers))
+    records = zip(shard.draws, made, strict=True)
+    write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
     return entry
 
 
 def ledger_entry(out: Path, shard: Shard) -> Path:
-    return out / "ledger" / f"{shard.first:08d}-{len(shard.draws)}.json"
+    return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
 
 
 @lru_cache(maxsize=1)

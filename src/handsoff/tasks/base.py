@@ -190,6 +190,13 @@ class Learning(ABC):
         `weights` of the members sum to 1; without them all count alike.
         """
 
+    def answers(self, outputs: Float[Tensor, "n k h w"]) -> dict[str, Tensor]:
+        """What one model says in numbers that need no HandsOff, by name, the most useful one first.
+
+        Made of operations that other runtimes have: it is part of exported models.
+        """
+        return {"outputs": outputs}
+
 
 class Scores(ABC):
     """Labels in numbers."""

@@ -132,6 +132,10 @@ class DepthLearning(MapLearning):
         spread = torch.einsum("e,enhw->nhw", weights, (values - mean).square()).sqrt()
         return self.scale.restore(mean).cpu().numpy(), spread.clamp(0, 1)
 
+    def answers(self, outputs: Float[Tensor, "n 1 h w"]) -> dict[str, Tensor]:
+        """`depth` [n, h, w] in the unit of the labels, within their range."""
+        return {"depth": self.scale.restore(outputs[:, 0].clamp(-1, 1))}
+
 
 @dataclass(frozen=True)
 class DepthScores(MapScores):

@@ -175,6 +175,14 @@ class KeypointLearning(Learning):
         uncertainty = torch.where(there, 1 - (-spread / sigma).exp(), presence / THERE)
         return torch.cat([place, 2.0 * there[..., None]], -1).cpu().numpy(), uncertainty
 
+    def answers(self, outputs: Float[Tensor, "n k h w"]) -> dict[str, Tensor]:
+        """`points` [n, k, 3], x and y in pixels and visibility (0 or 2), and `scores`, the heat maps from 0 to 1."""
+        maps = (outputs - RARITY).sigmoid()
+        sigma = self.sigma((outputs.shape[2], outputs.shape[3]))
+        smooth = blurred(maps, sigma)
+        visible = 2.0 * (2 * smooth.amax((-2, -1)) >= THERE)
+        return {"points": torch.cat([located(maps, smooth, sigma), visible[..., None]], -1), "scores": maps}
+
 
 @dataclass(frozen=True)
 class KeypointScores(Scores):

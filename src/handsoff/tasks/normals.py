@@ -108,6 +108,10 @@ class NormalsLearning(MapLearning):
         mean = torch.einsum("e,enkhw->nkhw", equal_weights(outputs, weights), F.normalize(outputs.float(), dim=2))
         return to_colours(F.normalize(mean, dim=1).movedim(1, -1).cpu().numpy()), (1 - mean.norm(dim=1)).clamp(0, 1)
 
+    def answers(self, outputs: Float[Tensor, "n 3 h w"]) -> dict[str, Tensor]:
+        """`normals` [n, h, w, 3], unit vectors: x right, y up, z towards the camera."""
+        return {"normals": F.normalize(outputs, dim=1).movedim(1, -1)}
+
 
 class NormalsScores(MapScores):
     """Angles in degrees over all known pixels."""

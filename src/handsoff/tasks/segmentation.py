@@ -203,6 +203,10 @@ class MaskLearning(MapLearning):
         bound = max(min(most, math.log(len(self.classes))), 1e-3)
         return mean.argmax(1).to(torch.uint8).cpu().numpy(), (divergence / bound).clamp(0, 1)
 
+    def answers(self, outputs: Float[Tensor, "n k h w"]) -> dict[str, Tensor]:
+        """`labels`, class ids as uint8 [n, h, w], and `scores`, a probability per class."""
+        return {"labels": outputs.argmax(1).to(torch.uint8), "scores": outputs.softmax(1)}
+
 
 @dataclass(frozen=True)
 class MaskScores(Scores):

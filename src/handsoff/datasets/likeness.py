@@ -1,0 +1,91 @@
+"""Which photos are copies of others, by what they show: also after another encoder, size or quality.
+
+A photo is known by its thumbnail: 16×16 grey means. Copies of a photo that were encoded anew differ by a few grey
+levels in every cell, other photos of the same kind by far more in some.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_tensors, write_tensors
+
+SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, or chose by
+NAME = "thumbnails"  # of the tensor in such a file
+SIDE = 16  # cells per side of a thumbnail
+TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, other faces differ by 20 somewhere
+ROWS = 4096  # photos that are compared at once
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
+
+Thumbnails = UInt8[np.ndarray, "_n 16 16"]
+
+
+def thumbnails(images: UInt8[np.ndarray, "n h w 3"]) -> UInt8[np.ndarray, "n 16 16"]:
+    """The mean grey of every cell of a 16×16 grid.
+
+    Args:
+        images: photos in the frame in which they are compared; all photos of one comparison must be framed alike.
+    """
+    rows, columns = (cells(side) for side in images.shape[1:3])
+    small = [rows @ (image @ LUMA) @ columns.T for image in images]  # one by one: floats take four times the room
+    return np.rint(np.reshape(small, (-1, SIDE, SIDE))).astype(np.uint8)
+
+
+def cells(side: int) -> Float[np.ndarray, "16 side"]:
+    """How the means of 16 equal stretches of a side are mixed of its pixels; a pixel may lie in two of them."""
+    edges = np.linspace(0, side, SIDE + 1)[:, None]
+    covered = np.clip(edges - np.arange(side), 0, 1)  # share of every pixel that lies before an edge
+    return (np.diff(covered, axis=0) * (SIDE / side)).astype(np.float32)
+
+
+def known(found: UInt8[np.ndarray, "n 16 16"], seen: Thumbnails) -> Bool[np.ndarray, " n"]:
+    """Which photos are copies of seen ones, by their thumbnails: no cell differs by more than `TOLERANCE`.
+
+    Pairs are sorted out by their Euclidean distance first, which is one matrix product.
+    """
+    one, other = (values.reshape(-1, SIDE**2).astype(np.float32) for values in (found, seen))
+    furthest = (TOLERANCE + 1) ** 2 * SIDE**2  # 1 more than can be, for sums in float32 are not exact
+    result = np.zeros(len(one), bool)
+    lengths = np.square(other).sum(1)
+    for start in range(0, len(one), ROWS):
+        part = one[start : start + ROWS]
+        squares = np.square(part).sum(1)[:, None] + lengths - 2 * part @ other.T
+        near, pairs = np.nonzero(squares <= furthest)
+        for first in range(0, len(near), ROWS):
+            rows, columns = near[first : first + ROWS], pairs[first : first + ROWS]
+            alike = np.abs(part[rows] - other[columns]).max(1) <= TOLERANCE
+            result[start + rows[alike]] = True
+    return result
+
+
+def save_seen(folder: Path, images: UInt8[np.ndarray, "n h w 3"]) -> None:
+    """Write `seen.safetensors`: the thumbnails of photos, framed as whatever lies in the folder sees them."""
+    write_thumbnails(folder / SEEN, thumbnails(images))
+
+
+def read_seen(folder: Path) -> Thumbnails:
+    """What `save_seen` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    return read_thumbnails(folder / SEEN)
+
+
+def write_thumbnails(file: Path, found: Thumbnails) -> None:
+    write_tensors(file, {NAME: torch.from_numpy(found)}, sealed=True)
+
+
+def read_thumbnails(file: Path) -> Thumbnails:
+    """What `write_thumbnails` wrote.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    tensors = read_tensors(file)
+    if NAME not in tensors or tensors[NAME].dtype != torch.uint8 or tensors[NAME].shape[1:] != (SIDE, SIDE):
+        raise InputError(f"{file} holds no thumbnails of photos: make the folder again.")
+    return tensors[NAME].numpy()
