@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alike import contents, differences
+from handsoff.api.dataset import Dataset
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.cli.main import main
@@ -21,9 +22,14 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.generated import open_generated
+from handsoff.datasets.hub import check_pushable
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import save_seen
+from handsoff.evaluation.inputs import open_inputs
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.formats.convert import convert
 from handsoff.formats.samples import alike
+from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import load_generator
 from handsoff.inversion.encoder import load_encoder
@@ -38,6 +44,7 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.learning.models import build_model
 from handsoff.learning.predictor import PredictorCard, load_predictor, save_predictor
 from handsoff.learning.voting import vote
+from handsoff.report.gallery import open_gallery
 from handsoff.synthesis import shard
 from handsoff.synthesis.label import label, plan
 from handsoff.synthesis.photo_shard import sample_names
@@ -135,6 +142,19 @@ def test_the_card_speaks_of_photos_and_of_their_terms(dataset: Path) -> None:
         "they learnt from 8 labelled images",
     ):
         assert sentence in text
+
+
+def test_the_dataset_is_taken_wherever_generated_ones_are(world: Path, dataset: Path, tmp_path: Path) -> None:
+    run_to_end(convert(dataset, tmp_path / "parquet", ConvertSettings(format="huggingface")))
+    text = (tmp_path / "parquet" / "README.md").read_text(encoding="utf-8")
+    assert "These are 22 photos" in text
+    assert "synthetic" not in text
+    settings = EvaluateSettings(task="segmentation")
+    inputs = open_inputs(world / "labelled", [dataset], world / "labelled", settings, None)
+    assert (inputs.frame, inputs.framing) == ((16, 16), "crop")
+    assert len(Dataset(dataset, "segmentation")) == 22
+    assert open_gallery(dataset, "keypoints").generated is not None
+    check_pushable(dataset)
 
 
 def test_the_most_uncertain_photos_are_dropped(world: Path, tmp_path: Path) -> None:

@@ -92,7 +92,10 @@ def writer_of(name: str) -> FormatWriter:
 def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generator[Progress, None, list[str]]:
     """Write part after part; a part in the ledger is not written again. Returns a sentence per image left out."""
     writer = writer_of(settings.format)
-    writing = Writing(samples.tasks, samples.names, settings.instances, samples.licence, samples.about, settings.prefix)
+    writing = Writing(
+        samples.tasks, samples.names, settings.instances, samples.licence, samples.about, settings.prefix,
+        samples.synthetic,
+    )  # fmt: skip
     entries: list[Entry] = []
     missing: list[str] = []
     with ThreadPoolExecutor() as pool:

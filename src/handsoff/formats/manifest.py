@@ -86,3 +86,9 @@ def write_image(out: Path, sample: LabelledImage) -> str:
     file = f"images/{sample.name}{suffix}"
     write_bytes(out / file, sample.data or png(sample.image))
     return file
+
+
+def holds_photos(source: Source) -> bool:
+    """Whether the manifest says that the images are photos, as that of `handsoff label` does."""
+    manifest, _ = nearest_json(source, MANIFEST)
+    return isinstance(manifest, dict) and manifest.get("source") == "photos"

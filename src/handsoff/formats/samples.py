@@ -57,7 +57,8 @@ class Dataset:
         tasks: name → task of the labels.
         read: name → labelled image; raises InputError for a damaged or contradictory file, naming the line or key.
         licence: of the images, "" where it is unknown.
-        about: how generated images were made, as the dataset's card says it; "" where there is no such account.
+        about: how the dataset was made, as its card says it; "" where there is no such account.
+        synthetic: whether a generator made the images.
         notes: what was left out or read in a way that the user should know of, a sentence each, with numbers.
     """
 
@@ -67,6 +68,7 @@ class Dataset:
     licence: str = ""
     notes: tuple[str, ...] = ()
     about: str = ""
+    synthetic: bool = False
 
     def __repr__(self) -> str:
         return f"Dataset({len(self.names)} samples, {', '.join(self.tasks)})"
@@ -89,8 +91,9 @@ class Writing:
         names: of all labelled images, in order.
         instances: whether every connected part of a class is an object of its own, in formats that count objects.
         licence: of the images, "" where it is unknown.
-        about: how the images were made, as Markdown for a dataset card; "" where that is unknown.
+        about: how the dataset was made, as Markdown for a dataset card; "" where that is unknown.
         prefix: where the dataset will lie below the root of the files that Label Studio serves.
+        synthetic: whether a generator made the images.
     """
 
     tasks: Mapping[str, Task]
@@ -99,6 +102,7 @@ class Writing:
     licence: str = ""
     about: str = ""
     prefix: str = ""
+    synthetic: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Labels, Task
 
-Outputs = Float[Tensor, "m n k h w"]
+Outputs = Float[Tensor, "_m n k h w"]
 
 
 @runtime_checkable

@@ -11,7 +11,7 @@ from handsoff.datasets.card import CARD, account_in
 from handsoff.datasets.labelled import LabelledDataset, list_labelled, write_cards, write_sample
 from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source
-from handsoff.formats.manifest import manifest_licence
+from handsoff.formats.manifest import holds_photos, manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.tasks import TASKS
 
@@ -47,6 +47,7 @@ def read(source: Source) -> Dataset:
         lambda name: replace(read_image(dataset, name), account=uncertain.get(name, {})),
         manifest_licence(source),
         about=account,
+        synthetic=bool(account) and not holds_photos(source),
     )
 
 

@@ -91,7 +91,5 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:
     splits = sorted({split_of(entry["name"], SPLIT) for entry in entries})
     files = {split: [f"data/{split}-*.parquet"] for split in splits}
     title = f"Images with labels for {' and '.join(writing.tasks)}"
-    card = Card(
-        title, len(entries), writing.licence, writing.tasks, files, writing.about, synthetic=bool(writing.about)
-    )
+    card = Card(title, len(entries), writing.licence, writing.tasks, files, writing.about, synthetic=writing.synthetic)
     write_bytes(out / CARD, card.text().encode())
