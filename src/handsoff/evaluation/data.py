@@ -12,6 +12,7 @@ from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.evaluation.arms import REAL
 from handsoff.evaluation.inputs import Inputs
+from handsoff.evaluation.pseudo import pseudo_labelled
 from handsoff.evaluation.settings import group_of
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays
@@ -35,11 +36,14 @@ class EvaluationData:
     excluded: dict[str, int]
 
 
-def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, EvaluationData]:
+def load_data(
+    inputs: Inputs, group: str | None, confidence: float | None = None
+) -> Generator[Progress, None, EvaluationData]:
     """Read all of it at the datasets' size, and take out of validation and test what was seen before.
 
     A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels and,
-    where `group` is given, by what that finds in its name (names of generated samples say nothing).
+    where `group` is given, by what that finds in its name (names of generated samples say nothing). Where
+    `confidence` is given, pools that a machine labelled are weighted by their uncertainty maps.
 
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
@@ -60,6 +64,8 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
     pools = {}
     for name, labelled in inputs.pools.items():
         pools[name] = yield from load(labelled, name)
+    for name, dataset in inputs.generated.items():
+        pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen, used)
@@ -113,8 +119,7 @@ def without(samples: LabelledArrays, *used: LabelledArrays) -> tuple[LabelledArr
     keep = np.array([digest(image) not in known for image in samples.images], bool)
     if keep.all():
         return samples, 0
-    names = tuple(name for name, kept in zip(samples.names, keep, strict=False) if kept)  # they may be unknown
-    return LabelledArrays(samples.images[keep], samples.labels[keep], names), int((~keep).sum())
+    return samples.take(keep), int((~keep).sum())
 
 
 def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

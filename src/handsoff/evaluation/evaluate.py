@@ -10,6 +10,7 @@ from handsoff.core.files import write_bytes, write_json
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.inputs import Inputs, open_inputs
+from handsoff.evaluation.pseudo import refuse_idle
 from handsoff.evaluation.runs import Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
@@ -35,6 +36,7 @@ def plan(
 
 def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
     choose_arms(settings, list(inputs.folders))
+    refuse_idle(inputs, settings)
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
 
 
@@ -80,7 +82,7 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     with job.undone_if_refused():
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
-        data = yield from load_data(inputs, settings.group)
+        data = yield from load_data(inputs, settings.group, settings.confidence)
     arms = choose_arms(settings, list(inputs.folders))
     yield from run_arms(inputs.task, data, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)

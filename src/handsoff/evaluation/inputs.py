@@ -27,6 +27,7 @@ class Inputs:
         pools: "real", cut to the labels asked for, and every dataset by its name.
         labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
+        generated: those of them with a manifest, whose labels a machine made, by name.
         licences: the terms of the datasets that state them.
         fingerprints: for the plan.
     """
@@ -39,6 +40,7 @@ class Inputs:
     test: LabelledDataset
     validation: LabelledDataset | None
     folders: dict[str, Path]
+    generated: dict[str, GeneratedDataset]
     licences: tuple[str, ...]
     fingerprints: dict[str, Fingerprint]
 
@@ -79,7 +81,8 @@ def open_inputs(
         task, frame, framing,
         pools={REAL: open_once(real).part(0, settings.first), **datasets},
         labels=tuple(name for name in open_once(real).names if name not in others),
-        test=tested, validation=chosen, folders=folders, licences=tuple(dict.fromkeys(licences)),
+        test=tested, validation=chosen, folders=folders, generated=generated,
+        licences=tuple(dict.fromkeys(licences)),
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
 
