@@ -2,6 +2,8 @@
 
 import numpy as np
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from discs import SEGMENTATION, blobs
 from handsoff.core.images import IGNORE, to_float
@@ -24,6 +26,16 @@ def test_augmentation_keeps_image_and_mask_aligned() -> None:
     assert 0.02 < (names == 255).float().mean() < 0.4
     assert not torch.equal(names[0], labels[0])
     assert np.array_equal(view.weights, np.where(view.labels == IGNORE, 0, FULL)), "no pixel came from there"
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), height=st.integers(3, 24), width=st.integers(3, 24))
+def test_weights_go_where_the_labels_go(seed: int, height: int, width: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, (4, height, width)).astype(np.uint8)
+    images = torch.zeros(4, 3, height, width)
+    view = affine(Batch(images, labels, 4, labels + 1), SEGMENTATION, torch.Generator().manual_seed(seed))
+    assert np.array_equal(view.weights, np.where(view.labels == IGNORE, 0, view.labels + 1))
 
 
 def test_augmentation_is_drawn_from_its_stream() -> None:
