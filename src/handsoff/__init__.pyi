@@ -186,6 +186,8 @@ def label(
     photos: str | PathLike[str],
     out: str | PathLike[str],
     *,
+    n: int | None = None,
+    apart_first: int | None = None,
     keep: float = 0.9,
     drop: Literal["any", "all"] = "any",
     mirror: bool = True,
