@@ -64,7 +64,9 @@ def of_depth(depth: np.ndarray) -> np.ndarray:
 
 
 def test_a_new_task_costs_one_file_of_less_than_160_lines() -> None:
-    assert len(inspect.getsource(normals).splitlines()) < 160, "mirrors and exported models are two answers more than it had"
+    assert len(inspect.getsource(normals).splitlines()) < 160, (
+        "mirrors and exported models are two answers more than it had"
+    )
 
 
 # --- from depth -------------------------------------------------------------------------------------------------------
