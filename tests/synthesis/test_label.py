@@ -70,8 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("photos")
     net = toy_generator(root / "generator")
     toy_several(net, root / "labelled")
-    photos = root / "photos.u8"
-    quick = InvertSettings(encoder_steps=2, encoder_batch=4, steps=1, photos=str(photos))
+    quick = InvertSettings(encoder_steps=2, encoder_batch=4, steps=1)
     run_to_end(invert(root / "generator", root / "labelled", root / "latents", quick))
     for task in ("segmentation", "keypoints"):
         settings = FIT.model_copy(update={"task": task})
