@@ -11,9 +11,12 @@ import torch
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import png, read_json, write_json
 from handsoff.core.images import to_uint8
-from handsoff.datasets.labelled import write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.likeness import known, read_seen, thumbnails
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator, save_generator
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import examples
 from handsoff.labeling.fit import fit, plan
@@ -39,6 +42,21 @@ def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="8 photos, not 20"):
         run_to_end(fit(world / "generator", world / "latents", tmp_path / "many", many))
     assert not (tmp_path / "many").exists()
+
+
+def test_a_labeler_knows_its_photos_and_keeps_their_encoder(world: Path, tmp_path: Path) -> None:
+    """The encoder may be that of other latents."""
+    settings = InvertSettings(first=5, encoder_steps=1, encoder_batch=4, steps=1)
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "first", settings))
+    borrowed = settings.model_copy(update={"encoder": str(tmp_path / "first")})
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "second", borrowed))
+    quick = FIT.model_copy(update={"steps": 2, "first": 4})
+    run_to_end(fit(world / "generator", tmp_path / "second", tmp_path / "labeler", quick))
+    encoder = (tmp_path / "first" / "encoder.safetensors").read_bytes()
+    assert (tmp_path / "labeler" / "encoder.safetensors").read_bytes() == encoder
+    assert not (world / "labeler" / "encoder.safetensors").exists()
+    images, _ = open_labelled(world / "labelled").load((16, 16))
+    assert known(thumbnails(images), read_seen(tmp_path / "labeler")).tolist() == [True] * 4 + [False] * 4
 
 
 def test_latents_of_another_generator_are_refused(world: Path, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Photos become a dataset like those of generate: labelled by votes, resumable, without what was labelled before."""
 
 import json
+import pickle
 import shutil
 import zipfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import handsoff
 from alike import contents, differences
 from handsoff.api.dataset import Dataset
 from handsoff.backbones.lite0 import frozen_lite0
@@ -66,8 +70,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("photos")
     net = toy_generator(root / "generator")
     toy_several(net, root / "labelled")
-    photos = root / "photos.u8"
-    quick = InvertSettings(encoder_steps=2, encoder_batch=4, steps=1, photos=str(photos))
+    quick = InvertSettings(encoder_steps=2, encoder_batch=4, steps=1)
     run_to_end(invert(root / "generator", root / "labelled", root / "latents", quick))
     for task in ("segmentation", "keypoints"):
         settings = FIT.model_copy(update={"task": task})
@@ -136,8 +139,8 @@ def test_the_card_speaks_of_photos_and_of_their_terms(dataset: Path) -> None:
     assert "synthetic" not in head["tags"]
     for sentence in (
         "22 images with labels (segmentation, keypoints)",
-        "These are 22 photos, not generated images",
-        "Left out were photos 2 labelled already",
+        "22 photos, no generated images, were framed to 16 x 16 pixels (crop) and labelled",
+        "Photos that were left out: 2 labelled already.",
         "segmentation: labelled by 2 image networks, which also looked at the mirror image",
         "they learnt from 8 labelled images",
     ):
@@ -147,7 +150,7 @@ def test_the_card_speaks_of_photos_and_of_their_terms(dataset: Path) -> None:
 def test_the_dataset_is_taken_wherever_generated_ones_are(world: Path, dataset: Path, tmp_path: Path) -> None:
     run_to_end(convert(dataset, tmp_path / "parquet", ConvertSettings(format="huggingface")))
     text = (tmp_path / "parquet" / "README.md").read_text(encoding="utf-8")
-    assert "These are 22 photos" in text
+    assert "22 photos, no generated images" in text
     assert "synthetic" not in text
     settings = EvaluateSettings(task="segmentation")
     inputs = open_inputs(world / "labelled", [dataset], world / "labelled", settings, None)
@@ -361,6 +364,26 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     assert run_to_end(label(voters, world / "photos.zip", out, ALL)) == "done"
 
 
+class SendingEngine:
+    """Sends pickles, as engines of several processes do, and the last shard first."""
+
+    def map(self, function: Callable[[Any, Any], Any], shards: Iterable[Any], context: Any) -> Iterator[Any]:
+        results = []
+        for part in reversed(list(shards)):
+            sent, given_part, given_context = pickle.loads(pickle.dumps((function, part, context)))  # noqa: S301  # our own, just made
+            results.append(sent(given_part, given_context))
+        yield from reversed(results)
+
+
+def test_the_engine_makes_no_difference(
+    world: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "SHARD", 7)
+    voters = [world / "segmentation", world / "keypoints"]
+    run_to_end(label(voters, world / "photos.zip", tmp_path / "out", ALL, engine=SendingEngine()))
+    assert not differences(contents(tmp_path / "out"), contents(dataset))
+
+
 def test_another_input_or_setting_is_another_dataset(world: Path, dataset: Path) -> None:
     voters = [world / "segmentation", world / "keypoints"]
     with pytest.raises(InputError, match=r"keep = 1\.0 instead of 0\.9"):
@@ -438,6 +461,11 @@ def test_an_unreadable_photo_that_is_to_be_kept_apart_is_refused(world: Path, tm
 
 
 # --- the command ---
+
+
+def test_the_function_labels_photos(world: Path, tmp_path: Path) -> None:
+    handsoff.label(world / "segmentation", world / "photos.zip", tmp_path / "out", keep=1, apart=world / "labelled")
+    assert len(open_labelled(tmp_path / "out").names) == 22
 
 
 def test_the_command_labels_photos(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from handsoff.core.files import read_tensors, write_tensors
 SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, or chose by
 NAME = "thumbnails"  # of the tensor in such a file
 SIDE = 16  # cells per side of a thumbnail
-TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, other faces differ by 20 somewhere
+TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, half of all other faces are 65 apart, docs/label.md
 ROWS = 4096  # photos that are compared at once
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
 

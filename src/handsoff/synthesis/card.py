@@ -144,23 +144,27 @@ def labelled_photos(
         counts: `drawn`, the number of photos that were labelled, and `left_out`, of others by reason.
     """
     height, width = voters[0].image_size
-    others = ", ".join(f"{number:,} {REASONS[kind]}" for kind, number in counts["left_out"].items() if number)
+    others = ", ".join(f"{found:,} {REASONS[kind]}" for kind, found in counts["left_out"].items() if found)
     told = (
-        f"These are {counts['drawn']:,} photos, not generated images, framed to {height} x {width} pixels "
-        f"({voters[0].framing}). `samples.jsonl` says which file each comes from."
+        f"{counts['drawn']:,} photos, no generated images, were framed to {height} x {width} pixels "
+        f"({voters[0].framing}) and labelled. `samples.jsonl` says which file each comes from."
     )
-    lines = [MADE, "", f"{told} Left out were photos {others}." if others else told, ""]
+    lines = [MADE, "", f"{told} Photos that were left out: {others}." if others else told, ""]
     for card in voters:
         mirrored = ", which also looked at the mirror image" if settings.mirror and card.networks else ""
-        groups = [f"{card.networks} image networks{mirrored}"] if card.networks else []
+        groups = [f"{number(card.networks, 'image network')}{mirrored}"] if card.networks else []
         if card.classifiers:
             latents = f" on the latents of the photo ({settings.inversion})" if card.inverted else ""
-            groups.append(f"{card.classifiers} pixel classifiers{latents}")
+            groups.append(f"{number(card.classifiers, 'pixel classifier')}{latents}")
         lines.append(
             f"- {card.task}: labelled by {' and by '.join(groups)}; they learnt from {card.examples} labelled images."
         )
     title = f"Photos with labels for {' and '.join(card.task for card in voters)}"
     return Origin(title, licence, "\n".join(lines), PHOTO_LIMITS, synthetic=False)
+
+
+def number(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def selection(records: Sequence[Record]) -> str:

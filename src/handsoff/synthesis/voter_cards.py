@@ -8,6 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash
 from handsoff.core.frames import Frame, Framing
+from handsoff.datasets.likeness import read_seen
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.stored import generator_shell
 from handsoff.inversion.encoder import ENCODER
@@ -53,11 +54,13 @@ def read_voters(folders: Sequence[Path], settings: LabelSettings) -> list[VoterC
     """What is known of the voters of a dataset.
 
     Raises:
-        InputError: one is neither a finished labeler nor a model, cannot label photos, two have the same task, or
-            inversion is asked for and none needs it.
+        InputError: one is neither a finished labeler nor a model, is damaged, or cannot label photos; two have the same
+            task; or inversion is asked for and none needs it.
         MismatchError: they do not see photos in the same frame.
     """
     cards = [read_voter(folder, settings) for folder in folders]
+    for card in cards:
+        read_seen(card.folder)  # else photos would be labelled whose labels are known
     for card in cards[1:]:
         if (card.image_size, card.framing) != (cards[0].image_size, cards[0].framing):
             raise MismatchError(
