@@ -14,6 +14,7 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
+from handsoff.evaluation.arms import PHOTOS, SYNTHETIC
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
@@ -131,6 +132,7 @@ def sum_up(
             for node in nodes
         },
         results=results(recipe),
+        delivered=delivered(recipe),
     )
 
 
@@ -150,6 +152,21 @@ def results(recipe: Recipe) -> dict[str, Any]:
     """Budget (and task, where there are several) → its `metrics.json`, for those that have one."""
     files = {name: folder / "metrics.json" for name, folder in recipe.reports().items()}
     return {name: read_json(file) for name, file in files.items() if file.is_file()}
+
+
+def delivered(recipe: Recipe) -> dict[str, Any]:
+    """Budget (and task) → the `arm` that won on validation, its `model`, and the `datasets` that it learnt from."""
+    found = {}
+    for name, metrics in results(recipe).items():
+        arm, report = metrics["handed_over"]["arm"], recipe.reports()[name]
+        folders = {PHOTOS: report.parent / "photos", SYNTHETIC: report.parent / "dataset"}
+        used = [folders[pool] for pool in metrics["shares"][arm] if pool in folders]
+        found[name] = {
+            "arm": arm,
+            "model": (report / "model").relative_to(recipe.output).as_posix(),
+            "datasets": [folder.relative_to(recipe.output).as_posix() for folder in used],
+        }
+    return found
 
 
 # --- the graph -----------------------------------------------------------------------------------------------------
@@ -247,8 +264,8 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
     Raises:
         HandsOffError: a step would refuse its inputs or settings.
     """
-    if recipe.images is not None:
-        photos_in(open_source(recipe.images))
+    for photos in filter(None, (recipe.images, recipe.photos)):
+        photos_in(open_source(photos))
     if ready.labelled in converted:
         names = names_to_convert(recipe, "labelled")
     else:

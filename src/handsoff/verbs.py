@@ -153,6 +153,7 @@ LABEL = Verb(
             about="Photos, such as those of a test, whose copies are left out too; may be repeated.",
         ),
     ),
+    {"apart_first": "budgets, validation and reserve"},
     summary="Label your own photos: real images, labels, uncertainty, selection.",
 )
 EVALUATE = Verb(

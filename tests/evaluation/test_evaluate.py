@@ -19,7 +19,6 @@ from handsoff.evaluation import runs
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
-from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import train_predictor
 from handsoff.report.testset import BARE, LABEL, open_examples
 
@@ -223,9 +222,7 @@ def test_labelled_data_without_a_manifest_is_a_dataset_too(labelled: Path, other
 
 def test_a_test_photo_in_a_dataset_is_no_test(labelled: Path, tmp_path: Path) -> None:
     """Datasets may hold photos, and one of them may be in the test."""
-    photos = write_labelled(
-        tmp_path / "photos", LabelledArrays(*(part[9:12] for part in vars(blobs(16, seed=1)).values()))
-    )
+    photos = write_labelled(tmp_path / "photos", blobs(16, seed=1).take(np.arange(9, 12)))
     settings = EvaluateSettings(first=4, steps=1, seeds=1, batch=4, test_part="8:")
     run_to_end(evaluate(labelled, [photos], labelled, tmp_path / "out", settings))
     metrics = read_json(tmp_path / "out" / "metrics.json")

@@ -1,5 +1,6 @@
 """One training run: which weights it ends with, how it goes on after a kill, and what the loss weighs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from handsoff.learning.settings import LearnSettings
 from handsoff.learning.supervised import Trained, score_predictor, train_predictor
 
 SHORT = LearnSettings(steps=14, patience=4, cooldown=4, batch=4)
+TAUGHT = SHORT.model_copy(update={"unlabelled": "teacher", "teacher_from": 3, "teacher_threshold": 0.5, "cutmix": 0.5})
 
 
 def result(work: Any) -> Any:
@@ -26,9 +28,11 @@ def result(work: Any) -> Any:
 
 
 def learn(*, validated: bool = True, checkpoint: Path | None = None, settings: LearnSettings = SHORT) -> Any:
-    real = blobs(4, 1)
+    real, weights = blobs(4, 1), np.full((4, 32, 32), 128, np.uint8)
+    pool = replace(blobs(4, 2), pseudo=True, weights=weights)
     validation = blobs(4, 3) if validated else None
-    return train_predictor(SEGMENTATION, lambda _: [(real, 4)], 0, settings, "", validation, checkpoint)
+    mixture = [(real, 4)] if settings is SHORT else [(real, 1), (pool, 3)]
+    return train_predictor(SEGMENTATION, lambda _: mixture, 0, settings, "", validation, checkpoint)
 
 
 def test_weights_are_chosen_without_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,20 +82,29 @@ def test_a_run_that_goes_on_improving_ends_at_the_cap() -> None:
     assert (state.step, state.made, state.best_step, state.cools_from) == (1000, 1000, 1000, 700)
 
 
-@pytest.mark.parametrize("kills", [(1,), (2, 5), (3, 3, 4)])
+@pytest.mark.parametrize(
+    ("kills", "settings"),
+    [
+        ((1,), SHORT),
+        ((2, 5), SHORT),
+        ((3, 3, 4), SHORT),
+        pytest.param((3, 3, 4), TAUGHT, marks=pytest.mark.slow),
+        pytest.param((5,), SHORT.model_copy(update={"cutmix": 1.0}), marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_ends_with_the_same_weights(
-    kills: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kills: tuple[int, ...], settings: LearnSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checkpoint holds all that the rest of the run depends on, fused AdamW's moments included."""
     monkeypatch.setattr(schedule, "CHECK", 2)
-    whole: Trained = result(learn())
+    whole: Trained = result(learn(settings=settings))
     file = tmp_path / "unfinished.safetensors"
     for steps in kills:
-        work = learn(checkpoint=file)
+        work = learn(checkpoint=file, settings=settings)
         for _ in range(steps):
             next(work)
         work.close()
-    again: Trained = result(learn(checkpoint=file))
+    again: Trained = result(learn(checkpoint=file, settings=settings))
     assert (again.steps, again.step, again.scores) == (whole.steps, whole.step, whole.scores)
     assert whole.made > whole.steps, "the run went back to cool down"
     for name, value in whole.model.state_dict().items():

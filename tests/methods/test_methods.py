@@ -16,9 +16,11 @@ def recipe(**values: Any) -> Recipe:
 
 def test_methods_lay_out_one_folder_per_step() -> None:
     several = recipe(budgets=[8, 4])
-    layout = ["generator", "latents", "8/labeler", "8/dataset", "8/report", "4/labeler", "4/dataset", "4/report"]
+    parts = ["labeler", "dataset", "photos", "report"]
+    layout = ["generator", "latents", *(f"{budget}/{part}" for budget in (8, 4) for part in parts)]
     assert [step.folder for step in handsoff.steps(several)] == [Path("out") / name for name in layout]
-    assert [step.folder for step in paper.steps(several)] == [Path("out") / name for name in layout]
+    without = [Path("out") / name for name in layout if not name.endswith("photos")]
+    assert [step.folder for step in paper.steps(several)] == without, "no image network that could label photos"
     made = recipe(images=None, generator=Path("gan"))
     assert [step.folder.name for step in handsoff.steps(made)] == ["latents", "labeler", "dataset", "report"]
 
@@ -27,8 +29,9 @@ def test_several_tasks_share_latents_and_dataset() -> None:
     steps = list(handsoff.steps(recipe(tasks=["segmentation", "depth"])))
     names = [step.folder.relative_to("out").as_posix() for step in steps]
     assert names[2:4] == ["50/labeler-segmentation", "50/labeler-depth"]
-    assert names[4:] == ["50/dataset", "50/report-segmentation", "50/report-depth"]
-    assert steps[4].inputs["labelers"] == [step.folder for step in steps[2:4]]
+    assert names[4:] == ["50/dataset", "50/photos", "50/report-segmentation", "50/report-depth"]
+    assert steps[4].inputs["labelers"] == steps[5].inputs["voters"] == [step.folder for step in steps[2:4]]
+    assert steps[6].inputs["synthetic"] == [step.folder for step in steps[4:6]]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -42,10 +45,29 @@ def test_every_step_gives_its_verb_what_it_takes(method: str) -> None:
         assert all(isinstance(value, list) == taken[name].several for name, value in step.inputs.items())
 
 
+def test_labelled_photos_hold_no_label_no_validation_photo_and_no_test_photo() -> None:
+    """A dataset that holds the test too is kept apart as a whole; of any other, what labels and chooses."""
+    whole, part = recipe(), recipe(test=Path("test"), budgets=[50, 16], validation=30, reserve=5)
+    (label,) = [step for step in handsoff.steps(whole) if step.verb == "label"]
+    assert label.inputs["photos"] == whole.images
+    assert (label.inputs["apart"], label.settings.model_dump()["apart_first"]) == ([whole.labelled], None)
+    for label in (step for step in handsoff.steps(part) if step.verb == "label"):
+        assert label.inputs["apart"] == [part.labelled, part.test]
+        assert label.settings.model_dump()["apart_first"] == 50 + 30 + 5
+
+
+def test_photos_to_label_may_be_others_than_those_of_the_generator() -> None:
+    other = recipe(images=None, generator=Path("gan"), photos=Path("others"))
+    assert [step.inputs["photos"] for step in handsoff.steps(other) if step.verb == "label"] == [Path("others")]
+    alone = recipe(tables={"fit": {"networks": 0}})
+    assert "label" not in {step.verb for step in handsoff.steps(alone)}
+
+
 def test_the_papers_form_differs_only_in_settings() -> None:
-    ours, theirs = list(handsoff.steps(recipe())), list(paper.steps(recipe()))
+    plain = recipe(tables={"fit": {"networks": 0}})
+    ours, theirs = list(handsoff.steps(plain)), list(paper.steps(plain))
     assert [(step.verb, step.folder, step.inputs) for step in ours] == [
         (step.verb, step.folder, step.inputs) for step in theirs
     ]
     changed = {a.verb for a, b in zip(ours, theirs, strict=True) if a.settings != b.settings}
-    assert changed == set(paper.SETTINGS)
+    assert changed == set(paper.SETTINGS) & {"invert", "fit"}

@@ -18,7 +18,8 @@ from handsoff.datasets.framing import frame_photo, frame_sample
 from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
 from handsoff.geometry.affine import moved_points
 from handsoff.geometry.peaks import blurred
-from handsoff.learning import augment
+from handsoff.learning.augment import affine as affine_view
+from handsoff.learning.data import Batch
 from handsoff.tasks.keypoints import RARITY, Keypoints, within
 from toy import affine, parsed
 
@@ -192,8 +193,8 @@ def test_a_warp_keeps_a_bright_dot_under_its_point(frame: tuple[int, int], seed:
         rows[..., None] - labels[:, None, None, :, 1]
     ) ** 2
     images = torch.from_numpy(np.exp(-distance / 4)).float().permute(0, 3, 1, 2)
-    moved, found = augment.affine(images, labels, task, torch.Generator().manual_seed(seed))
-    for picture, places in zip(moved.numpy(), found, strict=True):
+    view = affine_view(Batch(images, labels, 4), task, torch.Generator().manual_seed(seed))
+    for picture, places in zip(view.images.numpy(), view.labels, strict=True):
         for x, y, seen in places:
             if seen and 1 <= x <= frame[1] - 2 and 1 <= y <= frame[0] - 2:
                 bright = picture[:, round(float(y)), round(float(x))].max()

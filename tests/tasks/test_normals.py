@@ -63,8 +63,10 @@ def of_depth(depth: np.ndarray) -> np.ndarray:
     return to_colours(from_depth(depth, 1.0))[None]
 
 
-def test_a_new_task_costs_one_file_of_less_than_150_lines() -> None:
-    assert len(inspect.getsource(normals).splitlines()) < 150
+def test_a_new_task_costs_one_file_of_less_than_160_lines() -> None:
+    assert len(inspect.getsource(normals).splitlines()) < 160, (
+        "mirrors and exported models are two answers more than it had"
+    )
 
 
 # --- from depth -------------------------------------------------------------------------------------------------------

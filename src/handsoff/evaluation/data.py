@@ -15,6 +15,7 @@ from handsoff.datasets.labelled import LabelledDataset
 from handsoff.datasets.likeness import Thumbnails, known, thumbnails
 from handsoff.evaluation.arms import REAL
 from handsoff.evaluation.inputs import Inputs
+from handsoff.evaluation.pseudo import pseudo_labelled
 from handsoff.evaluation.settings import group_of
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays
@@ -39,13 +40,16 @@ class EvaluationData:
     excluded: dict[str, int]
 
 
-def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, EvaluationData]:
+def load_data(
+    inputs: Inputs, group: str | None, confidence: float | None = None
+) -> Generator[Progress, None, EvaluationData]:
     """Read all of it at the datasets' size, and take out of validation and test what was seen before.
 
     A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels, by
     its likeness to labelled photos of datasets and, where `group` is given, by what that finds in its name (names of
     generated samples say nothing). A labelled photo of a dataset is left out where `group` finds the same in its name
-    and in one of validation or test.
+    and in one of validation or test. Where `confidence` is given, pools that a machine labelled are weighted by their
+    uncertainty maps.
 
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
@@ -68,6 +72,8 @@ def load_data(inputs: Inputs, group: str | None) -> Generator[Progress, None, Ev
         others = unrelated_photos(inputs, name, group)
         excluded["photos"] += len(labelled.names) - len(others.names)
         pools[name] = yield from load(others, name)
+    for name, dataset in inputs.generated.items():
+        pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
     photos = thumbnails(np.concatenate([pools[REAL].images[:0], *(pools[name].images for name in inputs.photos)]))
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
     if inputs.validation is not None:
@@ -160,8 +166,7 @@ def without(
         keep &= ~known(thumbnails(samples.images), copied)
     if keep.all():
         return samples, 0
-    names = tuple(name for name, kept in zip(samples.names, keep, strict=False) if kept)  # they may be unknown
-    return LabelledArrays(samples.images[keep], samples.labels[keep], names), int((~keep).sum())
+    return samples.take(keep), int((~keep).sum())
 
 
 def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:

@@ -14,6 +14,7 @@ from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels,
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
+from handsoff.evaluation.pseudo import refuse_idle
 from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
@@ -40,6 +41,7 @@ def plan(
 def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
     choose_arms(settings, list(inputs.folders))
     require_labels(inputs, settings)
+    refuse_idle(inputs, settings)
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
 
 
@@ -88,7 +90,7 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     with job.undone_if_refused():
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
-        data = yield from load_data(inputs, settings.group)
+        data = yield from load_data(inputs, settings.group, settings.confidence)
         curve = yield from load_curve(inputs, data, settings)
     arms = choose_arms(settings, list(inputs.folders))
     yield from run_arms(inputs.task, data, arms, out, settings)

@@ -29,6 +29,7 @@ class Inputs:
         labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
         licences: the terms of the datasets that state them, by name.
+        generated: those of the datasets with a manifest, whose labels a machine made, by name.
         fingerprints: for the plan.
     """
 
@@ -42,6 +43,7 @@ class Inputs:
     validation: LabelledDataset | None
     folders: dict[str, Path]
     licences: dict[str, str]
+    generated: dict[str, GeneratedDataset]
     fingerprints: dict[str, Fingerprint]
 
 
@@ -85,7 +87,7 @@ def open_inputs(
         pools={REAL: open_once(real).part(0, settings.first), **datasets},
         photos={name: generated[name] for name, kind in zip(folders, kinds, strict=True) if kind == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
-        test=tested, validation=chosen, folders=folders, licences=licences,
+        test=tested, validation=chosen, folders=folders, licences=licences, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
 

@@ -3,12 +3,16 @@
 One affine map for image and label, one matrix for all of colour, a little blur and noise.
 """
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from handsoff.tasks.base import Labels, Task
+from handsoff.geometry.affine import moved_maps
+from handsoff.learning.data import Batch
+from handsoff.tasks.base import Task
 
 TURN, ZOOM, SHIFT = 0.3, 0.25, 0.15  # ± radians (17°), ± log scale, ± half sides
 BRIGHTNESS, CONTRAST, HUE = 0.2, 0.3, 0.15  # ± of the half range, ± relative, ± radians around the grey axis
@@ -19,10 +23,9 @@ BLUR, NOISE = 0.6, 0.05  # strongest mix with the 3×3 mean; strongest standard 
 Images = Float[Tensor, "n 3 h w"]
 
 
-def augment(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
-    """Another view of every sample, drawn from `stream`; the label says "unknown" where no pixel of the image was."""
-    images, labels = affine(images, labels, task, stream)
-    return blur_and_noise(color_jitter(images, stream), stream), labels
+def photometric(images: Images, stream: torch.Generator) -> Images:
+    """Other colours, sharpness and grain for every image; what it shows stays where it is."""
+    return blur_and_noise(color_jitter(images, stream), stream)
 
 
 def uniform(count: int, low: float, high: float, stream: torch.Generator) -> Float[Tensor, "n"]:
@@ -42,11 +45,18 @@ def random_affine(
     return torch.stack(rows, 1), flipped
 
 
-def affine(images: Images, labels: Labels, task: Task, stream: torch.Generator) -> tuple[Images, Labels]:
-    """The same random affine map for both; images bilinear and reflected at the border."""
+def affine(batch: Batch, task: Task, stream: torch.Generator) -> Batch:
+    """The same random affine map for a sample's image, label and weights, drawn from `stream`.
+
+    Images are bilinear and reflected at the border. Where no pixel of the image was, the label says "unknown" and the
+    weight is 0.
+    """
+    images = batch.images
     frame = (images.shape[2], images.shape[3])
     theta, flipped = random_affine(len(images), frame, stream, mirrors=task.geometry.mirrors)
-    return moved_images(images, theta), task.geometry.move(labels, theta, flipped, frame)
+    labels = task.geometry.move(batch.labels, theta, flipped, frame)
+    weights = None if batch.weights is None else moved_maps(batch.weights, theta, 0)
+    return replace(batch, images=moved_images(images, theta), labels=labels, weights=weights)
 
 
 def moved_images(images: Images, theta: Float[Tensor, "n 2 3"]) -> Images:

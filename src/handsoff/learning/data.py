@@ -3,18 +3,53 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
+from torch import Tensor
 
 from handsoff.tasks.base import Labels
+
+FULL = 255  # weight of a pixel that counts in full
+Weights = UInt8[np.ndarray, "n h w"]  # how much each pixel counts in the loss, times 255
 
 
 @dataclass(frozen=True)
 class LabelledArrays:
-    """Images of one size and their labels for one task; `names` of the samples where they are known."""
+    """Images of one size and their labels for one task.
+
+    Attributes:
+        names: of the samples, where they are known.
+        weights: how much each pixel counts in the loss, times 255; None: all alike.
+        pseudo: whether a machine made the labels, so that they can be weighted, made anew and mixed (`learning.semi`).
+    """
 
     images: UInt8[np.ndarray, "n h w 3"]
     labels: Labels
     names: tuple[str, ...] = ()
+    weights: Weights | None = None
+    pseudo: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, index: Int64[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "LabelledArrays":
+        """The samples at these places, or where it is true."""
+        names = tuple(self.names[place] for place in np.arange(len(self))[index]) if self.names else ()
+        weights = None if self.weights is None else self.weights[index]
+        return LabelledArrays(self.images[index], self.labels[index], names, weights, self.pseudo)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one step.
+
+    Attributes:
+        images: in about [-1, 1].
+        labels: theirs.
+        human: so many, the first ones, were labelled by people; a machine labelled the others.
+        weights: as in `LabelledArrays`.
+    """
+
+    images: Float[Tensor, "n 3 h w"]
+    labels: Labels
+    human: int
+    weights: Weights | None = None

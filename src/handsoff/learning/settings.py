@@ -1,5 +1,7 @@
 """What can be set about training a predictor; every default is what worked best in docs/log.md."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -20,3 +22,24 @@ class LearnSettings(BaseModel):
     lr: float = Field(1e-3, gt=0, description="learning rate between warm-up and cooldown")
     weight_decay: float = Field(1e-2, ge=0, description="weight decay of the network")
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels count alike; 1: classes count alike")
+    confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="pixels that a machine labelled count as much as it was certain (1 - uncertainty), "
+        "and not at all where that is below this; unless set, all count in full",
+    )
+    unlabelled: Literal["labels", "teacher"] = Field(
+        "labels",
+        description="what is learnt of images that a machine labelled: those labels, or at every step anew what a "
+        "teacher, the averaged weights of the run itself, says of them",
+    )
+    teacher_from: int = Field(
+        500, ge=0, description="the step from which the teacher labels, labels are learnt before; at most half of steps"
+    )
+    teacher_threshold: float = Field(
+        0.9, ge=0, le=1, description="a pixel counts where the teacher's most probable class is at least so probable"
+    )
+    cutmix: float = Field(
+        0.0, ge=0, le=1, description="share of images labelled by a machine into which a piece of another is pasted"
+    )

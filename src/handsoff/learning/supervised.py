@@ -20,10 +20,11 @@ from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
 from handsoff.jobs.checkpoints import is_whole, load_checkpoint, save_checkpoint
 from handsoff.jobs.progress import Progress
-from handsoff.learning.augment import augment
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.augment import affine, photometric
+from handsoff.learning.data import FULL, Batch, LabelledArrays
 from handsoff.learning.models import brief, build_model
 from handsoff.learning.schedule import Schedule
+from handsoff.learning.semi import cut_mix, examples, loss_of, teaches
 from handsoff.learning.settings import LearnSettings
 from handsoff.learning.voting import vote
 from handsoff.tasks.base import Labels, Task
@@ -179,12 +180,13 @@ def learn_step(task: Task, run: Run, mixture: Mixture, seed: int, class_weights:
     """One step of the optimiser and of the average; returns the loss."""
     state = run.schedule
     stream = step_generator(seed, state.step)
-    images, labels = draw(mixture(state.position), stream)
-    images, labels = augment(images, labels, task, stream)
-    target = task.learning.encode(labels, (images.shape[2], images.shape[3])).to(best_device())
+    weak = affine(draw(mixture(state.position), stream), task, stream)
+    teacher = run.average.module if teaches(state) else None
+    found = examples(task, weak, photometric(weak.images, stream), state.settings, teacher)
+    found = cut_mix(found, state.settings.cutmix, step_generator(seed, state.step, stream=3))
     with seeded(step_generator(seed, state.step, stream=2)):
-        outputs = run.model(images.to(best_device()))
-    loss = task.learning.loss(outputs, target, class_weights).mean()
+        outputs = run.model(found.images)
+    loss = loss_of(task, outputs, found, class_weights)
     for group in run.optimizer.param_groups:
         group["lr"] = state.settings.lr * state.rate
     run.optimizer.zero_grad(set_to_none=True)
@@ -231,13 +233,19 @@ def require_usable(task: Task, frame: Frame, name: str) -> None:
         ) from None
 
 
-def draw(mixture: list[tuple[LabelledArrays, int]], stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], Labels]:
-    """A batch: so many samples of each pool, drawn with replacement."""
+def draw(mixture: list[tuple[LabelledArrays, int]], stream: torch.Generator) -> Batch:
+    """A batch: so many samples of each pool, drawn with replacement; those that people labelled come first."""
     picked = [
-        (pool, torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number
+        pool.take(torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number
     ]
-    images = np.concatenate([pool.images[index] for pool, index in picked])
-    return to_float(images), np.concatenate([pool.labels[index] for pool, index in picked])
+    picked.sort(key=lambda part: part.pseudo)
+    images = np.concatenate([part.images for part in picked])
+    weights = None
+    if any(part.weights is not None for part in picked):
+        full = np.full_like(images[..., 0], FULL)
+        weights = np.concatenate([full[: len(part)] if part.weights is None else part.weights for part in picked])
+    labels = np.concatenate([part.labels for part in picked])
+    return Batch(to_float(images), labels, sum(len(part) for part in picked if not part.pseudo), weights)
 
 
 @torch.inference_mode()

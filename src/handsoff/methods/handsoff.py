@@ -1,24 +1,34 @@
 """The default method. Its settings are the defaults of every verb: what measured best so far, see docs/log.md."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
+from handsoff.verbs import Inputs  # noqa: TC001  # an annotation that typing tools read at run time
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
-    """One generator and the latents of all labels; per budget a dataset, and a labeler and a report for every task."""
+    """One generator and the latents of all labels; per budget labelers, datasets, and a report for every task."""
     generator, latents = recipe.generator or recipe.output / "generator", recipe.output / "latents"
-    test = recipe.test or recipe.labelled
     if recipe.images is not None:
         yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
     yield Step("invert", latents, {"generator": generator, "labelled": recipe.labelled}, recipe.for_invert())
     for budget in recipe.budgets:
         labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
-        dataset = recipe.output / str(budget) / "dataset"
         for task, labeler in zip(recipe.tasks, labelers, strict=True):
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
-        yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
+        made = [*datasets(recipe, recipe.output / str(budget), labelers)]
+        yield from made
         for task in recipe.tasks:
-            report, settings = recipe.folder(budget, "report", task), recipe.for_evaluate(budget, task)
-            yield Step("evaluate", report, {"real": recipe.labelled, "synthetic": [dataset], "test": test}, settings)
+            folders = [step.folder for step in made]
+            given: Inputs = {"real": recipe.labelled, "synthetic": folders, "test": recipe.test or recipe.labelled}
+            yield Step("evaluate", recipe.folder(budget, "report", task), given, recipe.for_evaluate(budget, task))
+
+
+def datasets(recipe: Recipe, folder: Path, labelers: list[Path]) -> Iterator[Step]:
+    """Generated images and, where there are unlabelled photos and networks that label them, those photos."""
+    yield Step("generate", folder / "dataset", {"labelers": labelers}, recipe.settings("generate"))
+    if recipe.photos_to_label is not None:
+        given: Inputs = {"voters": labelers, "photos": recipe.photos_to_label, "apart": recipe.apart}
+        yield Step("label", folder / "photos", given, recipe.for_label())

@@ -11,7 +11,7 @@ from handsoff.recipes.errors import explained, unknown
 from handsoff.recipes.schema import Recipe, stated_settings
 from handsoff.verbs import VERBS, Verb
 
-PATHS = ("images", "generator", "labelled", "test")  # relative to the recipe's folder; `output` is not
+PATHS = ("images", "generator", "photos", "labelled", "test")  # relative to the recipe's folder; `output` is not
 
 
 def load_recipe(path: Path, output: Path | None = None) -> Recipe:

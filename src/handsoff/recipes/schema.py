@@ -41,6 +41,9 @@ class Recipe(BaseModel):
 
     images: Path | None = Field(None, description="unlabelled images, a folder or zip")
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
+    photos: Path | None = Field(
+        None, description="unlabelled photos that are labelled too, a folder or zip; unless said, `images`"
+    )
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled dataset to test on")
     split: dict[Role, str] = Field(
@@ -90,6 +93,12 @@ class Recipe(BaseModel):
         """What to know about the labels, by task; `classes` is the short form of the table that merges classes."""
         merging = [name for name, task in TASKS.items() if task.merges] if self.classes is not None else []
         return {**self.labels, **{name: {**self.labels.get(name, {}), "merge": self.classes} for name in merging}}
+
+    @property
+    def photos_to_label(self) -> Path | None:
+        """The unlabelled photos, where the image networks of a labeler can label them."""
+        networks = self.settings("fit").model_dump()["networks"]
+        return (self.photos or self.images) if networks else None
 
     @property
     def framing(self) -> Framing:
@@ -167,6 +176,19 @@ class Recipe(BaseModel):
         """How many labels the learning curve can have, of so many labelled samples."""
         limited = self.reserve or self.test is None
         return self.largest + self.reserve if limited else samples - self.validation
+
+    def for_label(self) -> BaseModel:
+        """No copy of a label, of a validation photo or of a test photo becomes training data.
+
+        Where the test is a dataset of its own, the other labelled photos may: nobody looks at their labels.
+        """
+        needed = self.largest + self.validation + self.reserve
+        return self.settings("label", apart_first=None if self.test is None else needed)
+
+    @property
+    def apart(self) -> list[Path]:
+        """The labelled datasets, with those photos in them."""
+        return [self.labelled, *([] if self.test is None else [self.test])]
 
     def with_defaults(self, defaults: Tables) -> "Recipe":
         """The same recipe with a method's own settings wherever the recipe itself says nothing."""

@@ -5,7 +5,7 @@ It differs from `generate` in where images come from, and in who labels them; se
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.datasets.generated import Record
+from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import SIDE, thumbnails, write_thumbnails
 from handsoff.datasets.sources import Source, open_source, refuse_too_many
 from handsoff.engines.contract import Engine
@@ -43,7 +44,7 @@ def plan(voters: Sequence[Path], photos: Path, settings: LabelSettings, apart: S
         numbered("voter", index): {"path": str(folder.resolve()), "fingerprint": card.fingerprint}
         for index, (folder, card) in enumerate(zip(voters, read_voters(voters, settings), strict=True))
     }
-    inputs["photos"] = photos_in(open_source(photos)).describe()
+    inputs["photos"] = photos_of(photos, settings).describe()
     for index, path in enumerate(apart or ()):
         inputs[numbered("apart", index)] = photos_in(open_source(path)).describe()
     return Plan("label", inputs, settings.model_dump())
@@ -87,9 +88,10 @@ def label(
 
 def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Sequence[Path], engine: Engine) -> Part:
     """Make all samples, and what the dataset says of itself."""
-    settings, source = LabelSettings(**job.plan.settings), photos_in(open_source(photos))
+    settings = LabelSettings(**job.plan.settings)
+    source = photos_of(photos, settings)
     if not is_whole(job.out / APART):
-        yield from read_apart(job.out / APART, apart, voters[0])
+        yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     sieve, context = Sieve(source), PhotoContext(tuple(voters), photos, job.out, settings)
     production = Production("labelling", make_shard, list(shards_of(source)), context, len(source.sizes), sieve)
     records = yield from make_samples(job, production, settings.keep, settings.drop, engine)
@@ -106,13 +108,34 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     job.finish(licence=licence, **counts, notes=[*source.notes, *sieve.notes()])
 
 
-def read_apart(file: Path, apart: Sequence[Path], card: VoterCard) -> Iterator[Progress]:
-    """Write the thumbnails of all photos that are to be kept apart.
+def photos_of(path: Path, settings: LabelSettings) -> Source:
+    """The photos to be labelled.
+
+    Raises:
+        InputError: there are none.
+    """
+    source = photos_in(open_source(path))
+    files = sorted(source.sizes)
+    if settings.n is None or settings.n >= len(files):
+        return source
+    chosen = [files[index * len(files) // settings.n] for index in range(settings.n)]
+    return replace(source, sizes={file: source.sizes[file] for file in chosen})
+
+
+def read_apart(file: Path, apart: Sequence[Path], card: VoterCard, first: int | None) -> Iterator[Progress]:
+    """Write the thumbnails of all photos that are to be kept apart; of the first source, those of `first` samples only.
 
     Raises:
         InputError: one cannot be read: nobody would know whether there is a copy of it.
     """
     found = [np.empty((0, SIDE, SIDE), np.uint8)]
+    if first is not None and apart:
+        labelled = open_labelled(apart[0]).part(0, first)
+        for start in range(0, len(labelled.names), CHUNK):
+            part = labelled.part(start, start + CHUNK)
+            found.append(thumbnails(part.load(card.image_size, card.framing, enlarge=True)[0]))
+            yield Progress("reading photos to be kept apart", start + len(part.names), len(labelled.names))
+        apart = apart[1:]
     for path in apart:
         source = photos_in(open_source(path))
         files = list(source.sizes)

@@ -30,6 +30,12 @@ class LabelSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    n: int | None = Field(
+        None, ge=1, description="label so many of the photos only, spread evenly over them in sorted order"
+    )
+    apart_first: int | None = Field(
+        None, ge=1, description="only the first N labelled samples of the first --apart are kept apart"
+    )
     keep: float = Field(0.9, gt=0, le=1, description="share of the photos that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field(
         "any",

@@ -181,6 +181,25 @@ class Learning(ABC):
     ) -> Float[Tensor, "n ..."]:
         """Loss per pixel, 0 where the label says nothing. Pixels may be a map (H, W) or a list (P) of one image's."""
 
+    def soft_target(
+        self,
+        outputs: Float[Tensor, "n k h w"],  # noqa: ARG002  # most tasks have none
+    ) -> tuple[Float[Tensor, "n h w k"], Float[Tensor, "n h w"]] | None:
+        """A teacher's outputs → targets of `soft_loss`, and how sure the teacher is of each pixel, in [0, 1].
+
+        None: what one network says tells nothing about how sure it is, so that only labels can be learnt.
+        """
+        return None
+
+    def soft_loss(
+        self,
+        outputs: Float[Tensor, "n k h w"],
+        target: Float[Tensor, "n h w k"],
+        class_weights: Float[Tensor, " k"] | None = None,
+    ) -> Float[Tensor, "n h w"]:
+        """Loss per pixel with a target of `soft_target`; that of the labels unless the task says otherwise."""
+        return self.loss(outputs, target, class_weights)
+
     @abstractmethod
     def decode(
         self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"] | None = None

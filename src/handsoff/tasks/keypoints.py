@@ -153,6 +153,11 @@ class KeypointLearning(Learning):
             outputs.float() - RARITY, target.movedim(-1, 1), reduction="none"
         ).mean(1)
 
+    def soft_target(self, outputs: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n h w k"], Float[Tensor, "n h w"]]:
+        """Heat maps; all pixels count, since a low one too says that no point is there."""
+        heat = (outputs.float() - RARITY).sigmoid().movedim(1, -1)
+        return heat, torch.ones_like(heat[..., 0])
+
     @torch.no_grad()
     def decode(
         self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"] | None = None

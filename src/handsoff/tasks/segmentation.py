@@ -186,6 +186,25 @@ class MaskLearning(MapLearning):
         weights = None if class_weights is None else class_weights.to(outputs.device)
         return F.cross_entropy(outputs.float(), target, weights, ignore_index=IGNORE, reduction="none")
 
+    def soft_target(self, outputs: Float[Tensor, "n k h w"]) -> tuple[Float[Tensor, "n h w k"], Float[Tensor, "n h w"]]:
+        """Probabilities of the classes, and the highest of them."""
+        probabilities = outputs.float().softmax(1).movedim(1, -1)
+        return probabilities, probabilities.amax(-1)
+
+    def soft_loss(
+        self,
+        outputs: Float[Tensor, "n k h w"],
+        target: Float[Tensor, "n h w k"],
+        class_weights: Float[Tensor, " k"] | None = None,
+    ) -> Float[Tensor, "n h w"]:
+        """Cross-entropy with the probabilities, times the mean weight of the classes under them.
+
+        Classes are not weighted one by one: a teacher that learnt with weights has them in its probabilities already,
+        and step by step they would move further to the rare classes.
+        """
+        loss = F.cross_entropy(outputs.float(), target.movedim(-1, 1), reduction="none")
+        return loss if class_weights is None else loss * (target @ class_weights.to(target.device))
+
     def decode(
         self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"] | None = None
     ) -> tuple[Masks, Float[Tensor, "n h w"]]:

@@ -1,0 +1,74 @@
+"""Pools whose labels a machine made: the datasets of `handsoff generate` and `label`, and how certain they are."""
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from handsoff.core.errors import InputError
+from handsoff.datasets.generated import UNCERTAINTY, GeneratedDataset
+from handsoff.evaluation.inputs import Inputs
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.progress import Progress
+from handsoff.learning.data import LabelledArrays
+from handsoff.learning.semi import confidence_weights
+
+CHUNK = 200  # maps read between two signs of life
+
+
+def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
+    """Refuse settings about labels made by a machine where there are none.
+
+    Raises:
+        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones.
+    """
+    asked = {
+        "confidence": settings.confidence is not None,
+        "unlabelled": settings.unlabelled == "teacher",
+        "cutmix": settings.cutmix > 0,
+    }
+    idle = [name for name, given in asked.items() if given]
+    if idle and not inputs.generated:
+        raise InputError(
+            f"None of the datasets is a folder that handsoff generate or label made, so {' and '.join(idle)} would do "
+            "nothing: leave it out, or give such a folder."
+        )
+
+
+def pseudo_labelled(
+    pool: LabelledArrays, dataset: GeneratedDataset, task: str, least: float | None
+) -> Generator[Progress, None, LabelledArrays]:
+    """The pool, marked as labelled by a machine and, where `least` is given, weighted by its uncertainty maps.
+
+    Args:
+        pool: samples of the dataset, in their frame.
+        dataset: that has the maps.
+        task: whose labels the pool has.
+        least: pixels with less confidence, 1 - uncertainty, count 0.
+
+    Raises:
+        InputError: a sample has no map, or one that is damaged or of another size.
+    """
+    if least is None:
+        return replace(pool, pseudo=True)
+    weights = np.empty(pool.images.shape[:3], np.uint8)
+    for index, name in enumerate(pool.names):
+        weights[index] = confidence_weights(map_of(dataset, name, task, weights.shape[1:]), least)
+        if index % CHUNK == CHUNK - 1 or index == len(pool) - 1:
+            yield Progress("reading uncertainty", index + 1, len(pool))
+    return replace(pool, weights=weights, pseudo=True)
+
+
+def map_of(dataset: GeneratedDataset, name: str, task: str, frame: tuple[int, ...]) -> Float[np.ndarray, "h w"]:
+    """The uncertainty map of a sample, of the size that is expected."""
+    found = dataset.uncertainty_map(name, task)
+    if found is None:
+        raise InputError(
+            f"{dataset.folder} has no {UNCERTAINTY} map of {name} for {task}, which confidence needs "
+            "(labels that are points have none): leave confidence out, or make the dataset again."
+        )
+    if found.shape != frame:
+        sizes = f"{found.shape[0]}x{found.shape[1]} pixels, its image {frame[0]}x{frame[1]}"
+        raise InputError(f"The {UNCERTAINTY} map of {name} in {dataset.folder} is {sizes}: make the dataset again.")
+    return found
