@@ -69,7 +69,8 @@ def rule(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     patience = f"{settings['patience']:,} steps" if "patience" in settings else "a while"
     told = (
         "One rule for every arm: a run is over when its score on the validation images has not improved for "
-        f"{patience}, or at the latest after {cap}; then the learning rate falls to 0 from the best moment on, and {BEST}."
+        f"{patience}, or at the latest after {cap}; then the learning rate falls to 0 from the best moment on, and "
+        f"{BEST}."
     )
     runs = [steps for entry in metrics["training"].values() for steps in entry["steps"]]
     ended = sum(steps >= metrics["steps"] for steps in runs)
