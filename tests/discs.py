@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,12 +27,6 @@ def blobs(count: int, seed: int, size: int = 32) -> LabelledArrays:
     labels = (distance < 1).astype(np.uint8) + (distance < 0.5).astype(np.uint8)
     noise = rng.integers(-20, 21, (count, size, size, 3))
     return LabelledArrays((COLOURS[labels].astype(int) + noise).clip(0, 255).astype(np.uint8), labels)
-
-
-def untimed(metrics: dict[str, Any]) -> dict[str, Any]:
-    """The same metrics.json without the seconds that the runs took."""
-    training = {arm: facts | {"seconds": None} for arm, facts in metrics["training"].items()}
-    return metrics | {"training": training}
 
 
 def write_labelled(folder: Path, samples: LabelledArrays) -> Path:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from discs import blobs, untimed, write_dataset, write_labelled
+from alike import timeless
+from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.evaluation import runs
@@ -176,7 +177,7 @@ def test_a_curve_goes_on_where_it_was_killed_and_shares_the_budgets_runs(
     run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", TINY))
     assert trained == whole[9:]
     metrics = read_json(tmp_path / "out" / "metrics.json")
-    assert untimed(metrics) == untimed(read_json(tmp_path / "whole" / "metrics.json"))
+    assert timeless(metrics) == timeless(read_json(tmp_path / "whole" / "metrics.json"))
 
     curve = metrics["curve"]
     assert curve["metric"] == "miou"

@@ -8,22 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
+from handsoff.core.images import to_uint8
 from handsoff.datasets.labelled import open_labelled
 from handsoff.evaluation.evaluate import evaluate
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.generators.stored import load_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
+from handsoff.learning.predictor import load_predictor
+from handsoff.recipes.load import load_recipe
+from handsoff.runner import run
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
-from toy import POINTS, toy_generator, toy_labels, toy_several
+from toy import POINTS, QUICK_RECIPE, toy_generator, toy_labels, toy_several
 
 FIT = FitSettings(members=3, hidden=(8, 8), steps=4, images=2, pixels=20, networks=0, features=("generator",))
 INVERT = InvertSettings(encoder_steps=0, steps=2)
@@ -204,3 +210,30 @@ def test_a_task_that_the_dataset_lacks_is_refused(world: Path, tmp_path: Path) -
             )
         )
     assert not (tmp_path / "out").exists()
+
+
+# --- the user's own photos -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_run_labels_the_photos_too_and_says_what_won(world: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    net = load_generator(world / "generator")
+    for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
+        Image.fromarray(image).save(photos / f"{index}.png")
+    recipe = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2")
+    text = f"""photos = "{photos}"{recipe}""".replace('"labelled"', f'"{world / "labelled"}"')
+    text = text.replace('"generator"\n', f'"{world / "generator"}"\n').replace("budget = 6", "budget = 4")
+    (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
+    run_to_end(run(load_recipe(tmp_path / "recipe.toml", tmp_path / "run")))
+    metrics, report = (read_json(tmp_path / "run" / name) for name in ("4/report/metrics.json", "report.json"))
+    assert list(metrics["arms"]) == [
+        "real_only", "photos_only", "synthetic_only", "real_plus_photos", "real_plus_synthetic",
+        "real_plus_photos_plus_synthetic",
+    ]  # fmt: skip
+    delivered = report["delivered"]["4"]
+    assert delivered["arm"] == metrics["handed_over"]["arm"]
+    assert load_predictor(tmp_path / "run" / delivered["model"]).card.arm == delivered["arm"]
+    assert all((tmp_path / "run" / name / "manifest.json").is_file() for name in delivered["datasets"])
+    assert len(delivered["datasets"]) == len(metrics["shares"][delivered["arm"]].keys() - {"real"})

@@ -277,6 +277,23 @@ def test_networks_and_classifiers_vote_on_the_refined_inversion(
 # --- what is left out ---
 
 
+def test_so_many_photos_are_spread_evenly(world: Path, tmp_path: Path) -> None:
+    settings = ALL.model_copy(update={"n": 8})
+    run_to_end(label([world / "segmentation"], world / "photos.zip", tmp_path / "out", settings))
+    assert open_labelled(tmp_path / "out").names == ("03", "06", "09", "12", "15", "18", "21"), "00 is a labelled one"
+
+
+def test_only_the_labels_that_are_used_are_kept_apart(world: Path, tmp_path: Path) -> None:
+    """The labeler knows all eight; a voter that learnt from none knows which by `apart_first` alone."""
+    stranger = shutil.copytree(world / "segmentation", tmp_path / "stranger")
+    save_seen(stranger, open_labelled(world / "labelled").part(7, 8).load((16, 16))[0])
+    settings = ALL.model_copy(update={"apart_first": 1})
+    run_to_end(label([stranger], world / "photos.zip", tmp_path / "out", settings, [world / "labelled"]))
+    names = open_labelled(tmp_path / "out").names
+    assert "00" not in names
+    assert "01" in names
+
+
 def test_copies_of_photos_to_be_kept_apart_and_doubles_are_left_out(world: Path, tmp_path: Path) -> None:
     photos = unpacked(world, tmp_path / "photos", "00", "04", "05", "06", "07")
     shutil.copy(photos / "07.png", photos / "08.png")

@@ -42,7 +42,7 @@ class Recipe(BaseModel):
     images: Path | None = Field(None, description="unlabelled images, a folder or zip")
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
     photos: Path | None = Field(
-        None, description="unlabelled photos that are labelled too, a folder or zip; unless said, `images`"
+        None, description="unlabelled photos that become a second dataset, a folder or zip; unless said, `images`"
     )
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled dataset to test on")
