@@ -105,7 +105,7 @@ def evaluate(
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
-    """Measure what datasets are worth: real labels only, synthetic only and both, on real test photos."""
+    """Measure what datasets are worth beside real labels, on real test photos, and hand over the best model."""
 
 def fit(
     generator: str | PathLike[str],

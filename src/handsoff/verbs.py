@@ -163,7 +163,7 @@ EVALUATE = Verb(
     EvaluateSettings,
     (
         Input("real", about="The labelled photos that were used."),
-        Input("synthetic", several=True, about="The folder of handsoff generate; may be repeated."),
+        Input("synthetic", several=True, about="The folder of handsoff generate or handsoff label; may be repeated."),
         Input("test", about="Labelled photos to test on."),
         Input("validation", optional=True, about="Labelled photos that choose the best moment of a run."),
     ),
@@ -174,7 +174,7 @@ EVALUATE = Verb(
         "test_part": "test",
         "curve_part": "reserve",
     },
-    summary="Measure what datasets are worth: real labels only, synthetic only and both, on real test photos.",
+    summary="Measure what datasets are worth beside real labels, on real test photos, and hand over the best model.",
 )
 CONVERT = Verb(
     "convert",

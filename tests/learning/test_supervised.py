@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from discs import SEGMENTATION, blobs
 from handsoff.learning import schedule
@@ -80,6 +82,20 @@ def test_a_run_that_goes_on_improving_ends_at_the_cap() -> None:
             if state.stands_still:
                 state.cool_down()
     assert (state.step, state.made, state.best_step, state.cools_from) == (1000, 1000, 1000, 700)
+
+
+@given(st.integers(1, 500), st.integers(1, 300), st.integers(0, 300), st.lists(st.floats(0, 1), min_size=8, max_size=8))
+def test_no_run_makes_more_steps_than_its_cap(steps: int, patience: int, cooldown: int, values: list[float]) -> None:
+    state = Schedule(LearnSettings(steps=steps, patience=patience, cooldown=cooldown))
+    while not state.over:
+        state.advance()
+        if state.due:
+            state.scored(values[len(state.scores)], values[len(state.scores)])
+            if state.stands_still:
+                state.cool_down()
+    assert state.made <= steps
+    assert state.cools_from == state.step - state.cooldown
+    assert max(state.scores.values()) == state.best
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def test_a_row_tells_the_runs_from_the_shortest_to_the_longest() -> None:
 
 def test_the_rule_says_which_runs_the_limit_ended() -> None:
     told, ended = rule(MEASURED, {"patience": 600})
-    assert "has not risen for 600 steps, or at the latest after 3,000 steps" in told
+    assert "has not improved for 600 steps, or at the latest after 3,000 steps" in told
     assert ended.startswith("2 of 4 runs were ended by that limit")
     assert rule(MEASURED | {"steps": 5000}, {})[1] == "No run was ended by that limit."
     assert rule(MEASURED | {"n_validation": 0}, {})[0].startswith("Every run took 3,000 steps, for no validation")

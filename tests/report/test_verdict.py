@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from handsoff.report.verdict import arm_title, comparison, difference, meaning, score, scores, verdict
+from handsoff.report.verdict import (
+    added_arm,
+    added_data,
+    arm_title,
+    comparison,
+    difference,
+    meaning,
+    score,
+    scores,
+    verdict,
+)
 from measured import GOOD, arm, metrics
 
 
@@ -92,3 +102,32 @@ def test_the_best_arm_without_real_photos_is_named() -> None:
         "shares": {"real_only": {"real": [1, 1]}, "a_only": {"a": [1, 1]}, "b_only": {"b": [1, 1]}}
     }
     assert any("only generated images (b only) reaches 80% of" in sentence for sentence in meaning(found))
+
+
+PHOTOS: dict[str, Any] = several(
+    real_only=(0.5, 0.51, 0.52), photos_only=(0.4, 0.41, 0.42), real_plus_photos=(0.7, 0.71, 0.72),
+    real_plus_synthetic=(0.55, 0.56, 0.57), real_plus_photos_plus_synthetic=(0.6, 0.61, 0.62),
+) | {
+    "pools": {"real": 50, "photos": 9000, "synthetic": 1234}, "photos": ["photos"],
+    "shares": {
+        "real_only": {"real": [1, 1]}, "photos_only": {"photos": [1, 1]},
+        "real_plus_photos": {"real": [0.25, 1], "photos": [0.75, 0]},
+        "real_plus_synthetic": {"real": [0.25, 1], "synthetic": [0.75, 0]},
+        "real_plus_photos_plus_synthetic": {"real": [0.25, 1], "photos": [0.375, 0], "synthetic": [0.375, 0]},
+    },
+    "n_real": 50, "n_synthetic": 1234, "n_photos": 9000, "n_test": 200,
+}  # fmt: skip
+
+
+def test_photos_are_not_called_synthetic() -> None:
+    assert verdict(scores(PHOTOS), added_data(PHOTOS))[0].startswith("Labelled photos helped: mIoU 0.510 from the real")
+    assert added_arm(scores(PHOTOS)) == "real_plus_photos"
+    assert "1,234 generated ones and 9,000 photos that were labelled automatically, and scored" in comparison(PHOTOS)
+    assert "seen only photos that were labelled automatically reaches 80% of" in meaning(PHOTOS)[0]
+
+
+def test_what_the_best_arm_learnt_from_is_named() -> None:
+    both = PHOTOS["arms"] | {"real_plus_photos_plus_synthetic": {"miou": arm(0.8, 0.81, 0.82)}}
+    assert added_data(PHOTOS | {"arms": both}) == "labelled photos and synthetic data"
+    synthetic = PHOTOS["arms"] | {"real_plus_synthetic": {"miou": arm(0.8, 0.81, 0.82)}}
+    assert added_data(PHOTOS | {"arms": synthetic}) == added_data(GOOD) == "synthetic data"

@@ -88,7 +88,7 @@ def show_run(out: Path, reports: dict[str, Path]) -> None:
 def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
     """The scores of an evaluation, their differences to real only, the verdict, and what it is worth in labels."""
     from handsoff.report.curve import worth_sentence  # noqa: PLC0415  # brings torch along
-    from handsoff.report.verdict import arm_title, difference, scores, title, verdict  # noqa: PLC0415  # as above
+    from handsoff.report.verdict import added_data, arm_title, difference, scores, title, verdict  # noqa: PLC0415  # as above
 
     found = scores(metrics)
     names, real = list({name: None for arm in found.values() for name in arm}), found.get("real_only")
@@ -100,7 +100,7 @@ def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
         }
         rows.append((arm_title(arm), *[f"{entry[name].shown}{gaps[name]}" for name in names]))
     show_table(heading, ("trained on", *[title(name) for name in names]), rows)
-    say(verdict(found)[0])
+    say(verdict(found, added_data(metrics))[0])
     if sentence := worth_sentence(metrics):
         say(sentence)
 

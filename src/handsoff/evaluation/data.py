@@ -74,7 +74,8 @@ def load_data(
         pools[name] = yield from load(others, name)
     for name, dataset in inputs.generated.items():
         pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
-    photos = thumbnails(np.concatenate([pools[REAL].images[:0], *(pools[name].images for name in inputs.photos)]))
+    none = pools[REAL].images[:0]
+    photos = np.concatenate([thumbnails(none), *(thumbnails(pools[name].images) for name in inputs.photos)])
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen, used)

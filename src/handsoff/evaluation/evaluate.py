@@ -97,7 +97,7 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     yield from run_curve(inputs.task, data, curve, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)
     handed_over = hand_over(inputs, data, arms, finished, out, settings)
-    metrics = {**metrics_of(inputs.task, arms, finished, data, settings), "handed_over": handed_over}
+    metrics = {**metrics_of(inputs, arms, finished, data, settings), "handed_over": handed_over}
     metrics |= curve_metrics(inputs.task, curve, arms, finished, out, settings)
     write_bytes(archive_path(out, TRUTH), test_archive(inputs.task, data.test))
     write_bytes(out / LINES, lines_of(sample_lines(data.test.names, finished)))
@@ -113,10 +113,11 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
 
 
 def metrics_of(
-    task: Task, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
+    inputs: Inputs, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
 ) -> dict[str, Any]:
     """What metrics.json says: arms in the order of running, and of each the shares of its pools, first and last."""
-    sizes = {name: len(pool) for name, pool in data.pools.items()}
+    task, sizes = inputs.task, {name: len(pool) for name, pool in data.pools.items()}
+    photos = sum(sizes[name] for name in inputs.photos)
     return {
         "task": task.name,
         "arms": {arm: metrics_of_arm(results) for arm, results in runs.items()},
@@ -125,8 +126,10 @@ def metrics_of(
         "support": task.scores.label_statistics(data.test.labels),
         "shares": {arm.name: {pool: list(shares) for pool, shares in arm.shares.items()} for arm in arms},
         "pools": sizes,
+        "photos": list(inputs.photos),
         "n_real": sizes[REAL],
-        "n_synthetic": sum(sizes.values()) - sizes[REAL],
+        "n_photos": photos,
+        "n_synthetic": sum(sizes.values()) - sizes[REAL] - photos,
         "n_test": len(data.test),
         "n_validation": 0 if data.validation is None else len(data.validation),
         "training": {arm: training_of_arm(results, settings.batch) for arm, results in runs.items()},

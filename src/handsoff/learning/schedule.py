@@ -68,7 +68,7 @@ class Schedule:
     @property
     def due(self) -> bool:
         """Whether this is a moment to score the averaged weights."""
-        return self.step % CHECK == 0 or self.over
+        return self.step % CHECK == 0 or self.over or (self.cools_from is None and self.step == self.last_start)
 
     def scored(self, score: float, value: float) -> bool:
         """Take a score on the validation part; whether it is the best so far.

@@ -8,6 +8,7 @@ from handsoff.report.verdict import (
     REAL_ONLY,
     Difference,
     Score,
+    added_data,
     arm_title,
     difference,
     lower_is_better,
@@ -34,7 +35,7 @@ def colours(arms: Iterable[str]) -> dict[str, str]:
 def headline(metrics: dict[str, Any]) -> dict[str, Any]:
     """Verdict, table of the arms, and where every run lies on the main metric's axis."""
     found = scores(metrics)
-    sentence, tone = verdict(found)
+    sentence, tone = verdict(found, added_data(metrics))
     names = list({name: None for arm in found.values() for name in arm})
     real = found.get(REAL_ONLY, {})
 

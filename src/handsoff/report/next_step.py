@@ -11,7 +11,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.report.parts import PartRow
-from handsoff.report.verdict import main_metric, scores, verdict
+from handsoff.report.verdict import best_arm, main_metric, scores, verdict
 
 ENOUGH_RUNS = 5  # with no clear difference after as many, more of them say little
 FEW_RUNS = 3
@@ -43,7 +43,8 @@ def next_step(
     if tone == "even" and runs < ENOUGH_RUNS:
         why = f"The difference is smaller than {runs} runs can resolve: repeat with more."
         return more_runs(plan, report, ENOUGH_RUNS, why)
-    dataset = next(iter(datasets.values()))
+    pools = (metrics.get("shares") or {}).get(str(best_arm(found)), {})
+    dataset = next((datasets[pool] for pool in pools if pool in datasets), next(iter(datasets.values())))
     if tone == "good":
         return into_training(dataset, str(metrics.get("task")), labels_for(rows))
     run = run_of(dataset)

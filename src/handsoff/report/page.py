@@ -99,6 +99,7 @@ def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -
     """The pictures of one dataset; its name is shown where there are several."""
     return {
         "name": name if datasets > 1 else "",
+        "images": "Labelled photos" if gallery.manifest.get("source") == "photos" else "Generated images",
         **sample_pictures(gallery, records),
         "histogram": histogram(records),
         "reasons": reasons(records),
@@ -111,7 +112,8 @@ def facts(metrics: dict[str, Any], galleries: Iterable[Gallery], records: Sequen
     sizes = [gallery.manifest["image_size"] for gallery in galleries if "image_size" in gallery.manifest]
     datasets = [(name, count) for name, count in (metrics.get("pools") or {}).items() if name != "real"]
     entries = {
-        "real labelled images": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic"),
+        "real labelled images": metrics.get("n_real"), "generated samples": metrics.get("n_synthetic") or None,
+        "photos labelled automatically": metrics.get("n_photos") or None,
         **({f"samples of {name}": count for name, count in datasets} if len(datasets) > 1 else {}),
         "test images": metrics.get("n_test"), "validation images": metrics.get("n_validation"),
         "training steps at the most": metrics.get("steps"),

@@ -68,8 +68,9 @@ def rule(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
         return [f"Every run took {cap}, for no validation images could say when it is over; the last weights count."]
     patience = f"{settings['patience']:,} steps" if "patience" in settings else "a while"
     told = (
-        f"One rule for every arm: a run is over when its score on the validation images has not risen for {patience}, "
-        f"or at the latest after {cap}; then the learning rate falls to 0 from the best moment on, and {BEST}."
+        "One rule for every arm: a run is over when its score on the validation images has not improved for "
+        f"{patience}, or at the latest after {cap}; then the learning rate falls to 0 from the best moment on, and "
+        f"{BEST}."
     )
     runs = [steps for entry in metrics["training"].values() for steps in entry["steps"]]
     ended = sum(steps >= metrics["steps"] for steps in runs)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from handsoff.tasks import all_metrics
 
 REAL_ONLY, SYNTHETIC_ONLY, BOTH = STANDARD = ("real_only", "synthetic_only", "real_plus_synthetic")
+SYNTHETIC, PHOTOS = "synthetic data", "labelled photos"  # what is added to the real labels
 CRITICAL = {  # t at 5 %, by degrees of freedom
     2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20, 12: 2.18,
 }  # fmt: skip
@@ -122,12 +123,24 @@ def best_arm(found: dict[str, dict[str, Score]]) -> str | None:
 
 
 def added_arm(found: dict[str, dict[str, Score]]) -> str | None:
-    """The arm that shows what synthetic data adds to the real labels: both together, or else the best one."""
-    return BOTH if BOTH in found else best_arm(found)
+    """The arm that shows what data adds to the real labels: real + synthetic among the standard arms, else the best."""
+    return BOTH if BOTH in found and "real_plus_photos" not in found else best_arm(found)
 
 
-def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
-    """The headline: did the best of the other arms beat the real labels alone."""
+def added_data(metrics: dict[str, Any]) -> str:
+    """What the best of the other arms learns from beside real labels, in words."""
+    pools = (metrics.get("shares") or {}).get(str(best_arm(scores(metrics))), {}).keys() - {"real"}
+    photos = pools & set(metrics.get("photos") or ())
+    return " and ".join([*([PHOTOS] if photos else []), *([SYNTHETIC] if pools - photos or not photos else [])])
+
+
+def verdict(found: dict[str, dict[str, Score]], added: str = SYNTHETIC) -> tuple[str, Tone]:
+    """The headline: did the best of the other arms beat the real labels alone.
+
+    Args:
+        found: arm → metric → score.
+        added: what it learnt from beside them, see `added_data`.
+    """
     metric, best = main_metric(found), best_arm(found)
     if best is None:
         return "The arms were not all measured, so nothing can be said about the gain.", "even"
@@ -135,13 +148,14 @@ def verdict(found: dict[str, dict[str, Score]]) -> tuple[str, Tone]:
     gap = difference(arm, real, metric)
     trained = {BOTH: "both", SYNTHETIC_ONLY: "synthetic data only"}.get(best, arm_title(best))
     values = f"{title(metric)} {real.mean:.3f} from the real labels alone, {arm.mean:.3f} with {trained}"
+    what = added[:1].upper() + added[1:]
     if gap.clear is None:
         word = "better" if gap.gain > 0 else "no better"
-        return f"Synthetic data did {word} in a single run: {values}.", "even"
+        return f"{what} did {word} in a single run: {values}.", "even"
     if gap.clear:
         helped = gap.gain > 0
-        return f"Synthetic data {'helped' if helped else 'did not help'}: {values}.", "good" if helped else "bad"
-    return f"Synthetic data made no clear difference: {values}.", "even"
+        return f"{what} {'helped' if helped else 'did not help'}: {values}.", "good" if helped else "bad"
+    return f"{what} made no clear difference: {values}.", "even"
 
 
 def meaning(metrics: dict[str, Any], missing: Iterable[str] = (), looked_at: int = 0) -> list[str]:
@@ -169,8 +183,10 @@ def comparison(metrics: dict[str, Any]) -> str:
     if list(found) == list(STANDARD):
         trained = f"on {real:,} real labelled images, on {synthetic:,} generated ones, and on both, {times} each"
     else:
+        kinds = {"generated ones": synthetic, "photos that were labelled automatically": metrics.get("n_photos")}
+        there = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
         counts = ", ".join(f"{count:,} of {name}" for name, count in datasets.items())
-        samples = f"{synthetic:,} generated ones{f' ({counts})' if len(datasets) > 1 else ''}"
+        samples = f"{' and '.join(there)}{f' ({counts})' if len(datasets) > len(there) else ''}"
         trained = f"{times} on each of {len(found)} mixtures of {real:,} real labelled images and {samples}"
     return f"The same small model was trained {trained}, and scored on {test:,} real test images{chosen}."
 
@@ -189,10 +205,17 @@ def without_real(metrics: dict[str, Any]) -> list[str]:
         return []
     best = max(alone, key=lambda arm: alone[arm].mean)
     share = alone[best].mean / real.mean
-    gap = "what is missing is how far generated images and labels are from real ones"
-    words = "the generated labels teach as well as the real ones" if share >= 1 else gap
-    named = "" if best == SYNTHETIC_ONLY else f" ({arm_title(best)})"
-    return [f"A model that has seen only generated images{named} reaches {share:.0%} of the real-only score: {words}."]
+    photos = set(metrics.get("photos") or ()) & (metrics.get("shares") or {}).get(best, {}).keys()
+    if photos:
+        seen, gap = (
+            "photos that were labelled automatically",
+            "what is missing is how far such labels are from real ones",
+        )
+    else:
+        seen, gap = "generated images", "what is missing is how far generated images and labels are from real ones"
+    words = "their labels teach as well as the real ones" if share >= 1 else gap
+    named = "" if best in {SYNTHETIC_ONLY, "photos_only"} else f" ({arm_title(best)})"
+    return [f"A model that has seen only {seen}{named} reaches {share:.0%} of the real-only score: {words}."]
 
 
 def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
