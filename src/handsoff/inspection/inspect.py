@@ -12,6 +12,8 @@ from handsoff.formats.samples import Dataset, load_image
 from handsoff.formats.unexplained import unexplained
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 from handsoff.jobs.folder import recorded_plan, require_done
+from handsoff.learning.predictor import CARD as MODEL
+from handsoff.learning.predictor import PredictorCard, read_predictor_card
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
 
@@ -43,6 +45,8 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
             statistics.problems,
             statistics.sheet,
         )
+    if path.is_dir() and (path / MODEL).is_file():
+        return "a model that handsoff evaluate handed over", model_facts(read_predictor_card(path)), [], [], b""
     source = open_source(path)
     name = format_of(source)
     if name is not None:
@@ -68,6 +72,24 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         Dataset(tuple(photos.sizes), {}, lambda file: load_image(source, file, file), notes=notes)
     )
     return "unlabelled images", statistics.facts, [], statistics.problems, statistics.sheet
+
+
+def model_facts(card: PredictorCard) -> Facts:
+    """What a model labels, what it learnt from, and how it scores."""
+
+    def scores(values: list[float]) -> str:
+        return ", ".join(f"{value:.3f}" for value in values) or "none: nothing chose it"
+
+    return [
+        ("task", card.task),
+        ("network", f"{card.network}, {card.networks} of them"),
+        ("image size", "x".join(map(str, card.image_size))),
+        ("framing", card.framing),
+        ("learnt from", f"{card.arm}, {card.examples} real labels"),
+        (f"{card.metric} on validation", scores(card.validation)),
+        (f"{card.metric} on test", scores(card.test)),
+        ("licence", card.licence or "not stated"),
+    ]
 
 
 def report_facts(report: dict[str, Any], prefix: str = "") -> Facts:
