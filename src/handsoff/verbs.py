@@ -163,7 +163,11 @@ EVALUATE = Verb(
     EvaluateSettings,
     (
         Input("real", about="The labelled photos that were used."),
-        Input("synthetic", several=True, about="The folder of handsoff generate or handsoff label; may be repeated."),
+        Input(
+            "synthetic",
+            several=True,
+            about="The folder of handsoff generate or handsoff label; may be repeated; without one: real only.",
+        ),
         Input("test", about="Labelled photos to test on."),
         Input("validation", optional=True, about="Labelled photos that choose the best moment of a run."),
     ),

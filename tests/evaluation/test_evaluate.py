@@ -11,6 +11,7 @@ import pytest
 
 from alike import contents, differences, timeless
 from discs import CLASSES, blobs, write_dataset, write_labelled
+from handsoff.cli.main import main
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.core.images import decode_image
@@ -21,6 +22,8 @@ from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.supervised import train_predictor
 from handsoff.report.testset import BARE, LABEL, open_examples
+from handsoff.synthesis.label import label
+from handsoff.synthesis.settings import LabelSettings
 
 TINY = EvaluateSettings(first=4, steps=3, seeds=2, batch=2)
 STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
@@ -267,3 +270,34 @@ def test_the_plan_fingerprints_every_input_once(labelled: Path, dataset: Path, m
     assert sorted(described) == sorted([labelled, dataset])
     assert list(made.inputs) == ["real", "synthetic", "test", "validation"]
     assert made.inputs["real"] == made.inputs["test"] == made.inputs["validation"] != made.inputs["synthetic"]
+
+
+# --- no dataset
+
+
+@pytest.mark.slow
+def test_real_labels_alone_make_a_model_that_labels_photos(labelled: Path, tmp_path: Path) -> None:
+    """No generator is needed for that: evaluate, label, evaluate."""
+    settings = EvaluateSettings(first=4, steps=2, seeds=1, batch=2, validation_part="4:8", test_part="8:")
+    run_to_end(evaluate(labelled, [], labelled, tmp_path / "teacher", settings))
+    metrics = read_json(tmp_path / "teacher" / "metrics.json")
+    assert list(metrics["arms"]) == ["real_only"]
+    assert (metrics["handed_over"]["arm"], metrics["n_synthetic"]) == ("real_only", 0)
+    page = (tmp_path / "teacher" / "report.html").read_text(encoding="utf-8")
+    assert "The real labels alone reach mIoU" in page
+    assert "was trained once on 4 real labelled images, and scored on 8 real test images" in page
+    photos = write_labelled(tmp_path / "photos", blobs(6, seed=8)) / "images"
+    run_to_end(label([tmp_path / "teacher"], photos, tmp_path / "dataset", LabelSettings(keep=1.0), [labelled]))
+    run_to_end(evaluate(labelled, [tmp_path / "dataset"], labelled, tmp_path / "out", settings))
+    assert list(read_json(tmp_path / "out" / "metrics.json")["arms"]) == [
+        "real_only",
+        "photos_only",
+        "real_plus_photos",
+    ]
+
+
+def test_the_command_line_needs_no_dataset(labelled: Path, tmp_path: Path) -> None:
+    common = ["--set", "batch=2", "--set", "test_part=4:", "--first", "4", "--steps", "1", "--seeds", "1"]
+    folders = ["--real", str(labelled), "--test", str(labelled), "-o", str(tmp_path / "out")]
+    assert main(["evaluate", *folders, *common]) == 0
+    assert list(read_json(tmp_path / "out" / "metrics.json")["arms"]) == ["real_only"]

@@ -145,12 +145,9 @@ def label(
 @step("evaluate")
 def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     real: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("real"), show_default=False)],
-    synthetic: Annotated[
-        list[Path],
-        typer.Option(help=VERBS["evaluate"].about("synthetic"), show_default=False),
-    ],
     test: Annotated[Path, typer.Option(help=VERBS["evaluate"].about("test"), show_default=False)],
     out: Out,
+    synthetic: Annotated[list[Path] | None, typer.Option(help=VERBS["evaluate"].about("synthetic"))] = None,
     validation: Annotated[Path | None, typer.Option(help=VERBS["evaluate"].about("validation"))] = None,
     first: First = None,
     steps: Annotated[int | None, typer.Option(help="Train every run for at most so many steps. [3000]")] = None,
@@ -172,7 +169,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     settings = settings_of("evaluate", assignments, first=first, steps=steps, seeds=seeds, curve=curve, **given)
     inputs: dict[str, Path | list[Path] | None] = {
         "real": real,
-        "synthetic": synthetic,
+        "synthetic": synthetic or [],
         "test": test,
         "validation": validation,
     }

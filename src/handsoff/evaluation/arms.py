@@ -51,10 +51,8 @@ def pool_names(datasets: Sequence[Path], kinds: Sequence[str]) -> list[str]:
         kinds: "photos" or "synthetic" for each.
 
     Raises:
-        InputError: there is none, or two cannot be told apart.
+        InputError: two cannot be told apart.
     """
-    if not datasets:
-        raise InputError("There is no dataset to evaluate: give at least one with --synthetic.")
     paths = [[*place.parent.parts[1:], place.name.removesuffix(".zip")] for place in map(Path.resolve, datasets)]
     several = [path for path, kind in zip(paths, kinds, strict=True) if kinds.count(kind) > 1]
     names = [

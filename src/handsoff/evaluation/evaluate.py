@@ -64,7 +64,7 @@ def evaluate(
 
     Args:
         real: labelled photos.
-        synthetic: the datasets, each a folder of `handsoff generate` or any labelled data.
+        synthetic: the datasets, each a folder of `handsoff generate` or any labelled data; none for real only.
         test: labelled photos that no arm trains on.
         out: the output folder.
         settings: the same for every arm.

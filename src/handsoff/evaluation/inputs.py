@@ -59,7 +59,7 @@ def open_inputs(
     kinds = [kind_of(folder) for folder in synthetic]
     folders = dict(zip(pool_names(synthetic, kinds), synthetic, strict=True))
     generated = {name: found for name, folder in folders.items() if (found := as_generated(folder))}
-    task, frame, framing = agreed(folders, generated, settings.task)
+    task, frame, framing = agreed(folders or {REAL: real}, generated, settings.task)
     fingerprints: dict[Path, Fingerprint] = {}
     opened: dict[Path, LabelledDataset] = {}
 
@@ -115,7 +115,7 @@ def as_generated(folder: Path) -> GeneratedDataset | None:
 def agreed(
     folders: dict[str, Path], generated: dict[str, GeneratedDataset], wanted: str | None
 ) -> tuple[Task, Frame, Framing]:
-    """The task, image size and framing of all datasets.
+    """The task, image size and framing of all datasets; without any, of the real labels.
 
     Labelled data without a manifest is read and framed as the others say.
 

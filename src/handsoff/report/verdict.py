@@ -142,6 +142,8 @@ def verdict(found: dict[str, dict[str, Score]], added: str = SYNTHETIC) -> tuple
         added: what it learnt from beside them, see `added_data`.
     """
     metric, best = main_metric(found), best_arm(found)
+    if list(found) == [REAL_ONLY]:
+        return f"The real labels alone reach {title(metric)} {found[REAL_ONLY][metric].shown}.", "even"
     if best is None:
         return "The arms were not all measured, so nothing can be said about the gain.", "even"
     real, arm = found[REAL_ONLY][metric], found[best][metric]
@@ -180,7 +182,9 @@ def comparison(metrics: dict[str, Any]) -> str:
     seeds = max((len(entry.runs) for arm in found.values() for entry in arm.values()), default=1)
     times = "once" if seeds == 1 else f"{seeds} times"
     datasets = {name: count for name, count in (metrics.get("pools") or {}).items() if name != "real"}
-    if list(found) == list(STANDARD):
+    if not datasets:
+        trained = f"{times} on {real:,} real labelled images"
+    elif list(found) == list(STANDARD):
         trained = f"on {real:,} real labelled images, on {synthetic:,} generated ones, and on both, {times} each"
     else:
         kinds = {"generated ones": synthetic, "photos that were labelled automatically": metrics.get("n_photos")}
