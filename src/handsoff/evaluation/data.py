@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.datasets.likeness import Thumbnails, known, thumbnails
@@ -54,26 +53,17 @@ def load_data(
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
     """
-    excluded = {"validation": 0, "test": 0, "photos": 0}
-
-    def load(labelled: LabelledDataset, role: str) -> Generator[Progress, None, LabelledArrays]:
-        return load_arrays(labelled, inputs.task.name, inputs.frame, inputs.framing, f"{role} samples")
+    excluded = {"validation": 0, "test": 0}
 
     def load_unseen(
         labelled: LabelledDataset, role: str, names: Iterable[str], used: Iterable[LabelledArrays]
     ) -> Generator[Progress, None, LabelledArrays]:
         others = without_groups(labelled, role, names, group)
-        samples, count = without((yield from load(others, role)), *used, copied=photos)
+        samples, count = without((yield from load_arrays(others, inputs, role)), *used, copied=photos)
         excluded[role] = count + len(labelled.names) - len(others.names)
         return samples
 
-    pools = {}
-    for name, labelled in inputs.pools.items():
-        others = unrelated_photos(inputs, name, group)
-        excluded["photos"] += len(labelled.names) - len(others.names)
-        pools[name] = yield from load(others, name)
-    for name, dataset in inputs.generated.items():
-        pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
+    pools, unrelated = yield from load_pools(inputs, group, confidence)
     none = pools[REAL].images[:0]
     photos = np.concatenate([thumbnails(none), *(thumbnails(pools[name].images) for name in inputs.photos)])
     validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
@@ -84,7 +74,21 @@ def load_data(
     test = yield from load_unseen(inputs.test, "test", seen, used)
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
-    return EvaluationData(pools, test, validation, excluded)
+    return EvaluationData(pools, test, validation, {**excluded, "photos": unrelated})
+
+
+def load_pools(
+    inputs: Inputs, group: str | None, confidence: float | None
+) -> Generator[Progress, None, tuple[dict[str, LabelledArrays], int]]:
+    """The pools by name, and how many photos were left out because they are of groups of validation or test."""
+    pools, left_out = {}, 0
+    for name, labelled in inputs.pools.items():
+        others = unrelated_photos(inputs, name, group)
+        left_out += len(labelled.names) - len(others.names)
+        pools[name] = yield from load_arrays(others, inputs, name)
+    for name, dataset in inputs.generated.items():
+        pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
+    return pools, left_out
 
 
 def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDataset:
@@ -115,11 +119,9 @@ def names_of(record: Record) -> set[str]:
     return {record["name"], photo.with_suffix("").as_posix(), photo.stem}
 
 
-def load_arrays(
-    labelled: LabelledDataset, task: str, frame: Frame, framing: Framing, role: str
-) -> Generator[Progress, None, LabelledArrays]:
-    """Read all of `labelled` in the frame, with its labels for `task`; images that are smaller are enlarged."""
-    total = len(labelled.names)
+def load_arrays(labelled: LabelledDataset, inputs: Inputs, role: str) -> Generator[Progress, None, LabelledArrays]:
+    """Read all of `labelled` in the frame, with its labels for the task; images that are smaller are enlarged."""
+    total, task, frame, framing = len(labelled.names), inputs.task.name, inputs.frame, inputs.framing
     images, first = labelled.part(0, CHUNK).load(frame, framing, enlarge=True)
     samples = LabelledArrays(
         np.empty((total, *images.shape[1:]), np.uint8),
@@ -131,7 +133,7 @@ def load_arrays(
         if start:
             images, first = labelled.part(start, stop).load(frame, framing, enlarge=True)
         samples.images[start:stop], samples.labels[start:stop] = images, first[task]
-        yield Progress(f"reading {role}", stop, total)
+        yield Progress(f"reading {role} samples", stop, total)
     return samples
 
 
