@@ -40,7 +40,7 @@ def faces(result: dict[str, Any]) -> str:
         f"Measured on {machine['cores']} CPU cores with `recipes/faces.toml`: {generator['images_used']:,} unlabelled "
         f"face photos at {resolution} px, a generator of {generator['parameters'] / 1e6:.1f} M parameters, "
         f"{first['n_synthetic']:,} generated images, {first['n_test']} real test photos, "
-        f"{len(first['arms']['real_only']['miou']['runs'])} seeds. "
+        f"{len(first['arms']['real_only']['miou']['runs'])} seeds, {first['steps']} training steps each. "
         "mIoU over 8 classes:"
     )
     titles = map(arm_title, first["arms"])
@@ -161,7 +161,24 @@ def tasks(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def photos(result: dict[str, Any]) -> str:
+    """What unlabelled photos are worth: every arm, its gain, and how long its runs were."""
+    lines = head("photos", "labels", "trained on", "mIoU", "gain", "runs", "steps whose weights count", "steps made")
+    for name in ("faces", "heads"):
+        for budget, arms in result.get(name, {}).items():
+            real = arms["real_only"]["miou"]["mean"]
+            for arm, found in arms.items():
+                miou, steps = found["miou"], found.get("step", [])
+                gain = "" if arm == "real_only" else f"{100 * (miou['mean'] - real):+.1f}"
+                title = "the three real-only networks voting" if arm == "voters" else arm_title(arm)
+                spans = [", ".join(map(str, sorted(values))) for values in (steps, found.get("steps", []))]
+                score = f"{miou['mean']:.3f} ± {miou['std']:.3f}" if len(miou["runs"]) > 1 else f"{miou['mean']:.3f}"
+                lines.append(row(name, budget, title, score, gain, str(len(miou["runs"])), *spans))
+    return "\n".join(lines)
+
+
 TABLES = {
+    "photos": ("docs/experiments/photos.md", photos),
     "heads-tasks": ("docs/tasks.md", tasks), "faces-keypoints": ("docs/tasks.md", tasks),
     "faces": ("README.md", faces), "heads": ("README.md", heads),
     "generator": ("docs/performance.md", generator), "labeling": ("docs/performance.md", labeling),
