@@ -73,7 +73,7 @@ Replace = Callable[[Callable[..., Work]], None]
             "evaluate --real labelled --synthetic labelled --test labelled -o out",
             "The masks of labelled hold only the class background",
         ),
-        ("evaluate --real labelled --test labelled -o out", "Missing option '--synthetic'"),
+        ("evaluate --real labelled --synthetic labelled -o out", "Missing option '--test'"),
         ("run nowhere.toml", "nowhere.toml does not exist"),
         ("run text", "not a readable TOML recipe"),
         ("run empty", "not a readable TOML recipe"),

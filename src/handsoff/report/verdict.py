@@ -182,7 +182,7 @@ def comparison(metrics: dict[str, Any]) -> str:
     seeds = max((len(entry.runs) for arm in found.values() for entry in arm.values()), default=1)
     times = "once" if seeds == 1 else f"{seeds} times"
     datasets = {name: count for name, count in (metrics.get("pools") or {}).items() if name != "real"}
-    if not datasets:
+    if list(found) == [REAL_ONLY]:
         trained = f"{times} on {real:,} real labelled images"
     elif list(found) == list(STANDARD):
         trained = f"on {real:,} real labelled images, on {synthetic:,} generated ones, and on both, {times} each"

@@ -69,13 +69,16 @@ def make_samples(
     while True:
         records: list[Record] = []
         measured: list[float] = []
+        looked_at = 0
         for entry in engine.map(production.function, production.shards, production.context):
             made: list[Record] = read_entry(entry)
             if not records:
                 require_space_for_rest(job.out, len(list((job.out / "images").glob("*.png"))), production.total)
             records += made
             measured += [fmean(record[FOUND].values()) for record in made if FOUND in record]
-            production.sieve(records)
+            if len(records) >= 2 * looked_at:  # not every time: it looks at all records so far
+                production.sieve(records)
+                looked_at = len(records)
             note = f"mean uncertainty {fmean(measured):.3f}" if measured else ""
             yield Progress(production.stage, len(records), production.total, note)
         yield Progress("selecting", 0, 1)
