@@ -163,7 +163,8 @@ def tasks(result: dict[str, Any]) -> str:
 
 def photos(result: dict[str, Any]) -> str:
     """What unlabelled photos are worth: every arm, its gain, and how long its runs were."""
-    lines = head("photos", "labels", "trained on", "mIoU", "gain", "runs", "step whose weights count", "steps of the run")
+    titles = ("photos", "labels", "trained on", "mIoU", "gain", "runs", "step whose weights count", "steps of the run")
+    lines = head(*titles)
     for name in ("faces", "heads"):
         for budget, arms in result.get(name, {}).items():
             real = arms["real_only"]["miou"]["mean"]
