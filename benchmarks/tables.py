@@ -171,7 +171,10 @@ def photos(result: dict[str, Any]) -> str:
             for arm, found in arms.items():
                 miou, steps = found["miou"], found.get("step", [])
                 gain = "" if arm == "real_only" else f"{100 * (miou['mean'] - real):+.1f}"
-                title = "the three real-only networks voting" if arm == "voters" else arm_title(arm)
+                title = {
+                    "voters": "the three real-only networks voting",
+                    "voters_of_round_2": "the three real + photos networks voting",
+                }.get(arm, arm_title(arm))
                 spans = [", ".join(map(str, sorted(values))) for values in (steps, found.get("steps", []))]
                 score = f"{miou['mean']:.3f} ± {miou['std']:.3f}" if len(miou["runs"]) > 1 else f"{miou['mean']:.3f}"
                 lines.append(row(name, budget, title, score, gain, str(len(miou["runs"])), *spans))
