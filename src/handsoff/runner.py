@@ -14,7 +14,7 @@ from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
-from handsoff.evaluation.arms import PHOTOS, SYNTHETIC
+from handsoff.evaluation.inputs import named_datasets
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
@@ -22,6 +22,7 @@ from handsoff.formats.photos import photos_in
 from handsoff.inversion.invert import MIN_LABELLED
 from handsoff.jobs.folder import REPORT, Job, Plan, difference, discard, open_job, refuse_foreign
 from handsoff.jobs.progress import Outcome, Part, Progress, Work, named
+from handsoff.learning.predictor import FOLDER as MODEL
 from handsoff.methods import METHODS
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
@@ -120,6 +121,7 @@ def sum_up(
     job: Job, recipe: Recipe, nodes: Sequence[Node], outcomes: dict[str, Outcome], spent: dict[str, float]
 ) -> None:
     """Write the run's `report.json`: the recipe, every step with what it was made from, and all metrics."""
+    found = results(recipe)
     job.finish(
         recipe=recipe.model_dump(mode="json"),
         steps={
@@ -131,8 +133,8 @@ def sum_up(
             }
             for node in nodes
         },
-        results=results(recipe),
-        delivered=delivered(recipe),
+        results=found,
+        delivered=delivered(recipe, found, {node.step.folder: node.step for node in nodes}),
     )
 
 
@@ -154,19 +156,20 @@ def results(recipe: Recipe) -> dict[str, Any]:
     return {name: read_json(file) for name, file in files.items() if file.is_file()}
 
 
-def delivered(recipe: Recipe) -> dict[str, Any]:
+def delivered(recipe: Recipe, metrics: dict[str, Any], steps: dict[Path, Step]) -> dict[str, Any]:
     """Budget (and task) → the `arm` that won on validation, its `model`, and the `datasets` that it learnt from."""
-    found = {}
-    for name, metrics in results(recipe).items():
-        arm, report = metrics["handed_over"]["arm"], recipe.reports()[name]
-        folders = {PHOTOS: report.parent / "photos", SYNTHETIC: report.parent / "dataset"}
-        used = [folders[pool] for pool in metrics["shares"][arm] if pool in folders]
-        found[name] = {
-            "arm": arm,
-            "model": (report / "model").relative_to(recipe.output).as_posix(),
-            "datasets": [folder.relative_to(recipe.output).as_posix() for folder in used],
-        }
-    return found
+
+    def shown(path: Path) -> str:
+        return path.relative_to(recipe.output).as_posix()
+
+    won = {}
+    for name, found in metrics.items():
+        report, arm = recipe.reports()[name], found["handed_over"]["arm"]
+        made = steps[report].inputs["synthetic"]
+        pools = named_datasets(made if isinstance(made, list) else [])
+        used = [shown(folder) for pool, folder in pools.items() if pool in found["shares"][arm]]
+        won[name] = {"arm": arm, "model": shown(report / MODEL), "datasets": used}
+    return won
 
 
 # --- the graph -----------------------------------------------------------------------------------------------------

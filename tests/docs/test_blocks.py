@@ -60,7 +60,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     card = PredictorCard(
         "segmentation", schema, "lite0", 1, 0, [16, 16], "crop", "CC0", "real_only", "miou", [0.5], [0.5], 4
     )
-    save_predictor(root / "runs/mine/50/report/model", [build_model("lite0", 3).eval()], card)
+    save_predictor(root / "runs/mine/50/report/model", [build_model("lite0", 3).state_dict()], card)
     Image.new("RGB", (40, 30)).save(root / "photo.jpg")
     (root / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     return root

@@ -35,18 +35,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("dataset") / "synthetic", blobs(6, seed=2))
 
 
-def result_of(work: Any) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-
-
 def loaded(real: Path, dataset: Path, test: Path, settings: EvaluateSettings) -> tuple[EvaluationData, Curve]:
     inputs = open_inputs(real, [dataset], test, settings, None)
-    data = result_of(load_data(inputs, settings.group))
-    return data, result_of(load_curve(inputs, data, settings))
+    data = run_to_end(load_data(inputs, settings.group))
+    return data, run_to_end(load_curve(inputs, data, settings))
 
 
 # --- whose labels

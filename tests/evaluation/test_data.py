@@ -13,6 +13,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.evaluation.data import EvaluationData, load_data, without
 from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 
 
@@ -26,12 +27,7 @@ def write_photos(folder: Path, count: int, files: list[str]) -> Path:
 
 
 def loaded(labelled: Path, dataset: Path, settings: EvaluateSettings) -> EvaluationData:
-    work = load_data(open_inputs(labelled, [dataset], labelled, settings, None), settings.group)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # what the generator returns
+    return run_to_end(load_data(open_inputs(labelled, [dataset], labelled, settings, None), settings.group))
 
 
 def test_exclusion_goes_by_the_pixels_not_by_the_name() -> None:

@@ -36,12 +36,7 @@ def dataset(tmp_path: Path) -> Path:
 
 
 def loaded(labelled: Path, datasets: list[Path], settings: EvaluateSettings) -> EvaluationData:
-    work = load_data(open_inputs(labelled, datasets, labelled, settings, None), None, settings.confidence)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # what the generator returns
+    return run_to_end(load_data(open_inputs(labelled, datasets, labelled, settings, None), None, settings.confidence))
 
 
 def test_a_pool_is_weighted_by_its_own_maps_where_that_is_asked_for(labelled: Path, dataset: Path) -> None:

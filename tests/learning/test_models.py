@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
+from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.models import build_model, deeplabv3_resnet101
 from handsoff.learning.settings import LearnSettings
@@ -90,11 +91,7 @@ def samples(task: Task) -> LabelledArrays:
 def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
     """The weights after one step."""
     work = train_predictor(task, lambda _: [(samples(task), 2)], seed, LearnSettings(model=name, steps=1, batch=2), "")
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return {key: value.cpu() for key, value in end.value.model.state_dict().items()}
+    return {key: value.cpu() for key, value in run_to_end(work).model.state_dict().items()}
 
 
 def test_an_unknown_name_lists_the_choices() -> None:

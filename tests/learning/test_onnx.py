@@ -37,7 +37,7 @@ def write_model(folder: Path, task: str, network: str, size: tuple[int, int]) ->
     card = PredictorCard(
         task, schema, network, 2, 1, list(size), "crop", "CC0", "real_only", "miou", [0.5, 0.6], [0.7, 0.8], 4
     )
-    save_predictor(folder, networks, card)
+    save_predictor(folder, [network.state_dict() for network in networks], card)
     return folder
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from discs import SEGMENTATION, blobs
+from handsoff.jobs.progress import run_to_end
 from handsoff.learning.augment import photometric
 from handsoff.learning.data import FULL, Batch, LabelledArrays
 from handsoff.learning.schedule import Schedule
@@ -231,11 +232,7 @@ def weights_after(pool: LabelledArrays, chosen: LearnSettings) -> dict[str, Any]
     """What a run of a few steps on two real samples and the pool ends with."""
     real = blobs(2, 0)
     work = train_predictor(SEGMENTATION, lambda _: [(real, 2), (pool, 2)], 0, chosen, "")
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return dict(end.value.model.state_dict())
+    return dict(run_to_end(work).model.state_dict())
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from discs import SEGMENTATION, blobs
+from handsoff.jobs.progress import run_to_end
 from handsoff.learning import schedule
 from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
@@ -18,15 +19,6 @@ from handsoff.learning.supervised import Trained, score_predictor, train_predict
 
 SHORT = LearnSettings(steps=14, patience=4, cooldown=4, batch=4)
 TAUGHT = SHORT.model_copy(update={"unlabelled": "teacher", "teacher_from": 3, "teacher_threshold": 0.5, "cutmix": 0.5})
-
-
-def result(work: Any) -> Any:
-    """What a work function returns in the end."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
 
 
 def learn(*, validated: bool = True, checkpoint: Path | None = None, settings: LearnSettings = SHORT) -> Any:
@@ -40,7 +32,7 @@ def learn(*, validated: bool = True, checkpoint: Path | None = None, settings: L
 def test_weights_are_chosen_without_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training ends with the averaged weights that are best on the validation part; no test sample is passed."""
     monkeypatch.setattr(schedule, "CHECK", 2)
-    trained: Trained = result(learn())
+    trained: Trained = run_to_end(learn())
     assert [int(step) for step in trained.scores] == list(range(2, trained.steps + 1, 2))
     assert trained.scores[str(trained.step)] == max(trained.scores.values())
     found = score_predictor(trained.model, SEGMENTATION, blobs(4, 3))["metrics"]["miou"]
@@ -48,7 +40,7 @@ def test_weights_are_chosen_without_the_test(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_without_validation_all_steps_are_made_and_the_last_weights_count() -> None:
-    trained: Trained = result(learn(validated=False))
+    trained: Trained = run_to_end(learn(validated=False))
     assert (trained.steps, trained.step, trained.scores) == (14, 14, {})
 
 
@@ -113,14 +105,14 @@ def test_an_interrupted_run_ends_with_the_same_weights(
 ) -> None:
     """The checkpoint holds all that the rest of the run depends on, fused AdamW's moments included."""
     monkeypatch.setattr(schedule, "CHECK", 2)
-    whole: Trained = result(learn(settings=settings))
+    whole: Trained = run_to_end(learn(settings=settings))
     file = tmp_path / "unfinished.safetensors"
     for steps in kills:
         work = learn(checkpoint=file, settings=settings)
         for _ in range(steps):
             next(work)
         work.close()
-    again: Trained = result(learn(checkpoint=file, settings=settings))
+    again: Trained = run_to_end(learn(checkpoint=file, settings=settings))
     assert (again.steps, again.step, again.scores) == (whole.steps, whole.step, whole.scores)
     assert whole.made > whole.steps, "the run went back to cool down"
     for name, value in whole.model.state_dict().items():

@@ -207,7 +207,7 @@ def model_of(folder: Path, task: Task, seen: np.ndarray, size: tuple[int, int] =
     card = PredictorCard(
         task.name, task.schema, "lite0", 2, 0, list(size), "crop", "CC BY 4.0", "real_only", "miou", [], [0.5, 0.5], 8
     )
-    save_predictor(folder / "model", [build_model("lite0", task.channels) for _ in range(2)], card)
+    save_predictor(folder / "model", [build_model("lite0", task.channels).state_dict() for _ in range(2)], card)
     save_seen(folder / "model", seen)
     plan_of = {"verb": "evaluate", "inputs": {}, "settings": {}}
     for name in ("job.json", "report.json"):

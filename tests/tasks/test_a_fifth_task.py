@@ -81,11 +81,7 @@ def test_a_format_without_room_for_it_says_so(dataset: Path, tmp_path: Path) -> 
 def test_it_is_learnt_and_scored() -> None:
     task, real, test = make_task("matte", {}), mattes(8, 1), mattes(4, 2)
     training = train_predictor(task, lambda _: [(real, 8)], 0, LearnSettings(steps=8, batch=8), "")
-    try:
-        while True:
-            next(training)
-    except StopIteration as end:
-        found = score_predictor(end.value.model, task, test)["metrics"]
+    found = score_predictor(run_to_end(training).model, task, test)["metrics"]
     assert set(found) == set(Matte.metrics)
     nothing = task.scores.score([(np.zeros_like(test.labels), test.labels)])["metrics"]
     assert found["matte_mae"] < 0.6 * nothing["matte_mae"], "better than saying that nothing is foreground"

@@ -131,14 +131,14 @@ def label(
     *voters, photos = paths
     if not voters:
         raise InputError(f"Who labels {photos} is missing: give a labeler or a report before the photos.")
-    from handsoff.datasets.sources import image_names, open_source  # noqa: PLC0415  # brings torch along
+    from handsoff.synthesis.label import photos_of  # noqa: PLC0415  # brings torch along
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
     from handsoff.synthesis.voter_cards import licence_of, read_voters  # noqa: PLC0415  # as above
 
     cards = read_voters(voters, settings)
     say(f"Licence: {licence_of(cards)}")
     if not (out / "DONE").is_file():
-        warn_if_full(out, most_bytes(cards[0].image_size, len(cards), len(image_names(open_source(photos)))))
+        warn_if_full(out, most_bytes(cards[0].image_size, len(cards), len(photos_of(photos, settings).sizes)))
     perform("label", {"voters": voters, "photos": photos, "apart": apart or None}, out, settings)
 
 

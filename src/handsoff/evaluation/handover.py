@@ -17,7 +17,6 @@ from handsoff.evaluation.model_card import model_card
 from handsoff.evaluation.runs import Result, weights_file
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.learning.predictor import FOLDER, PredictorCard, save_predictor
-from handsoff.learning.supervised import new_model
 from handsoff.tasks.base import Task
 
 Chooser = Literal["validation", "nothing"]
@@ -39,11 +38,7 @@ def hand_over(
     """
     arm, by = choose(inputs.task, arms, finished)
     card = card_of(inputs, data, arm, finished[arm.name], settings)
-    networks = []
-    for seed in range(settings.seeds):
-        network = new_model(inputs.task, seed, settings.model).eval()
-        network.load_state_dict(read_tensors(weights_file(out, arm.name, seed)))
-        networks.append(network)
+    networks = [read_tensors(weights_file(out, arm.name, seed)) for seed in range(settings.seeds)]
     seen = [data.pools[REAL], *([] if data.validation is None else [data.validation]), data.test]
     folder = out / FOLDER
     write_thumbnails(folder / SEEN, np.concatenate([thumbnails(samples.images) for samples in seen]))

@@ -56,8 +56,7 @@ def open_inputs(
         InputError: a folder cannot be used, is not finished or lacks the task's labels, or a part of it is empty.
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
-    kinds = [kind_of(folder) for folder in synthetic]
-    folders = dict(zip(pool_names(synthetic, kinds), synthetic, strict=True))
+    folders = named_datasets(synthetic)
     generated = {name: found for name, folder in folders.items() if (found := as_generated(folder))}
     task, frame, framing = agreed(folders or {REAL: real}, generated, settings.task)
     fingerprints: dict[Path, Fingerprint] = {}
@@ -85,11 +84,20 @@ def open_inputs(
     return Inputs(
         task, frame, framing,
         pools={REAL: open_once(real).part(0, settings.first), **datasets},
-        photos={name: generated[name] for name, kind in zip(folders, kinds, strict=True) if kind == PHOTOS},
+        photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
         test=tested, validation=chosen, folders=folders, licences=licences, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
+
+
+def named_datasets(datasets: Sequence[Path]) -> dict[str, Path]:
+    """The datasets by the names of their pools.
+
+    Raises:
+        InputError: two cannot be told apart, or a `job.json` is damaged.
+    """
+    return dict(zip(pool_names(datasets, [kind_of(folder) for folder in datasets]), datasets, strict=True))
 
 
 def kind_of(folder: Path) -> str:

@@ -3,7 +3,9 @@
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ Work = Generator[Progress, None, Outcome]  # of a verb
 Part = Generator[Progress]  # of the work of a verb
 
 
-def run_to_end(work: Work) -> Outcome:
-    """Run a work function to its end, showing nothing."""
+def run_to_end(work: Generator[Progress, None, T]) -> T:
+    """Run a work function, or a part of one, to its end, showing nothing; what it returns."""
     while True:
         try:
             next(work)

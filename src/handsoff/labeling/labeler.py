@@ -20,8 +20,9 @@ from handsoff.generators.latents import Latents
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import JoinedFeatures, make_extractor, shared_features
-from handsoff.labeling.image_networks import load_image_networks, with_image_networks
+from handsoff.labeling.image_networks import load_image_networks
 from handsoff.learning.pyramid import PyramidNet
+from handsoff.learning.voting import vote, weighted
 from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -131,7 +132,11 @@ class Labeler:
         self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
     ) -> tuple[Labels, Uncertainty]:
         """Labels and uncertainty, from what the pixel classifiers say and what the image networks see."""
-        members, weights = with_image_networks(outputs, self.networks, images, self.card["network_share"])
+        share: float = self.card["network_share"]
+        groups = [(outputs.float(), 1 - share)]
+        if self.networks:
+            groups.append((vote(self.task, self.networks, images, mirrored=False), share))
+        members, weights = weighted(groups)
         labels, uncertainty = self.task.learning.decode(members, weights)
         return labels, uncertainty.float().cpu().numpy()
 

@@ -4,12 +4,12 @@
 - `network-N.safetensors`: the networks; each was trained alike from another seed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from handsoff.core.device import on_device
 from handsoff.core.errors import InputError, MismatchError
@@ -19,6 +19,7 @@ from handsoff.learning.models import build_model
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
+M = TypeVar("M", bound=nn.Module)
 CARD, FOLDER = "model.json", "model"  # of a model; where an evaluation keeps it
 
 
@@ -68,10 +69,10 @@ class Predictor:
         return height, width
 
 
-def save_predictor(folder: Path, networks: Sequence[nn.Module], card: PredictorCard) -> None:
-    """Write the networks, and the card last."""
-    for index, network in enumerate(networks):
-        write_tensors(network_file(folder, index), network.state_dict(), sealed=True)
+def save_predictor(folder: Path, networks: Sequence[Mapping[str, Tensor]], card: PredictorCard) -> None:
+    """Write the networks, given by their weights, and the card last."""
+    for index, weights in enumerate(networks):
+        write_tensors(network_file(folder, index), weights, sealed=True)
     write_json(folder / CARD, asdict(card))
 
 
@@ -107,13 +108,28 @@ def load_predictor(folder: Path) -> Predictor:
         task = make_task(card.task, card.schema)
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD} does not describe a model ({error!r}): evaluate again.") from None
-    networks = []
-    for index in range(card.networks):
-        network, file = build_model(card.network, task.channels), network_file(folder, index)
+    blank = [build_model(card.network, task.channels) for _ in range(card.networks)]
+    return Predictor(load_networks(folder, blank, CARD, "evaluate again"), task, card)
+
+
+def load_networks(folder: Path, networks: Sequence[M], owner: str, remedy: str) -> tuple[M, ...]:
+    """Networks with their weights from a folder, in evaluation mode.
+
+    Args:
+        folder: with a `network-N.safetensors` for each.
+        networks: newly built.
+        owner: for the message: what says how they must be.
+        remedy: for the message: what to do if they are not so.
+
+    Raises:
+        InputError: a file is missing or damaged.
+        MismatchError: a file is of another network.
+    """
+    for index, network in enumerate(networks):
+        file = network_file(folder, index)
         try:
             network.load_state_dict(read_tensors(file))
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise MismatchError(f"{file} does not fit {CARD} ({reason}): evaluate again.") from None
-        networks.append(on_device(network.eval().requires_grad_(requires_grad=False)))
-    return Predictor(tuple(networks), task, card)
+            raise MismatchError(f"{file} does not fit {owner} ({reason}): {remedy}.") from None
+    return tuple(on_device(network.eval().requires_grad_(requires_grad=False)) for network in networks)

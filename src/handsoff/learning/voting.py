@@ -25,3 +25,17 @@ def vote(
     if mirrored and task.geometry.mirrors:
         found += [task.geometry.mirror_outputs(network(images.flip(-1)).float()) for network in networks]
     return torch.stack(found)
+
+
+def weighted(
+    groups: Sequence[tuple[Float[Tensor, "_m n k h w"], float]],
+) -> tuple[Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
+    """The members of an ensemble, given in groups, and the weight of each.
+
+    Args:
+        groups: the outputs of a group's members, and the weight of all of them together; alone it has all the weight.
+    """
+    shares = [share for _, share in groups] if len(groups) > 1 else [1.0]
+    weights = [share / len(found) for (found, _), share in zip(groups, shares, strict=True) for _ in found]
+    members = torch.cat([found for found, _ in groups])
+    return members, torch.tensor(weights, device=members.device)

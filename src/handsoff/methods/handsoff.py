@@ -5,7 +5,6 @@ from pathlib import Path
 
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
-from handsoff.verbs import Inputs  # noqa: TC001  # an annotation that typing tools read at run time
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
@@ -22,13 +21,21 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         yield from made
         for task in recipe.tasks:
             folders = [step.folder for step in made]
-            given: Inputs = {"real": recipe.labelled, "synthetic": folders, "test": recipe.test or recipe.labelled}
-            yield Step("evaluate", recipe.folder(budget, "report", task), given, recipe.for_evaluate(budget, task))
+            yield Step(
+                "evaluate",
+                recipe.folder(budget, "report", task),
+                {"real": recipe.labelled, "synthetic": folders, "test": recipe.test or recipe.labelled},
+                recipe.for_evaluate(budget, task),
+            )
 
 
 def datasets(recipe: Recipe, folder: Path, labelers: list[Path]) -> Iterator[Step]:
     """Generated images and, where there are unlabelled photos and networks that label them, those photos."""
     yield Step("generate", folder / "dataset", {"labelers": labelers}, recipe.settings("generate"))
     if recipe.photos_to_label is not None:
-        given: Inputs = {"voters": labelers, "photos": recipe.photos_to_label, "apart": recipe.apart}
-        yield Step("label", folder / "photos", given, recipe.for_label())
+        yield Step(
+            "label",
+            folder / "photos",
+            {"voters": labelers, "photos": recipe.photos_to_label, "apart": recipe.apart},
+            recipe.for_label(),
+        )

@@ -27,7 +27,7 @@ from handsoff.inversion.settings import InvertSettings
 from handsoff.labeling.labeler import GENERATOR, Images, Labeler, Uncertainty, load_labeler
 from handsoff.learning.predictor import CARD as MODEL
 from handsoff.learning.predictor import Predictor, load_predictor
-from handsoff.learning.voting import vote
+from handsoff.learning.voting import vote, weighted
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Labels, Task
@@ -118,14 +118,8 @@ class ModelVoter:
 
 
 def decoded(task: Task, parts: Sequence[tuple[Outputs, float]]) -> tuple[Labels, Uncertainty]:
-    """Labels and uncertainty of an ensemble, given its members in groups, each with the weight of the whole group.
-
-    A group that is alone has all the weight.
-    """
-    shares = [share for _, share in parts] if len(parts) > 1 else [1.0]
-    weights = [share / len(found) for (found, _), share in zip(parts, shares, strict=True) for _ in found]
-    members = torch.cat([found for found, _ in parts])
-    labels, uncertainty = task.learning.decode(members, torch.tensor(weights, device=members.device))
+    """Labels and uncertainty of an ensemble, given its members in groups, each with the weight of the whole group."""
+    labels, uncertainty = task.learning.decode(*weighted(parts))
     return labels, uncertainty.float().cpu().numpy()
 
 
