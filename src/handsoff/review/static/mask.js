@@ -1,0 +1,104 @@
+/** Masks: every pixel has a class. */
+
+import { createAreas } from "./areas.js";
+import { button, h } from "./dom.js";
+import { createHistory } from "./history.js";
+import * as png from "./png.js";
+
+const IGNORED = 255;
+
+/** The colour of every id as it lies in image data; the background and ignored pixels are seen through. */
+function palette(task) {
+  const colours = new Uint8ClampedArray(256 * 4);
+  task.parts.forEach(({ name, colour }, id) => {
+    if (name === task.background) return;
+    colours.set([1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)), 4 * id);
+    colours[4 * id + 3] = 255;
+  });
+  return new Uint32Array(colours.buffer);
+}
+
+/** Paints a mask on a canvas of its size. Ignored pixels are hatched. */
+function paintIds(canvas, plane, colours) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(plane.width, plane.height);
+  const pixels = new Uint32Array(image.data.buffer);
+  const hatch = Math.max(2, Math.round(plane.width / 64));
+  for (let i = 0; i < pixels.length; i++) {
+    const id = plane.values[i];
+    if (id !== IGNORED) pixels[i] = colours[id];
+    else if (((i % plane.width) + Math.floor(i / plane.width)) % (2 * hatch) < hatch) pixels[i] = 0xffffffff;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/** A label for people to compare: a canvas. */
+export async function picture(task, body, image) {
+  const plane = await png.decode(body);
+  const [canvas, over] = [1, 2].map(() => h("canvas", { width: plane.width, height: plane.height }));
+  paintIds(over, plane, palette(task));
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0);
+  context.globalAlpha = 0.6;
+  context.drawImage(over, 0, 0);
+  return canvas;
+}
+
+/**
+ * @param {{stage: Object, task: Object, body: Blob, regions: () => Promise<?Object>, changed: Function}} on
+ * `changed` gets a function that gives the label as it is to be sent.
+ */
+export async function open({ stage, task, body, regions, changed }) {
+  const plane = await png.decode(body);
+  const canvas = stage.layer("label");
+  const colours = palette(task);
+  const background = task.parts.findIndex(({ name }) => name === task.background);
+  const blank = background < 0 ? IGNORED : background;
+  let current = task.parts.findIndex((_, id) => id !== background);
+  const paint = () => paintIds(canvas, plane, colours);
+  const history = createHistory(() => plane.values.slice(), (values) => plane.values.set(values), plane.values.length);
+  const done = () => {
+    paint();
+    changed(() => png.encode({ ...plane, values: plane.values.slice() }));
+  };
+  const areas = createAreas({
+    stage, plane, regions, history, paint, changed: done,
+    tools: ["brush", "eraser", "polygon", "fill", "snap"],
+    value: (erased) => (erased ? blank : current),
+    colour: () => task.parts[current]?.colour ?? "#ffffff",
+  });
+  const step = (move) => () => move() && (done(), true);
+
+  function pick(id) {
+    if (id !== IGNORED && !task.parts[id]) return;
+    current = id;
+    classes.querySelector(`input[value="${id}"]`).checked = true;
+  }
+
+  const entry = (id, name, colour, key) =>
+    h("label", { className: "class" },
+      h("input", { type: "radio", name: "class", value: id, checked: id === current, onchange: () => pick(id) }),
+      colour ? swatch(colour) : h("span", { className: "swatch ignored" }), h("span", { className: "name" }, name),
+      ...(key ? [h("kbd", {}, key)] : []));
+  const key = (id) => (id < 9 ? String(id + 1) : id === 9 ? "0" : "");
+  const classes = h("fieldset", { className: "classes" }, h("legend", {}, "Class"),
+    ...task.parts.map(({ name, colour }, id) => entry(id, name, colour, key(id))), entry(IGNORED, "ignored", "", "X"));
+  paint();
+
+  return {
+    panel: [areas.panel, classes,
+      h("div", { className: "row" }, button("Undo", "Z", step(history.undo)), button("Redo", "Y", step(history.redo)))],
+    undo: step(history.undo),
+    redo: step(history.redo),
+    escape: areas.escape,
+    keys: [...areas.keys,
+      { keys: [..."1234567890"], shown: "1 … 0", what: "the class", run: (event) => pick((+event.key + 9) % 10) },
+      { keys: ["x"], shown: "X", what: "the class ignored", run: () => pick(IGNORED) }],
+  };
+}
+
+function swatch(colour) {
+  const square = h("span", { className: "swatch" });
+  square.style.background = colour;
+  return square;
+}

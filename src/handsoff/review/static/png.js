@@ -1,0 +1,91 @@
+/**
+ * Grey PNG files, read and written without a canvas: browsers may change pixels that pass through one (colour profiles,
+ * protection against fingerprinting), and a class id must stay what it is.
+ */
+
+const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
+const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
+  for (let k = 0; k < 8; k++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
+  return n;
+});
+
+function crc(bytes) {
+  let value = 0xffffffff;
+  for (const byte of bytes) value = CRC[(value ^ byte) & 255] ^ (value >>> 8);
+  return (value ^ 0xffffffff) >>> 0;
+}
+
+const through = async (bytes, stream) =>
+  new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(stream)).arrayBuffer());
+
+function chunk(type, content) {
+  const bytes = new Uint8Array(content.length + 12);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, content.length);
+  for (let i = 0; i < 4; i++) bytes[4 + i] = type.charCodeAt(i);
+  bytes.set(content, 8);
+  view.setUint32(content.length + 8, crc(bytes.subarray(4, content.length + 8)));
+  return bytes;
+}
+
+/**
+ * An 8-bit grey PNG.
+ * @param {{values: Uint8Array, width: number, height: number}} plane
+ * @returns {Promise<Blob>}
+ */
+export async function encode({ values, width, height }) {
+  const head = new Uint8Array(13);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, width);
+  view.setUint32(4, height);
+  head[8] = 8; // bits; the colour type 0 is grey
+  const rows = new Uint8Array((width + 1) * height); // a row begins with its filter, 0: none
+  for (let y = 0; y < height; y++) rows.set(values.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
+  const data = await through(rows, new CompressionStream("deflate"));
+  const parts = [Uint8Array.from(SIGNATURE), chunk("IHDR", head), chunk("IDAT", data), chunk("IEND", new Uint8Array())];
+  return new Blob(parts, { type: "image/png" });
+}
+
+/**
+ * The values of a grey PNG of 8 or 16 bits.
+ * @param {Blob} blob
+ * @returns {Promise<{values: Uint8Array|Uint16Array, width: number, height: number}>}
+ */
+export async function decode(blob) {
+  const bytes = new Uint8Array(await blob.arrayBuffer());
+  const view = new DataView(bytes.buffer);
+  const data = [];
+  for (let at = 8; at < bytes.length; at += view.getUint32(at) + 12) {
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    if (type === "IDAT") data.push(bytes.subarray(at + 8, at + 8 + view.getUint32(at)));
+  }
+  const [width, height, bits, colour, interlaced] = [view.getUint32(16), view.getUint32(20), bytes[24], bytes[25], bytes[28]];
+  if (colour !== 0 || interlaced || (bits !== 8 && bits !== 16)) throw new Error("The label is no grey PNG");
+  const step = bits / 8;
+  const rows = unfiltered(await through(new Blob(data), new DecompressionStream("deflate")), width * step, height, step);
+  if (step === 1) return { values: rows, width, height };
+  return { values: Uint16Array.from({ length: width * height }, (_, i) => (rows[2 * i] << 8) | rows[2 * i + 1]), width, height };
+}
+
+/** Rows without their filters: every byte was stored as its difference to a prediction from its neighbours. */
+function unfiltered(stored, length, height, step) {
+  const rows = new Uint8Array(length * height);
+  for (let y = 0; y < height; y++) {
+    const filter = stored[y * (length + 1)];
+    for (let x = 0; x < length; x++) {
+      const at = y * length + x;
+      const left = x >= step ? rows[at - step] : 0;
+      const up = y ? rows[at - length] : 0;
+      const corner = x >= step && y ? rows[at - length - step] : 0;
+      rows[at] = stored[y * (length + 1) + 1 + x] + predicted(filter, left, up, corner);
+    }
+  }
+  return rows;
+}
+
+function predicted(filter, left, up, corner) {
+  if (filter < 3) return [0, left, up][filter];
+  if (filter === 3) return (left + up) >> 1;
+  const [a, b, c] = [Math.abs(up - corner), Math.abs(left - corner), Math.abs(left + up - 2 * corner)];
+  return a <= b && a <= c ? left : b <= c ? up : corner;
+}
