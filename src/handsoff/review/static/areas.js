@@ -7,6 +7,7 @@ export const TOOLS = { brush: ["Brush", "B"], eraser: ["Eraser", "E"], polygon: 
   snap: ["Region", "S"] };
 const CLOSE = 10; // screen pixels: a click that near to the first corner closes a polygon
 const LARGEST = 200; // pixels of the brush
+const kept = { tool: "brush", size: 0 }; // from one sample to the next
 
 /**
  * @param {Object} on
@@ -21,8 +22,8 @@ const LARGEST = 200; // pixels of the brush
  * @param {() => void} on.changed after a finished change
  */
 export function createAreas({ stage, plane, tools, regions, value, colour, history, paint, changed }) {
-  let current = tools[0];
-  let size = Math.max(1, Math.round(Math.max(plane.width, plane.height) / 24));
+  let current = tools.includes(kept.tool) ? kept.tool : tools[0];
+  let size = kept.size || Math.max(1, Math.round(Math.max(plane.width, plane.height) / 24));
   let last = null; // of the stroke
   let corners = [];
   let pointer = null;
@@ -147,7 +148,7 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   }
 
   async function choose(tool) {
-    [current, corners] = [tool, []];
+    [current, kept.tool, corners] = [tool, tool, []];
     highlight(null);
     stage.use({ brush, eraser: brush, polygon: outline, fill, snap }[tool]);
     stage.element.dataset.tool = tool;
@@ -160,15 +161,21 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   }
 
   function resize(next) {
-    size = Math.min(LARGEST, Math.max(1, next));
+    size = kept.size = Math.min(LARGEST, Math.max(1, next));
     [slider.value, shown.textContent] = [size, `${size} px`];
     sketch();
   }
 
+  /** After a click of the mouse, the keys are for the image again. */
+  const clicked = (tool) => (event) => {
+    if (event.detail) stage.element.focus();
+    choose(tool);
+  };
+
   const hint = h("p", { className: "hint" });
   const slider = h("input", { type: "range", min: 1, max: LARGEST, id: "brush-size", oninput: () => resize(+slider.value) });
   const shown = h("output", { htmlFor: "brush-size" });
-  const buttons = new Map(tools.map((tool) => [tool, button(...TOOLS[tool], () => choose(tool), { className: "tool" })]));
+  const buttons = new Map(tools.map((tool) => [tool, button(...TOOLS[tool], clicked(tool), { className: "tool" })]));
   const panel = h("section", { ariaLabel: "Tools" },
     h("div", { className: "tools", role: "group", ariaLabel: "Tool" }, ...buttons.values()),
     h("label", { htmlFor: "brush-size" }, "Size of the brush ", shown), slider, hint);

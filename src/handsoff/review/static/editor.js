@@ -22,10 +22,11 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   const stage = createStage(byId("stage"));
   const tasks = Object.keys(dataset.tasks);
   let [task, sample, kind, opening] = [tasks[0], null, null, 0];
+  let lately = "label"; // what was changed last
   let [doubt, doubtShown, opacity] = [null, false, 0.55];
 
   const decisions = new Map(DECISIONS.map(([value, text, key]) => [value,
-    button(text, key, () => decide(sample.name, value), { className: `decision ${value}` })]));
+    button(text, key, () => decided(value), { className: `decision ${value}` })]));
   byId("decisions").replaceChildren(...decisions.values());
   const tabs = new Map(tasks.map((name) => [name, h("button", { type: "button", className: "tab",
     onclick: () => choose(name) }, name)]));
@@ -75,14 +76,22 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   async function open(next, place) {
     const mine = ++opening;
     if (sample && sample.name !== next.name) saver.flush(sample.name);
-    [sample, doubt] = [next, null];
+    [sample, kind, doubt, lately] = [next, null, null, "label"];
     headline(place);
+    stage.clear(); // nothing more is drawn on the label that was open
+    busy(true);
     try {
       await stage.open(api.imageUrl(next.name));
-      await openLabel(mine);
+      if (mine === opening) await openLabel(mine);
     } catch (error) {
       if (mine === opening) say(error.message, "bad");
     }
+    if (mine === opening) busy(false);
+  }
+
+  function busy(on) {
+    stage.element.ariaBusy = String(on);
+    byId("tools").inert = on;
   }
 
   async function openLabel(mine) {
@@ -91,8 +100,12 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     const found = pending ? { body: await pending } : await api.label(task, name);
     if (mine !== opening) return;
     if (found.version != null) saver.seen(name, +found.version);
-    const changed = (body, type) => saver.label(name, target, body, type);
     const target = task;
+    const changed = (body, type) => {
+      if (mine !== opening) return;
+      lately = "label";
+      saver.label(name, target, body, type);
+    };
     const spec = { ...dataset.tasks[task], name: task };
     const regions = async () => {
       const blob = await api.regions(target, name);
@@ -121,7 +134,18 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     open(sample, byId("sample-place").textContent.split(" · ")[0]);
   }
 
-  const undo = () => kind?.undo() || undoLast();
+  function decided(value) {
+    lately = "decision";
+    decide(sample.name, value);
+  }
+
+  /** A decision is taken back by the server, strokes are taken back here. */
+  function undo() {
+    if (lately === "label") return kind?.undo();
+    lately = "label";
+    return undoLast();
+  }
+
   return {
     open,
     name: () => sample?.name,
@@ -140,7 +164,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       ["Sample", [
         { keys: ["ArrowLeft"], shown: "←", what: "the one before", run: () => step(-1) },
         { keys: ["ArrowRight"], shown: "→", what: "the next", run: () => step(1) },
-        ...DECISIONS.map(([value, , key]) => ({ keys: [key.toLowerCase()], shown: key, what: value, run: () => decide(sample.name, value) })),
+        ...DECISIONS.map(([value, , key]) => ({ keys: [key.toLowerCase()], shown: key, what: value, run: () => decided(value) })),
         { keys: ["z", "^z"], shown: "Z", what: "takes back the last change", run: undo },
         { keys: ["y", "^y", "^+z"], shown: "Y", what: "does it again", run: () => kind?.redo() },
         { keys: ["Escape"], shown: "Esc", what: "back to the grid", run: () => kind?.escape() || close() }]],

@@ -6,6 +6,7 @@ import { createHistory } from "./history.js";
 import * as png from "./png.js";
 
 const IGNORED = 255;
+const kept = new Map(); // task → class, from one sample to the next
 
 /** The colour of every id as it lies in image data; the background and ignored pixels are seen through. */
 function palette(task) {
@@ -54,7 +55,7 @@ export async function open({ stage, task, body, regions, changed }) {
   const colours = palette(task);
   const background = task.parts.findIndex(({ name }) => name === task.background);
   const blank = background < 0 ? IGNORED : background;
-  let current = task.parts.findIndex((_, id) => id !== background);
+  let current = kept.get(task.name) ?? task.parts.findIndex((_, id) => id !== background);
   const paint = () => paintIds(canvas, plane, colours);
   const history = createHistory(() => plane.values.slice(), (values) => plane.values.set(values), plane.values.length);
   const done = () => {
@@ -72,6 +73,7 @@ export async function open({ stage, task, body, regions, changed }) {
   function pick(id) {
     if (id !== IGNORED && !task.parts[id]) return;
     current = id;
+    kept.set(task.name, id);
     classes.querySelector(`input[value="${id}"]`).checked = true;
   }
 

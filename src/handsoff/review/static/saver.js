@@ -46,7 +46,7 @@ export function createSaver(report, ask, changed) {
     if (one.busy || !waiting(one)) return;
     one.busy = true;
     try {
-      while (waiting(one)) await (one.decision === undefined ? sendLabel(name, one) : sendDecision(name, one));
+      while (waiting(one)) await (one.labels.size ? sendLabel(name, one) : sendDecision(name, one));
       Object.assign(one, { tries: 0, problem: undefined });
     } catch (error) {
       if (!(error instanceof api.Failure)) throw error;

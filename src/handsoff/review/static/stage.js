@@ -128,8 +128,8 @@ export function createStage(element) {
     zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.002)), local(event));
     event.preventDefault();
   }, { passive: false });
-  element.addEventListener("keydown", (event) => {
-    if (event.key !== " " || event.target !== element) return;
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== " " || !element.matches(":hover, :focus") || event.target.closest("button, select, dialog")) return;
     space = true;
     element.classList.add("panning");
     event.preventDefault();
@@ -138,8 +138,8 @@ export function createStage(element) {
     space = false;
     element.classList.remove("panning");
   };
-  element.addEventListener("keyup", (event) => event.key === " " && release());
-  element.addEventListener("blur", release);
+  document.addEventListener("keyup", (event) => event.key === " " && release());
+  addEventListener("blur", release);
   new ResizeObserver(() => {
     const box = element.getBoundingClientRect();
     over.width = Math.round(box.width * devicePixelRatio);
@@ -156,17 +156,21 @@ export function createStage(element) {
     zoom,
     scale: () => view.scale,
     size: () => size,
-    /** Another image: everything that lay over the last one goes. */
-    async open(url) {
-      image.src = url;
-      await image.decode();
-      size = { width: image.naturalWidth, height: image.naturalHeight };
+    /** Takes away what lies over the image, and the tool. */
+    clear() {
       world.replaceChildren(image);
       element.querySelectorAll(":scope > .point").forEach((point) => point.remove());
       watchers.clear();
-      tool = {};
-      fit();
-      return size;
+      this.use({});
+    },
+    /** Shows another image; the view stays where it is if the image is as large as the last one. */
+    async open(url) {
+      if (image.src === url) return;
+      image.src = url;
+      await image.decode();
+      const same = size.width === image.naturalWidth && size.height === image.naturalHeight;
+      size = { width: image.naturalWidth, height: image.naturalHeight };
+      if (!same) fit();
     },
     /** A canvas as large as the image, over what is there. */
     layer(name) {
