@@ -286,40 +286,52 @@ def bound(task: Task, card: Any, where: str, location: StorageLocation) -> dict[
 def corrected(dataset: LabelledDataset, corrections: Corrections) -> LabelledDataset:
     """The dataset as a person left it: without rejected samples, and with corrected labels in place.
 
+    Raises:
+        InputError: as `reviewed`, or nothing is left.
+    """
+    found = reviewed(dataset, corrections)
+    decisions = {name: record.decision for name, record in found.reviewed.items()}
+    names = tuple(
+        name
+        for name in found.names
+        if decisions.get(name) != "reject"
+        if not corrections.only or decisions.get(name) == "accept" or found.touched(name)
+    )
+    if not names:
+        why = "nobody accepted or corrected a sample of it" if corrections.only else "all of its samples are rejected"
+        raise InputError(f"{dataset.source.path}: {why}, see {corrections.folder}: review it, or ignore the corrections.")
+    return replace(found, names=names)
+
+
+def reviewed(dataset: LabelledDataset, corrections: Corrections) -> LabelledDataset:
+    """The dataset with corrected labels in place, and what was said about its samples; rejected ones stay in.
+
     Labels that are derived from others (normals from depth) follow the corrections of those.
 
     Raises:
-        InputError: corrections are of samples that are not there or have another image now, or nothing is left.
+        InputError: corrections are of samples that are not there or have another image now.
     """
-    reviewed = called_alike(dataset.images, corrections.records())
-    kinds, touched = {}, set()
+    records = called_alike(dataset.images, corrections.records())
+    kinds = {}
     for name, kind in dataset.kinds.items():
         labels: dict[str, CorrectedLabel] = {}
         for location in dict.fromkeys((kind.location, kind.task.locations[0])):
             labels |= called_alike(dataset.images, corrections.labels(location))
         kinds[name] = replace(kind, corrected=labels)
-        touched |= labels.keys()
-    for name in sorted({*reviewed, *touched} - dataset.images.keys()):
+    touched = {name for kind in kinds.values() for name in kind.corrected}
+    for name in sorted({*records, *touched} - dataset.images.keys()):
         raise InputError(
             f"{corrections.folder} has a correction of {name!r}, and {dataset.source.path} has no such sample: restore "
             f"its image, or remove {corrections.record_file(name)} and the corrected labels of that name."
         )
-    for name, record in reviewed.items():
+    for name, record in records.items():
         if dataset.source.sizes[dataset.images[name]] != record.image_bytes:
             raise InputError(
                 f"{corrections.record_file(name)} was written for another image than "
                 f"{dataset.source.path / dataset.images[name]}: remove it and the corrected labels of that name, or "
                 "restore the image."
             )
-    kept = {name for name, record in reviewed.items() if record.decision == "accept"} | touched
-    rejected = {name for name, record in reviewed.items() if record.decision == "reject"}
-    names = tuple(
-        name for name in dataset.names if name not in rejected and (name in kept or not corrections.only)
-    )
-    if not names:
-        why = "nobody accepted or corrected a sample of it" if corrections.only else "all of its samples are rejected"
-        raise InputError(f"{dataset.source.path}: {why}, see {corrections.folder}: review it, or ignore the corrections.")
-    return replace(dataset, names=names, kinds=kinds, reviewed=reviewed)
+    return replace(dataset, kinds=kinds, reviewed=records)
 
 
 def refuse_inner_corrections(layout: Layout) -> None:
