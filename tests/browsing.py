@@ -16,7 +16,7 @@ TOKEN = "token"  # noqa: S105  # of a server that lives for one test
 
 def chromium() -> str:
     """The browser of this machine; without one the test is skipped."""
-    pytest.importorskip("playwright", reason="Playwright is not installed: pip install -e '.[browser-tests]'")
+    pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip(f"none of {', '.join(NAMES)} is installed")

@@ -18,7 +18,7 @@ from handsoff.datasets.generated import write_uncertainty
 from handsoff.datasets.labelled import open_labelled
 
 pytest.importorskip("fastapi", reason="the extra review is not installed")
-pytest.importorskip("playwright", reason="the extra browser-tests is not installed")
+pytest.importorskip("playwright", reason="Playwright is not installed: make browser")
 from playwright.sync_api import Browser, Page, expect
 
 SAVED = "Everything is saved"
@@ -590,7 +590,7 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(tmp_path: Path, start: Callable[[Path], Review], scheme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra browser-tests is not installed")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="Playwright is not installed: make browser")
     page = start(everything(tmp_path / "data")).window(color_scheme=scheme)
 
     def check(where: str) -> None:

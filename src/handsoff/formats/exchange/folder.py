@@ -37,7 +37,7 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Dataset:
     """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
-    dataset = list_labelled(source.path)
+    dataset = list_labelled(source)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
     account = account_in(source.read(CARD).decode(errors="replace")) if CARD in source.sizes else ""
     uncertain = uncertainties(source)
