@@ -28,12 +28,20 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   let corners = [];
   let pointer = null;
   let snapped = null; // the map of regions, once it was asked for
+  let highlighted = null; // number of the region under the pointer
+  let frame = 0;
   const preview = stage.layer("preview");
+
+  /** Many moves of the pointer are one picture. */
+  const show = () => (frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    paint();
+  }));
 
   function edit(change) {
     history.keep();
     change();
-    paint();
+    show();
     changed();
   }
 
@@ -43,17 +51,17 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
     down(at) {
       history.keep();
       line((last = at), at);
-      paint();
+      show();
     },
     move(at) {
       line(last, at);
       last = at;
-      paint();
+      show();
     },
     up: () => changed(),
     cancel() {
       history.drop();
-      paint();
+      show();
     },
     hover: hovered,
   };
@@ -84,7 +92,7 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
     up: () => snapped && changed(),
     cancel() {
       history.drop();
-      paint();
+      show();
     },
     hover(at) {
       hovered(at);
@@ -95,7 +103,7 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   function take(at) {
     if (!snapped || !raster.inside(plane, at.x, at.y)) return;
     raster.region(plane, snapped, at.x, at.y, value(false));
-    paint();
+    show();
   }
 
   function close() {
@@ -111,12 +119,10 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
 
   /** The region under the pointer. */
   function highlight(at) {
-    const context = preview.getContext("2d");
-    context.clearRect(0, 0, plane.width, plane.height);
-    if (!at || !snapped || !raster.inside(plane, at.x, at.y)) return;
-    const [shown, wanted] = [context.createImageData(plane.width, plane.height), raster.valueAt(snapped, at.x, at.y)];
-    for (let i = 0; i < snapped.values.length; i++) if (snapped.values[i] === wanted) shown.data.fill(255, 4 * i, 4 * i + 4);
-    context.putImageData(shown, 0, 0);
+    const over = at && snapped && raster.inside(plane, at.x, at.y) ? raster.valueAt(snapped, at.x, at.y) : null;
+    if (over === highlighted) return;
+    highlighted = over;
+    raster.paint(preview, (pixel) => (over !== null && snapped.values[pixel] === over ? 0xffffffff : 0));
   }
 
   /** The brush's edge, or the corners of the polygon. */

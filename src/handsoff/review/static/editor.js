@@ -7,6 +7,7 @@ import * as mask from "./mask.js";
 import * as planes from "./planes.js";
 import * as png from "./png.js";
 import * as points from "./points.js";
+import { packed, paint } from "./raster.js";
 import { createStage } from "./stage.js";
 
 /** What each kind of label is edited and compared with; a task of your own has the generic one. */
@@ -66,10 +67,8 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     if (mine !== opening) return;
     doubt = stage.layer("doubt");
     [doubt.width, doubt.height] = [plane.width, plane.height];
-    const context = doubt.getContext("2d");
-    const shown = context.createImageData(plane.width, plane.height);
-    plane.values.forEach((value, i) => shown.data.set([255, 60 + value * 0.7, 0, Math.min(255, value * 2)], 4 * i));
-    context.putImageData(shown, 0, 0);
+    const glow = Uint32Array.from({ length: 256 }, (_, value) => packed(255, 60 + value * 0.7, 0, Math.min(255, value * 2)));
+    paint(doubt, (at) => glow[plane.values[at]]);
   }
 
   /** Opens a sample; what this window has not saved yet counts more than what the server has. */

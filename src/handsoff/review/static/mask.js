@@ -4,33 +4,27 @@ import { createAreas } from "./areas.js";
 import { button, h } from "./dom.js";
 import { createHistory } from "./history.js";
 import * as png from "./png.js";
+import { packed, paint } from "./raster.js";
 
 const IGNORED = 255;
+const WHITE = packed(255, 255, 255);
 const kept = new Map(); // task → class, from one sample to the next
 
-/** The colour of every id as it lies in image data; the background and ignored pixels are seen through. */
+/** The colour of every id; the background is seen through. */
 function palette(task) {
-  const colours = new Uint8ClampedArray(256 * 4);
+  const colours = new Uint32Array(256);
   task.parts.forEach(({ name, colour }, id) => {
-    if (name === task.background) return;
-    colours.set([1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)), 4 * id);
-    colours[4 * id + 3] = 255;
+    if (name !== task.background) colours[id] = packed(...[1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16)));
   });
-  return new Uint32Array(colours.buffer);
+  return colours;
 }
 
 /** Paints a mask on a canvas of its size. Ignored pixels are hatched. */
 function paintIds(canvas, plane, colours) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(plane.width, plane.height);
-  const pixels = new Uint32Array(image.data.buffer);
-  const hatch = Math.max(2, Math.round(plane.width / 64));
-  for (let i = 0; i < pixels.length; i++) {
-    const id = plane.values[i];
-    if (id !== IGNORED) pixels[i] = colours[id];
-    else if (((i % plane.width) + Math.floor(i / plane.width)) % (2 * hatch) < hatch) pixels[i] = 0xffffffff;
-  }
-  context.putImageData(image, 0, 0);
+  const { values, width } = plane;
+  const stripe = Math.max(2, Math.round(width / 64));
+  const hatched = (at) => (((at % width) + Math.floor(at / width)) % (2 * stripe) < stripe ? WHITE : 0);
+  paint(canvas, (at) => (values[at] === IGNORED ? hatched(at) : colours[values[at]]));
 }
 
 /** A label for people to compare: a canvas. */
@@ -56,14 +50,14 @@ export async function open({ stage, task, body, regions, changed }) {
   const background = task.parts.findIndex(({ name }) => name === task.background);
   const blank = background < 0 ? IGNORED : background;
   let current = kept.get(task.name) ?? task.parts.findIndex((_, id) => id !== background);
-  const paint = () => paintIds(canvas, plane, colours);
+  const show = () => paintIds(canvas, plane, colours);
   const history = createHistory(() => plane.values.slice(), (values) => plane.values.set(values), plane.values.length);
   const done = () => {
-    paint();
+    show();
     changed(() => png.encode({ ...plane, values: plane.values.slice() }));
   };
   const areas = createAreas({
-    stage, plane, regions, history, paint, changed: done,
+    stage, plane, regions, history, paint: show, changed: done,
     tools: ["brush", "eraser", "polygon", "fill", "snap"],
     value: (erased) => (erased ? blank : current),
     colour: () => task.parts[current]?.colour ?? "#ffffff",
@@ -85,7 +79,7 @@ export async function open({ stage, task, body, regions, changed }) {
   const key = (id) => (id < 9 ? String(id + 1) : id === 9 ? "0" : "");
   const classes = h("fieldset", { className: "classes" }, h("legend", {}, "Class"),
     ...task.parts.map(({ name, colour }, id) => entry(id, name, colour, key(id))), entry(IGNORED, "ignored", "", "X"));
-  paint();
+  show();
 
   return {
     panel: [areas.panel, classes,

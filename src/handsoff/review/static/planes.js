@@ -6,8 +6,16 @@
 import { createAreas } from "./areas.js";
 import { button, h } from "./dom.js";
 import { createHistory } from "./history.js";
+import { packed, paint } from "./raster.js";
 
 const STOPS = [[252, 253, 191], [254, 159, 109], [222, 73, 104], [140, 41, 129], [59, 15, 112], [0, 0, 4]]; // near to far
+const COLOURS = Uint32Array.from({ length: 256 }, (_, step) => {
+  const place = (step / 255) * (STOPS.length - 1);
+  const low = Math.min(STOPS.length - 2, Math.floor(place));
+  return packed(...STOPS[low].map((value, c) => value + (place - low) * (STOPS[low + 1][c] - value)));
+});
+const BLACK = packed(0, 0, 0);
+const CHOSEN = packed(64, 160, 255, 130);
 
 /** @returns {Promise<Float32Array>} the map as the server sends it: float32, little-endian, row by row */
 async function read(body) {
@@ -34,18 +42,11 @@ function ends(values) {
 
 /** Paints a map in colours from near to far by its logarithm; black is not known. */
 function paintMap(canvas, values, [near, far]) {
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(canvas.width, canvas.height);
   const range = Math.log(far / near) || 1;
-  values.forEach((value, i) => {
-    const place = Math.min(1, Math.max(0, Math.log(value / near) / range)) * (STOPS.length - 1);
-    const [low, share] = [Math.min(STOPS.length - 2, Math.floor(place)), place % 1 || (place === STOPS.length - 1 ? 1 : 0)];
-    for (let c = 0; c < 3; c++) {
-      image.data[4 * i + c] = value > 0 ? STOPS[low][c] * (1 - share) + STOPS[low + 1][c] * share : 0;
-    }
-    image.data[4 * i + 3] = 255;
+  paint(canvas, (at) => {
+    if (values[at] <= 0) return BLACK;
+    return COLOURS[Math.round(255 * Math.min(1, Math.max(0, Math.log(values[at] / near) / range)))];
   });
-  context.putImageData(image, 0, 0);
 }
 
 /** A label for people to compare: a canvas. */
@@ -66,19 +67,20 @@ export async function open({ stage, task, body, regions, changed }) {
   const copy = () => [values.slice(), chosen.values.slice()];
   const history = createHistory(copy, ([map, area]) => (values.set(map), chosen.values.set(area)), 5 * values.length);
 
-  function paint() {
-    paintMap(canvas, values, range);
-    const context = selection.getContext("2d");
-    const image = context.createImageData(width, height);
-    chosen.values.forEach((on, i) => on && image.data.set([64, 160, 255, 130], 4 * i));
-    context.putImageData(image, 0, 0);
+  function showChosen() {
+    paint(selection, (at) => (chosen.values[at] ? CHOSEN : 0));
     const count = chosen.values.reduce((sum, on) => sum + on, 0);
     area.textContent = count ? `${count.toLocaleString("en")} pixels chosen` : "Choose pixels with the tools above.";
     actions.forEach((action) => (action.disabled = !count));
   }
 
+  function show() {
+    paintMap(canvas, values, range);
+    showChosen();
+  }
+
   function send() {
-    paint();
+    show();
     changed(async () => written(values), "application/octet-stream");
   }
 
@@ -96,16 +98,22 @@ export async function open({ stage, task, body, regions, changed }) {
   const clear = () => {
     history.keep();
     chosen.values.fill(0);
-    paint();
+    showChosen();
   };
   const actions = [button("Not known", "X", unknown), button("Nearer", ",", () => nudge(-1)), button("Farther", ".", () => nudge(1)),
     button("Choose nothing", "N", clear)];
   const areas = createAreas({
-    stage, plane: chosen, regions, history, paint, changed: paint, tools: ["brush", "eraser", "polygon", "snap"],
+    stage, plane: chosen, regions, history, paint: showChosen, changed: showChosen, tools: ["brush", "eraser", "polygon", "snap"],
     value: (erased) => (erased ? 0 : 1), colour: () => "#40a0ff",
   });
-  paint();
-  const step = (move) => () => move() && (send(), true);
+  show();
+  const step = (move) => () => {
+    const before = values.slice();
+    if (!move()) return false;
+    if (values.some((value, at) => value !== before[at])) send();
+    else showChosen();
+    return true;
+  };
   const key = (keys, what, run) => ({ keys, shown: keys[0].toUpperCase(), what, run });
   return {
     panel: [areas.panel, h("section", { ariaLabel: "What to do with the chosen pixels" }, area, h("div", { className: "row" }, ...actions),

@@ -69,3 +69,19 @@ export function region(plane, regions, x, y, value) {
   const wanted = valueAt(regions, x, y);
   for (let at = 0; at < regions.values.length; at++) if (regions.values[at] === wanted) plane.values[at] = value;
 }
+
+/** A colour as image data hold it. */
+export const packed = (red, green, blue, alpha = 255) => ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+
+/**
+ * Paints a canvas pixel by pixel.
+ * @param {HTMLCanvasElement} canvas
+ * @param {(at: number) => number} colour of the pixel number `at`, see `packed`; 0 is transparent
+ */
+export function paint(canvas, colour) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  const pixels = new Uint32Array(image.data.buffer);
+  for (let at = 0; at < pixels.length; at++) pixels[at] = colour(at);
+  context.putImageData(image, 0, 0);
+}
