@@ -13,6 +13,7 @@ A corrected label counts as soon as its file is there; the sample's record is wr
 
 import getpass
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,13 +21,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import parse_json, read_record, write_bytes, write_json
+from handsoff.core.files import parse_json, read_record, sha256, write_bytes, write_json
+from handsoff.core.reviewed import Use
+from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, StorageLocation, Task
 
 FOLDER, CARD, SAMPLES = "corrections", "corrections.json", "samples"
 FORMAT = 1
 Decision = Literal["accept", "reject", "undecided"]
-Use = Literal["ignore", "only"]  # read a dataset without its corrections, or only what a person accepted or corrected
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,21 @@ class Corrections:
         """Where the corrected label of a sample lies, if there is one."""
         location = task.locations[0]
         return CorrectedLabel(self.folder / location.folder / f"{name}{suffix_of(location)}", location)
+
+    def fingerprint(self) -> str:
+        """Of all that decides how the dataset is read: decisions, and the files of corrected labels.
+
+        Raises:
+            InputError: a record is damaged.
+        """
+        digest = hashlib.sha256(json.dumps(self.only).encode())
+        for name, record in self.records().items():
+            if record.decision != "undecided":
+                digest.update(json.dumps([name, record.decision]).encode())
+        for location in dict.fromkeys(location for task in TASKS.values() for location in task.locations[:1]):
+            for name, label in self.labels(location).items():
+                digest.update(json.dumps([location.folder, name, sha256(label.file)]).encode())
+        return digest.hexdigest()
 
     def begin(self) -> None:
         """Make the folder, with the file that says what it is."""

@@ -18,7 +18,8 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image, image_size
-from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Correction, Corrections, Use, is_corrections
+from handsoff.core.reviewed import Use
+from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Correction, Corrections, is_corrections
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_sample
 from handsoff.datasets.layout import GapError, Layout, called_alike, layout_of, misnamed, refuse_gaps

@@ -17,8 +17,9 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error, parse_json, sha256
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
+from handsoff.core.reviewed import Use
 from handsoff.datasets.archives import Archive, is_hidden, open_archive
-from handsoff.datasets.corrections import Corrections, Use, find_corrections, is_corrections
+from handsoff.datasets.corrections import Corrections, find_corrections, is_corrections
 from handsoff.datasets.framing import frame_photo
 from handsoff.jobs.ledger import fits, read_entry, write_entry
 from handsoff.jobs.progress import Progress
@@ -79,6 +80,18 @@ class Source:
             "\n".join(f"{name}\t{size}" for name, size in self.sizes.items()).encode(errors="surrogateescape")
         ).hexdigest()
         return {"path": str(self.path.resolve()), "fingerprint": digest}
+
+    def describe_corrected(self) -> dict[str, str]:
+        """The same of a labelled dataset: corrections that change it change its fingerprint.
+
+        Raises:
+            InputError: a correction cannot be read.
+        """
+        found = self.describe()
+        if self.corrections is not None:
+            both = found["fingerprint"] + self.corrections.fingerprint()
+            found["fingerprint"] = hashlib.sha256(both.encode()).hexdigest()
+        return found
 
 
 def open_source(path: Path, corrections: Use | None = None) -> Source:

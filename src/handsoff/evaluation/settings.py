@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
@@ -56,6 +57,7 @@ class EvaluateSettings(LearnSettings):
     mirror: bool = Field(
         default=False, description="test photos and their mirror images are labelled together, in every arm alike"
     )
+    corrections: Use | None = Field(None, description=CORRECTIONS)
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
     @field_validator("group")

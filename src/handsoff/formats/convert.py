@@ -38,9 +38,9 @@ def plan(dataset: Path, settings: ConvertSettings) -> Plan:
         InputError: the dataset is of no known format, or lacks what the settings ask for.
         UnknownNameError: `settings.format` or `settings.source` is no format.
     """
-    source = open_source(dataset)
+    source = open_source(dataset, settings.corrections)
     opened(source, settings)
-    return Plan("convert", {"dataset": source.describe()}, settings.model_dump())
+    return Plan("convert", {"dataset": source.describe_corrected()}, settings.model_dump())
 
 
 def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
@@ -59,7 +59,7 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
 
 def write_dataset(job: Job, dataset: Path, settings: ConvertSettings) -> Part:
     with job.undone_if_refused(whole=True):
-        samples = opened(open_source(dataset), settings)
+        samples = opened(open_source(dataset, settings.corrections), settings)
         missing = yield from write_all(job.out, samples, settings)
     job.finish(
         count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes)

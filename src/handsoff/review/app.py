@@ -16,7 +16,7 @@ from handsoff.core.files import png
 from handsoff.core.images import decode_image
 from handsoff.datasets.corrections import Correction, Decision
 from handsoff.review.desk import Desk
-from handsoff.review.labels import PNG, from_browser, to_browser
+from handsoff.review.labels import BYTES, PNG, from_browser, to_browser
 from handsoff.review.queue import Filter
 from handsoff.review.session import ConflictError, NoSuchSampleError
 from handsoff.review.thumbnails import SIDE
@@ -130,7 +130,7 @@ def see(desk: Desk) -> APIRouter:
 
     @router.get("/regions/{task}/{name:path}")
     def regions(task: str, name: str) -> Response:
-        return Response(desk.regions(task, name), media_type=PNG)
+        return Response(desk.regions(task, name), media_type=BYTES)
 
     @router.get("/label/{task}/{name:path}")
     def label(task: str, name: str) -> Response:

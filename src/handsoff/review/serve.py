@@ -56,7 +56,7 @@ def serve(
             with suppress(KeyboardInterrupt):
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
-            desk.stopped.set()
+            desk.stop()
 
 
 def require_uvicorn() -> Any:
