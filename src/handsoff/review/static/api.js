@@ -70,18 +70,21 @@ export const putLabel = (task, name, body, version, type) =>
 export const putDecision = (name, decision, version) => json(`decision/${path(name)}`, send("PUT", { decision, version }));
 export const undo = () => json("undo", { method: "POST" });
 
-/** A map as bytes of a PNG, or null where there is none. */
-async function map(route) {
+/** The uncertainty of every pixel as a PNG, or null where there is none. */
+export async function uncertainty(task, name) {
   try {
-    return await (await ask(route)).blob();
+    return await (await ask(`uncertainty/${task}/${path(name)}`)).blob();
   } catch (error) {
     if (error.status === 404) return null;
     throw error;
   }
 }
 
-export const uncertainty = (task, name) => map(`uncertainty/${task}/${path(name)}`);
-export const regions = (task, name) => map(`regions/${task}/${path(name)}`);
+/** The number of every pixel's region: uint16, little-endian, row by row. */
+export async function regions(task, name) {
+  const view = new DataView(await (await ask(`regions/${task}/${path(name)}`)).arrayBuffer());
+  return Uint16Array.from({ length: view.byteLength / 2 }, (_, at) => view.getUint16(2 * at, true));
+}
 
 /** `names` are labelled first: those on the screen. */
 export const refit = (names) => json("refit", send("POST", { names }));

@@ -2,12 +2,12 @@
 
 import * as api from "./api.js";
 import { createConflicts } from "./conflict.js";
-import { byId, fillSelect } from "./dom.js";
+import { button, byId, fillSelect } from "./dom.js";
 import { createEditor } from "./editor.js";
 import { createGrid } from "./grid.js";
 import { createKeys } from "./keys.js";
 import { createRefit } from "./refit.js";
-import { createSaver } from "./saver.js";
+import { SAVED, createSaver } from "./saver.js";
 
 const POLL = 3000; // milliseconds between two questions what other windows have changed
 const SUGGESTED = 20; // samples to correct next
@@ -126,7 +126,10 @@ async function main() {
 
   async function choose() {
     if (byId("order").value === "smallest") byId("part").value ||= byId("part").options[1].value;
-    if (byId("order").value === "suggested") await api.suggest(SUGGESTED).catch(failed);
+    if (byId("order").value === "suggested") {
+      say("Choosing what to correct next…", "busy");
+      await api.suggest(SUGGESTED).then(() => say(SAVED), failed);
+    }
     const chosen = Object.fromEntries(CHOICES.map((name) => [name, byId(name).value]));
     state(chosen);
     const { overlay, ...choices } = chosen;
@@ -176,6 +179,9 @@ async function main() {
     if ([...byId(name).options].some(({ value }) => value === said)) byId(name).value = said;
     byId(name).addEventListener("change", () => (name === "overlay" ? (state({ overlay: byId(name).value }), grid.overlay(byId(name).value)) : choose()));
   }
+  byId("actions").append(button("Open", "Enter", () => openAt(grid.active())),
+    ...["accept", "reject", "undecided"].map((value) => button(titled(value), value[0].toUpperCase(), () => decideActive(value))),
+    button("Take back", "Z", undoLast));
   byId("back").addEventListener("click", close);
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -183,9 +189,9 @@ async function main() {
   addEventListener("popstate", () => shown.sample && !stated().get("sample") && close());
   setInterval(poll, POLL);
   const wanted = stated().get("sample");
+  say(SAVED);
   await choose();
   if (wanted) await openNamed(wanted);
-  say("Everything is saved");
 
   /** The sample that the address names, wherever it stands in the queue. */
   async function openNamed(name) {

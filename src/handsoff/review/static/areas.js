@@ -14,7 +14,7 @@ const kept = { tool: "brush", size: 0 }; // from one sample to the next
  * @param {ReturnType<import("./stage.js").createStage>} on.stage
  * @param {{values: Uint8Array, width: number, height: number}} on.plane what is changed
  * @param {string[]} on.tools of TOOLS
- * @param {() => Promise<?{values: Uint16Array, width: number, height: number}>} on.regions
+ * @param {() => Promise<{values: Uint16Array, width: number, height: number}>} [on.regions] for the tool snap
  * @param {(erased: boolean) => number} on.value
  * @param {() => string} on.colour in CSS, of what is being drawn
  * @param {{keep: () => void, drop: () => void}} on.history
@@ -162,8 +162,11 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
     hint.textContent = { polygon: "Click the corners; a click on the first one, or Enter, closes it.",
       snap: "Click the region that you see under the pointer, or draw over several." }[tool] ?? "";
     if (tool !== "snap" || snapped) return;
-    snapped = await regions();
-    if (!snapped) hint.textContent = "This sample has no regions.";
+    try {
+      snapped = await regions();
+    } catch (error) {
+      hint.textContent = error.message;
+    }
   }
 
   function resize(next) {

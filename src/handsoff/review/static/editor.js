@@ -106,10 +106,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       saver.label(name, target, body, type);
     };
     const spec = { ...dataset.tasks[task], name: task };
-    const regions = async () => {
-      const blob = await api.regions(target, name);
-      return blob && png.decode(blob);
-    };
+    const regions = async () => ({ values: await api.regions(target, name), ...stage.size() });
     const made = await KINDS[spec.editor].open({ stage, task: spec, body: found.body, sample, regions, changed, say });
     if (mine !== opening) return;
     kind = made;

@@ -19,30 +19,38 @@ const SAID = { accept: "accepted", reject: "rejected", undecided: "undecided" };
 export function createGrid(element, { open, moved, failed }) {
   const space = h("div", { className: "space", role: "presentation" });
   element.replaceChildren(space);
-  const pages = new Map(); // number → {samples?, abort}
+  const pages = new Map(); // number → {samples?, arrived, abort, keep}
   const tiles = new Map(); // index → {element, image, timer, drawn}
   let choices = {};
   let task = "";
   let total = 0;
   let active = 0;
   let layout = { columns: 1, width: 1, height: 1 };
-  let generation = 0;
 
   const sampleAt = (index) => pages.get(Math.floor(index / PAGE))?.samples?.[index % PAGE];
 
-  async function load(number) {
-    if (pages.has(number)) return;
-    const abort = new AbortController();
-    const mine = generation;
-    pages.set(number, { abort });
+  /** Asks for a stretch of the queue once; `keep` says that it is wanted even if it is not on the screen. */
+  function load(number, keep = false) {
+    const known = pages.get(number);
+    if (known) {
+      known.keep ||= keep;
+      return known.arrived;
+    }
+    const page = { abort: new AbortController(), keep };
+    page.arrived = arrive(number, page);
+    pages.set(number, page);
+    return page.arrived;
+  }
+
+  async function arrive(number, page) {
     try {
-      const answer = await api.samples(choices, number * PAGE, PAGE, abort.signal);
-      if (mine !== generation) return;
-      pages.set(number, { samples: answer.samples, abort });
+      const answer = await api.samples(choices, number * PAGE, PAGE, page.abort.signal);
+      if (page.abort.signal.aborted) return;
+      page.samples = answer.samples;
       if (answer.total !== total) resize(answer.total);
       draw();
     } catch (error) {
-      pages.delete(number);
+      if (pages.get(number) === page) pages.delete(number);
       if (error.name !== "AbortError") failed(error);
     }
   }
@@ -82,7 +90,7 @@ export function createGrid(element, { open, moved, failed }) {
     for (let index = first; index < end; index++) show(index);
     if (active < total) show(active); // what has the focus must exist
     for (let number = Math.floor(first / PAGE); number * PAGE < end; number++) load(number);
-    for (const [number, page] of pages) if (!page.samples && !needed(number, first, end)) page.abort.abort();
+    for (const [number, page] of pages) if (!page.samples && !page.keep && !needed(number, first, end)) page.abort.abort();
   }
 
   const needed = (number, first, end) => (number + 1) * PAGE > first && number * PAGE < end;
@@ -175,18 +183,16 @@ export function createGrid(element, { open, moved, failed }) {
     step: (key) => activate(active + steps[key]()),
     /** The sample's page, loaded if it is not. */
     async fetch(index) {
-      await load(Math.floor(index / PAGE));
-      for (let tries = 0; !sampleAt(index) && tries < 200; tries++) await new Promise((done) => setTimeout(done, 25));
+      await load(Math.floor(index / PAGE), true);
       return sampleAt(index);
     },
     /** Another order or filter: the queue from its beginning. @returns the first page's arrival */
     async choose(next, overlay = task) {
-      generation++;
       pages.forEach((page) => page.abort.abort());
       pages.clear();
       [...tiles.keys()].forEach(remove);
       [choices, task, active, element.scrollTop] = [next, overlay, 0, 0];
-      await load(0);
+      await load(0, true);
       activate(0, false);
     },
     overlay(next) {

@@ -40,7 +40,7 @@ export async function picture(task, body, image) {
 }
 
 /**
- * @param {{stage: Object, task: Object, body: Blob, regions: () => Promise<?Object>, changed: Function}} on
+ * @param {{stage: Object, task: Object, body: Blob, regions: () => Promise<Object>, changed: Function}} on
  * `changed` gets a function that gives the label as it is to be sent.
  */
 export async function open({ stage, task, body, regions, changed }) {

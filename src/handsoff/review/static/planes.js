@@ -57,8 +57,8 @@ export async function picture(task, body, image) {
   return canvas;
 }
 
-/** @param {{stage: Object, task: Object, body: Blob, regions: Function, changed: Function}} on see `mask.open` */
-export async function open({ stage, task, body, regions, changed }) {
+/** @param {{stage: Object, body: Blob, changed: Function}} on see `mask.open` */
+export async function open({ stage, body, changed }) {
   const values = await read(body);
   const range = ends(values);
   const { width, height } = stage.size();
@@ -103,7 +103,7 @@ export async function open({ stage, task, body, regions, changed }) {
   const actions = [button("Not known", "X", unknown), button("Nearer", ",", () => nudge(-1)), button("Farther", ".", () => nudge(1)),
     button("Choose nothing", "N", clear)];
   const areas = createAreas({
-    stage, plane: chosen, regions, history, paint: showChosen, changed: showChosen, tools: ["brush", "eraser", "polygon", "snap"],
+    stage, plane: chosen, history, paint: showChosen, changed: showChosen, tools: ["brush", "eraser", "polygon"],
     value: (erased) => (erased ? 0 : 1), colour: () => "#40a0ff",
   });
   show();

@@ -47,9 +47,9 @@ export async function encode({ values, width, height }) {
 }
 
 /**
- * The values of a grey PNG of 8 or 16 bits.
+ * The values of an 8-bit grey PNG.
  * @param {Blob} blob
- * @returns {Promise<{values: Uint8Array|Uint16Array, width: number, height: number}>}
+ * @returns {Promise<{values: Uint8Array, width: number, height: number}>}
  */
 export async function decode(blob) {
   const bytes = new Uint8Array(await blob.arrayBuffer());
@@ -60,27 +60,25 @@ export async function decode(blob) {
     if (type === "IDAT") data.push(bytes.subarray(at + 8, at + 8 + view.getUint32(at)));
   }
   const [width, height, bits, colour, interlaced] = [view.getUint32(16), view.getUint32(20), bytes[24], bytes[25], bytes[28]];
-  if (colour !== 0 || interlaced || (bits !== 8 && bits !== 16)) throw new Error("The label is no grey PNG");
-  const step = bits / 8;
-  const rows = unfiltered(await through(new Blob(data), new DecompressionStream("deflate")), width * step, height, step);
-  if (step === 1) return { values: rows, width, height };
-  return { values: Uint16Array.from({ length: width * height }, (_, i) => (rows[2 * i] << 8) | rows[2 * i + 1]), width, height };
+  if (colour !== 0 || interlaced || bits !== 8) throw new Error("The label is no PNG of 8-bit grey");
+  const stored = await through(new Blob(data), new DecompressionStream("deflate"));
+  return { values: unfiltered(stored, width, height), width, height };
 }
 
 /** Rows without their filters: every byte was stored as its difference to a prediction from its neighbours. */
-function unfiltered(stored, length, height, step) {
-  const rows = new Uint8Array(length * height);
+function unfiltered(stored, width, height) {
+  const values = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
-    const filter = stored[y * (length + 1)];
-    for (let x = 0; x < length; x++) {
-      const at = y * length + x;
-      const left = x >= step ? rows[at - step] : 0;
-      const up = y ? rows[at - length] : 0;
-      const corner = x >= step && y ? rows[at - length - step] : 0;
-      rows[at] = stored[y * (length + 1) + 1 + x] + predicted(filter, left, up, corner);
+    const filter = stored[y * (width + 1)];
+    for (let x = 0; x < width; x++) {
+      const at = y * width + x;
+      const left = x ? values[at - 1] : 0;
+      const up = y ? values[at - width] : 0;
+      const corner = x && y ? values[at - width - 1] : 0;
+      values[at] = stored[y * (width + 1) + 1 + x] + predicted(filter, left, up, corner);
     }
   }
-  return rows;
+  return values;
 }
 
 function predicted(filter, left, up, corner) {

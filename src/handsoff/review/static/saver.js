@@ -6,6 +6,7 @@
 import * as api from "./api.js";
 
 const PATIENCE = [1, 2, 4, 8, 15]; // seconds before each further try
+export const SAVED = "Everything is saved";
 const CALM = 300; // milliseconds without a change before a label is sent
 
 /**
@@ -29,7 +30,7 @@ export function createSaver(report, ask, changed) {
     const count = unsaved();
     const failing = [...records.values()].find((one) => one.problem && waiting(one));
     if (failing) report(`Not saved: ${failing.problem}. It is kept and sent again`, "bad");
-    else report(count ? "Saving…" : "Everything is saved", count ? "busy" : "ok");
+    else report(count ? "Saving…" : SAVED, count ? "busy" : "ok");
   }
 
   function later(name, delay) {
