@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, read_record, write_json
+from handsoff.datasets.corrections import corrections_folder, is_corrections
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.evaluation.inputs import named_datasets
@@ -73,6 +74,12 @@ def run(recipe: Recipe, *, redo: bool = False) -> Work:
 def do_steps(job: Job, recipe: Recipe, nodes: Sequence[Node]) -> Part:
     """Do what is to be done, and sum up."""
     stale = [node for node in nodes if node.state == "stale"]
+    for node in stale:
+        if is_corrections(corrections_folder(node.step.folder)):
+            raise InputError(
+                f"{corrections_folder(node.step.folder)} holds what a person corrected, and {node.name} is to be made "
+                "again: move that folder away first."
+            )
     if stale or any(node.state != "done" for node in nodes):
         job.reopen()
     for node in stale:

@@ -1,4 +1,4 @@
-"""Commands that are no single step: `run`, `demo`, `inspect`, `review`, `export`, `push`."""
+"""Commands that are no single step: `run`, `demo`, `inspect`, `review`, `correct`, `export`, `push`."""
 
 import webbrowser
 from pathlib import Path
@@ -148,6 +148,31 @@ def review(
             webbrowser.open(address)
 
     serve(dataset, labeler, announce, host=host, port=port)
+
+
+@command()
+def correct(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset whose labels were corrected.")],
+    export: Annotated[
+        Path,
+        typer.Argument(metavar="EXPORT", help="What another tool exported, in any format that handsoff convert reads."),
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="The format of EXPORT, where HandsOff does not recognise it.")
+    ] = None,
+) -> None:
+    """Take labels that were corrected in another tool as corrections of a dataset."""
+    alone()
+    from handsoff.review.returned import take_back  # noqa: PLC0415  # brings torch along
+    from handsoff.terminal.progress import drain  # noqa: PLC0415  # as above
+
+    taken = take_back(dataset, export, source)
+    drain(taken.work())
+    facts = [("finished in the other tool", taken.finished), ("of these with changed labels", taken.changed)]
+    show_facts([("folder", str(taken.folder)), *((name, f"{value:,}") for name, value in facts)])
+    for note in taken.notes:
+        warn(note)
+    give({"verb": "correct", "dataset": str(dataset), "finished": taken.finished, "changed": taken.changed})
 
 
 @command()

@@ -54,6 +54,22 @@ class Correction:
 
 
 @dataclass(frozen=True)
+class Review:
+    """How many samples of a dataset a person accepted, rejected (they are left out), and corrected."""
+
+    accepted: int = 0
+    rejected: int = 0
+    corrected: int = 0
+
+    def sentence(self) -> str:
+        """For a card or a report."""
+        return (
+            f"A person reviewed the labels: {self.corrected:,} samples have labels that were corrected by hand, "
+            f"{self.accepted:,} were accepted as they are or after that, {self.rejected:,} were rejected and are left out."
+        )
+
+
+@dataclass(frozen=True)
 class CorrectedLabel:
     """The file of a corrected label, and the location whose form it has."""
 

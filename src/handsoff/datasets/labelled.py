@@ -19,7 +19,7 @@ from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image, image_size
 from handsoff.core.reviewed import Use
-from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Correction, Corrections, is_corrections
+from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Correction, Corrections, Review, is_corrections
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_sample
 from handsoff.datasets.layout import GapError, Layout, called_alike, layout_of, misnamed, refuse_gaps
@@ -138,6 +138,14 @@ class LabelledDataset:
         """
         file = self.images[name]
         return self.parsed(self.kinds[task], name, image_size(self.source.read(file), str(self.source.path / file)))
+
+    def review(self) -> Review | None:
+        """What a person did with the dataset, None where no corrections are applied."""
+        if self.source.corrections is None:
+            return None
+        decisions = [record.decision for record in self.reviewed.values()]
+        corrected = {name for kind in self.kinds.values() for name in kind.corrected}.intersection(self.names)
+        return Review(decisions.count("accept"), decisions.count("reject"), len(corrected))
 
     def part(self, start: int, stop: int | None) -> "LabelledDataset":
         """The samples `names[start:stop]`.
