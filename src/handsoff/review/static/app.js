@@ -47,7 +47,7 @@ async function main() {
     failed,
   });
   const editor = createEditor({ dataset, saver, decide, step, close, undoLast, say });
-  createRefit({ enabled: dataset.labeler, names: grid.shown, say, finished: () => choose() });
+  createRefit({ enabled: dataset.labeler, names: grid.shown, say, finished: sortedAnew });
   const keys = createKeys(() => [...(shown.sample ? editor.keys() : gridKeys()), ["Everywhere", always]], byId("keys"));
 
   const place = () => `${count(grid.active() + 1)} of ${count(grid.total())}`;
@@ -106,7 +106,7 @@ async function main() {
     state({ sample: sample.name }, push);
     saver.seen(sample.name, sample.version);
     editor.open({ ...sample }, place());
-    byId("stage").focus({ preventScroll: true });
+    if (push) byId("stage").focus({ preventScroll: true });
   }
 
   function step(by) {
@@ -137,6 +137,13 @@ async function main() {
     tally();
   }
 
+  /** The queue in its new order; an open sample stays open. */
+  async function sortedAnew() {
+    await choose();
+    const index = shown.sample ? grid.find(shown.sample.name) : -1;
+    if (index >= 0) grid.activate(index);
+  }
+
   const key = (keys, shown, what, run) => ({ keys, shown, what, run });
   const gridKeys = () => [["Grid", [
     key(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"], "← → ↑ ↓", "another sample",
@@ -154,12 +161,15 @@ async function main() {
   let since = (await api.changes(0)).now;
   async function poll() {
     if (document.visibilityState === "hidden") return;
-    const answer = await api.changes(since).catch(() => null);
-    if (!answer) return;
-    since = answer.now;
-    if (!answer.names.length) return;
-    await grid.refresh(answer.names);
-    if (answer.names.includes(editor.name()) && !saver.busy(editor.name())) {
+    const { now, names } = await api.changes(since);
+    if (names.length) await hear(names);
+    since = now;
+  }
+
+  /** Others have changed these samples. */
+  async function hear(names) {
+    await grid.refresh(names);
+    if (names.includes(editor.name()) && !saver.busy(editor.name())) {
       editor.update({ ...grid.sampleAt(grid.find(editor.name())), reload: true }, place());
       say("Another window has changed this sample");
     }
@@ -186,8 +196,16 @@ async function main() {
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("help").addEventListener("click", () => keys.show());
-  addEventListener("popstate", () => shown.sample && !stated().get("sample") && close());
-  setInterval(poll, POLL);
+  addEventListener("popstate", () => {
+    const named = stated().get("sample");
+    if (named && !shown.sample) openNamed(named);
+    else if (!named && shown.sample) close();
+  });
+  byId("editor-view").addEventListener("click", (event) => {
+    const pointed = event.detail && event.target.closest("aside, .bar") && event.target.matches("button, button *, [type=radio]");
+    if (pointed && shown.sample) byId("stage").focus({ preventScroll: true }); // after the mouse, the keys are for the image
+  });
+  setInterval(() => poll().catch(() => {}), POLL); // a server that does not answer is asked again
   const wanted = stated().get("sample");
   say(SAVED);
   await choose();

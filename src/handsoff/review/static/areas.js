@@ -175,16 +175,10 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
     sketch();
   }
 
-  /** After a click of the mouse, the keys are for the image again. */
-  const clicked = (tool) => (event) => {
-    if (event.detail) stage.element.focus();
-    choose(tool);
-  };
-
   const hint = h("p", { className: "hint" });
   const slider = h("input", { type: "range", min: 1, max: LARGEST, id: "brush-size", oninput: () => resize(+slider.value) });
   const shown = h("output", { htmlFor: "brush-size" });
-  const buttons = new Map(tools.map((tool) => [tool, button(...TOOLS[tool], clicked(tool), { className: "tool" })]));
+  const buttons = new Map(tools.map((tool) => [tool, button(...TOOLS[tool], () => choose(tool), { className: "tool" })]));
   const panel = h("section", { ariaLabel: "Tools" },
     h("div", { className: "tools", role: "group", ariaLabel: "Tool" }, ...buttons.values()),
     h("label", { htmlFor: "brush-size" }, "Size of the brush ", shown), slider, hint);

@@ -83,7 +83,9 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       await stage.open(api.imageUrl(next.name));
       if (mine === opening) await openLabel(mine);
     } catch (error) {
-      if (mine === opening) say(error.message, "bad");
+      if (mine !== opening) return;
+      byId("tools").replaceChildren();
+      say(error.message, "bad");
     }
     if (mine === opening) busy(false);
   }
@@ -91,6 +93,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   function busy(on) {
     stage.element.ariaBusy = String(on);
     byId("tools").inert = on;
+    if (!on && document.activeElement === document.body) stage.element.focus({ preventScroll: true });
   }
 
   async function openLabel(mine) {

@@ -50,7 +50,6 @@ export function createSaver(report, ask, changed) {
       while (waiting(one)) await (one.labels.size ? sendLabel(name, one) : sendDecision(name, one));
       Object.assign(one, { tries: 0, problem: undefined });
     } catch (error) {
-      if (!(error instanceof api.Failure)) throw error;
       one.problem = error.message.replace(/\.$/, "");
       one.timer = setTimeout(() => flush(name), 1000 * PATIENCE[Math.min(one.tries++, PATIENCE.length - 1)]);
     } finally {
