@@ -54,7 +54,9 @@ class Queue:
             UnknownNameError: there is no such order.
             InputError: the order needs a part.
         """
-        return sorted((name for name in self.base(order) if self.passes(name, wanted)), key=self.key(order, wanted.part))
+        return sorted(
+            (name for name in self.base(order) if self.passes(name, wanted)), key=self.key(order, wanted.part)
+        )
 
     def base(self, order: str) -> Sequence[str]:
         if order not in self.orders():

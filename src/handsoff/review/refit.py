@@ -1,4 +1,4 @@
-"""Learning from a review: a labeler is fitted again, in the background, and the queue is sorted by what it is unsure of.
+"""Learning from a review: a labeler is fitted again in the background, and the queue is sorted by its uncertainty.
 
 It goes to `corrections/labeler-K/`. What it learns from besides are the examples of the labeler that the review was
 started with, where they still lie where it found them. A killed fit goes on where it stood, if nothing was corrected
@@ -127,7 +127,9 @@ class Refit:
         wanted = plan(*inputs, settings, None if examples is None else corrected)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
-        self.state = replace(self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings)))
+        self.state = replace(
+            self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings))
+        )
         with closing(fit(*inputs, out, settings, None if examples is None else corrected)) as work:
             with self.session.lock:
                 self.show(next(work, None))
@@ -221,13 +223,15 @@ def open_refit(session: Session, queue: Queue, labeler: Path) -> Refit:
         drawn, own = str(session.generated.manifest.get("generator")), generator_hash(labeler / GENERATOR)
         if drawn != own:
             raise MismatchError(
-                f"{path} was drawn from generator {drawn[:12]}, and {labeler} was fitted to {own[:12]}: give the labeler "
-                "that labelled it."
+                f"{path} was drawn from generator {drawn[:12]}, and {labeler} was fitted to {own[:12]}: give the "
+                "labeler that labelled it."
             )
     size = session.size(session.dataset.names[0])
     if list(size) != card["image_size"]:
         found, wanted = ("x".join(map(str, sides)) for sides in (size, card["image_size"]))
-        raise MismatchError(f"{path} has images of {found} pixels, and {labeler} labels {wanted}: give another labeler.")
+        raise MismatchError(
+            f"{path} has images of {found} pixels, and {labeler} labels {wanted}: give another labeler."
+        )
     refit = Refit(session, queue, labeler, recorded_plan(labeler))
     refit.resort()
     return refit

@@ -19,9 +19,7 @@ ANY_PORT = 0
 Announce = Callable[[str], None]  # is told the address
 
 
-def serve(
-    dataset: Path, labeler: Path | None, announce: Announce, *, host: str = HERE, port: int = ANY_PORT
-) -> None:
+def serve(dataset: Path, labeler: Path | None, announce: Announce, *, host: str = HERE, port: int = ANY_PORT) -> None:
     """Serve the review of a dataset until it is interrupted.
 
     Args:
@@ -94,8 +92,8 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise HandsOffError(
-            f"handsoff review cannot listen on port {port} of {host} ({error.strerror}): choose another with --port, or "
-            "leave it away."
+            f"handsoff review cannot listen on port {port} of {host} ({error.strerror}): choose another with --port, "
+            "or leave it away."
         ) from None
     return listener
 

@@ -16,7 +16,15 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import image_size
-from handsoff.datasets.corrections import Correction, Corrections, Decision, corrections_folder, label_hash, now, user_name
+from handsoff.datasets.corrections import (
+    Correction,
+    Corrections,
+    Decision,
+    corrections_folder,
+    label_hash,
+    now,
+    user_name,
+)
 from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
 from handsoff.jobs.folder import JOB, recorded_plan
@@ -283,6 +291,6 @@ def refuse_other_jobs(path: Path) -> None:
     if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
         verb = recorded_plan(path).verb
         raise InputError(
-            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, or "
-            "a labelled folder."
+            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, "
+            "or a labelled folder."
         )
