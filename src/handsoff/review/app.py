@@ -1,4 +1,4 @@
-"""The server's side of `handsoff review`: the API that docs/review.md lists, and the files of the page."""
+"""The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
 
 from importlib.resources import files
 from pathlib import Path
