@@ -170,7 +170,7 @@ class Refit:
             file = self.session.corrections.folder / f"{LABELER}{number}" / NUMBERS
             if file.is_file():
                 found = {name: float(value) for name, value in read_json(file).items()}
-                self.queue.numbers[UNCERTAINTY] = {**self.queue.numbers.get(UNCERTAINTY, {}), **found}
+                self.queue.renumber(UNCERTAINTY, found)
 
     def label_again(self, labeler: Path, first: Sequence[str]) -> None:
         """Ask the new labeler about all undecided samples, and sort the queue by its uncertainty batch by batch."""
@@ -188,7 +188,7 @@ class Refit:
             batch = order[start : start + BATCH]
             new = {name: sample.uncertainties for name, sample in zip(batch, label(batch), strict=True)}
             found |= {name: max(values.values()) for name, values in new.items()}
-            self.queue.numbers[UNCERTAINTY] = {**numbers, **found}
+            self.queue.renumber(UNCERTAINTY, found)
             self.show(Progress("sorting the queue", start + len(batch), len(order)))
         write_json(labeler / NUMBERS, found)
 

@@ -246,14 +246,14 @@ class Session:
 
     def counts(self) -> dict[str, int]:
         """Decision → number of samples."""
-        found = [self.record(name).decision for name in self.records]
+        found = [record.decision for record in list(self.records.values())]
         decided = {"accept": found.count("accept"), "reject": found.count("reject")}
         return {**decided, "undecided": len(self.dataset.names) - sum(decided.values())}
 
     def taught(self) -> list[str]:
         """The samples whose labels a person accepted or corrected, and did not reject."""
-        accepted = {name for name, record in self.records.items() if record.decision == "accept"}
-        chosen = accepted | {name for name, tasks in self.corrected.items() if tasks}
+        accepted = {name for name, record in list(self.records.items()) if record.decision == "accept"}
+        chosen = accepted | {name for name, tasks in list(self.corrected.items()) if tasks}
         return [name for name in self.dataset.names if name in chosen and self.record(name).decision != "reject"]
 
 
