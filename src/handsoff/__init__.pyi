@@ -47,6 +47,8 @@ def convert(
     tasks: Sequence[str] | None = None,
     split: str | None = None,
     first: int | None = None,
+    corrections: Literal["ignore", "only"] | None = None,
+    queue: int | None = None,
     classes: dict[str, str] | None = None,
     ignore: str | None = None,
     frame: str | None = None,
@@ -101,6 +103,7 @@ def evaluate(
     seeds: int = 3,
     arms: dict[str, dict[str, float | tuple[float, float]]] | Sequence[str] | None = None,
     mirror: bool = False,
+    corrections: Literal["ignore", "only"] | None = None,
     note: str | None = None,
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,
@@ -127,7 +130,9 @@ def fit(
     networks: int = 3,
     network_steps: int = 1200,
     network_share: float = 0.75,
+    corrections: Literal["ignore", "only"] | None = None,
     seed: int = 0,
+    corrected: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train the labeler on latents or photos and their labels."""

@@ -38,7 +38,10 @@ def zeros() -> np.ndarray:
 
 
 def test_they_are_applied_by_whoever_opens_the_dataset(dataset: Path, tmp_path: Path) -> None:
-    fingerprint, schema = open_labelled(dataset).describe()["fingerprint"], open_labelled(dataset).tasks["segmentation"].schema
+    fingerprint, schema = (
+        open_labelled(dataset).describe()["fingerprint"],
+        open_labelled(dataset).tasks["segmentation"].schema,
+    )
     session = open_session(dataset)
     session.correct("segmentation", "001", zeros(), 0)
     session.decide("002", "reject", 0)
@@ -111,9 +114,9 @@ def test_every_task_can_be_corrected_a_fifth_one_too(tmp_path: Path, monkeypatch
     assert not np.array_equal(*normals), "normals are derived from the corrected depth"
 
 
-PARTS = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters='/\\:*?"<>|'), min_size=1, max_size=20).filter(
-    lambda text: not text.startswith(".") and text.strip() == text and text.strip(". ") == text
-)
+PARTS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc"), exclude_characters='/\\:*?"<>|'), min_size=1, max_size=20
+).filter(lambda text: not text.startswith(".") and text.strip() == text and text.strip(". ") == text)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

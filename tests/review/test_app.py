@@ -110,9 +110,7 @@ def test_a_window_takes_back_its_own_changes(client: TestClient, dataset: Path) 
     before, _ = mask(client, "001")
     one = {"x-window": "one"}
     client.put("/api/decision/001", json={"decision": "accept", "version": 0}, headers=one)
-    client.put(
-        "/api/label/segmentation/001", content=png(np.zeros_like(before)), headers={"if-match": "1", **one}
-    )
+    client.put("/api/label/segmentation/001", content=png(np.zeros_like(before)), headers={"if-match": "1", **one})
     assert client.post("/api/undo", headers={"x-window": "two"}).status_code == 400
     assert client.post("/api/undo", headers=one).json()["decision"] == "accept"
     assert np.array_equal(mask(client, "001")[0], before)

@@ -33,7 +33,9 @@ def reviewed_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("reviewed")
     toy_labels(toy_generator(root / "generator"), root / "labelled")
     toy_labels(toy_generator(root / "other", seed=1), root / "strange", count=6)
-    run_to_end(invert(root / "generator", root / "labelled", root / "latents", InvertSettings(encoder_steps=0, steps=2)))
+    run_to_end(
+        invert(root / "generator", root / "labelled", root / "latents", InvertSettings(encoder_steps=0, steps=2))
+    )
     run_to_end(fit(root / "generator", root / "latents", root / "labeler", FIT))
     run_to_end(generate([root / "labeler"], root / "drawn", GenerateSettings(n=12, keep=1)))
     run_to_end(label([root / "labeler"], root / "strange" / "images", root / "photos", LabelSettings(keep=1)))
@@ -84,7 +86,9 @@ def test_the_labeler_learns_and_the_queue_is_sorted_anew(world: Path, tmp_path: 
 
 
 def test_a_labeler_of_another_generator_is_refused(world: Path, tmp_path: Path) -> None:
-    run_to_end(invert(world / "other", world / "strange", tmp_path / "latents", InvertSettings(encoder_steps=0, steps=2)))
+    run_to_end(
+        invert(world / "other", world / "strange", tmp_path / "latents", InvertSettings(encoder_steps=0, steps=2))
+    )
     run_to_end(fit(world / "other", tmp_path / "latents", tmp_path / "labeler", FIT.model_copy(update={"networks": 0})))
     with pytest.raises(MismatchError, match="was drawn from generator"):
         open_desk(open_session(tmp_path / "drawn"), tmp_path / "labeler")

@@ -40,7 +40,9 @@ def test_label_studio_gets_the_queue_and_gives_it_back(dataset: Path, tmp_path: 
     assert (found.finished, found.changed) == (2, 1)
     after = open_labelled(dataset)
     assert np.flatnonzero((after.load((32, 32))[1]["segmentation"] != before).any((1, 2))).tolist() == [3]
-    assert {name: after.reviewed[name].decision for name in after.reviewed} == dict.fromkeys(["003", "004", "005"], "accept")
+    assert {name: after.reviewed[name].decision for name in after.reviewed} == dict.fromkeys(
+        ["003", "004", "005"], "accept"
+    )
     versions = {name: record.version for name, record in after.reviewed.items()}
     run_to_end(take_back(dataset, out).work())
     assert {name: record.version for name, record in open_labelled(dataset).reviewed.items()} == versions

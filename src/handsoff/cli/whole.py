@@ -126,8 +126,12 @@ def review(
         Path | None,
         typer.Argument(metavar="LABELER", help="The folder of handsoff fit that learns from what you correct."),
     ] = None,
-    host: Annotated[str, typer.Option(help="Listen there; any other than this one lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Listen on this port. [one that is free]", show_default=False)] = 0,
+    host: Annotated[
+        str, typer.Option(help="Listen there; any other than this one lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Listen on this port. [one that is free]", show_default=False)
+    ] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,  # noqa: FBT002  # typer makes a flag of it
 ) -> None:
     """Look at a dataset in the browser, most uncertain first: accept, reject, correct, and learn from it."""

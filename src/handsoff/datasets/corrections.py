@@ -1,4 +1,4 @@
-"""What a person decided about the samples of a dataset and corrected in their labels: beside the dataset, never over it.
+"""What a person decided about a dataset's samples and corrected in their labels: beside the dataset, never over it.
 
 `DATASET/corrections/`, of a zip `NAME.zip.corrections/` beside it, holds
 
@@ -65,7 +65,7 @@ class Review:
         """For a card or a report."""
         return (
             f"A person reviewed the labels: {self.corrected:,} samples have labels that were corrected by hand, "
-            f"{self.accepted:,} were accepted as they are or after that, {self.rejected:,} were rejected and are left out."
+            f"{self.accepted:,} were accepted, {self.rejected:,} were rejected and are left out."
         )
 
 

@@ -289,7 +289,9 @@ def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mappin
 
 def bound(task: Task, card: Any, where: str, location: StorageLocation) -> dict[str, Parse]:
     """How labels are read from where a dataset keeps them, and from where corrected ones are written."""
-    return {place.folder: task.storage.bind(card, where, place) for place in dict.fromkeys((task.locations[0], location))}
+    return {
+        place.folder: task.storage.bind(card, where, place) for place in dict.fromkeys((task.locations[0], location))
+    }
 
 
 def corrected(dataset: LabelledDataset, corrections: Corrections) -> LabelledDataset:
@@ -308,7 +310,9 @@ def corrected(dataset: LabelledDataset, corrections: Corrections) -> LabelledDat
     )
     if not names:
         why = "nobody accepted or corrected a sample of it" if corrections.only else "all of its samples are rejected"
-        raise InputError(f"{dataset.source.path}: {why}, see {corrections.folder}: review it, or ignore the corrections.")
+        raise InputError(
+            f"{dataset.source.path}: {why}, see {corrections.folder}: review it, or ignore the corrections."
+        )
     return replace(found, names=names)
 
 

@@ -185,8 +185,8 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
     names = names[: settings.first]
     if settings.queue is not None:
         prefix = "" if settings.split is None else f"{settings.split}/"
-        held = set(names)
-        waiting = [name for found in samples.queue if (name := found.removeprefix(prefix)) in held][: settings.queue]
+        waits = set(names)
+        waiting = [name for found in samples.queue if (name := found.removeprefix(prefix)) in waits][: settings.queue]
         if not waiting:
             raise InputError(
                 f"{where} has no samples that wait for a decision and whose uncertainty is known: leave queue out."

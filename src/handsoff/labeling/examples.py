@@ -191,7 +191,10 @@ def load_training_data(
         InputError: an image or a label is not whole, an image is too small, or nothing can be learnt from the labels.
     """
     loaded = [part.labelled.load(generator.image_size, generator.framing) for part in parts]
-    images, labels = np.concatenate([found for found, _ in loaded]), np.concatenate([found[task] for _, found in loaded])
+    images, labels = (
+        np.concatenate([found for found, _ in loaded]),
+        np.concatenate([found[task] for _, found in loaded]),
+    )
     first = parts[0].labelled
     schema = first.tasks[task].learning.infer_schema(labels, str(first.source.path))
     drawn = [part.draw(generator) for part in parts if part.draw is not None] if needs_latents else []

@@ -1,4 +1,4 @@
-"""The server's side of `handsoff review`: the API that docs/review.md lists, and the files of the page."""
+"""The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -96,11 +96,11 @@ def see(desk: Desk) -> APIRouter:
         return desk.facts()
 
     @router.get("/samples")
-    def samples(  # noqa: PLR0913, PLR0917  # the fields of a query
+    def samples(
         order: str = "",
         part: str = "",
         decision: Decision | None = None,
-        corrected: bool | None = None,
+        corrected: bool | None = None,  # noqa: FBT001  # a field of a query
         start: Annotated[int, Query(alias="from", ge=0)] = 0,
         count: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
     ) -> dict[str, Any]:
@@ -137,7 +137,9 @@ def see(desk: Desk) -> APIRouter:
         with session.lock:
             found, record = session.label(task, name), session.record(name)
         data, media = to_browser(session.tasks[task], found)
-        return Response(data, media_type=media, headers={"x-version": str(record.version), "etag": f'"{record.version}"'})
+        return Response(
+            data, media_type=media, headers={"x-version": str(record.version), "etag": f'"{record.version}"'}
+        )
 
     return router
 

@@ -42,7 +42,7 @@ class Desk:
             "orders": self.queue.orders(),
             "labeler": self.refit is not None,
             "decided": session.counts(),
-            "corrected": sum(bool(tasks) for tasks in session.corrected.values()),
+            "corrected": sum(map(bool, list(session.corrected.values()))),
             "indexed": len(self.queue.shows),
         }
 

@@ -48,7 +48,7 @@ class Guard:
     def refusal(self, scope: Scope, headers: dict[str, str]) -> Any:
         """The answer to a request that goes no further, None to one that does."""
         if not self.is_here(headers.get("host", "")):
-            return said("This server is known by another name: use the address that handsoff review printed.", FORBIDDEN)
+            return said("This server has another name: use the address that handsoff review printed.", FORBIDDEN)
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != headers.get("host"):
             return said("Requests of other sites are refused.", FORBIDDEN)

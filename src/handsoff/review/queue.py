@@ -1,6 +1,6 @@
 """In which order samples are looked at, and which of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from handsoff.review.session import Session
 from handsoff.tasks.base import Label, Task
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
+LISTS = 8  # that are remembered
 RECORDED = (UNCERTAINTY, "disagreement", "reconstruction")  # numbers of samples.jsonl that give an order, largest first
 
 
@@ -32,12 +33,16 @@ class Queue:
         shows: sample → the parts that it shows, with the share of the image that each of them takes; of the samples
             whose labels were looked at so far.
         suggested: the samples to correct next, the best first.
+        revision: counts the changes of `numbers`.
+        answers: what was asked for lately, for pages of the same list.
     """
 
     session: Session
     numbers: dict[str, dict[str, float]] = field(default_factory=dict)
     shows: dict[str, dict[str, float]] = field(default_factory=dict)
     suggested: list[str] = field(default_factory=list)
+    revision: int = 0
+    answers: dict[Hashable, list[str]] = field(default_factory=dict)
 
     def orders(self) -> list[str]:
         """What can be asked for, the one to begin with first."""
@@ -54,7 +59,20 @@ class Queue:
             UnknownNameError: there is no such order.
             InputError: the order needs a part.
         """
-        return sorted((name for name in self.base(order) if self.passes(name, wanted)), key=self.key(order, wanted.part))
+        seen = len(self.shows) if wanted.part else 0
+        asked = (order, wanted, self.session.clock, seen, self.revision, tuple(self.suggested))
+        found = self.answers.get(asked)
+        if found is None:
+            passing = (name for name in self.base(order) if self.passes(name, wanted))
+            found = self.answers[asked] = sorted(passing, key=self.key(order, wanted.part))
+            for old in list(self.answers)[:-LISTS]:
+                self.answers.pop(old, None)
+        return found
+
+    def renumber(self, order: str, numbers: dict[str, float]) -> None:
+        """Sort by other numbers from now on; samples without a new one keep theirs."""
+        self.numbers[order] = {**self.numbers.get(order, {}), **numbers}
+        self.revision += 1
 
     def base(self, order: str) -> Sequence[str]:
         if order not in self.orders():

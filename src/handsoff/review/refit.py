@@ -1,4 +1,4 @@
-"""Learning from a review: a labeler is fitted again, in the background, and the queue is sorted by what it is unsure of.
+"""Learning from a review: a labeler is fitted again in the background, and the queue is sorted by its uncertainty.
 
 It goes to `corrections/labeler-K/`. What it learns from besides are the examples of the labeler that the review was
 started with, where they still lie where it found them. A killed fit goes on where it stood, if nothing was corrected
@@ -127,7 +127,9 @@ class Refit:
         wanted = plan(*inputs, settings, None if examples is None else corrected)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
-        self.state = replace(self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings)))
+        self.state = replace(
+            self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings))
+        )
         with closing(fit(*inputs, out, settings, None if examples is None else corrected)) as work:
             with self.session.lock:
                 self.show(next(work, None))
@@ -168,7 +170,7 @@ class Refit:
             file = self.session.corrections.folder / f"{LABELER}{number}" / NUMBERS
             if file.is_file():
                 found = {name: float(value) for name, value in read_json(file).items()}
-                self.queue.numbers[UNCERTAINTY] = {**self.queue.numbers.get(UNCERTAINTY, {}), **found}
+                self.queue.renumber(UNCERTAINTY, found)
 
     def label_again(self, labeler: Path, first: Sequence[str]) -> None:
         """Ask the new labeler about all undecided samples, and sort the queue by its uncertainty batch by batch."""
@@ -186,7 +188,7 @@ class Refit:
             batch = order[start : start + BATCH]
             new = {name: sample.uncertainties for name, sample in zip(batch, label(batch), strict=True)}
             found |= {name: max(values.values()) for name, values in new.items()}
-            self.queue.numbers[UNCERTAINTY] = {**numbers, **found}
+            self.queue.renumber(UNCERTAINTY, found)
             self.show(Progress("sorting the queue", start + len(batch), len(order)))
         write_json(labeler / NUMBERS, found)
 
@@ -221,13 +223,15 @@ def open_refit(session: Session, queue: Queue, labeler: Path) -> Refit:
         drawn, own = str(session.generated.manifest.get("generator")), generator_hash(labeler / GENERATOR)
         if drawn != own:
             raise MismatchError(
-                f"{path} was drawn from generator {drawn[:12]}, and {labeler} was fitted to {own[:12]}: give the labeler "
-                "that labelled it."
+                f"{path} was drawn from generator {drawn[:12]}, and {labeler} was fitted to {own[:12]}: give the "
+                "labeler that labelled it."
             )
     size = session.size(session.dataset.names[0])
     if list(size) != card["image_size"]:
         found, wanted = ("x".join(map(str, sides)) for sides in (size, card["image_size"]))
-        raise MismatchError(f"{path} has images of {found} pixels, and {labeler} labels {wanted}: give another labeler.")
+        raise MismatchError(
+            f"{path} has images of {found} pixels, and {labeler} labels {wanted}: give another labeler."
+        )
     refit = Refit(session, queue, labeler, recorded_plan(labeler))
     refit.resort()
     return refit

@@ -57,8 +57,8 @@ class Returned:
                 yield Progress("taking corrections", index + 1, len(self.export.names))
         if kept:
             self.notes.append(
-                f"{len(kept)} samples had other corrections here already, which stay, such as {kept[0]}: remove those in "
-                f"{self.folder} to take the ones of {self.where}."
+                f"{len(kept)} samples had other corrections here already, which stay, such as {kept[0]}: remove those "
+                f"in {self.folder} to take the ones of {self.where}."
             )
         return "made"
 
@@ -105,7 +105,9 @@ def take_back(dataset: Path, export: Path, source: str | None = None) -> Returne
         )
     returned = Returned(session, found, str(export), notes=list(found.notes))
     if not returned.tasks():
-        raise MismatchError(f"{export} has labels for {', '.join(found.tasks)}, {dataset} for {', '.join(session.tasks)}.")
+        raise MismatchError(
+            f"{export} has labels for {', '.join(found.tasks)}, {dataset} for {', '.join(session.tasks)}."
+        )
     for task in returned.tasks():
         check_parts(found.tasks[task], session.tasks[task], str(export))
     return returned
@@ -125,7 +127,9 @@ def check_parts(theirs: Task, ours: Task, where: str) -> None:
             f"{', '.join(ours.parts)}."
         )
     if ours.drawing.editor != "mask" and theirs.parts != ours.parts:
-        raise MismatchError(f"{where} has labels for {', '.join(theirs.parts)}, the dataset for {', '.join(ours.parts)}.")
+        raise MismatchError(
+            f"{where} has labels for {', '.join(theirs.parts)}, the dataset for {', '.join(ours.parts)}."
+        )
 
 
 def translated(theirs: Task, ours: Task, label: Label, where: str) -> Label:

@@ -1,10 +1,11 @@
 """The server of `handsoff review`: one process, on this machine unless it is told otherwise."""
 
+import os
 import secrets
 import socket
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,7 @@ ANY_PORT = 0
 Announce = Callable[[str], None]  # is told the address
 
 
-def serve(
-    dataset: Path, labeler: Path | None, announce: Announce, *, host: str = HERE, port: int = ANY_PORT
-) -> None:
+def serve(dataset: Path, labeler: Path | None, announce: Announce, *, host: str = HERE, port: int = ANY_PORT) -> None:
     """Serve the review of a dataset until it is interrupted.
 
     Args:
@@ -49,7 +48,7 @@ def serve(
     token = secrets.token_urlsafe(24)
     app: ASGIApp = Guard(create_app(desk), token, host, number)
     config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off")
-    with listener, locked(session.corrections.folder):
+    with listener, alone(session.corrections.folder, dataset):
         threading.Thread(target=desk.look_at_all, daemon=True).start()
         announce(f"http://{shown(host)}:{number}/?token={token}")
         try:
@@ -57,6 +56,25 @@ def serve(
                 uvicorn.Server(config).run(sockets=[listener])
         finally:
             desk.stop()
+
+
+@contextmanager
+def alone(corrections: Path, dataset: Path) -> Iterator[None]:
+    """Hold the lock of a dataset's corrections.
+
+    Raises:
+        HandsOffError: another process holds it, or nothing can be written there.
+    """
+    if not os.access(corrections if corrections.is_dir() else corrections.parent, os.W_OK):
+        raise HandsOffError(f"{corrections} cannot be written, where corrections go: copy {dataset} to where you may.")
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(corrections))
+        except HandsOffError:
+            raise HandsOffError(
+                f"{dataset} is under review already: open the address that was printed then, or end that process."
+            ) from None
+        yield
 
 
 def require_uvicorn() -> Any:
@@ -94,8 +112,8 @@ def listening(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise HandsOffError(
-            f"handsoff review cannot listen on port {port} of {host} ({error.strerror}): choose another with --port, or "
-            "leave it away."
+            f"handsoff review cannot listen on port {port} of {host} ({error.strerror}): choose another with --port, "
+            "or leave it away."
         ) from None
     return listener
 

@@ -16,7 +16,15 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import image_size
-from handsoff.datasets.corrections import Correction, Corrections, Decision, corrections_folder, label_hash, now, user_name
+from handsoff.datasets.corrections import (
+    Correction,
+    Corrections,
+    Decision,
+    corrections_folder,
+    label_hash,
+    now,
+    user_name,
+)
 from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
 from handsoff.jobs.folder import JOB, recorded_plan
@@ -238,14 +246,14 @@ class Session:
 
     def counts(self) -> dict[str, int]:
         """Decision → number of samples."""
-        found = [self.record(name).decision for name in self.records]
+        found = [record.decision for record in list(self.records.values())]
         decided = {"accept": found.count("accept"), "reject": found.count("reject")}
         return {**decided, "undecided": len(self.dataset.names) - sum(decided.values())}
 
     def taught(self) -> list[str]:
         """The samples whose labels a person accepted or corrected, and did not reject."""
-        accepted = {name for name, record in self.records.items() if record.decision == "accept"}
-        chosen = accepted | {name for name, tasks in self.corrected.items() if tasks}
+        accepted = {name for name, record in list(self.records.items()) if record.decision == "accept"}
+        chosen = accepted | {name for name, tasks in list(self.corrected.items()) if tasks}
         return [name for name in self.dataset.names if name in chosen and self.record(name).decision != "reject"]
 
 
@@ -283,6 +291,6 @@ def refuse_other_jobs(path: Path) -> None:
     if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
         verb = recorded_plan(path).verb
         raise InputError(
-            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, or "
-            "a labelled folder."
+            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, "
+            "or a labelled folder."
         )

@@ -1,4 +1,4 @@
-"""Regions of a mask that a click can give a class: connected pixels of one class that the ensemble is alike unsure of."""
+"""Regions of a mask that a click can give a class: connected pixels of one class, alike in uncertainty."""
 
 import numpy as np
 from jaxtyping import Float, Int64, UInt8, UInt16
@@ -33,16 +33,18 @@ def regions(mask: UInt8[np.ndarray, "h w"], uncertainty: Float[np.ndarray, "h w"
 
 def connected(keys: Regions) -> Regions:
     """For every pixel the place of the first pixel of its region: pixels of one key, connected by their sides."""
-    ids = np.arange(keys.size).reshape(keys.shape)
     across, down = keys[:, 1:] == keys[:, :-1], keys[1:] == keys[:-1]
+    ids = np.arange(keys.size).reshape(keys.shape)
+    ids[:, 1:][across] = 0
+    ids = np.maximum.accumulate(ids, 1)  # where each run of a row begins
     while True:
         before = ids.copy()
         for one, other, same in (
             (ids[:, 1:], ids[:, :-1], across),
             (ids[1:], ids[:-1], down),
         ):
-            least = np.minimum(one, other)
-            one[same], other[same] = least[same], least[same]
+            np.minimum(one, other, out=one, where=same)
+            np.minimum(other, one, out=other, where=same)
         ids = ids.ravel()[ids]  # a region's first pixel may know of an earlier one by now
         if np.array_equal(before, ids):
             return ids

@@ -38,8 +38,8 @@ class Suggestions:
             InputError: an image is damaged.
         """
         session = self.queue.session
-        seen = [name for name in session.records if session.record(name).decision != "undecided"]
-        done = {*seen, *(name for name, tasks in session.corrected.items() if tasks)}
+        seen = [name for name in list(session.records) if session.record(name).decision != "undecided"]
+        done = {*seen, *(name for name, tasks in list(session.corrected.items()) if tasks)}
         numbers = self.queue.numbers.get("uncertainty", {})
         undecided = [name for name in session.dataset.names if name not in done]
         ranked = sorted(undecided, key=lambda name: -numbers.get(name, 0.0))[: count * CANDIDATES]
