@@ -62,9 +62,9 @@ def plan(generator: Path, examples: Path, settings: FitSettings, corrected: Path
         InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
         MismatchError: the examples are of another generator.
     """
-    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
     paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
     parts = open_parts(generator, examples, settings, corrected)
+    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
     inputs = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
     for (name, path), found in zip(paths.items(), parts, strict=True):
         require_readable(found, path, needs_latents=needs_latents)
