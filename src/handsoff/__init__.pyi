@@ -93,6 +93,8 @@ def evaluate(
     cutmix: float = 0.0,
     task: str | None = None,
     first: int | None = None,
+    frame: str | None = None,
+    framing: Literal["crop", "letterbox", "pad", "stretch"] | None = None,
     group: str | None = None,
     validation_part: str | None = None,
     test_part: str | None = None,
@@ -196,6 +198,18 @@ def label(
     progress: bool | None = None,
 ) -> Path:
     """Label your own photos: real images, labels, uncertainty, selection."""
+
+def score(
+    voters: str | PathLike[str] | Sequence[str | PathLike[str]],
+    test: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    test_part: str | None = None,
+    mirror: bool = True,
+    inversion: Literal["none", "encoder", "refined"] = "none",
+    progress: bool | None = None,
+) -> Path:
+    """Score labelers and models as they are on test photos; nothing is trained."""
 
 def train(
     images: str | PathLike[str],

@@ -8,7 +8,7 @@ import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
-from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
+from handsoff.cli.results import alone, perform, perform_quietly, show_arms, show_scores, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
 from handsoff.verbs import VERBS
@@ -179,6 +179,20 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         show_arms(read_json(out / "metrics.json"))
         say(f"The model: {out / 'model'}")
         say(f"The whole report: {out / 'report.html'}")
+
+
+@step("score")
+def score(
+    voters: Annotated[list[Path], typer.Argument(metavar="LABELER|REPORT...", help=VERBS["score"].about("voters"))],
+    test: Annotated[Path, typer.Option(help=VERBS["score"].about("test"), show_default=False)],
+    out: Out,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("score", assignments)
+    if perform_quietly("score", {"voters": voters, "test": test}, out, settings) != "done":
+        from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+
+        show_scores(read_json(out / "metrics.json"))
 
 
 @step("diagnose")
