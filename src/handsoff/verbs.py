@@ -123,7 +123,7 @@ FIT = Verb(
             about="The folder of handsoff invert, a generated dataset with corrected labels, or labelled photos.",
         ),
     ),
-    {"first": "budgets", "task": "tasks"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
     summary="Train the labeler on latents or photos and their labels.",
 )
 GENERATE = Verb(
@@ -177,6 +177,9 @@ EVALUATE = Verb(
         "validation_part": "validation",
         "test_part": "test",
         "curve_part": "reserve",
+        "labels": "[labels]",
+        "frame": "[train] resolution",
+        "framing": "[convert] framing",
     },
     summary="Measure what datasets are worth beside real labels, on real test photos, and hand over the best model.",
 )

@@ -2,7 +2,7 @@
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -30,9 +30,12 @@ class EvaluateSettings(LearnSettings):
 
     task: str | None = Field(None, description="which labels of the dataset; its first kind unless said")
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
+    labels: dict[str, dict[str, Any]] = Field(
+        {}, description="without datasets, which say it: about the labels, by task, as for handsoff invert"
+    )
     frame: Size | None = Field(
         None,
-        description="without datasets, which say it: the size of all images, H or HxW in pixels; "
+        description="without datasets: the size of all images, H or HxW in pixels; "
         "unless said, that of the first labelled one",
     )
     framing: Framing | None = Field(

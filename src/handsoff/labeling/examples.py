@@ -98,7 +98,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
         dataset = open_generated(path)
         if dataset.manifest.get("generator") == generator_hash(generator):
             return annotated_samples(dataset, settings)
-    labelled = first_samples(open_labelled(path, tasks=[settings.task]), settings.first)
+    labelled = first_samples(open_labelled(path, settings.labels, [settings.task]), settings.first)
     return Examples(labelled, labelled.describe()["fingerprint"])
 
 
