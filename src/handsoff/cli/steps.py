@@ -28,7 +28,7 @@ def step(verb: str) -> Callable[[Command], Command]:
 
 
 @step("train")
-def train(
+def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,

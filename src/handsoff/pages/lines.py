@@ -85,7 +85,8 @@ def in_words(line: Line, unit: str) -> str:
     """
     (first, begin), (last, end) = line.points[0], line.points[-1]
     at, lowest = min(line.points, key=lambda point: point[1])
-    return f"{line.name}: {begin:.3g} at {first:g} {unit}, {end:.3g} at {last:g} {unit}, lowest {lowest:.3g} at {at:g} {unit}."
+    ends = f"{begin:.3g} at {first:g} {unit}, {end:.3g} at {last:g} {unit}"
+    return f"{line.name}: {ends}, lowest {lowest:.3g} at {at:g} {unit}."
 
 
 def spread_ticks(low: float, high: float) -> list[float]:

@@ -24,7 +24,8 @@ def writer_library() -> ModuleType:
         return importlib.import_module("tensorboardX")
     except ImportError:
         raise HandsOffError(
-            "tensorboard=true needs a writer of event files: pip install 'handsoff-labels[tensorboard]', or leave it out."
+            "tensorboard=true needs a writer of event files: pip install 'handsoff-labels[tensorboard]', or leave it "
+            "out."
         ) from None
 
 

@@ -20,7 +20,7 @@ from handsoff.generators.nearness import Nearness
 
 CELLS = 16  # along a side of what is compared
 COPY = 0.5  # of the photos' spacing: a sample that is nearer to a photo is a copy of it
-SAME = 0.05  # of the largest distance to a nearest photo: below, two photos are one that is there twice
+SAME = 4 / 127.5 * (3 * CELLS**2) ** 0.5  # two photos that differ by 4 grey levels (RMS) are one that is there twice
 SAMPLED = 2_000  # photos that the spacing is the median of
 PICTURED, COLUMNS = 24, 4  # pairs of a sample and its nearest photo in the picture
 ROWS = 250  # images that are compared at once
@@ -56,7 +56,7 @@ class Neighbours:
         self.cells = torch.cat([cells(images) for images in batches])
         looked_at = torch.from_numpy(np.random.default_rng(0).permutation(len(photos))[:SAMPLED])
         found = self.nearest(self.cells[looked_at], looked_at).distances if len(photos) > 1 else torch.zeros(0)
-        apart = found[found > SAME * found.max()] if len(found) else found
+        apart = found[found > SAME]
         self.spacing = float(apart.median()) if len(apart) else 0.0
 
     def nearest(self, samples: Cells, themselves: Int64[Tensor, " n"] | None = None) -> Nearest:
