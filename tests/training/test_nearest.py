@@ -28,6 +28,11 @@ def heads(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, np.ndar
     return found[0], found[1]
 
 
+def compared(photos: np.ndarray, samples: Tensor) -> Nearness | None:
+    neighbours = Neighbours(photos)
+    return neighbours.nearness(neighbours.nearest(cells(samples)))
+
+
 def blurred(images: Tensor) -> Tensor:
     return F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
 
@@ -57,7 +62,7 @@ REPLAYS: list[Callable[[Tensor], Tensor]] = [
 def test_a_generator_that_replays_its_photos_is_found(
     heads: tuple[np.ndarray, np.ndarray], replay: Callable[[Tensor], Tensor]
 ) -> None:
-    found = Neighbours(heads[0]).nearness(cells(replay(to_float(heads[0][:100]))))
+    found = compared(heads[0], replay(to_float(heads[0][:100])))
     assert found is not None
     assert found.share > 0.9
     assert found.alarming
@@ -66,14 +71,14 @@ def test_a_generator_that_replays_its_photos_is_found(
 def test_a_few_replayed_photos_among_others_are_found(heads: tuple[np.ndarray, np.ndarray]) -> None:
     photos, others = heads
     samples = to_float(np.concatenate([others, photos[7:9]]))
-    found = Neighbours(photos).nearness(cells(blurred(samples)))
+    found = compared(photos, blurred(samples))
     assert found is not None
     assert (found.samples, found.photos, found.copies) == (52, 200, 2)
     assert found.alarming
 
 
 def test_photos_that_a_generator_never_saw_are_no_copies(heads: tuple[np.ndarray, np.ndarray]) -> None:
-    found = Neighbours(heads[0]).nearness(cells(to_float(heads[1])))
+    found = compared(heads[0], to_float(heads[1]))
     assert found is not None
     assert found.copies == 0
     assert found.ratio == pytest.approx(1, abs=0.15)
@@ -83,7 +88,7 @@ def test_a_normal_generator_is_not_accused(heads: tuple[np.ndarray, np.ndarray])
     net = load_generator(DEMO / "generator")
     with torch.no_grad():
         samples = net.synthesize(net.draw(range(100))).clamp(-1, 1)
-    found = Neighbours(heads[0]).nearness(cells(samples))
+    found = compared(heads[0], samples)
     assert found is not None
     assert not found.alarming
 
@@ -103,7 +108,8 @@ def test_the_picture_shows_the_nearest_samples_first_beside_their_photos(
 ) -> None:
     photos, others = heads
     images = np.concatenate([others[:30], photos[11:12, :, ::-1]])
-    sheet = Neighbours(photos).picture(cells(to_float(images)), lambda rows: images[rows])
+    neighbours = Neighbours(photos)
+    sheet = neighbours.picture(neighbours.nearest(cells(to_float(images))), lambda rows: images[rows])
     assert sheet.shape == (6 * 64, 8 * 64, 3)
     assert np.array_equal(sheet[:64, :64], photos[11, :, ::-1])
     assert np.array_equal(sheet[:64, 64:128], photos[11, :, ::-1])
@@ -114,13 +120,13 @@ def test_photos_that_are_there_twice_do_not_hide_copies(heads: tuple[np.ndarray,
     twice = np.concatenate([photos, photos])
     some = Neighbours(np.concatenate([photos, photos[:50]]))
     assert some.spacing == pytest.approx(Neighbours(photos).spacing, rel=0.05)
-    assert Neighbours(twice).nearness(cells(to_float(photos))) is None  # nothing to compare with
+    assert compared(twice, to_float(photos)) is None  # nothing to compare with
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_photos_that_are_all_alike_say_nothing(heads: tuple[np.ndarray, np.ndarray], count: int) -> None:
     photos = heads[0][:1].repeat(count, 0)
-    assert Neighbours(photos).nearness(cells(to_float(photos))) is None
+    assert compared(photos, to_float(photos)) is None
 
 
 def test_images_are_watched_as_they_go_by() -> None:

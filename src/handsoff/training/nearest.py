@@ -73,23 +73,25 @@ class Neighbours:
         distances, photos, mirrored = (torch.cat(values) for values in zip(*parts, strict=True))
         return Nearest(distances, photos, mirrored)
 
-    def nearness(self, samples: Cells) -> Nearness | None:
-        """What is said of samples; None where photos cannot be told apart: there is but one, or all are alike."""
+    def nearness(self, found: Nearest) -> Nearness | None:
+        """What is said of samples, by what is nearest to them.
+
+        None where photos cannot be told apart: there is but one, or all are alike.
+        """
         if not self.spacing:
             return None
-        ratios = self.nearest(samples).distances / self.spacing
-        return Nearness(len(samples), len(self.photos), float(ratios.median()), int((ratios < COPY).sum()))
+        ratios = found.distances / self.spacing
+        return Nearness(len(ratios), len(self.photos), float(ratios.median()), int((ratios < COPY).sum()))
 
     def picture(
-        self, samples: Cells, draw: Callable[[list[int]], UInt8[np.ndarray, "m h w 3"]]
+        self, found: Nearest, draw: Callable[[list[int]], UInt8[np.ndarray, "m h w 3"]]
     ) -> UInt8[np.ndarray, "_gh _gw 3"]:
         """The samples that come nearest to a photo, the nearest first, each with that photo to its right.
 
         Args:
-            samples: all of them.
+            found: what is nearest to all samples.
             draw: indices of samples → their images.
         """
-        found = self.nearest(samples)
         order = found.distances.argsort(stable=True)[:PICTURED].tolist()
         pairs = []
         for index, image in zip(order, draw(order), strict=True):

@@ -64,15 +64,15 @@ class Snapshots:
         found: list[Tensor] = []
         images = watched(self.generated(state, range(MEASURED_IMAGES)), found)
         self.last = distances(self.real, pooled_features(self.net, images, self.size))
-        made = torch.cat(found)
-        nearness = self.neighbours.nearness(made)
+        nearest = self.neighbours.nearest(torch.cat(found))
+        nearness = self.neighbours.nearness(nearest)
         grid = tile(self.drawn(state, range(SIDE * SIDE)), SIDE)
         write_bytes(self.out / GRIDS / f"{round(state.images / 1000):06d}.png", png(grid))
         self.log(state, rate, nearness, grid)
         if self.last["fd_lite0"] < state.best_fd:
             state.best_fd = self.last["fd_lite0"]
             if nearness is not None:
-                pairs = self.neighbours.picture(made, lambda seeds: self.drawn(state, seeds))
+                pairs = self.neighbours.picture(nearest, lambda seeds: self.drawn(state, seeds))
                 write_bytes(self.out / NEAREST, png(pairs))
             save_generator(state.average, self.out, nearness)
 

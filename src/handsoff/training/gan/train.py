@@ -28,6 +28,7 @@ from handsoff.training.gan.beginning import beginning
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.snapshots import Snapshots, show_progress, shown_kimg, stored_nearness, trim_log
 from handsoff.training.gan.state import CHECKPOINT, State, load_state, new_state, save_state, spent
+from handsoff.training.page import PAGE
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
 
@@ -228,7 +229,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
                 save_state(state, out)
                 show_progress(state, out, rate, left(state, limits.budget, rate))
                 saved = time.monotonic()
-            yield progress(state, limits.budget, losses, rate, snapshots.last)
+            yield progress(state, limits.budget, losses, rate, snapshots)
         if snapshots is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
             snapshots.take(
                 state, state.images / max(state.seconds, 1e-9)
@@ -254,12 +255,14 @@ def stop(state: State, limits: Limits) -> bool:
     return bool(same_everywhere(decision))
 
 
-def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, last: dict[str, float]) -> Progress:
+def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, seen: Snapshots) -> Progress:
     shares = [(state.images / 1000, budget["kimg"]), (state.seconds / 60, budget["minutes"])]
     done, total = max(((done, total) for done, total in shares if total), key=lambda pair: pair[0] / pair[1])
     note = f"{state.images / 1000:.1f} kimg, {rate:.1f} images/s, loss D {losses['d']:.2f} G {losses['g']:.2f}"
-    if last:
-        note += f", FD-lite0 {last['fd_lite0']:.2f} KD {last['kd_lite0']:.2f}"
+    if seen.last:
+        note += f", FD-lite0 {seen.last['fd_lite0']:.2f} KD {seen.last['kd_lite0']:.2f}"
+    if seen.warnings:
+        note += f", see the warnings in {PAGE}"
     return Progress("training", done, total, note)
 
 
