@@ -232,7 +232,9 @@ def train(
     mirror: bool = True,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
+    tensorboard: bool = False,
     licence: str = "unknown: inherits the terms of the training images",
+    init: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train a generator on a folder or zip of unlabelled images."""

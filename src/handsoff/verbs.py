@@ -89,7 +89,10 @@ TRAIN = Verb(
     "handsoff.training.gan.train",
     "train",
     TrainSettings,
-    (Input("images", about="A folder or zip of images."),),
+    (
+        Input("images", about="A folder or zip of images."),
+        Input("init", optional=True, about="A generator to begin with, of the same resolution and framing."),
+    ),
     {"framing": "[convert] framing"},
     extends=True,
     summary="Train a generator on a folder or zip of unlabelled images.",

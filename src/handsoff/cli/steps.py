@@ -28,17 +28,18 @@ def step(verb: str) -> Callable[[Command], Command]:
 
 
 @step("train")
-def train(
+def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["train"].about("init"))] = None,
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
-    perform("train", {"images": images}, out, settings)
+    perform("train", {"images": images, "init": init}, out, settings)
 
 
 @step("import")
