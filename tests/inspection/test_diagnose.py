@@ -15,7 +15,7 @@ from handsoff.inspection.steps import finished_steps, of_verb, only_step
 from handsoff.jobs.progress import run_to_end
 from handsoff.recipes.load import load_recipe
 from handsoff.report.diagnosis import tables
-from handsoff.runner import run
+from handsoff.runner.run import run
 from toy import CLASSES, QUICK_RECIPE, toy_generator, toy_labels
 
 RECIPE = QUICK_RECIPE.replace("n = 12", "n = 12\nkeep = 0.5").replace("validation = 2", "validation = 4")

@@ -98,7 +98,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
         dataset = open_generated(path)
         if dataset.manifest.get("generator") == generator_hash(generator):
             return annotated_samples(dataset, settings)
-    data = open_labelled(path, tasks=[settings.task], corrections=settings.corrections)
+    data = open_labelled(path, settings.labels, [settings.task], settings.corrections)
     labelled = first_samples(data, settings.first)
     return Examples(labelled, labelled.describe()["fingerprint"])
 
@@ -110,7 +110,8 @@ def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Tas
         InputError: nobody accepted or corrected any, or the dataset has no such labels.
         MismatchError: its labels mean something else.
     """
-    found = open_examples(generator, path, settings.model_copy(update={"first": None, "corrections": "only"}))
+    only = settings.model_copy(update={"first": None, "labels": {}, "corrections": "only"})
+    found = open_examples(generator, path, only)
     return replace(found, labelled=open_like(path, {task.name: task.schema}, "only"))
 
 

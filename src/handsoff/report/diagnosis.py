@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
+from handsoff.pages.render import render
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.next_step import plan_of
-from handsoff.report.render import render
 from handsoff.report.verdict import arm_title, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
@@ -44,6 +44,7 @@ def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
     shown = [(caption, picture) for caption, picture in sheets if picture]
     run = Path(str((plan_of(out).get("inputs") or {}).get("run", {}).get("path", ""))).name
     html = render(
+        "handsoff.report",
         "diagnosis.html",
         page_title=" – ".join(filter(None, [run, "HandsOff diagnosis"])),
         tables=tables(diagnosis),
