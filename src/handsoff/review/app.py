@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Body, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
@@ -62,6 +62,11 @@ def create_app(desk: Desk) -> FastAPI:
         return FileResponse(STATIC / "index.html")
 
     return app
+
+
+async def body(request: Request) -> bytes:
+    """What was sent, as it is: a label may be JSON."""
+    return await request.body()
 
 
 def explain(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it
@@ -147,7 +152,7 @@ def decide(desk: Desk) -> APIRouter:
     def put_label(
         task: str,
         name: str,
-        data: Annotated[bytes, Body(media_type="application/octet-stream")],
+        data: Annotated[bytes, Depends(body)],
         if_match: Annotated[str, Header()] = "",
         window: Window = "",
     ) -> dict[str, Any]:
