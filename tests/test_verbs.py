@@ -12,16 +12,6 @@ from handsoff.jobs.folder import Plan
 from handsoff.verbs import VERBS, given
 
 OTHERS = {"run", "demo", "inspect", "diagnose", "export", "push", "compare", "review", "correct"}  # no steps
-    "run",
-    "demo",
-    "inspect",
-    "diagnose",
-    "export",
-    "push",
-    "compare",
-    "review",
-    "correct",
-}  # no steps of a recipe
 
 
 @pytest.mark.parametrize("name", VERBS)
