@@ -125,6 +125,11 @@ FIT = Verb(
             "examples",
             about="The folder of handsoff invert, a generated dataset with corrected labels, or labelled photos.",
         ),
+        Input(
+            "corrected",
+            optional=True,
+            about="A dataset that was reviewed: the samples that a person accepted or corrected are learnt from, too.",
+        ),
     ),
     {"first": "budgets", "task": "tasks", "labels": "[labels]"},
     summary="Train the labeler on latents or photos and their labels.",

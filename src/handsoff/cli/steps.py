@@ -82,10 +82,11 @@ def fit(
     ],
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
+    corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    perform("fit", {"generator": generator, "examples": examples}, out, settings)
+    perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
 
 
 @step("generate")

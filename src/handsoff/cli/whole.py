@@ -1,5 +1,6 @@
-"""Commands that are no single step: `run`, `compare`, `demo`, `inspect`, `export`, `push`."""
+"""Commands that are no single step: `run`, `compare`, `demo`, `inspect`, `review`, `correct`, `export`, `push`."""
 
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -144,6 +145,71 @@ def inspect(
         write_bytes(out, contact_sheet)
     result = {"verb": "inspect", "path": str(path), "what": what, "facts": dict(facts)}
     give({**result, "classes": dict(parts), "problems": problems})
+
+
+@command()
+def review(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", help="The folder of handsoff generate or label, or any labelled folder or zip."
+        ),
+    ],
+    labeler: Annotated[
+        Path | None,
+        typer.Argument(metavar="LABELER", help="The folder of handsoff fit that learns from what you correct."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Listen there; any other than this one lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Listen on this port. [one that is free]", show_default=False)
+    ] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,  # noqa: FBT002  # typer makes a flag of it
+) -> None:
+    """Look at a dataset in the browser, most uncertain first: accept, reject, correct, and learn from it."""
+    alone()
+    from handsoff.review.serve import HERE, serve  # noqa: PLC0415  # brings torch along
+
+    if host != HERE:
+        warn(
+            f"Listening on {host}: whoever can reach this machine and has the address below sees these images and can "
+            "change their labels, and whoever listens on the network can read along, for it is not encrypted."
+        )
+
+    def announce(address: str) -> None:
+        say(f"Review {dataset}: {address}")
+        say("Everything is saved at once; Ctrl-C ends it.")
+        give({"verb": "review", "dataset": str(dataset), "url": address})
+        if not no_browser:
+            webbrowser.open(address)
+
+    serve(dataset, labeler, announce, host=host, port=port)
+
+
+@command()
+def correct(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset whose labels were corrected.")],
+    export: Annotated[
+        Path,
+        typer.Argument(metavar="EXPORT", help="What another tool exported, in any format that handsoff convert reads."),
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="The format of EXPORT, where HandsOff does not recognise it.")
+    ] = None,
+) -> None:
+    """Take labels that were corrected in another tool as corrections of a dataset."""
+    alone()
+    from handsoff.review.returned import take_back  # noqa: PLC0415  # brings torch along
+    from handsoff.terminal.progress import drain  # noqa: PLC0415  # as above
+
+    taken = take_back(dataset, export, source)
+    drain(taken.work())
+    facts = [("finished in the other tool", taken.finished), ("of these with changed labels", taken.changed)]
+    show_facts([("folder", str(taken.folder)), *((name, f"{value:,}") for name, value in facts)])
+    for note in taken.notes:
+        warn(note)
+    give({"verb": "correct", "dataset": str(dataset), "finished": taken.finished, "changed": taken.changed})
 
 
 @command()

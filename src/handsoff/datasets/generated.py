@@ -27,6 +27,7 @@ from jaxtyping import Float
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import decode_mask
+from handsoff.core.reviewed import Use
 from handsoff.datasets.labelled import LabelledDataset, open_like
 from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task
@@ -66,8 +67,8 @@ class GeneratedDataset:
         """
         return {name: make_task(name, schema) for name, schema in self.manifest["tasks"].items()}
 
-    def labelled(self, task: str) -> LabelledDataset:
-        """The kept samples with their labels of a task.
+    def labelled(self, task: str, corrections: Use | None = None) -> LabelledDataset:
+        """The kept samples with their labels of a task, a person's corrections applied unless this says otherwise.
 
         Raises:
             InputError: the dataset has no such labels, or a file is missing.
@@ -75,7 +76,7 @@ class GeneratedDataset:
         schemas = self.manifest["tasks"]
         if task not in schemas:
             raise InputError(f"{self.folder} has labels for {', '.join(schemas)}, not for {task}: choose one of them.")
-        return open_like(self.folder, {task: schemas[task]})
+        return open_like(self.folder, {task: schemas[task]}, corrections)
 
     def uncertainty_map(self, name: str, task: str) -> UncertaintyMap | None:
         """The uncertainty of every pixel of a sample's label, None where there is no such map.

@@ -7,6 +7,7 @@ from typing import Any
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
+from handsoff.datasets.corrections import corrections_folder, is_corrections
 
 PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
 KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", ".*"]  # paths of this machine, photos of yours
@@ -65,6 +66,10 @@ def check_pushable(folder: Path) -> None:
         )
     if not (folder / "DONE").is_file():
         raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
+    if is_corrections(corrections_folder(folder)):
+        raise InputError(
+            f"{folder} has corrections, which would not be uploaded: convert it, which applies them, and push that."
+        )
     if not (folder / CARD).is_file():
         raise InputError(
             f"{folder} has no dataset card ({CARD}): convert the dataset with --format huggingface, and push that."

@@ -64,8 +64,10 @@ def open_inputs(
 
     def open_once(path: Path) -> LabelledDataset:
         if path.resolve() not in opened:
-            fingerprints[path.resolve()] = open_labelled(path, tasks=[task.name]).describe()
-            opened[path.resolve()] = open_like(path, {task.name: task.schema})
+            fingerprints[path.resolve()] = open_labelled(
+                path, tasks=[task.name], corrections=settings.corrections
+            ).describe()
+            opened[path.resolve()] = open_like(path, {task.name: task.schema}, settings.corrections)
         return opened[path.resolve()]
 
     numbered = {"synthetic" if not index else f"synthetic {index + 1}": path for index, path in enumerate(synthetic)}
@@ -170,7 +172,8 @@ def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Fram
     Unless they say it, images are as large as the first one, and photos are cropped.
     """
     wanted, framing = settings.task, settings.framing or "crop"
-    labelled = open_labelled(path, settings.labels, None if wanted is None else [wanted])
+    tasks = None if wanted is None else [wanted]
+    labelled = open_labelled(path, settings.labels, tasks, settings.corrections)
     name = wanted or next(iter(labelled.kinds))
     height, width = labelled.image(labelled.names[0]).shape[:2]
     frame = (height, width) if settings.frame is None else frame_of(settings.frame)

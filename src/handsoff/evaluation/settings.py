@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.core.frames import Framing
+from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
@@ -69,6 +70,7 @@ class EvaluateSettings(LearnSettings):
     mirror: bool = Field(
         default=False, description="test photos and their mirror images are labelled together, in every arm alike"
     )
+    corrections: Use | None = Field(None, description=CORRECTIONS)
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
     @field_validator("group")

@@ -5,8 +5,8 @@ generator whose labels somebody corrected (its draws can be made again), and any
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from handsoff.core.files import read_record
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.generators.contract import Generator
-from handsoff.generators.latents import Latents, load_latents
+from handsoff.generators.latents import Latents, join_latents, load_latents
 from handsoff.generators.stored import generator_hash
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.labeling.features import READ_IMAGES
@@ -98,8 +98,20 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
         dataset = open_generated(path)
         if dataset.manifest.get("generator") == generator_hash(generator):
             return annotated_samples(dataset, settings)
-    labelled = first_samples(open_labelled(path, settings.labels, [settings.task]), settings.first)
+    data = open_labelled(path, settings.labels, [settings.task], settings.corrections)
+    labelled = first_samples(data, settings.first)
     return Examples(labelled, labelled.describe()["fingerprint"])
+
+
+def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Task) -> Examples:
+    """The samples of a reviewed dataset whose labels a person accepted or corrected, as labels of `task`.
+
+    Raises:
+        InputError: nobody accepted or corrected any, or the dataset has no such labels.
+        MismatchError: its labels mean something else.
+    """
+    found = open_examples(generator, path, settings.model_copy(update={"first": None, "corrections": "only"}))
+    return replace(found, labelled=open_like(path, {task.name: task.schema}, "only"))
 
 
 def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examples:
@@ -135,7 +147,7 @@ def stored_latents(file: Path, rows: list[int], generator: Generator) -> Latents
 
 def annotated_samples(dataset: GeneratedDataset, settings: FitSettings) -> Examples:
     """Samples of the generator itself, with the labels that now lie in the dataset's folder."""
-    labelled = first_samples(dataset.labelled(settings.task), settings.first)
+    labelled = first_samples(dataset.labelled(settings.task, settings.corrections), settings.first)
     records = {record["name"]: record for record in dataset.records()}
     missing = [name for name in labelled.names if "draw" not in records.get(name, {})]
     if missing:
@@ -170,14 +182,20 @@ def require_readable(examples: Examples, path: Path, *, needs_latents: bool) -> 
         )
 
 
-def load_training_data(examples: Examples, generator: Generator, task: str, *, needs_latents: bool) -> TrainingData:
+def load_training_data(
+    parts: Sequence[Examples], generator: Generator, task: str, *, needs_latents: bool
+) -> TrainingData:
     """Read images and labels framed as the generator's, and the latents where they are needed.
 
     Raises:
         InputError: an image or a label is not whole, an image is too small, or nothing can be learnt from the labels.
     """
-    images, found = examples.labelled.load(generator.image_size, generator.framing)
-    labels, declared = found[task], examples.labelled.tasks[task]
-    schema = declared.learning.infer_schema(labels, str(examples.labelled.source.path))
-    latents = examples.draw(generator) if examples.draw is not None and needs_latents else None
-    return TrainingData(make_task(task, schema), images, labels, latents)
+    loaded = [part.labelled.load(generator.image_size, generator.framing) for part in parts]
+    images, labels = (
+        np.concatenate([found for found, _ in loaded]),
+        np.concatenate([found[task] for _, found in loaded]),
+    )
+    first = parts[0].labelled
+    schema = first.tasks[task].learning.infer_schema(labels, str(first.source.path))
+    drawn = [part.draw(generator) for part in parts if part.draw is not None] if needs_latents else []
+    return TrainingData(make_task(task, schema), images, labels, join_latents(drawn) if drawn else None)

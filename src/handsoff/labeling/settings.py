@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from handsoff.core.reviewed import CORRECTIONS, Use
+
 
 class FitSettings(BaseModel):
     """Settings of `handsoff fit`."""
@@ -34,4 +36,5 @@ class FitSettings(BaseModel):
     )
     network_steps: int = Field(1200, ge=1, description="training steps of every image network")
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
+    corrections: Use | None = Field(None, description=CORRECTIONS)
     seed: int = Field(0, description="where all random numbers come from")

@@ -8,6 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.core.memory import forget_peak, peak_memory
+from handsoff.datasets.corrections import corrections_folder, is_corrections
 from handsoff.evaluation.inputs import named_datasets
 from handsoff.jobs.folder import REPORT, Job, discard, open_job
 from handsoff.jobs.progress import Outcome, Progress, Work, named
@@ -46,6 +47,12 @@ def run(recipe: Recipe, *, redo: bool = False) -> Work:
 def do_steps(job: Job, nodes: Sequence[Node]) -> Generator[Progress, None, tuple[dict[str, Outcome], dict[str, Cost]]]:
     """Do what is to be done; step → its outcome, and what it has cost so far."""
     stale = [node for node in nodes if node.state == "stale"]
+    for node in stale:
+        if is_corrections(corrections_folder(node.step.folder)):
+            raise InputError(
+                f"{corrections_folder(node.step.folder)} holds what a person corrected, and {node.name} is to be made "
+                "again: move that folder away first."
+            )
     if stale or any(node.state != "done" for node in nodes):
         job.reopen()
     for node in stale:

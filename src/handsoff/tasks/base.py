@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ Pairs = Iterable[tuple[PoolLabels, PoolLabels]]  # batches of (predicted, true) 
 # Reads one stored label (the bytes of a file or a JSON entry; its name for messages; the size of its image), or raises
 # InputError.
 Parse = Callable[[Any, str, Frame], Label]
+Editor = Literal["mask", "points", "planes", "generic"]
 
 
 @dataclass(frozen=True)
@@ -242,7 +243,14 @@ class Scores(ABC):
 
 
 class Drawing(ABC):
-    """Labels for people to look at."""
+    """Labels for people to look at, and to correct.
+
+    Attributes:
+        editor: what a person corrects them with: "mask" paints class ids, "points" drags points, "planes" changes a
+            map of numbers with 0 = not known, "generic" replaces the file.
+    """
+
+    editor: ClassVar[Editor] = "generic"
 
     @abstractmethod
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Labels) -> UInt8[np.ndarray, "n h w 3"]:

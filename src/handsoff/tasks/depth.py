@@ -21,6 +21,7 @@ from handsoff.core.files import tiff
 from handsoff.core.frames import Frame
 from handsoff.tasks.base import (
     Drawing,
+    Editor,
     Metric,
     Pairs,
     Parse,
@@ -180,6 +181,8 @@ class DepthScores(MapScores):
 @dataclass(frozen=True)
 class DepthDrawing(Drawing):
     """Bright is near, black is not known."""
+
+    editor: ClassVar[Editor] = "planes"
 
     scale: LogScale
 

@@ -24,6 +24,7 @@ from handsoff.geometry.peaks import blurred, located
 from handsoff.geometry.views import POINT_TIE, Visible
 from handsoff.tasks.base import (
     Drawing,
+    Editor,
     Geometry,
     Learning,
     Metric,
@@ -246,6 +247,8 @@ class KeypointScores(Scores):
 @dataclass(frozen=True)
 class KeypointDrawing(Drawing):
     """Dots in the colours of the rainbow."""
+
+    editor: ClassVar[Editor] = "points"
 
     count: int
 
