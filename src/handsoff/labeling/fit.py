@@ -55,7 +55,7 @@ def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
         MismatchError: the examples are of another generator.
     """
     found = open_examples(generator, examples, settings)
-    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
+    needs_latents = make_extractor(generator_shell(found.generator), settings.features).needs_latents
     require_readable(found, examples, needs_latents=needs_latents)
     inputs = {
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
@@ -70,7 +70,7 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Wo
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
     Args:
-        generator: folder of a generator.
+        generator: folder of a generator; of latents that it was tuned on, their own counts instead.
         examples: what `handsoff invert` wrote, a generated dataset, or labelled images; see `labeling.examples`.
         out: folder to write.
         settings: see there.
@@ -88,7 +88,8 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Wo
 def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettings) -> Part:
     """Image networks, pixel classifiers, and what they need besides."""
     out = job.out
-    found, net = open_examples(generator, examples, settings), load_generator(generator)
+    found = open_examples(generator, examples, settings)
+    net = load_generator(found.generator)
     extractor = make_extractor(net, settings.features)
     with job.undone_if_refused():
         data = load_training_data(found, net, settings.task, needs_latents=extractor.needs_latents)
@@ -100,13 +101,13 @@ def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettin
     held_out = folds(len(data), settings.members).to(net.device)
     curve: list[float] = []
     yield from train_ensemble(FitState(ensemble, samples, held_out, data.task, settings), curve)
-    copy_generator(generator, out / GENERATOR)
+    copy_generator(found.generator, out / GENERATOR)
     for file, target in ((found.contact_sheet, CONTACT), (found.encoder, ENCODER)):
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
-    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(generator)}
+    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(found.generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
     save_labeler(out, ensemble, facts)
     job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve)
