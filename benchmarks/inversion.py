@@ -1,9 +1,9 @@
 """What inversion is worth, by variant: `python benchmarks/inversion.py --work FOLDER`.
 
-On the demo's heads with its generator: 50 labelled heads are inverted, a labeler of pixel classifiers is fitted to them,
-and it labels inverted held-out heads. Label transfer is the mIoU of one network, trained on other heads, on the
-reconstructions against the true masks. FD-lite0 of 2,000 samples to the demo's 250 heads, before and after tuning: so few
-heads make it too high, and both alike. Seconds are those of the processor, on one core (OMP_NUM_THREADS=1).
+On the demo's heads with its generator: 50 labelled heads are inverted, a labeler of pixel classifiers is fitted to
+them, and it labels inverted held-out heads. Label transfer is the mIoU of one network, trained on other heads, on the
+reconstructions against the true masks. FD-lite0 of 2,000 samples to the demo's 250 heads, before and after tuning: so
+few heads make it too high, and both alike. Seconds are those of the processor, on one core (OMP_NUM_THREADS=1).
 
 What lies finished in FOLDER is not made again. Writes benchmarks/results/inversion.json; with `--quick` only tries
 whether all of it runs.
@@ -82,7 +82,7 @@ class Size:
         samples: drawn for the FD.
         steps: of the network that measures label transfer.
         fit: steps of a labeler.
-        changes: to the settings of every variant.
+        most: steps of refinement and of tuning, at the most.
     """
 
     labelled: int
@@ -90,10 +90,10 @@ class Size:
     samples: int
     steps: int
     fit: int
-    changes: dict[str, Any]
+    most: int
 
 
-FULL, QUICK = Size(50, 40, 2000, 400, 300, {}), Size(4, 4, 20, 2, 2, {"steps": 2, "tuning_steps": 2})
+FULL, QUICK = Size(50, 40, 2000, 400, 300, 1000), Size(4, 4, 20, 2, 2, 2)
 
 
 def judge(work: Path, size: Size) -> tuple[nn.Module, Task]:
@@ -151,7 +151,9 @@ def untuned(name: str) -> str:
 
 def measured(work: Path, name: str, size: Size, fixed: tuple[nn.Module, Task], heads: Tensor) -> dict[str, Any]:
     """One variant, by every judge."""
-    settings = REFINED.model_copy(update={"first": size.labelled, **VARIANTS[name], **size.changes})
+    stated = {**REFINED.model_dump(), **VARIANTS[name]}
+    limited = {key: min(stated[key], size.most) for key in ("steps", "tuning_steps")}
+    settings = InvertSettings(**{**stated, **limited, "first": size.labelled})
     folder, before = folder_of(work, name), untuned(name)
     base = None if before == name else folder_of(work, before) / "latents"
     seconds = inverted(GENERATOR, LABELLED, folder / "latents", settings, base)
