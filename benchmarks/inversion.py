@@ -54,7 +54,7 @@ from handsoff.tasks.base import Task
 
 RESULT = Path(__file__).parent / "results" / "inversion.json"
 GENERATOR, LABELLED, HELD_OUT = DATA / "generator", DATA / "train.zip", DATA / "test.zip"
-REFINED = InvertSettings(encoder_steps=0, steps=100, tasks=("segmentation",))
+REFINED = InvertSettings(encoder_steps=0, steps=100, batch=10, tasks=("segmentation",))
 FIT = FitSettings(networks=0)
 TUNING: dict[str, Any] = {"tuning_steps": 100}
 VARIANTS: dict[str, dict[str, Any]] = {  # what differs from REFINED
@@ -93,7 +93,7 @@ class Size:
     most: int
 
 
-FULL, QUICK = Size(50, 40, 2000, 400, 300, 1000), Size(4, 4, 20, 2, 2, 2)
+FULL, QUICK = Size(50, 30, 2000, 300, 300, 1000), Size(4, 4, 20, 2, 2, 2)
 
 
 def judge(work: Path, size: Size) -> tuple[nn.Module, Task]:
@@ -106,7 +106,10 @@ def judge(work: Path, size: Size) -> tuple[nn.Module, Task]:
     if not file.is_file():
         settings = LearnSettings(steps=size.steps, batch=8)
         pool = LabelledArrays(images, labels["segmentation"])
-        trained = run_to_end(train_predictor(task, lambda _: [(pool, settings.batch)], 0, settings, "judge"))
+        part = work / "judge.part.safetensors"
+        trained = run_to_end(
+            train_predictor(task, lambda _: [(pool, settings.batch)], 0, settings, "judge", checkpoint=part)
+        )
         write_tensors(file, trained.model.state_dict())
     model.load_state_dict(read_tensors(file))
     return model.eval(), task

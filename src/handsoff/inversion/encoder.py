@@ -1,5 +1,6 @@
 """An encoder from photo to ws, trained on the generator's own samples and, through reconstruction, on real photos."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,10 @@ def train_encoder(target: Target, photos: Photos | None, out: Path, settings: In
     start = 0
     if is_whole(out / PARTIAL):
         start = int(load_checkpoint(out / PARTIAL, {"encoder": encoder}, {"optimizer": optimizer})["step"])
-        for _ in range(start):
-            schedule.step()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the optimiser's steps were made before the interruption
+            for _ in range(start):
+                schedule.step()
     encoder.train()
     for step in range(start, settings.encoder_steps):
         losses = encoder_losses(encoder, target, photos, settings, step)
