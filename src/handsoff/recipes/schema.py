@@ -44,6 +44,11 @@ class Recipe(BaseModel):
     photos: Path | None = Field(
         None, description="unlabelled photos that become a second dataset, a folder or zip; unless said, `images`"
     )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="how often the photos are labelled: first by the labelers, then by models that learnt from them",
+    )
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled dataset to test on")
     split: dict[Role, str] = Field(
@@ -171,6 +176,12 @@ class Recipe(BaseModel):
             "curve_part": f":{end}" if self.reserve else None,
         }
         return self.settings("evaluate", first=budget, task=task, **parts)
+
+    def for_round(self, budget: int, task: str) -> BaseModel:
+        """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""
+        return self.for_evaluate(budget, task).model_copy(
+            update={"arms": ("real_plus_photos",), "curve": None, "curve_part": None}
+        )
 
     def curve_labels(self, samples: int) -> int:
         """How many labels the learning curve can have, of so many labelled samples."""
