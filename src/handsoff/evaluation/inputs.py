@@ -172,7 +172,8 @@ def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Fram
     Unless they say it, images are as large as the first one, and photos are cropped.
     """
     wanted, framing = settings.task, settings.framing or "crop"
-    labelled = open_labelled(path, settings.labels, None if wanted is None else [wanted], settings.corrections)
+    tasks = None if wanted is None else [wanted]
+    labelled = open_labelled(path, settings.labels, tasks, settings.corrections)
     name = wanted or next(iter(labelled.kinds))
     height, width = labelled.image(labelled.names[0]).shape[:2]
     frame = (height, width) if settings.frame is None else frame_of(settings.frame)

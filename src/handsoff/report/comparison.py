@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
+from handsoff.pages.render import render
 from handsoff.report.diagnosis import Table
 from handsoff.report.gallery import contact_sheet
-from handsoff.report.render import render
 from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, scores, title
 
 COMPARISON = "compare.json"
@@ -23,6 +23,7 @@ def write_comparison(out: Path) -> None:
     """
     found = read_json(out / COMPARISON)
     html = render(
+        "handsoff.report",
         "compare.html",
         page_title=f"{out.name} – HandsOff comparison",
         methods=list(found["methods"]),
