@@ -33,6 +33,7 @@ __all__ = [
     "open_dataset",
     "push",
     "run",
+    "score",
     "train",
     "use_device",
 ]
@@ -95,6 +96,9 @@ def evaluate(
     cutmix: float = 0.0,
     task: str | None = None,
     first: int | None = None,
+    labels: dict[str, dict[str, Any]] = {},
+    frame: str | None = None,
+    framing: Literal["crop", "letterbox", "pad", "stretch"] | None = None,
     group: str | None = None,
     validation_part: str | None = None,
     test_part: str | None = None,
@@ -117,6 +121,7 @@ def fit(
     *,
     task: str = "segmentation",
     first: int | None = None,
+    labels: dict[str, dict[str, Any]] = {},
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
@@ -176,10 +181,17 @@ def invert(
     encoder_steps: int = 600,
     encoder_batch: int = 32,
     encoder_lr: float = 0.0005,
+    encoder_passes: int = 1,
     steps: int = 200,
     lr: float = 0.05,
     pixel: float = 2.0,
     prior: float = 0.02,
+    residual: int = 0,
+    residual_prior: float = 0.1,
+    tuning_steps: int = 0,
+    tuning_lr: float = 0.001,
+    tuning_batch: int = 10,
+    tuning_locality: float = 1.0,
     batch: int = 50,
     seed: int = 0,
     progress: bool | None = None,
@@ -202,6 +214,18 @@ def label(
 ) -> Path:
     """Label your own photos: real images, labels, uncertainty, selection."""
 
+def score(
+    voters: str | PathLike[str] | Sequence[str | PathLike[str]],
+    test: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    test_part: str | None = None,
+    mirror: bool = True,
+    inversion: Literal["none", "encoder", "refined"] = "none",
+    progress: bool | None = None,
+) -> Path:
+    """Score labelers and models as they are on test photos; nothing is trained."""
+
 def train(
     images: str | PathLike[str],
     out: str | PathLike[str],
@@ -223,7 +247,9 @@ def train(
     mirror: bool = True,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
+    tensorboard: bool = False,
     licence: str = "unknown: inherits the terms of the training images",
+    init: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train a generator on a folder or zip of unlabelled images."""

@@ -25,7 +25,7 @@ from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.predictor import load_predictor
 from handsoff.recipes.load import load_recipe
-from handsoff.runner import run
+from handsoff.runner.run import run
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
@@ -223,7 +223,7 @@ def test_a_run_labels_the_photos_too_and_says_what_won(world: Path, tmp_path: Pa
     for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
         Image.fromarray(image).save(photos / f"{index}.png")
     recipe = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2")
-    text = f"""photos = "{photos}"{recipe}""".replace('"labelled"', f'"{world / "labelled"}"')
+    text = f"""photos = "{photos}"\nrounds = 2{recipe}""".replace('"labelled"', f'"{world / "labelled"}"')
     text = text.replace('"generator"\n', f'"{world / "generator"}"\n').replace("budget = 6", "budget = 4")
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
     run_to_end(run(load_recipe(tmp_path / "recipe.toml", tmp_path / "run")))
@@ -231,6 +231,9 @@ def test_a_run_labels_the_photos_too_and_says_what_won(world: Path, tmp_path: Pa
     assert list(metrics["arms"]) == [
         "real_only", "photos_only", "synthetic_only", "real_plus_photos", "real_plus_synthetic",
         "real_plus_photos_plus_synthetic",
+    ]  # fmt: skip
+    assert [step["verb"] for step in report["steps"].values()] == [
+        "invert", "fit", "generate", "label", "evaluate", "label", "evaluate",
     ]  # fmt: skip
     delivered = report["delivered"]["4"]
     assert delivered["arm"] == metrics["handed_over"]["arm"]

@@ -63,6 +63,25 @@ def test_photos_to_label_may_be_others_than_those_of_the_generator() -> None:
     assert "label" not in {step.verb for step in handsoff.steps(alone)}
 
 
+def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> None:
+    """Each round is labelled by the reports of the round before, and only the last one's photos are in the report."""
+    several = recipe(rounds=3, tasks=("segmentation", "keypoints"), tables={"evaluate": {"curve": (16, "all")}})
+    made = list(handsoff.steps(several))
+    labels = [step for step in made if step.verb == "label"]
+    rounds = [step for step in made if step.verb == "evaluate" and "round-" in str(step.folder)]
+    last = [step for step in made if step.verb == "evaluate" and step not in rounds]
+    out = several.output / "50"
+    assert [step.folder for step in labels] == [out / "round-1/photos", out / "round-2/photos", out / "photos"]
+    assert labels[1].inputs["voters"] == [step.folder for step in rounds[:2]]
+    assert labels[2].inputs["voters"] == [step.folder for step in rounds[2:]]
+    assert [step.inputs["synthetic"] for step in rounds] == [[labels[0].folder]] * 2 + [[labels[1].folder]] * 2
+    assert {(step.settings.model_dump()["arms"], step.settings.model_dump()["curve"]) for step in rounds} == {
+        (("real_plus_photos",), None)
+    }, "of all arms only the one whose model labels"
+    assert [step.inputs["synthetic"] for step in last] == [[out / "dataset", labels[2].folder]] * 2
+    assert last[0].settings.model_dump()["curve"] == (16, "all")
+
+
 def test_the_papers_form_differs_only_in_settings() -> None:
     plain = recipe(tables={"fit": {"networks": 0}})
     ours, theirs = list(handsoff.steps(plain)), list(paper.steps(plain))

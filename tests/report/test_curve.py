@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handsoff.cli.results import show_arms
-from handsoff.report.chart import round_ticks
+from handsoff.pages.lines import round_ticks
 from handsoff.report.curve import curve_chart, places, worth_of, worth_sentence
 from measured import CURVE, GOOD, metrics
 

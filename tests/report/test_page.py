@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, write_bytes, write_json
+from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.report.chart import colours
 from handsoff.report.page import write_page
 from measured import GOOD, arm, metrics
@@ -61,6 +61,20 @@ def test_the_page_needs_nothing_else(folders: tuple[Path, Path]) -> None:
     assert not re.search(r"https?:|<script|<link|@import|url\(", page)
     assert set(re.findall(r'src="([a-z]+:[a-z]+/[a-z]+)', page)) == {"data:image/webp"}
     assert page.count("<img") == len(re.findall(r'src="data:', page))
+
+
+@pytest.mark.parametrize(("copies", "tone"), [(0, "quiet"), (900, "absent")])
+def test_the_page_says_whether_samples_repeat_training_images(
+    folders: tuple[Path, Path], copies: int, tone: str
+) -> None:
+    report, dataset = folders
+    assert "look like copies" not in page_of(report, dataset)
+    manifest = read_json(dataset / "manifest.json")
+    nearness = {"samples": 2000, "photos": 300, "ratio": 0.9, "copies": copies}
+    write_json(dataset / "manifest.json", manifest | {"nearness": nearness})
+    page = page_of(report, dataset)
+    assert f'<p class="{tone}">{copies} of 2,000 samples (' in page
+    assert ("Hand none out" in page) == (copies > 0)
 
 
 def test_the_page_tells_the_numbers(folders: tuple[Path, Path]) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ import pytest
 
 from handsoff.core.disk import used_bytes
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import read_json
-from handsoff.datasets.generated import open_generated
+from handsoff.core.files import read_json, write_json
+from handsoff.datasets.generated import open_generated, read_manifest
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
 from handsoff.formats.settings import ConvertSettings
+from handsoff.generators.nearness import Nearness, nearness_in
+from handsoff.jobs.folder import require_done
 from handsoff.jobs.ledger import read_entry
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
@@ -136,6 +139,17 @@ def test_the_dataset_is_a_labelled_folder_with_an_account_of_itself(labeler: Pat
     assert (tmp_path / "moved" / "preview.png").is_file()
     inversions = (tmp_path / "moved" / "inversions.png").read_bytes()
     assert inversions == (labeler / "inversions.png").read_bytes()
+
+
+def test_a_generator_that_repeats_its_photos_is_told_of(labeler: Path, tmp_path: Path) -> None:
+    shutil.copytree(labeler, tmp_path / "labeler")
+    run_to_end(generate([tmp_path / "labeler"], tmp_path / "unknown", GenerateSettings(n=4)))
+    assert "nearness" not in read_manifest(tmp_path / "unknown")
+    card, found = tmp_path / "labeler" / "generator" / "generator.json", Nearness(2000, 300, 0.4, 900)
+    write_json(card, read_json(card) | {"nearness": asdict(found)})
+    run_to_end(generate([tmp_path / "labeler"], tmp_path / "known", GenerateSettings(n=4)))
+    assert nearness_in(read_manifest(tmp_path / "known")) == found
+    assert require_done(tmp_path / "known", "generate")["notes"] == [found.sentence()]
 
 
 def test_a_dataset_converts_to_another_format(labeler: Path, tmp_path: Path) -> None:

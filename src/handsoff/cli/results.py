@@ -105,6 +105,19 @@ def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
         say(sentence)
 
 
+def show_scores(metrics: dict[str, Any]) -> None:
+    """What labelers and models score as they are."""
+    from handsoff.report.verdict import scores, title  # noqa: PLC0415  # brings torch along
+
+    found = scores(metrics)
+    names = list({name: None for arm in found.values() for name in arm})
+    rows = [(arm, *[entry[name].shown for name in names]) for arm, entry in found.items()]
+    show_table(None, ("labels of", *[title(name) for name in names]), rows)
+    left_out = metrics["excluded_from_test"]
+    rest = f"; {left_out:,} were left out, which one of them learnt from or was chosen by" if left_out else ""
+    say(f"{metrics['n_test']:,} test images{rest}.")
+
+
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
     """What is known of a step's time and disk before it begins, "" where that is nothing."""
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # brings torch along

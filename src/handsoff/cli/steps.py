@@ -8,7 +8,7 @@ import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
-from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
+from handsoff.cli.results import alone, perform, perform_quietly, show_arms, show_scores, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
 from handsoff.verbs import VERBS
@@ -28,17 +28,18 @@ def step(verb: str) -> Callable[[Command], Command]:
 
 
 @step("train")
-def train(
+def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
+    init: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["train"].about("init"))] = None,
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
-    perform("train", {"images": images}, out, settings)
+    perform("train", {"images": images, "init": init}, out, settings)
 
 
 @step("import")
@@ -180,6 +181,20 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         show_arms(read_json(out / "metrics.json"))
         say(f"The model: {out / 'model'}")
         say(f"The whole report: {out / 'report.html'}")
+
+
+@step("score")
+def score(
+    voters: Annotated[list[Path], typer.Argument(metavar="LABELER|REPORT...", help=VERBS["score"].about("voters"))],
+    test: Annotated[Path, typer.Option(help=VERBS["score"].about("test"), show_default=False)],
+    out: Out,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("score", assignments)
+    if perform_quietly("score", {"voters": voters, "test": test}, out, settings) != "done":
+        from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+
+        show_scores(read_json(out / "metrics.json"))
 
 
 @step("diagnose")

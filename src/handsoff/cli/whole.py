@@ -1,4 +1,4 @@
-"""Commands that are no single step: `run`, `demo`, `inspect`, `review`, `correct`, `export`, `push`."""
+"""Commands that are no single step: `run`, `compare`, `demo`, `inspect`, `review`, `correct`, `export`, `push`."""
 
 import webbrowser
 from pathlib import Path
@@ -9,10 +9,13 @@ import typer
 from handsoff.cli.app import command
 from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
 from handsoff.core.errors import InputError
-from handsoff.terminal.console import give, say, show_facts, warn
+from handsoff.terminal.console import give, say, show_facts, show_table, warn
 
-if TYPE_CHECKING:  # it brings torch along
+if TYPE_CHECKING:  # these bring torch along
+    from collections.abc import Sequence
+
     from handsoff.recipes.schema import Recipe
+    from handsoff.runner.graph import Node
 
 STATES = {"done": "done", "begun": "goes on", "to do": "to do", "stale": "out of date"}
 
@@ -30,13 +33,14 @@ def run(
 ) -> None:
     """Run a recipe from images and labels to the report; what is done is skipped."""
     alone()
-    from handsoff import runner  # noqa: PLC0415  # brings torch along
-    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # brings torch along
+    from handsoff.runner.graph import graph  # noqa: PLC0415  # as above
+    from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     plan = load_recipe(recipe, out)
     if dry_run:
-        show_steps(plan)
+        show_steps(plan, graph(plan), "run")
         return
     if plan.generator is not None:
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
@@ -45,23 +49,52 @@ def run(
     if not (plan.output / "DONE").is_file():
         drawn = plan.settings("generate").model_dump()["n"] * len(plan.budgets)
         warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
-    outcome = perform_work(runner.run(plan, redo=redo), plan.output)
+    outcome = perform_work(work(plan, redo=redo), plan.output)
     show_run(plan.output, plan.reports())
     give_report("run", plan.output, outcome)
 
 
-def show_steps(plan: "Recipe") -> None:
-    """The steps of a recipe, where they stand, and what is known of their cost."""
-    from handsoff import runner  # noqa: PLC0415  # brings torch along
-
+def show_steps(plan: "Recipe", nodes: "Sequence[Node]", verb: str) -> None:
+    """Some steps, where they stand, and what is known of their cost."""
     rows = []
-    for node in runner.graph(plan):
+    for node in nodes:
         known = "" if node.state == "done" else cost(node.step.verb, node.step.inputs, node.step.settings, plan.frame)
         rows.append((node.name, node.step.verb, STATES[node.state], node.why or known))
     say(f"Steps in {plan.output}:")
     show_facts(rows)
     names = ("name", "verb", "state", "note")
-    give({"verb": "run", "out": str(plan.output), "steps": [dict(zip(names, row, strict=True)) for row in rows]})
+    give({"verb": verb, "out": str(plan.output), "steps": [dict(zip(names, row, strict=True)) for row in rows]})
+
+
+@command()
+def compare(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see docs/recipes.md.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Write to this folder.", show_default=False)],
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,…", help="The methods to run, see docs/compare.md.", show_default=False)
+    ],
+    dry_run: Annotated[  # noqa: FBT002  # typer makes a flag of it
+        bool, typer.Option("--dry-run", help="Show the steps and where they stand; do nothing.")
+    ] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Make steps that are out of date again.")] = False,  # noqa: FBT002  # as above
+) -> None:
+    """Run several methods on the data of one recipe, and set what they reach side by side."""
+    alone()
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.report.comparison import COMPARISON, tables  # noqa: PLC0415  # as above
+    from handsoff.runner.compare import compare as work  # noqa: PLC0415  # as above
+    from handsoff.runner.compare import graph  # noqa: PLC0415  # as above
+
+    plan, names = load_recipe(recipe, out), list(dict.fromkeys(name.strip() for name in methods.split(",")))
+    if dry_run:
+        show_steps(plan, graph(plan, names)[0], "compare")
+        return
+    outcome = perform_work(work(plan, names, redo=redo), plan.output)
+    for table in tables(read_json(plan.output / COMPARISON)):
+        show_table(table.title, table.header, table.rows)
+    say(f"The whole comparison: {plan.output / 'compare.html'}")
+    give_report("compare", plan.output, outcome)
 
 
 @command()

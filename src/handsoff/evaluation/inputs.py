@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.frames import Frame, Framing
+from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.evaluation.arms import PHOTOS, REAL, SYNTHETIC, pool_names
@@ -156,16 +156,28 @@ def agreed(
     same("framing", lambda dataset: dataset.manifest.get("framing", "crop"))
     manifest = generated[first].manifest
     height, width = manifest["image_size"]
-    return generated[first].tasks()[name], (height, width), manifest.get("framing", "crop")
+    framing: Framing = manifest.get("framing", "crop")
+    if settings.frame is not None and frame_of(settings.frame) != (height, width):
+        raise MismatchError(
+            f"{folders[first]} has images of {height}x{width}, not of {settings.frame}: leave frame out."
+        )
+    if settings.framing not in {None, framing}:
+        raise MismatchError(f"{folders[first]} is framed by {framing}, not by {settings.framing}: leave framing out.")
+    return generated[first].tasks()[name], (height, width), framing
 
 
 def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Frame, Framing]:
-    """The same of labelled data without a manifest: as its labels say, as large as its first image, photos cropped."""
-    wanted = None if settings.task is None else [settings.task]
-    labelled = open_labelled(path, tasks=wanted, corrections=settings.corrections)
-    name = settings.task or next(iter(labelled.kinds))
+    """The same of labelled data without a manifest: as its labels and the settings say.
+
+    Unless they say it, images are as large as the first one, and photos are cropped.
+    """
+    wanted, framing = settings.task, settings.framing or "crop"
+    tasks = None if wanted is None else [wanted]
+    labelled = open_labelled(path, settings.labels, tasks, settings.corrections)
+    name = wanted or next(iter(labelled.kinds))
     height, width = labelled.image(labelled.names[0]).shape[:2]
+    frame = (height, width) if settings.frame is None else frame_of(settings.frame)
     only = replace(labelled, kinds={name: labelled.kinds[name]})
-    labels = only.load((height, width), enlarge=True)[1][name]
+    labels = only.load(frame, framing, enlarge=True)[1][name]
     schema = only.tasks[name].learning.infer_schema(labels, str(path))
-    return make_task(name, schema), (height, width), "crop"
+    return make_task(name, schema), frame, framing

@@ -15,9 +15,11 @@ from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
 from handsoff.core.frames import Frame, Framing
 from handsoff.generators.contract import Conditions, Generator
+from handsoff.generators.nearness import Nearness
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"
+OWN = "generator"  # the folder of a generator beside what depends on it
 
 
 class StoredGenerator(Generator, Protocol):
@@ -32,7 +34,12 @@ class StoredGenerator(Generator, Protocol):
 
 @dataclass(frozen=True)
 class GeneratorCard:
-    """What `generator.json` says, without the weights."""
+    """What `generator.json` says, without the weights.
+
+    Attributes:
+        nearness: how near samples come to the training photos, None where that is not known.
+        tuned_on: photos that the weights were tuned on after the training (`handsoff invert`).
+    """
 
     architecture: str
     config: dict[str, Any]
@@ -40,6 +47,8 @@ class GeneratorCard:
     framing: Framing
     conditions: Conditions
     licence: str
+    nearness: Nearness | None = None
+    tuned_on: int = 0
 
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
@@ -50,11 +59,13 @@ def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
 ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}
 
 
-def save_generator(generator: StoredGenerator, folder: Path) -> None:
+def save_generator(
+    generator: StoredGenerator, folder: Path, nearness: Nearness | None = None, *, tuned_on: int = 0
+) -> None:
     """Write card and weights; the weights come last, each file atomically."""
     card = GeneratorCard(
         generator.architecture, generator.config_json(), generator.image_size, generator.framing,
-        generator.conditions, generator.licence,
+        generator.conditions, generator.licence, nearness, tuned_on,
     )  # fmt: skip
     write_json(folder / CARD, asdict(card))
     write_tensors(folder / WEIGHTS, generator.state_dict())

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from handsoff.backbones.distances import pooled_features
 from handsoff.backbones.lite0 import Lite0, frozen_lite0
+from handsoff.core.device import mixed_precision
 from handsoff.core.files import png, read_json, write_bytes
-from handsoff.core.images import tile, to_float
+from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.generated import GeneratedDataset
 from handsoff.datasets.labelled import open_like
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
@@ -23,8 +24,10 @@ from handsoff.generators.latents import load_latents
 from handsoff.geometry.views import scaled_to
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import Labeler
+from handsoff.learning.data import LabelledArrays
+from handsoff.learning.supervised import score_predictor
 from handsoff.sampling.draws import Draw, draw_latents
-from handsoff.tasks.base import Labels
+from handsoff.tasks.base import Labels, Task
 
 BATCH = 16  # images that are drawn or labelled together
 FEATURE_SIZE = 128  # longer side at which images are compared, pixels
@@ -86,6 +89,21 @@ def label_quality(labeler: Labeler, latents: Path, count: int | None = None) -> 
         human = np.stack([truth.label(labeler.task.name, name) for name in names[part]])
         pairs.append((labeler.label(found[part])[1], human))
     return labeler.task.scores.score(pairs)
+
+
+def label_transfer(model: nn.Module, task: Task, generator: Generator, latents: Path) -> dict[str, Any]:
+    """Scores of a network on inverted photos and on their reconstructions, against the human labels of the photos.
+
+    The difference is what reconstructions lose of what labels are about.
+    """
+    names = read_json(latents / "latents.json")["names"]
+    photos = open_like(latents / "labels", {task.name: task.schema})
+    labels = np.stack([photos.label(task.name, name) for name in names])
+    found = load_latents(latents / "latents.safetensors").to(generator.device)
+    with torch.no_grad(), mixed_precision():
+        rebuilt = [to_uint8(generator.synthesize(found[part]).float()) for part in batches(len(names))]
+    images = {"photos": np.stack([photos.image(name) for name in names]), "reconstructions": np.concatenate(rebuilt)}
+    return {kind: score_predictor(model, task, LabelledArrays(seen, labels)) for kind, seen in images.items()}
 
 
 def selection(

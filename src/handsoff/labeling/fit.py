@@ -62,9 +62,9 @@ def plan(generator: Path, examples: Path, settings: FitSettings, corrected: Path
         InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
         MismatchError: the examples are of another generator.
     """
-    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
-    paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
     parts = open_parts(generator, examples, settings, corrected)
+    needs_latents = make_extractor(generator_shell(parts[0].generator), settings.features).needs_latents
+    paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
     inputs = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
     for (name, path), found in zip(paths.items(), parts, strict=True):
         require_readable(found, path, needs_latents=needs_latents)
@@ -77,7 +77,7 @@ def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected
     found = open_examples(generator, examples, settings)
     if corrected is None:
         return [found]
-    return [found, open_corrected(generator, corrected, settings, found.labelled.tasks[settings.task])]
+    return [found, open_corrected(found.generator, corrected, settings, found.labelled.tasks[settings.task])]
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corrected: Path | None = None) -> Work:
@@ -86,7 +86,7 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corre
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
     Args:
-        generator: folder of a generator.
+        generator: folder of a generator; of latents that it was tuned on, their own counts instead.
         examples: what `handsoff invert` wrote, a generated dataset, or labelled images; see `labeling.examples`.
         out: folder to write.
         settings: see there.
@@ -98,13 +98,13 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corre
     """
     with open_job(out, plan(generator, examples, settings, corrected)) as job:
         if not job.done:
-            yield from write_labeler(job, generator, open_parts(generator, examples, settings, corrected), settings)
+            yield from write_labeler(job, open_parts(generator, examples, settings, corrected), settings)
     return job.outcome
 
 
-def write_labeler(job: Job, generator: Path, parts: Sequence[Examples], settings: FitSettings) -> Part:
+def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) -> Part:
     """Image networks, pixel classifiers, and what they need besides."""
-    out, net = job.out, load_generator(generator)
+    out, net = job.out, load_generator(parts[0].generator)
     extractor = make_extractor(net, settings.features)
     with job.undone_if_refused():
         data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
@@ -117,13 +117,13 @@ def write_labeler(job: Job, generator: Path, parts: Sequence[Examples], settings
     curve: list[float] = []
     state = FitState(ensemble, samples, held_out, data.task, settings)
     yield from train_ensemble(state, curve)
-    copy_generator(generator, out / GENERATOR)
+    copy_generator(parts[0].generator, out / GENERATOR)
     for file, target in ((parts[0].contact_sheet, CONTACT), (parts[0].encoder, ENCODER)):
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
-    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(generator)}
+    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
     save_labeler(out, ensemble, facts)
     found = [len(part.labelled.names) for part in parts[1:]]

@@ -1,10 +1,11 @@
 """The default method. Its settings are the defaults of every verb: what measured best so far, see docs/log.md."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
+from handsoff.verbs import Inputs
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
@@ -17,25 +18,36 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
         for task, labeler in zip(recipe.tasks, labelers, strict=True):
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
-        made = [*datasets(recipe, recipe.output / str(budget), labelers)]
-        yield from made
+        dataset = recipe.output / str(budget) / "dataset"
+        yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
+        voting = recipe.settings("fit").model_dump()["networks"] > 0
+        photos = (yield from labelled_photos(recipe, budget, labelers)) if voting else []
         for task in recipe.tasks:
-            folders = [step.folder for step in made]
-            yield Step(
-                "evaluate",
-                recipe.folder(budget, "report", task),
-                {"real": recipe.labelled, "synthetic": folders, "test": recipe.test or recipe.labelled},
-                recipe.for_evaluate(budget, task),
-            )
+            inputs = evaluated(recipe, [dataset, *photos])
+            yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 
-def datasets(recipe: Recipe, folder: Path, labelers: list[Path]) -> Iterator[Step]:
-    """Generated images and, where there are unlabelled photos and networks that label them, those photos."""
-    yield Step("generate", folder / "dataset", {"labelers": labelers}, recipe.settings("generate"))
-    if recipe.photos_to_label is not None:
-        yield Step(
-            "label",
-            folder / "photos",
-            {"voters": labelers, "photos": recipe.photos_to_label, "apart": recipe.apart},
-            recipe.for_label(),
-        )
+def labelled_photos(recipe: Recipe, budget: int, voters: list[Path]) -> Generator[Step, None, list[Path]]:
+    """The unlabelled photos as a dataset, where there are any.
+
+    In the first round the voters label them. In every further one those label that learnt from the real labels and the
+    photos of the round before (self-training).
+    """
+    if recipe.unlabelled is None:
+        return []
+    folder = recipe.output / str(budget)
+    for number in range(1, recipe.rounds + 1):
+        before = f"round-{number}/" if number < recipe.rounds else ""
+        photos = folder / f"{before}photos"
+        inputs: Inputs = {"voters": voters, "photos": recipe.unlabelled, "apart": recipe.apart}
+        yield Step("label", photos, inputs, recipe.for_label())
+        if before:
+            voters = [recipe.folder(budget, f"{before}report", task) for task in recipe.tasks]
+            for task, report in zip(recipe.tasks, voters, strict=True):
+                yield Step("evaluate", report, evaluated(recipe, [photos]), recipe.for_round(budget, task))
+    return [photos]
+
+
+def evaluated(recipe: Recipe, datasets: list[Path]) -> Inputs:
+    """The inputs of an evaluation: whatever labels these datasets hold, the real ones and the test stay the same."""
+    return {"real": recipe.labelled, "synthetic": datasets, "test": recipe.test or recipe.labelled}

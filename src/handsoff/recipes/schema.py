@@ -44,6 +44,11 @@ class Recipe(BaseModel):
     photos: Path | None = Field(
         None, description="unlabelled photos that become a second dataset, a folder or zip; unless said, `images`"
     )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="how often the photos are labelled: first by the labelers, then by models that learnt from them",
+    )
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled dataset to test on")
     split: dict[Role, str] = Field(
@@ -95,10 +100,9 @@ class Recipe(BaseModel):
         return {**self.labels, **{name: {**self.labels.get(name, {}), "merge": self.classes} for name in merging}}
 
     @property
-    def photos_to_label(self) -> Path | None:
-        """The unlabelled photos, where the image networks of a labeler can label them."""
-        networks = self.settings("fit").model_dump()["networks"]
-        return (self.photos or self.images) if networks else None
+    def unlabelled(self) -> Path | None:
+        """The photos that can be labelled."""
+        return self.photos or self.images
 
     @property
     def framing(self) -> Framing:
@@ -171,6 +175,23 @@ class Recipe(BaseModel):
             "curve_part": f":{end}" if self.reserve else None,
         }
         return self.settings("evaluate", first=budget, task=task, **parts)
+
+    def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
+        """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator."""
+        seen = {"labels": self.options, "frame": f"{self.frame[0]}x{self.frame[1]}", "framing": self.framing}
+        return self.for_evaluate(budget, task).model_copy(update={**seen, **owned})
+
+    def for_score(self) -> BaseModel:
+        """On the samples that evaluations test on."""
+        return self.settings(
+            "score", test_part=self.for_evaluate(self.largest, self.tasks[0]).model_dump()["test_part"]
+        )
+
+    def for_round(self, budget: int, task: str) -> BaseModel:
+        """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""
+        return self.for_evaluate(budget, task).model_copy(
+            update={"arms": ("real_plus_photos",), "curve": None, "curve_part": None}
+        )
 
     def curve_labels(self, samples: int) -> int:
         """How many labels the learning curve can have, of so many labelled samples."""

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from handsoff.pages.lines import round_ticks
 from handsoff.report.verdict import (
     REAL_ONLY,
     Difference,
@@ -19,8 +20,6 @@ from handsoff.report.verdict import (
 )
 
 GOLDEN_ANGLE = 137.5  # degrees between the hues of two arms that follow one another: no two look alike
-TICKS = 5  # at most this many steps between the ends of an axis
-ROUND = (1, 2, 2.5, 5, 10)  # a step is one of these times a power of ten
 MIDDLE, SPREAD = 50, 60  # percent of a lane's height: where one run lies, and how far several are drawn apart
 
 
@@ -100,16 +99,3 @@ def axis(values: Sequence[float], *, share: bool) -> list[float]:
     if share and low == 0 and high <= 1:
         return [0.0, 0.25, 0.5, 0.75, 1.0]
     return round_ticks(low, high if high > low else 1.0)
-
-
-def round_ticks(low: float, high: float) -> list[float]:
-    """Round ticks from at most `low` to at least `high`, which is above it.
-
-    >>> round_ticks(0.62, 0.79)
-    [0.6, 0.65, 0.7, 0.75, 0.8]
-    """
-    wanted = (high - low) / TICKS
-    power = 10 ** math.floor(math.log10(wanted))
-    step = next(factor for factor in ROUND if factor * power >= wanted * (1 - 1e-9)) * power
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{index * step:.10g}") for index in range(first, last + 1)]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from handsoff.report.chart import round_ticks
+from handsoff.pages.lines import round_ticks
 from handsoff.report.verdict import Score, arm_title, best_arm, lower_is_better, score, scores, title
 
 NEAREST = 7  # percent of the axis between two numbers of labels that are both written

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
+from handsoff.pages.render import render
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.next_step import plan_of
-from handsoff.report.render import render
 from handsoff.report.verdict import arm_title, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
 LABELS = {"labels_on_training_photos": "its training images", "labels_on_held_out_photos": "held-out images"}
+TRANSFER = {
+    "photos": "model handed over: held-out images",
+    "reconstructions": "model handed over: their reconstructions",
+}
 IMAGES = {"labelled": "labelled images", "held_out": "held-out images"}
 
 
@@ -44,6 +48,7 @@ def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
     shown = [(caption, picture) for caption, picture in sheets if picture]
     run = Path(str((plan_of(out).get("inputs") or {}).get("run", {}).get("path", ""))).name
     html = render(
+        "handsoff.report",
         "diagnosis.html",
         page_title=" – ".join(filter(None, [run, "HandsOff diagnosis"])),
         tables=tables(diagnosis),
@@ -78,7 +83,8 @@ def generator_table(links: Mapping[str, Any]) -> Table:
     """Distances to the training images, of all images and of those that were kept."""
     rows = []
     measured = {
-        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))
+        "before tuning": (links["generator"].get("distance_before_tuning"), None),
+        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated")),
     }
     for budget, link in links["budgets"].items():
         kept = link.get("diversity", {}).get("kept")
@@ -105,17 +111,20 @@ def reconstruction_table(links: Mapping[str, Any]) -> Table:
 
 def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     """Scores of the labeler on inverted images, beside those of the evaluation's arms."""
-    columns = {label: measured[label]["metrics"] for label in LABELS if label in measured}
+    transfer = measured.get("label_transfer", {})
+    columns = {f"labels of {LABELS[label]}": measured[label]["metrics"] for label in LABELS if label in measured}
+    columns |= {TRANSFER[kind]: scores["metrics"] for kind, scores in transfer.items()}
     arms = measured["arms"].get("arms", {})
     metrics = list(dict.fromkeys(name for scores in (*columns.values(), *arms.values()) for name in scores))
     rows = []
     for metric in metrics:
         own = [number(scores.get(metric)) for scores in columns.values()]
         rows.append((title(metric), *own, *(number(entry.get(metric, {}).get("mean")) for entry in arms.values())))
-    header = ("", *(f"labels of {LABELS[label]}" for label in columns), *(f"model: {arm_title(arm)}" for arm in arms))
+    header = ("", *columns, *(f"model: {arm_title(arm)}" for arm in arms))
     reading = (
         "If labels of inverted held-out images are much worse than the model trained on real labels alone, "
-        "the labeler or the inversion is the weak link; if they are as good, the generated images are."
+        "the labeler or the inversion is the weak link; if they are as good, the generated images are. "
+        "What the model handed over loses from held-out images to their reconstructions, inversion has lost."
     )
     return Table(f"Labels: {task}, {budget} labels", reading, header, rows)
 

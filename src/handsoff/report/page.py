@@ -8,6 +8,8 @@ from typing import Any
 from handsoff.core.files import read_json, write_bytes
 from handsoff.datasets.corrections import Review
 from handsoff.datasets.generated import Record
+from handsoff.generators.nearness import nearness_in
+from handsoff.pages.render import render
 from handsoff.report.chart import colours, headline
 from handsoff.report.curve import curve_chart, worth_sentence
 from handsoff.report.gallery import (
@@ -22,7 +24,6 @@ from handsoff.report.gallery import (
 )
 from handsoff.report.next_step import next_step, plan_of
 from handsoff.report.parts import confusion, part_rows
-from handsoff.report.render import render
 from handsoff.report.testset import open_examples
 from handsoff.report.training import handed_over, rule, training_rows
 from handsoff.report.verdict import added_arm, arm_title, caution, comparison, meaning, scores
@@ -51,7 +52,7 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
     rows = part_rows(metrics, shares, looked_at)
     about = subject(metrics, report)
     html = render(
-        "page.html",
+        "handsoff.report", "page.html",
         page_title=" – ".join(filter(None, [about, "HandsOff report"])), subject=about,
         note=metrics.get("note"), arms=arms, colours=colours(arms),
         **headline(metrics), worth=worth_sentence(metrics), curve=curve_chart(metrics),
@@ -102,6 +103,7 @@ def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -
     return {
         "name": name if datasets > 1 else "",
         "images": "Labelled photos" if gallery.manifest.get("source") == "photos" else "Generated images",
+        "nearness": nearness_in(gallery.manifest),
         **sample_pictures(gallery, records),
         "histogram": histogram(records),
         "reasons": reasons(records),

@@ -1,6 +1,7 @@
 """`handsoff generate`: a labelled dataset from seeds, whose images a generator draws."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
@@ -68,11 +69,15 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
     card, drawn, kept = cards[0], len(records), sum(record["kept"] for record in records)
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
+    nearness = read_card(labelers[0] / GENERATOR).nearness
+    if nearness is not None:
+        facts["nearness"] = asdict(nearness)
+    notes = [nearness.sentence()] if nearness is not None and nearness.alarming else []
     counts = {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
     finish(job.out, tasks, records, drawn_images(cards, settings, drawn), {**facts, **counts})
-    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept)
+    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
 
 
 def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:

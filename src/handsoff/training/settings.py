@@ -39,4 +39,7 @@ class TrainSettings(BaseModel):
     mirror: bool = Field(default=True, description="flip half of the images left to right")
     feature_size: int = Field(128, ge=32, description="longer side of images for the projected discriminator, pixels")
     snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
+    tensorboard: bool = Field(
+        default=False, description="also write TensorBoard event files: pip install 'handsoff-labels[tensorboard]'"
+    )
     licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")

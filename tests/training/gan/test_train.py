@@ -2,10 +2,12 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from handsoff.backbones.distances import distances
 from handsoff.core.device import best_device
-from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_tensors
-from handsoff.generators.stored import load_generator
-from handsoff.generators.stylegan2 import StyleGAN2
+from handsoff.generators.stored import generator_hash, load_generator, read_card, save_generator
+from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.checkpoints import read_numbers
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
@@ -31,6 +34,7 @@ from handsoff.training.gan.snapshots import shown_kimg, trim_log
 from handsoff.training.gan.state import CHECKPOINT
 from handsoff.training.gan.train import parse_resolution, train
 from handsoff.training.settings import TrainSettings
+from toy_generators import toy_conditional
 
 Photos = Callable[..., Path]
 BATCH = 4
@@ -154,7 +158,15 @@ def test_a_few_steps_leave_a_generator_a_log_and_a_grid(
     assert net.mapping_network.w_avg.abs().sum() > 0
     with Image.open(next((tmp_path / "gen" / "grids").iterdir())) as grid:
         assert grid.size == (8 * frame[1], 8 * frame[0])
-    assert len(log(tmp_path / "gen")) == 1
+    (line,) = log(tmp_path / "gen")
+    nearness = read_card(tmp_path / "gen").nearness
+    assert nearness is not None
+    assert (nearness.samples, nearness.photos, nearness.share) == (8, 12, line["copies"])
+    assert report["nearness"] == asdict(nearness)
+    assert (tmp_path / "gen" / "nearest.png").is_file()
+    page = (tmp_path / "gen" / "progress.html").read_text()
+    assert "Finished after 0.0 kimg" in page
+    assert "grids/000000.png" in page
 
 
 def test_a_finished_run_stops_and_goes_on_when_asked_for_more(tmp_path: Path, photos: Photos) -> None:
@@ -355,6 +367,97 @@ def test_the_log_is_cut_at_the_checkpoint(tmp_path: Path) -> None:
     assert path.read_text() == '{"kimg": 5.01}\n{"kimg": 10.02}\n'
     assert trim_log(path, 0) is None
     assert path.read_text() == ""
+
+
+# TensorBoard
+
+
+def events(folder: Path) -> list[tuple[int, str]]:
+    """(step, curve) of what TensorBoard shows of all event files: what is purged is gone."""
+    shown: list[tuple[int, str]] = []
+    for file in sorted((folder / "tensorboard").iterdir()):
+        data = file.read_bytes()
+        while data:  # a record: length, its checksum, content, its checksum
+            (length,) = struct.unpack("<Q", data[:8])
+            event = Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            if event.session_log.status == SessionLog.START:
+                shown = [entry for entry in shown if entry[0] < event.step]
+            shown += [(event.step, value.tag) for value in event.summary.value]
+    return shown
+
+
+def test_tensorboard_shows_every_snapshot_once_after_a_kill(tmp_path: Path, photos: Photos) -> None:
+    settings = tiny(6, tensorboard=True, snapshot_kimg=2 * BATCH / 1000)
+    run_to_end(train(photos(), tmp_path, tiny(3, tensorboard=True, snapshot_kimg=2 * BATCH / 1000)))
+    checkpoint = (tmp_path / CHECKPOINT).read_bytes()  # after step 3
+    run_to_end(train(photos(), tmp_path, settings))
+    (tmp_path / CHECKPOINT).write_bytes(checkpoint)  # as if killed before the last one was written
+    run_to_end(train(photos(), tmp_path, settings))
+    shown = events(tmp_path)
+    assert len(set(shown)) == len(shown)
+    curves = {"loss_d", "loss_g", "fd_lite0", "kd_lite0", "images_per_second", "copies", "nearest", "grid"}
+    assert set(shown) == {(step * BATCH, curve) for step in (2, 3, 4, 6) for curve in curves}
+
+
+def test_without_its_writer_tensorboard_is_refused_before_training(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(HandsOffError, match=r"pip install 'handsoff-labels\[tensorboard\]'"):
+        run_to_end(train(photos(), tmp_path / "gen", tiny(1, tensorboard=True)))
+    assert list(tmp_path.iterdir()) == []
+
+
+# beginning with another generator
+
+
+@pytest.fixture(scope="module")
+def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator of a shape that the settings do not have, with weights of its own."""
+    folder = tmp_path_factory.mktemp("another")
+    torch.manual_seed(5)
+    net = StyleGAN2(StyleGAN2Config((16, 16), (4, 4), 12, 12, 2, 64, 16), "CC BY 4.0")
+    net.mapping_network.w_avg.normal_()
+    save_generator(net, folder)
+    return folder
+
+
+def test_a_generator_begins_as_the_other_one(tmp_path: Path, photos: Photos, another: Path) -> None:
+    still = tiny(1, licence="CC0-1.0", g_lr=1e-12)
+    run_to_end(train(photos(), tmp_path, still, another))
+    ours, theirs = load_generator(tmp_path), load_generator(another)
+    images = [net.synthesize(net.draw(range(4))) for net in (ours, theirs)]
+    assert torch.allclose(*images, atol=1e-4)
+    assert ours.licence == require_done(tmp_path, "train")["licence"] == "CC0-1.0; CC BY 4.0"
+    assert json.loads((tmp_path / "job.json").read_text())["inputs"]["init"]["fingerprint"] == generator_hash(another)
+    with pytest.raises(InputError, match="begun with a further init"):
+        run_to_end(train(photos(), tmp_path, still))
+
+
+def test_what_began_with_another_one_resumes_to_the_same_weights(tmp_path: Path, photos: Photos, another: Path) -> None:
+    run_to_end(train(photos(), tmp_path / "at once", tiny(4), another))
+    run_to_end(train(photos(), tmp_path / "in parts", tiny(2), another))
+    run_to_end(train(photos(), tmp_path / "in parts", tiny(4), another))
+    assert not differing(tmp_path / "at once", tmp_path / "in parts")
+
+
+def test_a_generator_to_begin_with_must_fit(tmp_path: Path, photos: Photos, another: Path) -> None:
+    for changes, said in (
+        ({"resolution": "8x16"}, "draws images of 16x16 pixels, not 8x16: train with --resolution 16x16"),
+        ({"framing": "pad"}, "framed by crop, not pad: train with --set framing=crop"),
+    ):
+        with pytest.raises(MismatchError, match=said):
+            run_to_end(train(photos(), tmp_path / "gen", tiny(1, **changes), another))
+    with pytest.raises(InputError, match="holds no generator"):
+        run_to_end(train(photos(), tmp_path / "gen", tiny(1), tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_conditional_generator_is_none_to_begin_with(tmp_path: Path, photos: Photos) -> None:
+    save_generator(toy_conditional(), tmp_path / "conditional")
+    with pytest.raises(MismatchError, match="--init takes a StyleGAN2 without conditions"):
+        run_to_end(train(photos(), tmp_path / "gen", tiny(1), tmp_path / "conditional"))
 
 
 def test_bad_input_leaves_no_folder(tmp_path: Path, photos: Photos) -> None:

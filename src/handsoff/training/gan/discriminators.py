@@ -85,6 +85,8 @@ class Projected(nn.Module):
     Only the heads are in the state; the frozen features come from the wheel, the projection from the seed.
     """
 
+    chance = 2.0 * len(RandomProjection.widths)  # its loss where it cannot tell real from made
+
     def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float) -> None:
         super().__init__()
         self.r1, self.size = r1, scaled_to(frame, feature_size)
@@ -179,6 +181,7 @@ class StyleGAN2Discriminator(nn.Module):
     """
 
     interval, target, r1_gamma, ada_kimg = 16, 0.6, 1.0, 100.0
+    chance = 2 * math.log(2)  # as above
 
     def __init__(self, channels: tuple[int, ...], base: Frame) -> None:
         super().__init__()

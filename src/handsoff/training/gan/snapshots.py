@@ -1,8 +1,7 @@
 """What a training run shows of itself: distances, grids, the log, and the best generator so far."""
 
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,27 @@ from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile, to_float, to_uint8
-from handsoff.generators.stored import save_generator
+from handsoff.generators.nearness import Nearness
+from handsoff.generators.stored import CARD, read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.geometry.views import scaled_to
+from handsoff.training.events import Events
 from handsoff.training.gan.state import State
+from handsoff.training.nearest import Neighbours, watched
+from handsoff.training.page import GRIDS, LOG, NEAREST, Standing, read_log, write_progress
 from handsoff.training.settings import TrainSettings
+from handsoff.training.watch import discriminator_losses, warnings_of
 
 MEASURED_IMAGES = 2_000  # on each side of the distances
+SIDE = 8  # samples along a side of the grid
 Photos = UInt8[np.ndarray, "n h w 3"]
 
 
 class Snapshots:
     """Measures the averaged generator, writes a grid of its images, and saves it whenever it is the best so far."""
 
-    def __init__(self, photos: Photos, out: Path, settings: TrainSettings) -> None:
+    def __init__(self, photos: Photos, out: Path, settings: TrainSettings, images: int) -> None:
+        """`images`: shown so far, by the checkpoint that the run goes on from."""
         self.out, self.net = out, frozen_lite0()
         frame = (photos.shape[1], photos.shape[2])
         self.size = scaled_to(frame, settings.feature_size)
@@ -37,37 +43,73 @@ class Snapshots:
         self.real = pooled_features(
             self.net, (to_float(photos[chosen[i : i + 50]]) for i in range(0, len(chosen), 50)), self.size
         )
+        self.neighbours = Neighbours(photos)
+        self.events = Events(out, images) if settings.tensorboard else None
         self.last: dict[str, float] = {}
+        self.warnings: list[str] = []
 
     @torch.no_grad()
-    def generated(self, state: State, seeds: range) -> Iterator[Float[Tensor, "n 3 h w"]]:
-        for start in range(seeds.start, seeds.stop, 50):
-            latents = state.average.draw(range(start, min(start + 50, seeds.stop)))
+    def generated(self, state: State, seeds: Sequence[int]) -> Iterator[Float[Tensor, "n 3 h w"]]:
+        for start in range(0, len(seeds), 50):
+            latents = state.average.draw(seeds[start : start + 50])
             with mixed_precision():
                 yield state.average.synthesize(latents).clamp(-1, 1)
 
-    def take(self, state: State, losses: dict[str, float], rate: float) -> None:
-        """One snapshot: distances, log line, grid, and the generator if it is the best."""
+    def drawn(self, state: State, seeds: Sequence[int]) -> UInt8[np.ndarray, "n h w 3"]:
+        return to_uint8(torch.cat(list(self.generated(state, seeds))))
+
+    def take(self, state: State, rate: float) -> None:
+        """One snapshot: distances, grid, log line, and the generator if it is the best."""
         estimate_w_avg(state.average)
-        self.last = distances(
-            self.real, pooled_features(self.net, self.generated(state, range(MEASURED_IMAGES)), self.size)
-        )
-        side = max(1, math.floor(math.sqrt(64)))
-        sheet = tile(to_uint8(torch.cat(list(self.generated(state, range(side * side))))), side)
-        write_bytes(self.out / "grids" / f"{round(state.images / 1000):06d}.png", png(sheet))
-        line: dict[str, Any] = {
-            "kimg": shown_kimg(state.images),
-            "seconds": round(state.seconds, 1),
-            "images_per_second": round(rate, 1),
-            "loss_d": losses.get("d"),
-            "loss_g": losses.get("g"),
-            **self.last,
-        }
-        with (self.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
+        found: list[Tensor] = []
+        images = watched(self.generated(state, range(MEASURED_IMAGES)), found)
+        self.last = distances(self.real, pooled_features(self.net, images, self.size))
+        nearest = self.neighbours.nearest(torch.cat(found))
+        nearness = self.neighbours.nearness(nearest)
+        grid = tile(self.drawn(state, range(SIDE * SIDE)), SIDE)
+        write_bytes(self.out / GRIDS / f"{round(state.images / 1000):06d}.png", png(grid))
+        self.log(state, rate, nearness, grid)
         if self.last["fd_lite0"] < state.best_fd:
             state.best_fd = self.last["fd_lite0"]
-            save_generator(state.average, self.out)
+            if nearness is not None:
+                pairs = self.neighbours.picture(nearest, lambda seeds: self.drawn(state, seeds))
+                write_bytes(self.out / NEAREST, png(pairs))
+            save_generator(state.average, self.out, nearness)
+
+    def log(self, state: State, rate: float, nearness: Nearness | None, grid: UInt8[np.ndarray, "gh gw 3"]) -> None:
+        """Add a line to the log, and to TensorBoard's where that is wanted."""
+        measured: dict[str, float | None] = {
+            "images_per_second": round(rate, 1),
+            **state.mean_losses(),
+            **self.last,
+            "copies": None if nearness is None else nearness.share,
+            "nearest": None if nearness is None else nearness.ratio,
+        }
+        losses = [*discriminator_losses(read_log(self.out / LOG)), measured["loss_d"]]
+        self.warnings = warnings_of(losses, state.discriminator.chance, nearness)
+        line: dict[str, Any] = {"kimg": shown_kimg(state.images), "seconds": round(state.seconds, 1), **measured}
+        with (self.out / LOG).open("a") as log:
+            log.write(json.dumps(line | {"warnings": self.warnings}) + "\n")
+        if self.events:
+            self.events.write(state.images, measured, grid)
+
+    def close(self) -> None:
+        if self.events:
+            self.events.close()
+
+
+def show_progress(
+    state: State, out: Path, rate: float | None = None, left: float | None = None, *, finished: bool = False
+) -> None:
+    """Write `progress.html` anew; `rate` is in images per second, `left` in seconds."""
+    nearness = stored_nearness(out)
+    said = nearness.sentence() if nearness else ""
+    write_progress(out, Standing(state.images, state.seconds, rate, left, state.best_fd, said, finished=finished))
+
+
+def stored_nearness(out: Path) -> Nearness | None:
+    """What the card of the stored generator says; None where there is no generator yet."""
+    return read_card(out).nearness if (out / CARD).is_file() else None
 
 
 @torch.no_grad()

@@ -1,6 +1,7 @@
 """Everything a training run is, in memory and in one safetensors file that is replaced atomically."""
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from handsoff.jobs.checkpoints import is_whole, load_checkpoint, read_numbers, s
 from handsoff.training.gan.discriminators import Discriminator
 
 CHECKPOINT = "checkpoint.safetensors"
-NUMBERS = ("step", "images", "seconds", "best_fd")
+NUMBERS = ("step", "images", "seconds", "best_fd", "loss_d", "loss_g", "summed")
 
 
 @dataclass
@@ -23,6 +24,7 @@ class State:
     Attributes:
         step: optimisation steps done; images: real images shown; seconds: time spent, earlier parts included.
         best_fd: the lowest FD-lite0 so far; the generator that reached it is the one on disk.
+        loss_d, loss_g: sums over the `summed` steps since the last snapshot.
     """
 
     generator: StyleGAN2
@@ -34,6 +36,23 @@ class State:
     images: int = 0
     seconds: float = 0.0
     best_fd: float = float("inf")
+    loss_d: float = 0.0
+    loss_g: float = 0.0
+    summed: int = 0
+
+    def count(self, losses: Mapping[str, float], images: int) -> None:
+        """One more step, with its losses and the images that it showed."""
+        self.step += 1
+        self.images += images
+        self.summed += 1
+        self.loss_d += losses["d"]
+        self.loss_g += losses["g"]
+
+    def mean_losses(self) -> dict[str, float | None]:
+        """Of the steps since this was last asked for; None where there were none."""
+        means = {name: getattr(self, name) / self.summed if self.summed else None for name in ("loss_d", "loss_g")}
+        self.loss_d, self.loss_g, self.summed = 0.0, 0.0, 0
+        return means
 
     def modules(self) -> dict[str, nn.Module]:
         return {"generator": self.generator, "average": self.average, "discriminator": self.discriminator}

@@ -19,12 +19,16 @@ from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
 from handsoff.datasets.sources import Source, forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
+from handsoff.generators.stored import generator_hash
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.training.events import writer_library
+from handsoff.training.gan.beginning import beginning
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
-from handsoff.training.gan.snapshots import Snapshots, shown_kimg, trim_log
+from handsoff.training.gan.snapshots import Snapshots, show_progress, shown_kimg, stored_nearness, trim_log
 from handsoff.training.gan.state import CHECKPOINT, State, load_state, new_state, save_state, spent
+from handsoff.training.page import PAGE
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
 
@@ -67,22 +71,33 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
     return (height << doublings, width << doublings), (height, width)
 
 
-def plan(images: Path, settings: TrainSettings) -> Plan:
-    """What the generator is made by; how long it trains may be said anew."""
-    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg"})
-    return Plan("train", {"images": open_source(images).describe()}, fixed)
+def plan(images: Path, settings: TrainSettings, init: Path | None = None) -> Plan:
+    """What the generator is made by; how long it trains may be said anew.
+
+    Raises:
+        InputError: there are no such images, or `init` is no generator.
+    """
+    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard"})
+    inputs = {"images": open_source(images).describe()}
+    if init is not None:
+        inputs["init"] = {"path": str(init.resolve()), "fingerprint": generator_hash(init)}
+    return Plan("train", inputs, fixed)
 
 
-def train(images: Path, out: Path, settings: TrainSettings) -> Work:
+def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = None) -> Work:
     """Train on the images of a folder or zip; `out` then holds the generator, grids, `log.jsonl` and the checkpoint.
 
     Interrupted at any moment, the next call goes on from the last checkpoint (at most two minutes old). A finished run
-    goes on when called with more `kimg` or `minutes`.
+    goes on when called with more `kimg` or `minutes`. With `init` the generator begins with another one's weights.
 
     Raises:
         InputError: no usable images, or `out` holds something else.
+        MismatchError: `init` is of another kind, size or framing.
+        HandsOffError: `tensorboard` is wanted and its writer is not installed.
     """
     frame, _ = parse_resolution(settings.resolution)
+    if settings.tensorboard:
+        writer_library()
     source = photos_in(open_source(images))
     if not out.exists():  # later its photos are there already
         require_space(out, len(source.sizes) * frame[0] * frame[1] * 3)
@@ -90,16 +105,17 @@ def train(images: Path, out: Path, settings: TrainSettings) -> Work:
     rank, world = join()
     if rank > 0:
         barrier()  # the first process makes the folder
-    with open_job(out, plan(images, settings), alone=rank == 0) as job:
+    begin = None if init is None else beginning(init, frame, settings)
+    with open_job(out, plan(images, settings, init), alone=rank == 0) as job:
         if rank == 0:
             barrier()
         if not (job.done and finished(out, settings)):
-            yield from go_on(job, source, settings, Limits(budget, rank, world))
+            yield from go_on(job, source, settings, Limits(budget, rank, world), begin)
             barrier()
     return job.outcome
 
 
-def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits) -> Part:
+def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, begin: StyleGAN2 | None = None) -> Part:
     """Train from the last checkpoint, or from the beginning, until the budget is spent."""
     frame, base = parse_resolution(settings.resolution)
     cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
@@ -111,13 +127,14 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits) -> 
         job.reopen()
     barrier()
     photos = map_photos(cache, frame)
-    state = build(frame, base, settings)
+    state = build(frame, base, settings, begin)
     if not load_state(state, job.out) and limits.rank == 0:
         yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
     yield from run(state, photos, job.out, settings, limits)
     if limits.rank == 0:
+        count = len(photos)
         forget_photos(cache)
-        write_report(job, state, len(photos), limits.budget, notes)
+        write_report(job, state, count, limits.budget, notes)
 
 
 def asked_for(settings: TrainSettings) -> Budget:
@@ -148,6 +165,10 @@ def write_report(job: Job, state: State, count: int, budget: Budget, notes: list
     facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
     parameters = sum(parameter.numel() for parameter in state.generator.parameters())
+    show_progress(state, job.out, state.images / max(state.seconds, 1e-9), finished=True)
+    nearness = stored_nearness(job.out)
+    facts["nearness"] = None if nearness is None else asdict(nearness)
+    notes = [*notes, *last["warnings"]]
     job.finish(**facts, generator=asdict(state.average.config), parameters=parameters, notes=notes)
 
 
@@ -156,17 +177,17 @@ def reached(images: int, seconds: float, budget: Budget) -> bool:
     return (kimg is not None and images >= kimg * 1000) or (minutes is not None and seconds >= minutes * 60)
 
 
-def build(frame: Frame, base: Frame, settings: TrainSettings) -> State:
-    """Both players at their first step."""
+def build(frame: Frame, base: Frame, settings: TrainSettings, begin: StyleGAN2 | None = None) -> State:
+    """Both players at their first step; the generator as `begin` where there is one."""
     channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
     config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
     discriminator: Discriminator
     with seeded(settings.seed):
-        generator = StyleGAN2(config, settings.licence, settings.framing)
+        generator = begin or StyleGAN2(config, settings.licence, settings.framing)
         if settings.discriminator == "projected":
             discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
         else:
-            discriminator = StyleGAN2Discriminator(config.channels, base)
+            discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base)
     return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
 
 
@@ -175,7 +196,9 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
     snapshots = None
     if limits.rank == 0:
         trim_log(out / "log.jsonl", state.images)
-        snapshots = Snapshots(photos, out, settings)
+        yield Progress("measuring the photos", 0, 1)
+        show_progress(state, out)
+        snapshots = Snapshots(photos, out, settings, state.images)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
@@ -190,8 +213,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
                     f"The best generator so far stays in {out}; "
                     "start again in another folder with another seed or lower learning rates."
                 )
-            state.images += per_step
-            state.step += 1
+            state.count(losses, per_step)
             whole = True
             due = state.images // (settings.snapshot_kimg * 1000) != (state.images - per_step) // (
                 settings.snapshot_kimg * 1000
@@ -201,19 +223,30 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
                 continue
             rate = (state.images - shown) / max(state.seconds - before, 1e-9)
             if due or reached(state.images, state.seconds, limits.budget):
-                snapshots.take(state, losses, rate)
+                snapshots.take(state, rate)
                 state.seconds = time.monotonic() - began
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_state(state, out)
+                show_progress(state, out, rate, left(state, limits.budget, rate))
                 saved = time.monotonic()
-            yield progress(state, limits.budget, losses, rate, snapshots.last)
+            yield progress(state, limits.budget, losses, rate, snapshots)
         if snapshots is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
             snapshots.take(
-                state, {}, state.images / max(state.seconds, 1e-9)
+                state, state.images / max(state.seconds, 1e-9)
             )  # the budget was lowered: stop here, measured
     finally:
+        if snapshots is not None:
+            snapshots.close()
         if limits.rank == 0 and whole:
             save_state(state, out)
+
+
+def left(state: State, budget: Budget, rate: float) -> float:
+    """Seconds until the budget is spent, about."""
+    kimg, minutes = budget["kimg"], budget["minutes"]
+    times = [] if kimg is None else [(kimg * 1000 - state.images) / max(rate, 1e-9)]
+    times += [] if minutes is None else [minutes * 60 - state.seconds]
+    return max(min(times), 0.0)
 
 
 def stop(state: State, limits: Limits) -> bool:
@@ -222,12 +255,14 @@ def stop(state: State, limits: Limits) -> bool:
     return bool(same_everywhere(decision))
 
 
-def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, last: dict[str, float]) -> Progress:
+def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, seen: Snapshots) -> Progress:
     shares = [(state.images / 1000, budget["kimg"]), (state.seconds / 60, budget["minutes"])]
     done, total = max(((done, total) for done, total in shares if total), key=lambda pair: pair[0] / pair[1])
     note = f"{state.images / 1000:.1f} kimg, {rate:.1f} images/s, loss D {losses['d']:.2f} G {losses['g']:.2f}"
-    if last:
-        note += f", FD-lite0 {last['fd_lite0']:.2f} KD {last['kd_lite0']:.2f}"
+    if seen.last:
+        note += f", FD-lite0 {seen.last['fd_lite0']:.2f} KD {seen.last['kd_lite0']:.2f}"
+    if seen.warnings:
+        note += f", see the warnings in {PAGE}"
     return Progress("training", done, total, note)
 
 

@@ -1,14 +1,16 @@
 """The markup of a whole page: anchors lead somewhere, tables and pictures can be read without seeing them."""
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from handsoff.core.files import write_json
+from handsoff.core.files import write_bytes, write_json
 from handsoff.report.diagnosis import write_page as write_diagnosis
 from handsoff.report.page import write_page
+from handsoff.training.page import Standing, write_progress
 from measured import CONFUSION, CURVE, GOOD, examples
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -34,7 +36,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in {"style", "script"}:
             self.words.append(data)
 
     def of(self, *tags: str) -> list[dict[str, str | None]]:
@@ -72,23 +74,40 @@ def diagnosis(tmp_path: Path) -> Page:
     return Page((tmp_path / "heads" / "diagnosis.html").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(params=["report", "diagnosis"])
+@pytest.fixture
+def progress(tmp_path: Path) -> Page:
+    line = {"kimg": 20.0, "seconds": 600.0, "images_per_second": 33.3, "loss_d": 6.1, "loss_g": 0.4}
+    line |= {"fd_lite0": 240.0, "kd_lite0": 9.0, "copies": 0.0, "warnings": ["Raise `r1`."]}
+    write_bytes(tmp_path / "log.jsonl", f"{json.dumps(line)}\n".encode())
+    for file in ("grids/000000.png", "grids/000020.png", "nearest.png"):
+        write_bytes(tmp_path / file, b"")
+    write_progress(tmp_path, Standing(20_000, 600.0, 33.3, 60.0, 240.0))
+    return Page((tmp_path / "progress.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(params=["report", "diagnosis", "progress"])
 def page(request: pytest.FixtureRequest) -> Page:
     found: Page = request.getfixturevalue(request.param)
     return found
 
 
+def anchors_of(page: Page) -> list[str]:
+    """Links into the page itself."""
+    return [str(link["href"]) for link in page.of("a") if str(link["href"]).startswith("#")]
+
+
 def test_ids_are_unique_and_anchors_lead_to_them(page: Page) -> None:
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
-    anchors = [str(link["href"]).removeprefix("#") for link in page.of("a")]
+    anchors = [link.removeprefix("#") for link in anchors_of(page)]
     assert anchors
-    assert {*anchors, *(button["popovertarget"] for button in page.of("button"))} <= set(ids)
+    opened = [button["popovertarget"] for button in page.of("button") if "popovertarget" in button]
+    assert {*anchors, *opened} <= set(ids)
 
 
 def test_every_section_is_in_the_contents(page: Page) -> None:
     headings = [heading["id"] for heading in page.of("h2")]
-    assert [link["href"] for link in page.of("a")] == [f"#{name}" for name in headings]
+    assert anchors_of(page) == [f"#{name}" for name in headings]
 
 
 def test_tables_have_captions_and_scopes(page: Page) -> None:
@@ -98,7 +117,7 @@ def test_tables_have_captions_and_scopes(page: Page) -> None:
 
 def test_pictures_have_alternatives_and_buttons_have_names(page: Page) -> None:
     assert all(picture.get("alt") for picture in page.of("img"))
-    assert all(button.get("aria-label") or button.get("class") == "close" for button in page.of("button"))
+    assert all(button.get("aria-label") or button.get("class") in {"close", "pause"} for button in page.of("button"))
 
 
 def test_the_learning_curve_can_be_read_without_seeing_it(report: Page) -> None:

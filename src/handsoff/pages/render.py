@@ -1,28 +1,28 @@
-"""Pages as single HTML files: a template of this folder, filled in, with the stylesheet all pages share."""
+"""Pages as single HTML files: a template of a room, filled in, with the frame and the stylesheet all pages share."""
 
 import re
 from importlib.resources import files
 from itertools import count
 
-from jinja2 import Environment, PackageLoader
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 from markupsafe import Markup, escape
 
 HEADING = re.compile(r'<h2 id="([^"]+)">(.*?)</h2>', re.DOTALL)
 
 
-def render(template: str, **values: object) -> bytes:
+def render(room: str, template: str, **values: object) -> bytes:
     """A page that needs nothing else; texts are escaped.
 
     Args:
-        template: its file here, such as page.html; it extends frame.html.
+        room: the package that has the template, such as handsoff.report.
+        template: its file there, such as page.html; it extends frame.html.
         values: what it shows.
     """
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=PackageLoader("handsoff", "report")
-    )
+    loader = ChoiceLoader([PackageLoader(room, ""), PackageLoader("handsoff.pages", "")])
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=loader)
     environment.filters |= {"prose": prose, "headings": headings}
     environment.globals["number"] = count(1).__next__  # for ids
-    style = Markup(files("handsoff.report").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # a file of this package
+    style = Markup(files("handsoff.pages").joinpath("style.css").read_text("utf-8"))  # noqa: S704  # a file of this package
     return environment.get_template(template).render(style=style, **values).encode()
 
 

@@ -1,0 +1,1 @@
+"""HTML pages for people: single files that need nothing else."""
