@@ -13,6 +13,7 @@ import { createStage } from "./stage.js";
 /** What each kind of label is edited and compared with; a task of your own has the generic one. */
 export const KINDS = { mask, points, planes, generic };
 
+const LEAST_DOUBT = 0.05 * 255; // below this, nothing in an image is uncertain
 const DECISIONS = [["accept", "Accept", "A"], ["reject", "Reject", "R"], ["undecided", "Undecided", "U"]];
 
 /**
@@ -54,7 +55,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     if (doubt) doubt.hidden = !on;
   }
 
-  /** Uncertain pixels glow. */
+  /** Uncertain pixels glow, the most uncertain ones of the image most. */
   async function loadDoubt(mine) {
     const blob = await api.uncertainty(task, sample.name);
     if (mine !== opening) return;
@@ -67,7 +68,11 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     if (mine !== opening) return;
     doubt = stage.layer("doubt");
     [doubt.width, doubt.height] = [plane.width, plane.height];
-    const glow = Uint32Array.from({ length: 256 }, (_, value) => packed(255, 60 + value * 0.7, 0, Math.min(255, value * 2)));
+    const top = plane.values.reduce((most, value) => Math.max(most, value), LEAST_DOUBT);
+    const glow = Uint32Array.from({ length: 256 }, (_, value) => {
+      const share = Math.min(1, value / top);
+      return packed(255, 60 + 180 * share, 0, 255 * share ** 1.5);
+    });
     paint(doubt, (at) => glow[plane.values[at]]);
   }
 
