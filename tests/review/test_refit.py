@@ -1,7 +1,6 @@
 """Fitting again: from what a person accepted and corrected, into a labeler of its own; the queue follows it."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from handsoff.labeling.fit import fit
 from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.review.app import create_app
-from handsoff.review.desk import Desk, open_desk
+from handsoff.review.desk import open_desk
 from handsoff.review.session import open_session
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.label import label
@@ -47,12 +46,6 @@ def world(reviewed_world: Path, tmp_path: Path) -> Path:
     for name in ("drawn", "photos"):
         shutil.copytree(reviewed_world / name, tmp_path / name)
     return reviewed_world
-
-
-def opened(dataset: Path, labeler: Path) -> Iterator[Desk]:
-    desk = open_desk(open_session(dataset), labeler)
-    yield desk
-    desk.stop()
 
 
 @pytest.mark.parametrize("kind", ["drawn", "photos"])
@@ -101,3 +94,29 @@ def test_what_is_no_labeler_or_no_dataset_is_refused(world: Path, tmp_path: Path
         open_session(world / "labeler")
     with pytest.raises(InputError, match="does not exist"):
         open_session(tmp_path / "nothing")
+
+
+def test_what_was_stopped_goes_on_unless_something_was_corrected_since(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = open_desk(open_session(tmp_path / "drawn"), world / "labeler")
+    names, refit = desk.session.dataset.names, desk.refit
+    assert refit is not None
+    desk.session.decide(names[0], "accept", 0)
+    with monkeypatch.context() as patched:
+        patched.setattr(refit, "show", lambda _: refit.stopped.set())
+        refit.run(refit.folder(), [])
+    folder = refit.folder()
+    assert folder.name == "labeler-1"
+    assert not (folder / "DONE").exists()
+    begun = (folder / "job.json").stat().st_mtime_ns
+    refit.stopped.clear()
+    refit.run(folder, [])
+    assert refit.state.state == "done", refit.state
+    assert (folder / "job.json").stat().st_mtime_ns == begun
+    (folder / "DONE").unlink()
+    desk.session.decide(names[1], "accept", 0)
+    refit.run(refit.folder(), [])
+    assert refit.state.state == "done", refit.state
+    assert (folder / "job.json").stat().st_mtime_ns != begun
+    assert read_json(folder / "report.json")["corrected_used"] == 2
