@@ -11,6 +11,7 @@ from torch import Tensor
 from handsoff.core.errors import InputError
 from handsoff.generators.contract import Conditions, Generator
 from handsoff.generators.latents import Latents, join_latents
+from handsoff.sampling.edits import NOTHING, WS, Anchor, Edit, Materials, Mix, edit_of_record, edited
 
 Condition = int | tuple[float, ...]  # a class id, or a number per attribute
 
@@ -23,6 +24,7 @@ class Draw:
         seed: of its random numbers, ≥ 0.
         psi: truncation, 1 = all of the generator's variety.
         condition: what it is to show, where the generator has conditions.
+        edits: what is done to its latents afterwards, in order.
 
     >>> Draw.of_record(Draw(7, 0.5).record()) == Draw(7, 0.5)
     True
@@ -31,11 +33,13 @@ class Draw:
     seed: int
     psi: float = 1.0
     condition: Condition | None = None
+    edits: tuple[Edit, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
         condition = list(self.condition) if isinstance(self.condition, tuple) else self.condition
-        return {"seed": self.seed, "psi": self.psi, "condition": condition}
+        edits = {"edits": [edit.record() for edit in self.edits]} if self.edits else {}
+        return {"seed": self.seed, "psi": self.psi, "condition": condition, **edits}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Draw":
@@ -47,7 +51,8 @@ class Draw:
         try:
             condition = record["condition"]
             stated = tuple(map(float, condition)) if isinstance(condition, list) else condition
-            return cls(int(record["seed"]), float(record["psi"]), stated)
+            edits = tuple(map(edit_of_record, record.get("edits", ())))
+            return cls(int(record["seed"]), float(record["psi"]), stated, edits)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
@@ -75,12 +80,34 @@ def class_of(seed: int, classes: int) -> int:
     return int(torch.randint(classes, (), generator=stream))
 
 
-def draw_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
+def draw_latents(generator: Generator, draws: Sequence[Draw], materials: Materials = NOTHING) -> Latents:
     """The latents of every draw, in order.
 
+    Args:
+        generator: draws them.
+        draws: what each is made from.
+        materials: what edits need, of the dataset that the draws are from.
+
     Raises:
-        InputError: a condition does not fit the generator.
+        InputError: a condition does not fit the generator, or the draws were edited and the materials are missing.
     """
+    latents = drawn_latents(generator, draws)
+    if not any(draw.edits for draw in draws):
+        return latents
+    mixes = (edit for draw in draws for edit in draw.edits if isinstance(edit, Mix))
+    anchors = list(dict.fromkeys(mix.anchor for mix in mixes if mix.anchor.draw is not None))
+    ws = drawn_latents(generator, [Draw(*anchor.draw) for anchor in anchors if anchor.draw]) if anchors else None
+    drawn = {} if ws is None else dict(zip(anchors, ws.tensors.get(WS, ()), strict=False))
+    return edited(latents, [draw.edits for draw in draws], drawn, materials)
+
+
+def anchor_of(draw: Draw) -> Anchor:
+    """An unedited draw as something that others can be mixed with."""
+    return Anchor((draw.seed, draw.psi, draw.condition if isinstance(draw.condition, int) else None))
+
+
+def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
+    """As `draw_latents`, before the edits."""
     parts = []
     for psi, group in groupby(draws, key=lambda draw: draw.psi):
         same = list(group)
