@@ -3,9 +3,8 @@
 Nothing here needs torch: settings are read before there is work.
 """
 
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 MATCH, UNIFORM = "match", "uniform"
 LABELLED, UNLABELLED = "labelled", "unlabelled"  # what `match` may say, besides a folder
 PIXELS, RANGE, WEIGHTS = "pixels", "range", "weights"  # keys of a wish that is a table
-PARTS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside of brackets
 Said = dict[str, Any]  # an aim as it is stored: JSON
 
 
@@ -76,7 +74,7 @@ def read_text(text: str) -> Said:
     {'glasses': 0.3, 'size': [0.2, 0.5], 'match': 'labelled'}
     """
     said: Said = {}
-    for part in filter(None, map(str.strip, PARTS.split(text))):
+    for part in filter(None, map(str.strip, pieces(text))):
         name, equals, value = (piece.strip() for piece in part.partition("="))
         name = name.strip("'\"")
         if not equals or not name or not value:
@@ -88,6 +86,17 @@ def read_text(text: str) -> Said:
         except (ValueError, RecursionError):
             said[name] = value
     return said
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The text cut at its commas, but for those within brackets."""
+    start = depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter in "[{") - (letter in "]}")
+        if letter == "," and depth == 0:
+            yield text[start:place]
+            start = place + 1
+    yield text[start:]
 
 
 def read_aim(said: Mapping[str, Any]) -> Aim:

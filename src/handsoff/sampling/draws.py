@@ -92,13 +92,18 @@ def draw_latents(generator: Generator, draws: Sequence[Draw], materials: Materia
         InputError: a condition does not fit the generator, or the draws were edited and the materials are missing.
     """
     latents = drawn_latents(generator, draws)
-    if not any(draw.edits for draw in draws):
-        return latents
-    mixes = (edit for draw in draws for edit in draw.edits if isinstance(edit, Mix))
-    anchors = list(dict.fromkeys(mix.anchor for mix in mixes if mix.anchor.draw is not None))
-    ws = drawn_latents(generator, [Draw(*anchor.draw) for anchor in anchors if anchor.draw]) if anchors else None
-    drawn = {} if ws is None else dict(zip(anchors, ws.tensors.get(WS, ()), strict=False))
-    return edited(latents, [draw.edits for draw in draws], drawn, materials)
+    for step in range(max(len(draw.edits) for draw in draws)):
+        edits = [draw.edits[step] if step < len(draw.edits) else None for draw in draws]
+        anchors = [anchor_draw(edit) or draw for edit, draw in zip(edits, draws, strict=True)]
+        mixed = any(map(anchor_draw, edits))
+        drawn = drawn_latents(generator, anchors).tensors.get(WS) if mixed else None
+        latents = edited(latents, edits, drawn, materials)
+    return latents
+
+
+def anchor_draw(edit: Edit | None) -> Draw | None:
+    """The draw that an edit mixes with; None: it mixes with a photo, or not at all."""
+    return Draw(*edit.anchor.draw) if isinstance(edit, Mix) and edit.anchor.draw is not None else None
 
 
 def anchor_of(draw: Draw) -> Anchor:

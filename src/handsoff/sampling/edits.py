@@ -124,18 +124,15 @@ def read_materials(folder: Path) -> Materials:
 
 
 def edited(
-    latents: Latents,
-    edits: Sequence[Sequence[Edit]],
-    drawn: Mapping[Anchor, Float[Tensor, "l d"]],
-    materials: Materials,
+    latents: Latents, edits: Sequence[Edit | None], drawn: Float[Tensor, "n l d"] | None, materials: Materials
 ) -> Latents:
-    """Latents of N draws after the edits of each, in order.
+    """Latents after one edit of each.
 
     Args:
-        latents: as they were drawn.
-        edits: N sequences.
-        drawn: the ws of the anchors that are draws.
-        materials: those of photos, and directions.
+        latents: of N samples.
+        edits: N, None for samples that stay as they are.
+        drawn: the ws of the anchors that are draws, in the rows of the samples that are mixed with them.
+        materials: the ws of photos, and directions.
 
     Raises:
         InputError: the latents are no ws, or a photo or a direction is missing.
@@ -143,18 +140,16 @@ def edited(
     if WS not in latents.tensors:
         raise InputError("The samples were made by edits in a w space, and this generator has none: take its own.")
     ws = latents.tensors[WS].clone()
-    for row, own in enumerate(edits):
-        for edit in own:
-            layers = ws[row, edit.start : edit.stop]
-            if isinstance(edit, Mix):
-                target = drawn[edit.anchor] if edit.anchor in drawn else found(materials.anchors, edit.anchor.photo)
-                ws[row, edit.start : edit.stop] = torch.lerp(
-                    layers, target.to(ws)[edit.start : edit.stop], edit.strength
-                )
-            else:
-                ws[row, edit.start : edit.stop] = layers + edit.strength * found(
-                    materials.directions, edit.direction
-                ).to(ws)
+    for row, edit in enumerate(edits):
+        if edit is None:
+            continue
+        layers = slice(edit.start, edit.stop)
+        if isinstance(edit, Move):
+            ws[row, layers] += edit.strength * found(materials.directions, edit.direction).to(ws)
+            continue
+        photo = edit.anchor.photo
+        target = drawn[row] if drawn is not None and photo is None else found(materials.anchors, photo)
+        ws[row, layers] = torch.lerp(ws[row, layers], target.to(ws)[layers], edit.strength)
     return Latents({**latents.tensors, WS: ws}, latents.condition)
 
 
