@@ -1,7 +1,7 @@
 """Commands that are no single step: `run`, `demo`, `inspect`, `export`, `push`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,7 +42,8 @@ def run(
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
     if not (plan.output / "DONE").is_file():
-        drawn = plan.settings("generate").model_dump()["n"] * len(plan.budgets)
+        settings: Any = plan.settings("generate")
+        drawn = settings.most_draws * len(plan.budgets)
         warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
     outcome = perform_work(runner.run(plan, redo=redo), plan.output)
     show_run(plan.output, plan.reports())

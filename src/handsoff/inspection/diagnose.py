@@ -30,6 +30,7 @@ from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import load_labeler
 from handsoff.report.diagnosis import write_page
 from handsoff.sampling.draws import Draw
+from handsoff.sampling.edits import read_materials
 
 PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 HELD_OUT = "held-out"  # the folder of the held-out photos' latents
@@ -88,7 +89,8 @@ def generator_link(
     generator = load_generator(folder)
     real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
-    draws = [Draw.of_record(record["draw"]) for record in records[: settings.images]]
+    plain = [record["draw"] for record in records if "edits" not in record["draw"]]
+    draws = [Draw.of_record(draw) for draw in plain[: settings.images]]
     fake = yield from links.drawn_features(generator, draws)
     spread = {"photos": links.diversity(real), "generated": links.diversity(fake)}
     return {**found, "distance": distances(real, fake), "diversity": spread}, real
@@ -145,7 +147,8 @@ def budget_links(
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
-            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)])
+            materials = read_materials(dataset.folder)
+            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)], materials)
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},

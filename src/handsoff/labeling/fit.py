@@ -4,6 +4,7 @@ Each pixel classifier leaves out its own fold of the images and stops at the ste
 lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,22 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from handsoff.core.device import mixed_precision
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_bytes, write_json, write_tensors
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
+from handsoff.generators.latents import Latents
 from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.examples import ENCODER, load_training_data, open_examples, require_readable
+from handsoff.labeling.examples import ENCODER, TrainingData, load_training_data, open_examples, require_readable
 from handsoff.labeling.features import make_extractor
 from handsoff.labeling.image_networks import train_image_networks
-from handsoff.labeling.labeler import GENERATOR, save_labeler
+from handsoff.labeling.labeler import EXAMPLE_WS, EXAMPLES, GENERATOR, save_labeler
 from handsoff.labeling.pixel_samples import PixelSamples, read_pixel_samples
 from handsoff.labeling.settings import FitSettings
+from handsoff.sampling.edits import WS
 from handsoff.tasks.base import Task
 
 CHECKS = 12  # how often a run is measured on the held-out images
@@ -65,7 +69,7 @@ def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Work:
-    """Fit a labeler; `out` gets it, a copy of the generator and thumbnails of the photos that it learnt from.
+    """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the labelled photos.
 
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
@@ -105,11 +109,25 @@ def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettin
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
+    latents = None if found.draw is None else found.draw(net)
+    write_example_numbers(out, found.labelled.names, data, latents)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
     facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
     save_labeler(out, ensemble, facts)
     job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve)
+
+
+def write_example_numbers(out: Path, names: Sequence[str], data: TrainingData, latents: Latents | None) -> None:
+    """What the photos show, in numbers, and their ws: `generate` compares with them and starts from them."""
+    tasks, chosen = {data.task.name: data.task}, available({data.task.name: data.task})
+    numbers = {
+        name: describe(image, {data.task.name: label}, tasks, chosen, measures=True)
+        for name, image, label in zip(names, data.images, data.labels, strict=True)
+    }
+    write_json(out / EXAMPLES, numbers)
+    if latents is not None and WS in latents.tensors:
+        write_tensors(out / EXAMPLE_WS, dict(zip(names, latents.tensors[WS].contiguous().cpu(), strict=True)))
 
 
 def folds(count: int, members: int) -> Bool[Tensor, "e n"]:

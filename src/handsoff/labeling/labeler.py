@@ -31,6 +31,8 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Uncertainty = Float[np.ndarray, "n ..."]  # in [0, 1], per pixel [N, H, W] or per point [N, K]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
+EXAMPLES = "examples.json"  # name → numbers of the labelled photos, see `datasets.attributes`
+EXAMPLE_WS = "examples.safetensors"  # name → their ws [L, D], where they were inverted
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
     return asdict(read_record(folder / CARD, LabelerCard))
+
+
+def read_examples(folder: Path) -> dict[str, dict[str, Any]]:
+    """Numbers of the photos that a labeler was fitted to, by name; none where it does not say them.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return read_record(folder / EXAMPLES, dict[str, dict[str, Any]]) if (folder / EXAMPLES).is_file() else {}
 
 
 def load_labeler(folder: Path | str) -> Labeler:

@@ -173,7 +173,8 @@ def matched(parts: Parts, reference: Sequence[Record]) -> Iterator[Group]:
     if not reference:
         return
     for task, names in parts.items():
-        for part in names:
+        labelled = any(task in record["shows"] for record in reference)
+        for part in names if labelled else ():
             found = [value_of(record, task, part) for record in reference]
             shown = [value for value in found if value >= LEAST]
             if len(shown) < len(reference):

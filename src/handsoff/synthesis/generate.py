@@ -1,10 +1,13 @@
 """`handsoff generate`: a labelled dataset from seeds, whose images a generator draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash, write_bytes
+from handsoff.datasets.attributes import available
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import check_condition
@@ -13,12 +16,21 @@ from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
+from handsoff.sampling.aims import Aim
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
+from handsoff.sampling.targets import check_names, located
 from handsoff.synthesis.card import drawn_images
+from handsoff.synthesis.compose import account, compose, composition_of, missed
 from handsoff.synthesis.dataset import Production, finish, make_samples
+from handsoff.synthesis.ignoring import ignore_uncertain
+from handsoff.synthesis.references import check_match
+from handsoff.synthesis.samples import Wanted
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import ShardContext, loaded, make_shard, shards_of
+from handsoff.synthesis.shard import DrawShard, ShardContext, loaded, make_shard, materials, shards_of
 from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
+from handsoff.tasks.maps import MapGeometry
 
 CONTACT = "inversions.png"
 
@@ -27,7 +39,8 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     """What `generate` is going to do.
 
     Raises:
-        InputError: a labeler is unusable, two have the same task, or the generator does not know the condition.
+        InputError: a labeler is unusable, two have the same task, the generator does not know the condition, or the aim
+            names what is not there.
         MismatchError: the labelers belong to different generators.
     """
     inputs = {}
@@ -37,6 +50,13 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
         inputs[name] = {"path": str(folder.resolve()), "fingerprint": weights_hash(folder / CARD)}
     check_same_generator(labelers)
     planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
+    tasks = tasks_of_cards([card_of(folder) for folder in labelers])
+    if settings.ignore_pixels and not any(isinstance(task.geometry, MapGeometry) for task in tasks.values()):
+        raise InputError("ignore_pixels is for labels that are maps, and these are points: leave it out.")
+    if settings.wanted is not None:
+        check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, available(tasks))
+        matched = check_match(settings.wanted.match, labelers)
+        inputs |= {} if matched is None else {"match": matched}
     return Plan("generate", inputs, settings.model_dump())
 
 
@@ -58,21 +78,50 @@ def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, en
 
 def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings, engine: Engine) -> Part:
     """Make all samples, and what the dataset says of itself."""
-    marks = [source["fingerprint"] for source in job.plan.inputs.values()]
-    context = ShardContext(tuple(zip(labelers, marks, strict=True)), job.out)
-    shards = list(shards_of(planned_draws(labelers[0], settings), settings.seed))
-    production = Production("generating", make_shard, shards, context, settings.n)
-    records = yield from make_samples(job, production, settings.keep, settings.drop, engine)
-    loaded.cache_clear()
+    marks = [job.plan.inputs[name]["fingerprint"] for name in job.plan.inputs if name.startswith("labeler")]
     cards = [card_of(folder) for folder in labelers]
-    tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
+    tasks, draws = tasks_of_cards(cards), planned_draws(labelers[0], settings)
+    aim = settings.wanted
+    wanted = Wanted() if aim is None else Wanted(attributes_of(aim, tasks), aim.match is not None)
+    named = tuple(zip(labelers, marks, strict=True))
+
+    def production(shards: Sequence[DrawShard], rounds: int = 0) -> Production:
+        context = ShardContext(named, job.out, wanted, rounds)
+        total = sum(len(shard.draws) for shard in shards)
+        return Production("generating" if not rounds else f"generating, round {rounds}", make_shard, shards, context, total)
+
+    composition, notes = None, []
+    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    made = production(list(shards_of(draws, settings.seed)))
+    if aim is not None:
+        composition = yield from composition_of(job, labelers, tasks, settings)
+        made = yield from compose(job, composition, draws, production, engine)
+        decide = composition.decide
+    records = yield from make_samples(job, made, decide, engine)
+    loaded.cache_clear()
+    materials.cache_clear()
     card, drawn, kept = cards[0], len(records), sum(record["kept"] for record in records)
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
-    counts = {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
+    facts |= {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
+    if composition is not None:
+        told = account(job.out, composition, records)
+        notes, facts["aim"] = missed(told), told
+    if settings.ignore_pixels:
+        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, records, settings.ignore_pixels)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
-    finish(job.out, tasks, records, drawn_images(cards, settings, drawn), {**facts, **counts})
-    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept)
+    finish(job.out, tasks, records, drawn_images(cards, settings, drawn), facts)
+    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
+
+
+def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
+    return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
+
+
+def attributes_of(aim: Aim, tasks: Mapping[str, Task]) -> tuple[str, ...]:
+    """The attributes that an aim names."""
+    parts = {name: task.parts for name, task in tasks.items()}
+    return tuple(name for name in aim.wishes if located(name, parts) is None)
 
 
 def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:

@@ -6,6 +6,7 @@ It differs from `generate` in where images come from, and in who labels them; se
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.synthesis.card import REASONS, labelled_photos
 from handsoff.synthesis.dataset import CONTENT, Production, finish, make_samples, remove_files
 from handsoff.synthesis.photo_shard import APART, LEFT_OUT, WHY, PhotoContext, framed, loaded, make_shard, shards_of
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import VoterCard, licence_of, read_voters
 from handsoff.tasks import make_task
@@ -94,7 +96,8 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     sieve, context = Sieve(source), PhotoContext(tuple(voters), photos, job.out, settings)
     production = Production("labelling", make_shard, list(shards_of(source)), context, len(source.sizes), sieve)
-    records = yield from make_samples(job, production, settings.keep, settings.drop, engine)
+    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    records = yield from make_samples(job, production, decide, engine)
     loaded.cache_clear()
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}
     for record in sieve.left_out:

@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
-from handsoff.synthesis.samples import label_draws, tasks_of, write_all
+from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.synthesis.samples import NO_ATTRIBUTES, Wanted, label_draws, tasks_of, write_all
 
 SHARD = 64  # samples of a shard
 LEDGER = "ledger"
@@ -56,10 +57,14 @@ class ShardContext:
     Attributes:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
         out: the dataset.
+        wanted: what is measured of every sample.
+        rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
 
     labelers: tuple[tuple[Path, str], ...]
     out: Path
+    wanted: Wanted = NO_ATTRIBUTES
+    rounds: int = 0
 
 
 def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
@@ -80,7 +85,8 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
     if read_entry(entry) is not None:
         return entry
     labelers = loaded(context.labelers)
-    made = write_all(context.out, shard.names, label_draws(labelers, shard.draws), tasks_of(labelers))
+    samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    made = write_all(context.out, shard.names, samples, tasks_of(labelers), context.wanted)
     records = zip(shard.draws, made, strict=True)
     write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
     return entry
@@ -88,6 +94,12 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
 
 def ledger_entry(out: Path, shard: Shard) -> Path:
     return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
+
+
+@lru_cache(maxsize=1)
+def materials(out: Path, rounds: int) -> Materials:
+    """What edits need, read once per worker and round."""
+    return read_materials(out) if rounds else NOTHING
 
 
 @lru_cache(maxsize=1)
