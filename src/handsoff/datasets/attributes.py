@@ -122,7 +122,7 @@ def light(axis: int) -> Callable[[Photo, Labels, Tasks], float | None]:
 def turn(image: Photo, labels: Labels, tasks: Tasks) -> float | None:  # noqa: ARG001  # as all attributes
     """How far the points without a partner in the mirror lie beside the middle of those with one, in their distance.
 
-    0 seen from the front, positive when the object is turned to the image's right. It grows with the yaw and is no angle.
+    0 from the front, positive when the object is turned to the image's right. It grows with the yaw and is no angle.
     """
     task = tasks["keypoints"]
     points, pairs = labels["keypoints"], task.schema["mirror"] or []
@@ -180,7 +180,7 @@ def describe(image: Photo, labels: Labels, tasks: Tasks, names: Collection[str],
         measures: whether the attributes also have what `Scores.measures` says of every label.
 
     Returns:
-        `shows` {task: {part: share of the pixels, or 1 for a point}} and, if any are known, `attributes` {name: number}.
+        `shows` {task: {part: share of the pixels, or 1 for a point}} and, where any are known, `attributes`.
     """
     found: dict[str, Any] = {"shows": {name: tasks[name].scores.shows(label) for name, label in labels.items()}}
     told = {name: ATTRIBUTES[name].measure(image, labels, tasks) for name in names}

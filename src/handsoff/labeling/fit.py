@@ -69,7 +69,7 @@ def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Work:
-    """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the labelled photos.
+    """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 

@@ -31,7 +31,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
 
 def datasets(recipe: Recipe, folder: Path, labelers: list[Path]) -> Iterator[Step]:
     """Generated images and, where there are unlabelled photos and networks that label them, those photos."""
-    yield Step("generate", folder / "dataset", {"labelers": labelers}, recipe.settings("generate"))
+    yield Step("generate", folder / "dataset", {"labelers": labelers}, recipe.for_generate())
     if recipe.photos_to_label is not None:
         yield Step(
             "label",

@@ -51,8 +51,7 @@ class Anchor:
 class Mix:
     """Layers [start, stop) of ws move towards those of an anchor by `strength` in (0, 1].
 
-    With strength 1 it is style mixing (StyleGAN, section 3.1). With less, on all layers, it is the anchor perturbed by a
-    draw.
+    With strength 1 it is style mixing (StyleGAN, section 3.1); with less, on all layers, the anchor perturbed by a draw.
     """
 
     anchor: Anchor
@@ -154,7 +153,7 @@ def edited(
 
 
 def found(tensors: Mapping[str, Tensor], name: str | None) -> Tensor:
-    if name not in tensors:
+    if name is None or name not in tensors:
         raise InputError(
             f"The latents of a sample need {name}, which is not in {ANCHORS} or {DIRECTIONS} of its dataset: restore "
             "the dataset's folder."

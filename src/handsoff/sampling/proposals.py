@@ -23,7 +23,7 @@ PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
     "perturbation",
     "direction",
 )
-NEARNESS = 0.7  # how far a perturbation goes from a draw to its anchor
+NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
 
 
@@ -106,8 +106,10 @@ def next_round(
         worked = successes(group, records)
         scores = np.array([expected_success(kind, worked) for kind in kinds])
         for kind, share in zip(kinds, apportioned(scores, count), strict=True):
-            for draw in draws[len(proposals) : len(proposals) + share]:
-                proposals.append(Proposal(proposed(draw, kind, group, anchors, records, tools, rng), group.title, kind))
+            proposals += [
+                Proposal(proposed(draw, kind, group, anchors, records, tools, rng), group.title, kind)
+                for draw in draws[len(proposals) : len(proposals) + share]
+            ]
     return proposals
 
 
@@ -175,13 +177,11 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
         return Move(tools.directions[group.title], 0, tools.layers, strength)
     anchor, middle = anchors[int(rng.integers(len(anchors)))], tools.layers // 2
     if kind == PERTURBATION:
-        return Mix(anchor, 0, tools.layers, NEARNESS)
+        return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))
     return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
 
 
-def class_for(
-    group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator
-) -> Condition:
+def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator) -> Condition:
     """A class, the more often the larger the share of its unedited samples that are in the group."""
     tried, inside = np.full(classes, 2.0), np.ones(classes)
     for record in records:

@@ -78,9 +78,7 @@ def rake(
     return np.exp(np.minimum(x @ solution, 0))
 
 
-def rounded(
-    expected: Float[np.ndarray, " c"], sizes: Int64[np.ndarray, " c"], count: int
-) -> Int64[np.ndarray, " c"]:
+def rounded(expected: Float[np.ndarray, " c"], sizes: Int64[np.ndarray, " c"], count: int) -> Int64[np.ndarray, " c"]:
     """Whole numbers near the expected ones that add up to `count`: systematic sampling of the fractions."""
     expected = np.minimum(expected * (count / max(expected.sum(), TINY)), sizes)
     ends = np.floor(np.cumsum(expected) + 0.5 + 1e-9).astype(np.int64)

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from handsoff.core.errors import InputError, nearest
 from handsoff.sampling.aims import EVEN, Aim, Bins, PixelShare, Share, Wish, Words
 
-Record = Mapping[str, Any]
+Record = Mapping[str, Any]  # of a sample or photo: `shows` and `attributes`
 Parts = Mapping[str, Collection[str]]  # task → what its labels tell apart
 LEAST = 1e-3  # share of the pixels from which on a part counts as shown: less is often a mistake of the labeler
 EDGES = (5, 95)  # percentiles of what is drawn, between which "uniform" is
@@ -50,6 +50,12 @@ class Group:
         if self.word is not None:
             return found is not None and str(found) == self.word
         return is_number(found) and self.low <= found < self.high
+
+    def knows(self, record: Record) -> bool:
+        """Whether a sample or photo tells whether it belongs to the group."""
+        if self.task:
+            return self.task in record.get("shows", {})
+        return value_of(record, "", self.name) is not None
 
     def counts(self, record: Record) -> float:
         """What a sample adds to the share, in [0, 1]."""

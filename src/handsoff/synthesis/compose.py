@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
-from handsoff.core.files import read_tensors, write_json, write_tensors
+from handsoff.core.files import read_tensors, write_tensors
 from handsoff.datasets.generated import Record
 from handsoff.engines.contract import Engine
 from handsoff.generators.contract import Generator, StyleGenerator
@@ -27,19 +28,17 @@ from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.sampling.edits import ANCHORS, DIRECTIONS, WS
 from handsoff.sampling.probes import Probe, probe
-from handsoff.sampling.proposals import PLAIN, Proposal, Tools, next_round, successes
+from handsoff.sampling.proposals import Tools, next_round, successes
 from handsoff.sampling.raking import choose
 from handsoff.sampling.targets import Group, groups_of, members, values
 from handsoff.synthesis.dataset import Production, make_shards
+from handsoff.synthesis.pooled import read_given
 from handsoff.synthesis.references import examples_of, reference_records
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import LEDGER, DrawShard, shards_of
 from handsoff.tasks.base import Task
 
-import torch
-
-REPORT = "aim.json"
 REFERENCE = f"{LEDGER}/reference.json"
 CLOSE = 0.005  # a share that is missed by less is reached
 LEAST_ROUND = 64  # samples
@@ -119,6 +118,10 @@ def composition_of(
 ) -> Steps[Progress, None, Composition]:
     """Read what the aim refers to, once per dataset."""
     photos = examples_of(labelers)
+    if settings.attributes is not None:
+        for name, found in read_given(Path(settings.attributes))[1].items():
+            if name in photos:
+                photos[name]["attributes"] |= found
     aim, entry = settings.wanted, job.out / REFERENCE
     reference: list[Record] = []
     if aim is not None and aim.match is not None:
@@ -222,71 +225,11 @@ def write_materials(out: Path, composition: Composition, probes: Mapping[str, Pr
         write_tensors(out / DIRECTIONS, {**before, **found})
 
 
-def find_directions(
-    generator: Generator, groups: Sequence[Group], records: Sequence[Record]
-) -> dict[str, Probe]:
+def find_directions(generator: Generator, groups: Sequence[Group], records: Sequence[Record]) -> dict[str, Probe]:
     """A probe for every group that has enough samples among the unedited draws, by its title."""
     plain = [record for record in records if "edits" not in record["draw"]]
     draws = [Draw.of_record(record["draw"]) for record in plain]
-    parts = []
-    for start in range(0, len(draws), BATCH):
-        parts.append(draw_latents(generator, draws[start : start + BATCH]).tensors[WS][:, 0].cpu().numpy())
-    w = np.concatenate(parts)
+    batches = (draws[start : start + BATCH] for start in range(0, len(draws), BATCH))
+    w = np.concatenate([draw_latents(generator, batch).tensors[WS][:, 0].cpu().numpy() for batch in batches])
     found = {group.title: probe(w, members(group, plain)) for group in groups}
     return {title: made for title, made in found.items() if made is not None}
-
-
-def account(out: Path, composition: Composition, records: Sequence[Record]) -> dict[str, Any]:
-    """Write and return `aim.json`: what was asked, what was reached, and how.
-
-    Shares are of samples (of pixels, where the group says so): `asked`, `reached`, `plain` in plain draws, `photos` in
-    the labelled photos, None where that is not known. `proposals` {kind: {tried, confirmed}} are those for the group.
-    """
-    groups = composition.groups(records)
-    reached = composition.reached(groups, records)
-    plain = values(groups, [record for record in records if "proposal" not in record]).mean(0)
-    photos = [numbers for numbers in composition.photos.values()]
-    entries = []
-    for index, group in enumerate(groups):
-        known = [photo for photo in photos if (group.task in photo["shows"] if group.task else "attributes" in photo)]
-        share = float(values([group], known).mean()) if known else None
-        worked = successes(group, records)
-        entries.append({
-            "group": group.title,
-            "asked": round(group.asked, 6),
-            "reached": round(float(reached[index]), 6),
-            "plain": round(float(plain[index]), 6),
-            "photos": None if share is None else round(share, 6),
-            "of": "pixels" if group.pixels else "samples",
-            "proposals": {kind: {"tried": tried, "confirmed": good} for kind, (tried, good) in worked.items()},
-        })  # fmt: skip
-    rounds = sorted((out / LEDGER).glob("round-*.json"), key=lambda file: int(file.stem.rpartition("-")[2]))
-    probes = {
-        f"{title}, round {number}": skill
-        for number, file in enumerate(rounds, start=1)
-        for title, skill in (read_entry(file) or {"probes": {}})["probes"].items()
-    }
-    told = {
-        "aim": composition.settings.aim,
-        "drawn": len(records),
-        "kept": sum(record["kept"] for record in records),
-        "met": composition.is_met(groups, reached),
-        "groups": entries,
-        "directions": probes,
-    }
-    write_json(out / REPORT, told)
-    return told
-
-
-def missed(told: Mapping[str, Any]) -> list[str]:
-    """A sentence for every group that was not reached."""
-    found = []
-    for entry in told["groups"]:
-        if abs(entry["reached"] - entry["asked"]) <= max(CLOSE, 1 / told["kept"]) + 1e-9:
-            continue
-        photos = "" if entry["photos"] is None else f", the labelled photos in {entry['photos']:.1%}"
-        found.append(
-            f"{entry['group']}: asked {entry['asked']:.2f}, reached {entry['reached']:.2f} after {told['drawn']:,} "
-            f"draws; the generator shows it in {entry['plain']:.1%} of its {entry['of']}{photos}"
-        )
-    return found

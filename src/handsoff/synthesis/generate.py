@@ -7,27 +7,29 @@ from typing import Any
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash, write_bytes
-from handsoff.datasets.attributes import available
+from handsoff.datasets.attributes import ATTRIBUTES, available
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import check_condition
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
-from handsoff.jobs.progress import Part, Work
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.aims import Aim
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
 from handsoff.sampling.targets import check_names, located
+from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
-from handsoff.synthesis.compose import account, compose, composition_of, missed
-from handsoff.synthesis.dataset import Production, finish, make_samples
+from handsoff.synthesis.compose import compose, composition_of
+from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
 from handsoff.synthesis.ignoring import ignore_uncertain
+from handsoff.synthesis.pooled import CLUSTER, given_input, given_names, prepare
 from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import DrawShard, ShardContext, loaded, make_shard, materials, shards_of
+from handsoff.synthesis.shard import LEDGER, DrawShard, ShardContext, loaded, make_shard, materials, shards_of
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 from handsoff.tasks.maps import MapGeometry
@@ -54,9 +56,12 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     if settings.ignore_pixels and not any(isinstance(task.geometry, MapGeometry) for task in tasks.values()):
         raise InputError("ignore_pixels is for labels that are maps, and these are points: leave it out.")
     if settings.wanted is not None:
-        check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, available(tasks))
+        known = [*available(tasks), CLUSTER, *given_names(settings.attributes)]
+        check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
         matched = check_match(settings.wanted.match, labelers)
         inputs |= {} if matched is None else {"match": matched}
+        if settings.attributes is not None:
+            inputs["attributes"] = given_input(Path(settings.attributes))
     return Plan("generate", inputs, settings.model_dump())
 
 
@@ -82,18 +87,24 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     cards = [card_of(folder) for folder in labelers]
     tasks, draws = tasks_of_cards(cards), planned_draws(labelers[0], settings)
     aim = settings.wanted
-    wanted = Wanted() if aim is None else Wanted(attributes_of(aim, tasks), aim.match is not None)
+    wanted = Wanted() if aim is None else wanted_of(aim, tasks)
     named = tuple(zip(labelers, marks, strict=True))
 
     def production(shards: Sequence[DrawShard], rounds: int = 0) -> Production:
         context = ShardContext(named, job.out, wanted, rounds)
         total = sum(len(shard.draws) for shard in shards)
-        return Production("generating" if not rounds else f"generating, round {rounds}", make_shard, shards, context, total)
+        return Production(
+            "generating" if not rounds else f"generating, round {rounds}", make_shard, shards, context, total
+        )
 
     composition, notes = None, []
-    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
     made = production(list(shards_of(draws, settings.seed)))
     if aim is not None:
+        with job.undone_if_refused():
+            given = None if settings.attributes is None else Path(settings.attributes)
+            yield Progress("reading what the aim refers to", 0, 1)
+            prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
         composition = yield from composition_of(job, labelers, tasks, settings)
         made = yield from compose(job, composition, draws, production, engine)
         decide = composition.decide
@@ -118,10 +129,12 @@ def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
     return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
 
 
-def attributes_of(aim: Aim, tasks: Mapping[str, Task]) -> tuple[str, ...]:
-    """The attributes that an aim names."""
+def wanted_of(aim: Aim, tasks: Mapping[str, Task]) -> Wanted:
+    """What is measured of every sample: the attributes that an aim names."""
     parts = {name: task.parts for name, task in tasks.items()}
-    return tuple(name for name in aim.wishes if located(name, parts) is None)
+    names = [name for name in aim.wishes if located(name, parts) is None]
+    measured = tuple(name for name in names if name in ATTRIBUTES)
+    return Wanted(measured, tuple(name for name in names if name not in ATTRIBUTES), aim.match is not None)
 
 
 def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:

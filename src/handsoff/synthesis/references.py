@@ -62,7 +62,7 @@ def check_match(match: str | None, labelers: Sequence[Path]) -> dict[str, str] |
     return photos_in(source).describe()
 
 
-def reference_records(match: str, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, list[Record]]:
+def reference_records(match: str, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, Sequence[Record]]:
     """What the set that is matched shows; of attributes, those by which labels are compared.
 
     Raises:
@@ -80,14 +80,15 @@ def only_measures(numbers: Mapping[str, Any]) -> Record:
     return {"shows": numbers["shows"], "attributes": known}
 
 
-def labelled_records(path: Path, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, list[Record]]:
+def labelled_records(path: Path, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, Sequence[Record]]:
     """Of a labelled folder or zip, framed as the generator's images; of those tasks that it has labels of."""
     known = [name for name in open_labelled(path).tasks if name in tasks]
     if not known:
         raise InputError(f"{path} has no labels for {' or '.join(tasks)} that could be matched: give another folder.")
     data, card = open_like(path, {name: tasks[name].schema for name in known}), read_card(labelers[0])
     height, width = card["image_size"]
-    names, records = spread(data.names), []
+    names = spread(data.names)
+    records: list[Record] = []
     for number, name in enumerate(names, start=1):
         image, labels = frame_sample(
             *data.sample(name), data.tasks, (height, width), card["framing"], name, enlarge=True
@@ -97,18 +98,21 @@ def labelled_records(path: Path, labelers: Sequence[Path], tasks: Tasks) -> Step
     return records
 
 
-def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None, list[Record]]:
+def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None, Sequence[Record]]:
     """Of photos, which the labelers label first."""
     settings = LabelSettings()
     cards = read_voters(labelers, settings)
     voters = [load_voter(card, settings) for card in cards]
     tasks = {voter.task.name: voter.task for voter in voters}
     source = photos_in(open_source(path))
-    files, records = spread(sorted(source.sizes)), []
+    files = spread(sorted(source.sizes))
+    records: list[Record] = []
     for start in range(0, len(files), 16):
-        images = [image for image in framed(source, files[start : start + 16], cards[0]) if isinstance(image, np.ndarray)]
-        for sample in label_photos(voters, images):
-            records.append(describe(sample.image, sample.labels, tasks, (), measures=True))
+        images = [
+            image for image in framed(source, files[start : start + 16], cards[0]) if isinstance(image, np.ndarray)
+        ]
+        samples = label_photos(voters, images)
+        records += [describe(sample.image, sample.labels, tasks, (), measures=True) for sample in samples]
         yield Progress("labelling photos to be matched", min(start + 16, len(files)), len(files))
     return records
 

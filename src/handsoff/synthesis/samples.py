@@ -46,11 +46,13 @@ class Wanted:
     """What the record of a sample is to say of it, besides the parts that it shows.
 
     Attributes:
-        names: of attributes.
+        names: of attributes that are measured.
+        pooled: of attributes that are read from pooled features.
         measures: whether further numbers of its labels are wanted, as a match needs them.
     """
 
     names: tuple[str, ...] = ()
+    pooled: tuple[str, ...] = ()
     measures: bool = False
 
 

@@ -40,14 +40,14 @@ def select(records: Sequence[Record], keep: float, drop: Drop = "any", strata: S
     return chosen
 
 
-def kept_rows(
-    records: Sequence[Record], values: Float[np.ndarray, " n"], keep: float, strata: Strata
-) -> Iterator[int]:
+def kept_rows(records: Sequence[Record], values: Float[np.ndarray, " n"], keep: float, strata: Strata) -> Iterator[int]:
     """The most certain rows of every stratum; what rounding leaves over goes to the largest one."""
     wanted = max(1, math.floor(len(records) * keep + 0.5))
     groups = [list(range(len(records)))] if strata == "none" else strata_of(records, keep)
     counts = [math.floor(len(rows) * keep) for rows in groups]
-    for index in np.argsort([count - len(rows) * keep for count, rows in zip(counts, groups, strict=True)], kind="stable"):
+    for index in np.argsort(
+        [count - len(rows) * keep for count, rows in zip(counts, groups, strict=True)], kind="stable"
+    ):
         if sum(counts) < wanted and counts[index] < len(groups[index]):
             counts[index] += 1
     for rows, count in zip(groups, counts, strict=True):
@@ -61,7 +61,12 @@ def strata_of(records: Sequence[Record], keep: float) -> list[list[int]]:
     Strata from which not one sample would be dropped are pooled: else nothing would be dropped of what is rarest.
     """
     shown = [
-        {(task, part) for task, parts in record.get("shows", {}).items() for part, share in parts.items() if share >= LEAST}
+        {
+            (task, part)
+            for task, parts in record.get("shows", {}).items()
+            for part, share in parts.items()
+            if share >= LEAST
+        }
         for record in records
     ]
     counts = Counter(part for parts in shown for part in parts)

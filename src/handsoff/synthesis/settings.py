@@ -24,7 +24,10 @@ class Selection(BaseModel):
         "same rare part; unless said, parts where there is an aim",
     )
     ignore_pixels: float = Field(
-        0.0, ge=0, lt=1, description="share of the pixels that the labels ignore: the most uncertain ones of all samples"
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the pixels that the labels ignore: the most uncertain ones of all samples",
     )
 
 
@@ -41,6 +44,10 @@ class GenerateSettings(Selection):
     )
     aim: dict[str, Any] | None = Field(
         None, description="what the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md"
+    )
+    attributes: str | None = Field(
+        None,
+        description="a labelled folder whose attributes.json gives further attributes that the aim may ask for",
     )
     draws_limit: int | None = Field(
         None, ge=1, description="how many samples may be drawn to reach the aim; unless said, four times n"

@@ -244,7 +244,6 @@ class Scores(ABC):
     def label_statistics(self, labels: Labels) -> dict[str, tuple[int, float]]:
         """Part (class, point) → number of samples that show it, and its share of all there is (0 to 1)."""
 
-
     def shows(self, label: Label) -> dict[str, float]:
         """Part → its share of the pixels, or 1 for a point, of all parts that one label shows."""
         found = self.label_statistics(label[None])

@@ -176,7 +176,6 @@ class DepthScores(MapScores):
         }
         return {"metrics": metrics, "per_class": {}}
 
-
     def measures(self, label: Float[np.ndarray, "h w"]) -> dict[str, float]:
         """The depths that a twentieth of the known pixels lie before, and behind."""
         known_depths = label[label > 0]
