@@ -22,6 +22,7 @@ def stream() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@settings(deadline=None)
 @given(problems(), st.data())
 def test_shares_that_can_be_met_are_met(problem: tuple[np.ndarray, int], data: st.DataObject) -> None:
     values, count = problem
@@ -45,6 +46,7 @@ def test_others_are_met_as_nearly_as_any_choice_could(problem: tuple[np.ndarray,
     assert off(choose(values, asked, count, stream())) <= best + 1e-6
 
 
+@settings(deadline=None)
 @given(problems(), st.data())
 def test_every_candidate_that_is_alike_has_the_same_weight(
     problem: tuple[np.ndarray, int], data: st.DataObject

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handsoff.core.errors import InputError
@@ -38,7 +38,7 @@ def test_a_share_of_the_pixels_is_a_mean() -> None:
 
 
 def test_histograms_and_even_distributions_are_bins() -> None:
-    plain = [record(brightness=value) for value in np.linspace(0, 1, 101)]
+    plain = [record(brightness=value) for value in np.linspace(0, 1, 101).tolist()]
     even = groups("brightness=uniform", plain)
     assert [group.asked for group in even] == [0.2] * 5
     assert values(even, plain).sum(1).tolist() == [1] * 101, "also those beyond the percentiles"
@@ -60,6 +60,7 @@ def test_words_have_shares() -> None:
     assert values([happy], plain)[:, 0].tolist() == [0, 1, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.5), min_size=12, max_size=40), st.lists(st.floats(0, 100), min_size=40, max_size=40))
 def test_a_set_matches_itself(hats: list[float], places: list[float]) -> None:
     reference = [record(hat, **{"nose x": place}) for hat, place in zip(hats, places, strict=False)]

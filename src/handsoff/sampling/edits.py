@@ -51,7 +51,7 @@ class Anchor:
 class Mix:
     """Layers [start, stop) of ws move towards those of an anchor by `strength` in (0, 1].
 
-    With strength 1 it is style mixing (StyleGAN, section 3.1); with less, on all layers, the anchor perturbed by a draw.
+    Strength 1 is style mixing (StyleGAN, section 3.1); less, on all layers, is the anchor perturbed by a draw.
     """
 
     anchor: Anchor

@@ -28,7 +28,7 @@ from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.sampling.edits import ANCHORS, DIRECTIONS, WS
 from handsoff.sampling.probes import Probe, probe
-from handsoff.sampling.proposals import Tools, next_round, successes
+from handsoff.sampling.proposals import Tools, next_round
 from handsoff.sampling.raking import choose
 from handsoff.sampling.targets import Group, groups_of, members, values
 from handsoff.synthesis.dataset import Production, make_shards
