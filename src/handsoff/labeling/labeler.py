@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_record, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_json, read_record, read_tensors, write_json, write_tensors
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import to_float, to_uint8
 from handsoff.generators.contract import Generator
@@ -179,7 +179,10 @@ def read_examples(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: the file is damaged.
     """
-    return read_record(folder / EXAMPLES, dict[str, dict[str, Any]]) if (folder / EXAMPLES).is_file() else {}
+    found = read_json(folder / EXAMPLES) if (folder / EXAMPLES).is_file() else {}
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) and "shows" in entry for entry in found.values()):
+        raise InputError(f"{folder / EXAMPLES} does not describe the labelled photos: run handsoff fit again.")
+    return found
 
 
 def load_labeler(folder: Path | str) -> Labeler:

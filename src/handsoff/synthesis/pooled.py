@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from handsoff.backbones.distances import pooled_features
 from handsoff.backbones.lite0 import Lite0, frozen_lite0, viewing_size
@@ -39,6 +39,7 @@ LEAST_SKILL = 0.5  # held-out: correlation of a number, or accuracy over that of
 FILE, CARD = "pooled.safetensors", "pooled.json"  # in the ledger
 
 Features = Float[np.ndarray, "n c"]
+Centres = Float[np.ndarray, "k c"]
 Values = Mapping[str, Mapping[str, Any]]  # name of a photo → attribute → number or word
 
 
@@ -67,7 +68,7 @@ class Linear:
 class Pooled:
     """The attributes that are read from pooled features."""
 
-    centres: Features | None
+    centres: Centres | None
     readers: Mapping[str, Linear]
 
     def read(self, images: UInt8[np.ndarray, "n h w 3"]) -> list[dict[str, Any]]:
@@ -182,12 +183,12 @@ def images_of(generator: Generator, draws: Sequence[Draw]) -> UInt8[np.ndarray, 
     return np.concatenate(parts)
 
 
-def nearest(features: Features, centres: Features) -> np.ndarray:
+def nearest(features: Features, centres: Centres) -> Int64[np.ndarray, " n"]:
     distances = (features**2).sum(1, keepdims=True) - 2 * features @ centres.T + (centres**2).sum(1)
     return distances.argmin(1)
 
 
-def k_means(features: Features, clusters: int = CLUSTERS) -> Features:
+def k_means(features: Features, clusters: int = CLUSTERS) -> Centres:
     """Lloyd's algorithm from centres that lie far apart (k-means++ without chance: the farthest point is next)."""
     centres = features[[int(((features - features.mean(0)) ** 2).sum(1).argmin())]]
     while len(centres) < min(clusters, len(features)):
