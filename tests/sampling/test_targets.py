@@ -14,7 +14,7 @@ from handsoff.sampling.targets import LEAST, Group, check_names, groups_of, valu
 PARTS = {"segmentation": ("background", "hat", "nose"), "keypoints": ("nose", "chin")}
 
 
-def record(hat: float = 0.0, chin: bool = False, **attributes: Any) -> dict[str, Any]:
+def record(hat: float = 0.0, *, chin: bool = False, **attributes: Any) -> dict[str, Any]:
     shows: dict[str, Any] = {"segmentation": {"background": 1 - hat, **({"hat": hat} if hat else {})}}
     shows["keypoints"] = {"chin": 1.0} if chin else {}
     return {"shows": shows, "attributes": attributes}
@@ -29,7 +29,7 @@ def test_a_part_is_shown_from_a_thousandth_of_the_pixels_on() -> None:
     assert [hat.holds(record(share)) for share in (0.0, LEAST / 2, LEAST, 0.3)] == [False, False, True, True]
     assert chin.holds(record(chin=True))
     assert not chin.holds(record())
-    assert values([hat, chin], [record(0.2, True), record()]).tolist() == [[1, 1], [0, 0]]
+    assert values([hat, chin], [record(0.2, chin=True), record()]).tolist() == [[1, 1], [0, 0]]
 
 
 def test_a_share_of_the_pixels_is_a_mean() -> None:

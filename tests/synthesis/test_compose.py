@@ -133,13 +133,7 @@ def test_shards_that_were_made_are_not_made_again(labeler: Path, tmp_path: Path)
 
 
 def test_a_conditional_generator_is_asked_for_the_class_that_shows_it(conditional: Path, tmp_path: Path) -> None:
-    run_to_end(generate([conditional], tmp_path / "plain", GenerateSettings(n=60, keep=1)))
-    records = open_generated(tmp_path / "plain").records()
-    by_class = [
-        np.mean([r["shows"]["segmentation"].get("bright", 0) for r in records if r["draw"]["condition"] == k])
-        for k in range(3)
-    ]
-    run_to_end(generate([conditional], tmp_path / "out", settings({"bright": {"pixels": 0.9}}, n=60, draws_limit=120)))
+    run_to_end(generate([conditional], tmp_path / "out", settings({"bright": {"pixels": 0.9}})))
     asked = [
         record["draw"]["condition"]
         for record in open_generated(tmp_path / "out").records()
@@ -147,7 +141,6 @@ def test_a_conditional_generator_is_asked_for_the_class_that_shows_it(conditiona
     ]
     assert asked
     assert set(asked) <= {0, 1, 2}
-    assert len(by_class) == 3
 
 
 def test_the_labelled_photos_can_be_matched(labeler: Path, tmp_path: Path) -> None:
@@ -213,7 +206,7 @@ def test_an_attribute_that_images_do_not_tell_is_refused(labeler: Path, tmp_path
     rng = np.random.default_rng(0)
     given = labelled_with(tmp_path, lambda *_: float(rng.random()))
     chosen = settings({"glow": [0, 0.5]}, attributes=str(given))
-    with pytest.raises(InputError, match="glow of attributes.json cannot be told from images"):
+    with pytest.raises(InputError, match=r"glow of attributes\.json cannot be told from images"):
         run_to_end(generate([labeler], tmp_path / "out", chosen))
     assert not (tmp_path / "out").exists()
 
@@ -227,7 +220,7 @@ def test_an_attribute_that_some_images_lack_is_refused(labeler: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("aim", "reason"),
     [
-        ({"hut": 0.3}, "names 'hut', which is no class, point or attribute here: .*dark, middle, bright, brightness"),
+        ({"hut": 0.3}, r"names 'hut', which is no class, point or attribute here: .*dark, middle, bright, brightness"),
         ({"light_x": [0, 1]}, "names 'light_x'"),
         ({"match": "unlabelled"}, "is known in a recipe"),
         ({"match": "nowhere"}, "nowhere"),

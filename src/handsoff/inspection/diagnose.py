@@ -145,6 +145,8 @@ def budget_links(
                     link[label] = links.label_quality(labeler, latents, budget if name == "labelled" else None)
                     link.setdefault("share", {})[name] = links.photo_shares(labeler, latents)
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
+        if dataset.manifest.get("aim"):
+            found[str(budget)]["composition"] = dataset.manifest["aim"]
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
             materials = read_materials(dataset.folder)

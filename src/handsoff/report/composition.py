@@ -1,24 +1,20 @@
 """What a dataset was to hold and what it holds, as a table: for the terminal, the report and the diagnosis."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from handsoff.core.files import read_json
-from handsoff.report.diagnosis import Table
-
-AIM = "aim.json"  # in a dataset that was composed
 HEADER = ("", "asked", "reached", "in plain draws", "in labelled photos", "proposals: confirmed of tried")
 
 
-def read_composition(dataset: Path) -> dict[str, Any] | None:
-    """What a dataset says of its aim; None where it had none.
+@dataclass(frozen=True)
+class Table:
+    """A title, a sentence on how to read it, column names and rows of texts."""
 
-    Raises:
-        InputError: the file is damaged.
-    """
-    found: dict[str, Any] | None = read_json(dataset / AIM) if (dataset / AIM).is_file() else None
-    return found
+    title: str
+    reading: str
+    header: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
 
 
 def composition_table(told: Mapping[str, Any], name: str = "") -> Table:
