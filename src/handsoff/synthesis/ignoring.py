@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 
 from handsoff.core.files import write_bytes
 from handsoff.core.images import decode_mask
 from handsoff.datasets.generated import Record, uncertainty_file
-from handsoff.datasets.labelled import open_like
 from handsoff.jobs.progress import Progress
 from handsoff.tasks.base import Task
 
@@ -37,20 +36,18 @@ def ignore_uncertain(
             yield Progress(f"looking for uncertain pixels, {task}", number, len(names))
         if counts.any():
             limits[task] = limit_of(counts, share)
-    data = open_like(out, {task: tasks[task].schema for task in limits}) if limits else None
     for task, limit in limits.items():
-        location = tasks[task].locations[0]
+        storage, location = tasks[task].storage, tasks[task].locations[0]
+        parse = storage.bind(storage.cards().get(tasks[task].card), tasks[task].card, location)
         for number, name in enumerate(names, start=1):
-            if data is not None:
-                label = data.label(task, name)
-                kept = tasks[task].geometry.erase(label, levels(files[task][name]) > limit)
-                target = out / location.folder / f"{name}{location.suffixes[0]}"
-                write_bytes(target, tasks[task].storage.serialise(kept))
+            file, uncertain = out / location.folder / f"{name}{location.suffixes[0]}", levels(files[task][name])
+            label = parse(file.read_bytes(), str(file), (uncertain.shape[0], uncertain.shape[1]))
+            write_bytes(file, storage.serialise(tasks[task].geometry.erase(label, uncertain > limit)))
             yield Progress(f"ignoring uncertain pixels, {task}", number, len(names))
     return {task: round(limit / (LEVELS - 1), 4) for task, limit in limits.items()}
 
 
-def levels(file: Path) -> np.ndarray:
+def levels(file: Path) -> UInt8[np.ndarray, "h w"]:
     return decode_mask(file.read_bytes(), str(file))
 
 
