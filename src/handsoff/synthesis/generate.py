@@ -23,7 +23,7 @@ from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
 from handsoff.synthesis.compose import compose, composition_of
 from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
-from handsoff.synthesis.ignoring import ignore_uncertain
+from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
 from handsoff.synthesis.pooled import CLUSTER, given_input, given_names, prepare
 from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
@@ -32,7 +32,6 @@ from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import LEDGER, DrawShard, ShardContext, loaded, make_shard, materials, shards_of
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
-from handsoff.tasks.maps import MapGeometry
 
 CONTACT = "inversions.png"
 
@@ -53,8 +52,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     check_same_generator(labelers)
     planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
     tasks = tasks_of_cards([card_of(folder) for folder in labelers])
-    if settings.ignore_pixels and not any(isinstance(task.geometry, MapGeometry) for task in tasks.values()):
-        raise InputError("ignore_pixels is for labels that are maps, and these are points: leave it out.")
+    check_ignoring(settings.ignore_pixels, tasks)
     if settings.wanted is not None:
         known = [*available(tasks), CLUSTER, *given_names(settings.attributes)]
         check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)

@@ -7,13 +7,25 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int64, UInt8
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.images import decode_mask
 from handsoff.datasets.generated import Record, uncertainty_file
 from handsoff.jobs.progress import Progress
 from handsoff.tasks.base import Task
+from handsoff.tasks.maps import MapGeometry
 
 LEVELS = 256  # of stored uncertainty
+
+
+def check_ignoring(share: float, tasks: Mapping[str, Task]) -> None:
+    """Whether labels of these tasks have pixels that can be ignored.
+
+    Raises:
+        InputError: they are asked for, and none has.
+    """
+    if share and not any(isinstance(task.geometry, MapGeometry) for task in tasks.values()):
+        raise InputError("ignore_pixels is for labels that are maps, and these are points: leave it out.")
 
 
 def ignore_uncertain(
