@@ -1,7 +1,7 @@
 """Which rule of selection is worth most: `python benchmarks/selection.py WORK` on the demo's rendered heads.
 
-The same draws are selected by each rule, and a model is trained on each of the datasets. WORK is a folder for them; the
-same command goes on where it was. Writes benchmarks/results/selection.json. `--quick` shows that it runs: few draws, few
+The same draws are selected by each rule, and a model is trained on each of the datasets. WORK is a folder for them, and
+the same command goes on there. Writes benchmarks/results/selection.json. `--quick` shows that it runs: few draws, few
 steps, no measurement, no result written.
 """
 
