@@ -17,7 +17,7 @@ SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune
 
 .DELETE_ON_ERROR:
 .PHONY: install lint lint-code lint-format lint-types lint-layers lint-tables format
-.PHONY: test test-render-heads test-oracles quick demo clean
+.PHONY: test test-render-heads test-oracles browser quick demo clean
 
 install: $(INSTALLED)
 
@@ -76,6 +76,11 @@ $(JUDGES)/.installed: $(ORACLES)/requirements.txt $(ORACLES)/requirements-code.t
 	$(JUDGES)/bin/python -m pip install $(PIP_ARGS) -r $(ORACLES)/requirements.txt
 	$(JUDGES)/bin/python -m pip install $(PIP_ARGS) --no-deps -r $(ORACLES)/requirements-code.txt
 	touch $@
+
+# Playwright and Chromium, for the tests of the page of `handsoff review`; where they are missing, those are skipped.
+browser: $(INSTALLED)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev,browser]'
+	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
 
 # What is quick, on src/ as it is.
 quick: $(INSTALLED)

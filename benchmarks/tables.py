@@ -181,6 +181,32 @@ def photos(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def inversion(result: dict[str, Any]) -> str:
+    """Every variant of inversion by every judge, and encoders alone."""
+    heads = f"{result['labelled']} labelled and {result['held_out']} held-out heads"
+    said = f"{heads}; FD-lite0 of {result['samples']:,} samples; seconds on one core:"
+    lines = [said, ""]
+    lines += head(
+        "variant", "MSE, labelled", "perceptual, labelled", "MSE, held out", "perceptual, held out",
+        "label transfer, labelled", "label transfer, held out", "labeler, held out", "FD-lite0", "seconds",
+    )  # fmt: skip
+    for name, found in result["variants"].items():
+        parts = [found["latents"], found["held-out"]]
+        errors = [f"{part['reconstruction'][error]:.4f}" for part in parts for error in ("pixel", "perceptual")]
+        transfer = [f"{part['label_transfer']['reconstructions']:.3f}" for part in parts]
+        distance = f"{found['distance']['fd_lite0']:.1f}" if "distance" in found else ""
+        labeler = f"{found['held-out']['labeler']:.3f}"
+        lines.append(row(name, *errors, *transfer, labeler, distance, f"{found['seconds']:.0f}"))
+    photos = [part["label_transfer"]["photos"] for part in parts]
+    lines.append(row("the photos themselves", *[""] * 4, *(f"{score:.3f}" for score in photos), *[""] * 3))
+    if result["encoders"]:
+        lines += ["", *head("encoder alone", "MSE, held out", "perceptual, held out", "seconds")]
+    for name, found in result["encoders"].items():
+        errors = [f"{found['reconstruction'][error]:.4f}" for error in ("pixel", "perceptual")]
+        lines.append(row(name, *errors, f"{found['seconds']:.0f}"))
+    return "\n".join(lines)
+
+
 def gain(result: dict[str, Any]) -> str:
     """What labelled photos of faces add to real labels, in short."""
     lines = head("labels", "real only", "real + photos", "gain")
@@ -192,6 +218,7 @@ def gain(result: dict[str, Any]) -> str:
 
 
 TABLES = (  # of which results, in which page
+    ("inversion", "docs/experiments/inversion.md", inversion),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
     ("faces", "README.md", faces), ("heads", "README.md", heads),

@@ -1,7 +1,8 @@
 """HandsOff: a folder of images and a few labels in; a labelled dataset and an honest report out.
 
 Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `label`,
-`evaluate`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch. See docs/python.md.
+`evaluate`, `score`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch, see
+docs/python.md.
 """
 
 from importlib import import_module
@@ -38,6 +39,7 @@ __all__ = [
     "open_dataset",
     "push",
     "run",
+    "score",
     "train",
     "use_device",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.evaluation.settings import EvaluateSettings, ScoreSettings
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.inspection.settings import DiagnoseSettings
@@ -125,8 +125,13 @@ FIT = Verb(
             "examples",
             about="The folder of handsoff invert, a generated dataset with corrected labels, or labelled photos.",
         ),
+        Input(
+            "corrected",
+            optional=True,
+            about="A dataset that was reviewed: the samples that a person accepted or corrected are learnt from, too.",
+        ),
     ),
-    {"first": "budgets", "task": "tasks"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
     summary="Train the labeler on latents or photos and their labels.",
 )
 GENERATE = Verb(
@@ -180,8 +185,27 @@ EVALUATE = Verb(
         "validation_part": "validation",
         "test_part": "test",
         "curve_part": "reserve",
+        "labels": "[labels]",
+        "frame": "[train] resolution",
+        "framing": "[convert] framing",
     },
     summary="Measure what datasets are worth beside real labels, on real test photos, and hand over the best model.",
+)
+SCORE = Verb(
+    "score",
+    "handsoff.evaluation.score",
+    "score",
+    ScoreSettings,
+    (
+        Input(
+            "voters",
+            several=True,
+            about="The folder of handsoff fit, or the report of handsoff evaluate; several are compared.",
+        ),
+        Input("test", about="Labelled photos to test on."),
+    ),
+    {"test_part": "validation and reserve"},
+    summary="Score labelers and models as they are on test photos; nothing is trained.",
 )
 CONVERT = Verb(
     "convert",
@@ -206,4 +230,4 @@ DIAGNOSE = Verb(
     (Input("run", about="The output folder of handsoff run."),),
     summary="Measure every link of a finished run on its own, to see where quality is lost.",
 )
-VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, LABEL, EVALUATE, CONVERT, DIAGNOSE)}
+VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, LABEL, EVALUATE, SCORE, CONVERT, DIAGNOSE)}

@@ -111,11 +111,11 @@ def test_what_is_written_is_read_back_from_wherever_it_was_moved(
 ) -> None:
     with tempfile.TemporaryDirectory() as made:
         before = make(Path(made, "first"), *data)
-        fingerprint = list_labelled(before).describe()["fingerprint"]
+        fingerprint = list_labelled(open_source(before)).describe()["fingerprint"]
         Path(made, "elsewhere").mkdir()
         after = Path(shutil.move(before, Path(made, "elsewhere", "second")))
         for path in (after, zipped(after, Path(made, "set.zip"), prefix)):
-            labelled = list_labelled(path)
+            labelled = list_labelled(open_source(path))
             check_same(labelled, *data)
             assert labelled.describe() == {"path": str(path), "fingerprint": fingerprint}
 

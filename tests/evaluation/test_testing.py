@@ -1,7 +1,5 @@
 """A model on the test samples: every task is scored sample by sample, and what is not known counts nowhere."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -11,25 +9,20 @@ from handsoff.evaluation import testing
 from handsoff.evaluation.testing import drawn_samples, examine, prediction_archive
 from handsoff.evaluation.testing import test_archive as true_archive
 from handsoff.learning.data import LabelledArrays
+from handsoff.learning.supervised import TEST_BATCH, predictions
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
 
-def predicting(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> torch.nn.Module:
-    """A model that predicts these labels."""
-
-    def predictions(model: torch.nn.Module, task: Task, images: np.ndarray, **_: bool) -> Iterator[Labels]:  # noqa: ARG001
-        for start in range(0, len(images), testing.TEST_BATCH):
-            yield labels[start : start + testing.TEST_BATCH]
-
-    monkeypatch.setattr(testing, "predictions", predictions)
-    return torch.nn.Identity()
+def scored(task: Task, test: LabelledArrays, labels: Labels) -> testing.Tested:
+    """What these labels of the test samples are worth."""
+    return examine(task, test, [labels[at : at + TEST_BATCH] for at in range(0, len(labels), TEST_BATCH)])
 
 
-def test_classes_are_confused_as_often_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_classes_are_confused_as_often_as_they_are() -> None:
     test = blobs(20, seed=0)
     predicted = np.where(test.labels == 2, np.uint8(1), test.labels)  # the core is never found
-    found = examine(predicting(predicted, monkeypatch), SEGMENTATION, test)
+    found = scored(SEGMENTATION, test, predicted)
     counts = [int((test.labels == index).sum()) for index in range(3)]
     assert found.confusion == [[counts[0], 0, 0], [0, counts[1], 0], [0, counts[2], 0]]
     assert found.parts["core"] == [0.0] * 20
@@ -37,10 +30,10 @@ def test_classes_are_confused_as_often_as_they_are(monkeypatch: pytest.MonkeyPat
     assert len(found.samples) == len(found.labels) == 20
 
 
-def test_a_sample_about_which_nothing_is_known_has_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_about_which_nothing_is_known_has_no_score() -> None:
     test = blobs(3, seed=0)
     test.labels[1] = 255
-    found = examine(predicting(blobs(3, seed=0).labels, monkeypatch), SEGMENTATION, test)
+    found = scored(SEGMENTATION, test, blobs(3, seed=0).labels)
     assert found.samples == [1.0, None, 1.0]
     assert found.parts["blob"] == [1.0, None, 1.0]
 
@@ -53,12 +46,10 @@ def test_a_sample_about_which_nothing_is_known_has_no_score(monkeypatch: pytest.
         ("normals", {"focal": 1.0}, np.full((32, 32, 3), (128, 128, 255), np.uint8)),
     ],
 )
-def test_other_tasks_are_scored_and_drawn_alike(
-    name: str, schema: dict[str, object], label: Labels, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_other_tasks_are_scored_and_drawn_alike(name: str, schema: dict[str, object], label: Labels) -> None:
     task, labels = make_task(name, schema), np.stack([label] * 4)
     test = LabelledArrays(blobs(4, seed=0).images, labels)
-    found = examine(predicting(labels.copy(), monkeypatch), task, test)
+    found = scored(task, test, labels.copy())
     assert found.confusion == []
     assert len({*found.samples}) == 1
     assert None not in found.samples
@@ -97,7 +88,9 @@ def test_mirror_images_vote_on_the_test_where_asked() -> None:
     truth = np.zeros((1, 4, 8), np.uint8)
     truth[:, :, 3:5] = 1
     test = LabelledArrays(image, truth)
-    plain, mirrored = (examine(LeftEdge(), task, test, mirror=mirror) for mirror in (False, True))
+    plain, mirrored = (
+        examine(task, test, predictions(LeftEdge(), task, test.images, mirror=mirror)) for mirror in (False, True)
+    )
     assert np.flatnonzero(plain.labels[0, 0]).tolist() == [3]
     assert np.flatnonzero(mirrored.labels[0, 0]).tolist() != [3]
     assert mirrored.labels[0].tolist() == mirrored.labels[0][:, ::-1].tolist()

@@ -11,6 +11,7 @@ from handsoff.core.files import write_json, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Generator, StyleGenerator
+from handsoff.generators.latents import Latents
 from handsoff.generators.stored import CARD, WEIGHTS, copy_generator, generator_hash, load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -89,6 +90,28 @@ def test_a_latent_gives_the_same_image_in_any_company() -> None:
         alone, own = net.synthesis(ws[index : index + 1])
         assert torch.allclose(alone[0], together[index], atol=1e-4)
         assert all(torch.allclose(a[0], b[index], atol=1e-4) for a, b in zip(own, features, strict=True))
+
+
+@torch.no_grad()
+def test_a_residual_is_added_to_the_map_of_its_shape_and_everything_after_it_sees_it() -> None:
+    net = small((32, 32), (4, 4))
+    ws = ws_of(net)
+    residual = torch.randn(3, *net.map_shapes[2], device=ws.device)
+    image, features = net.features(Latents({"ws": ws}))
+    other, changed = net.features(Latents({"ws": ws, "residual": residual}))
+    place = max(index for index, found in enumerate(features) if found.shape[1:] == residual.shape[1:])
+    assert torch.allclose(changed[place], features[place] + residual, atol=1e-5)
+    assert all(torch.equal(a, b) for a, b in zip(changed[:place], features[:place], strict=True))
+    assert not torch.allclose(changed[place + 1], features[place + 1], atol=1e-2)
+    assert not torch.allclose(image, other, atol=1e-2)
+    assert torch.equal(net.synthesize(Latents({"ws": ws, "residual": 0 * residual})), image)
+
+
+@torch.no_grad()
+def test_a_residual_that_fits_no_map_is_refused() -> None:
+    net = small()
+    with pytest.raises(MismatchError, match="fits no feature map"):
+        net.synthesize(Latents({"ws": ws_of(net), "residual": torch.zeros(3, 5, 4, 3)}))
 
 
 @torch.no_grad()

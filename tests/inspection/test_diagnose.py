@@ -1,6 +1,7 @@
 """Every link of a finished run is measured, from its files alone."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +10,28 @@ from PIL import Image
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
-from handsoff.inspection.diagnose import diagnose
+from handsoff.generators.stored import generator_hash
+from handsoff.inspection.diagnose import diagnose, tuned_generator_of
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import finished_steps, of_verb, only_step
+from handsoff.jobs.folder import recorded_plan
 from handsoff.jobs.progress import run_to_end
 from handsoff.recipes.load import load_recipe
 from handsoff.report.diagnosis import tables
-from handsoff.runner import run
+from handsoff.runner.run import run
 from toy import CLASSES, QUICK_RECIPE, toy_generator, toy_labels
 
-RECIPE = QUICK_RECIPE.replace("n = 12", "n = 12\nkeep = 0.5").replace("validation = 2", "validation = 4")
+RECIPE = (
+    QUICK_RECIPE.replace("n = 12", "n = 12\nkeep = 0.5")
+    .replace("validation = 2", "validation = 4")
+    .replace("[fit]", "tuning_steps = 2\n[fit]")
+)
 FEW = DiagnoseSettings(photos=4, images=10, samples=5)
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of a recipe, with a generator that says which photos it was trained on."""
+    """A finished run of a recipe that tuned its generator, and that generator says which photos it was trained on."""
     root = tmp_path_factory.mktemp("diagnose")
     net = toy_generator(root / "generator")
     toy_labels(net, root / "labelled", count=14)
@@ -50,12 +57,15 @@ def test_every_link_is_measured(diagnosis: Path) -> None:
     links = found["links"]
     assert links["generator"]["kimg"] == 7.0
     assert links["generator"]["distance"]["fd_lite0"] > 0
+    assert links["generator"]["distance_before_tuning"] != links["generator"]["distance"]
     assert set(links["generator"]["diversity"]) == {"photos", "generated"}
     assert set(links["reconstruction"]) == {"labelled", "held_out"}
     budget = links["budgets"]["6"]
     assert budget["distance_to_photos"]["fd_lite0"] > 0
     task = budget["tasks"]["segmentation"]
     assert 0 <= task["labels_on_held_out_photos"]["metrics"]["miou"] <= 1
+    transfer = task["label_transfer"]
+    assert all(0 <= transfer[kind]["metrics"]["miou"] <= 1 for kind in ("photos", "reconstructions"))
     assert set(task["arms"]["arms"]) == {"real_only", "synthetic_only", "real_plus_synthetic"}
     assert [task["selection"][name]["samples"] for name in ("kept", "dropped")] == [6, 6]
     for share in (task["share"]["labelled"], task["share"]["held_out"], task["selection"]["kept"]["share"]):
@@ -68,6 +78,18 @@ def test_every_link_is_measured(diagnosis: Path) -> None:
 def test_held_out_photos_are_those_of_the_validation_part(diagnosis: Path) -> None:
     card = read_json(diagnosis / "held-out" / "latents.json")
     assert card["names"] == ["photo06", "photo07", "photo08", "photo09"]
+
+
+def test_held_out_photos_are_inverted_by_the_tuned_generator_and_do_not_tune_it(
+    finished: Path, diagnosis: Path
+) -> None:
+    made = recorded_plan(diagnosis / "held-out")
+    assert made.inputs["generator"]["fingerprint"] == generator_hash(finished / "latents" / "generator")
+    assert made.settings["tuning_steps"] == 0
+    steps = finished_steps(finished)
+    assert tuned_generator_of(steps) == finished / "latents" / "generator"
+    untuned = [replace(step, report={"settings": {"tuning_steps": 0}}) for step in steps]
+    assert tuned_generator_of(untuned) is None
 
 
 def test_the_page_and_the_terminal_show_the_same_tables(diagnosis: Path) -> None:

@@ -138,7 +138,7 @@ def test_latents_of_annotated_samples_are_drawn_again(world: Path, tmp_path: Pat
     photos_of(net, tmp_path / "dataset", draws)
     as_generated(tmp_path / "dataset", world / "generator", draws)
     found = examples.open_examples(world / "generator", tmp_path / "dataset", FIT)
-    data = examples.load_training_data(found, net, "segmentation", needs_latents=True)
+    data = examples.load_training_data([found], net, "segmentation", needs_latents=True)
     assert data.latents is not None
     assert torch.equal(data.latents.tensors["ws"], draw_latents(net, draws).tensors["ws"])
     settings = FIT.model_copy(update={"features": ("generator",)})
@@ -185,7 +185,7 @@ def test_labelled_images_are_framed_as_the_generators_photos(tmp_path: Path) -> 
     write_cards(tmp_path / "labelled", tasks)
     found = examples.open_examples(tmp_path / "generator", tmp_path / "labelled", READ_IMAGES)
     net = load_generator(tmp_path / "generator")
-    data = examples.load_training_data(found, net, "segmentation", needs_latents=False)
+    data = examples.load_training_data([found], net, "segmentation", needs_latents=False)
     assert (data.images[:, :4] == 0).all()
     assert (data.labels[:, :4] == 255).all()
     assert set(np.unique(data.labels[:, 4:12])) == {0, 1, 2}

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from discs import SEGMENTATION, blobs
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning import schedule
+from handsoff.learning.models import build_model
 from handsoff.learning.schedule import Schedule
 from handsoff.learning.settings import LearnSettings
-from handsoff.learning.supervised import Trained, score_predictor, train_predictor
+from handsoff.learning.supervised import Trained, new_model, score_predictor, train_predictor
 
 SHORT = LearnSettings(steps=14, patience=4, cooldown=4, batch=4)
 TAUGHT = SHORT.model_copy(update={"unlabelled": "teacher", "teacher_from": 3, "teacher_threshold": 0.5, "cutmix": 0.5})
@@ -98,6 +99,7 @@ def test_no_run_makes_more_steps_than_its_cap(steps: int, patience: int, cooldow
         ((3, 3, 4), SHORT),
         pytest.param((3, 3, 4), TAUGHT, marks=pytest.mark.slow),
         pytest.param((5,), SHORT.model_copy(update={"cutmix": 1.0}), marks=pytest.mark.slow),
+        pytest.param((5,), SHORT.model_copy(update={"model": "lite0-frozen"}), marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_run_ends_with_the_same_weights(
@@ -117,6 +119,17 @@ def test_an_interrupted_run_ends_with_the_same_weights(
     assert whole.made > whole.steps, "the run went back to cool down"
     for name, value in whole.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value), name
+
+
+def test_a_frozen_backbone_stays_as_it_was_pretrained() -> None:
+    """Its batch norm too; what is new on it learns."""
+    settings = SHORT.model_copy(update={"model": "lite0-frozen"})
+    trained: Trained = run_to_end(learn(validated=False, settings=settings))
+    before = build_model("lite0", 3).state_dict()
+    after = trained.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name].float(), value) for name, value in before.items() if name.startswith("trunk."))
+    assert not torch.equal(after["pyramid.head.weight"], new_model(SEGMENTATION, 0, "lite0").pyramid.head.weight)
 
 
 def test_rare_classes_count_more_and_the_average_pixel_counts_one() -> None:

@@ -15,7 +15,7 @@ from handsoff.generators.stored import load_generator, save_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.recipes.load import load_recipe
-from handsoff.runner import run
+from handsoff.runner.run import run
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings

@@ -25,7 +25,7 @@ from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.predictor import load_predictor
 from handsoff.recipes.load import load_recipe
-from handsoff.runner import run
+from handsoff.runner.run import run
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS

@@ -78,12 +78,12 @@ def run(
     Raises:
         HandsOffError: The recipe or its data cannot be used, or steps are out of date and `redo` is not set.
     """
-    from handsoff import runner  # noqa: PLC0415  # brings torch along
-    from handsoff.core.files import read_json  # noqa: PLC0415  # as above
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
     from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
 
     read = load_recipe(Path(recipe), None if output is None else Path(output))
-    do(runner.run(read, redo=redo), progress)
+    do(work(read, redo=redo), progress)
     report: dict[str, Any] = read_json(read.output / "report.json")
     return report
 

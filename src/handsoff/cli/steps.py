@@ -8,7 +8,7 @@ import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
-from handsoff.cli.results import alone, perform, perform_quietly, show_arms, warn_if_full
+from handsoff.cli.results import alone, perform, perform_quietly, show_aim, show_arms, show_scores, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
 from handsoff.verbs import VERBS
@@ -82,10 +82,11 @@ def fit(
     ],
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
+    corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    perform("fit", {"generator": generator, "examples": examples}, out, settings)
+    perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
 
 
 @step("generate")
@@ -98,9 +99,17 @@ def generate(
     n: Annotated[int, typer.Option("-n", help="Draw this many samples.", show_default=False)],
     seed: Seed = None,
     keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
+    aim: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,…",
+            help="Compose a dataset that holds this, such as 'glasses=0.3, brightness=uniform'; may be repeated.",
+        ),
+    ] = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("generate", assignments, n=n, seed=seed, keep=keep)
+    wanted = None if aim is None else ", ".join(aim)
+    settings: Any = settings_of("generate", assignments, n=n, seed=seed, keep=keep, aim=wanted)
     alone()
     from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
     from handsoff.labeling.labeler import GENERATOR as FOLDER  # noqa: PLC0415  # as above
@@ -109,8 +118,10 @@ def generate(
 
     say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
     if not (out / "DONE").is_file():
-        warn_if_full(out, most_bytes(read_card(labelers[0] / FOLDER).image_size, len(labelers), n))
+        frame = read_card(labelers[0] / FOLDER).image_size
+        warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
     perform("generate", {"labelers": labelers}, out, settings)
+    show_aim(out)
 
 
 @step("label")
@@ -180,6 +191,20 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         show_arms(read_json(out / "metrics.json"))
         say(f"The model: {out / 'model'}")
         say(f"The whole report: {out / 'report.html'}")
+
+
+@step("score")
+def score(
+    voters: Annotated[list[Path], typer.Argument(metavar="LABELER|REPORT...", help=VERBS["score"].about("voters"))],
+    test: Annotated[Path, typer.Option(help=VERBS["score"].about("test"), show_default=False)],
+    out: Out,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("score", assignments)
+    if perform_quietly("score", {"voters": voters, "test": test}, out, settings) != "done":
+        from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+
+        show_scores(read_json(out / "metrics.json"))
 
 
 @step("diagnose")

@@ -1,17 +1,21 @@
-"""Commands that are no single step: `run`, `demo`, `inspect`, `export`, `push`."""
+"""Commands that are no single step: `run`, `compare`, `demo`, `inspect`, `review`, `correct`, `export`, `push`."""
 
+import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from handsoff.cli.app import command
 from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
 from handsoff.core.errors import InputError
-from handsoff.terminal.console import give, say, show_facts, warn
+from handsoff.terminal.console import give, say, show_facts, show_table, warn
 
-if TYPE_CHECKING:  # it brings torch along
+if TYPE_CHECKING:  # these bring torch along
+    from collections.abc import Sequence
+
     from handsoff.recipes.schema import Recipe
+    from handsoff.runner.graph import Node
 
 STATES = {"done": "done", "begun": "goes on", "to do": "to do", "stale": "out of date"}
 
@@ -29,38 +33,69 @@ def run(
 ) -> None:
     """Run a recipe from images and labels to the report; what is done is skipped."""
     alone()
-    from handsoff import runner  # noqa: PLC0415  # brings torch along
-    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # brings torch along
+    from handsoff.runner.graph import graph  # noqa: PLC0415  # as above
+    from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     plan = load_recipe(recipe, out)
     if dry_run:
-        show_steps(plan)
+        show_steps(plan, graph(plan), "run")
         return
     if plan.generator is not None:
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
     if not (plan.output / "DONE").is_file():
-        drawn = plan.settings("generate").model_dump()["n"] * len(plan.budgets)
+        settings: Any = plan.settings("generate")
+        drawn = settings.most_draws * len(plan.budgets)
         warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
-    outcome = perform_work(runner.run(plan, redo=redo), plan.output)
+    outcome = perform_work(work(plan, redo=redo), plan.output)
     show_run(plan.output, plan.reports())
     give_report("run", plan.output, outcome)
 
 
-def show_steps(plan: "Recipe") -> None:
-    """The steps of a recipe, where they stand, and what is known of their cost."""
-    from handsoff import runner  # noqa: PLC0415  # brings torch along
-
+def show_steps(plan: "Recipe", nodes: "Sequence[Node]", verb: str) -> None:
+    """Some steps, where they stand, and what is known of their cost."""
     rows = []
-    for node in runner.graph(plan):
+    for node in nodes:
         known = "" if node.state == "done" else cost(node.step.verb, node.step.inputs, node.step.settings, plan.frame)
         rows.append((node.name, node.step.verb, STATES[node.state], node.why or known))
     say(f"Steps in {plan.output}:")
     show_facts(rows)
     names = ("name", "verb", "state", "note")
-    give({"verb": "run", "out": str(plan.output), "steps": [dict(zip(names, row, strict=True)) for row in rows]})
+    give({"verb": verb, "out": str(plan.output), "steps": [dict(zip(names, row, strict=True)) for row in rows]})
+
+
+@command()
+def compare(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file, see docs/recipes.md.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Write to this folder.", show_default=False)],
+    methods: Annotated[
+        str, typer.Option(metavar="A,B,…", help="The methods to run, see docs/compare.md.", show_default=False)
+    ],
+    dry_run: Annotated[  # noqa: FBT002  # typer makes a flag of it
+        bool, typer.Option("--dry-run", help="Show the steps and where they stand; do nothing.")
+    ] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Make steps that are out of date again.")] = False,  # noqa: FBT002  # as above
+) -> None:
+    """Run several methods on the data of one recipe, and set what they reach side by side."""
+    alone()
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
+    from handsoff.report.comparison import COMPARISON, tables  # noqa: PLC0415  # as above
+    from handsoff.runner.compare import compare as work  # noqa: PLC0415  # as above
+    from handsoff.runner.compare import graph  # noqa: PLC0415  # as above
+
+    plan, names = load_recipe(recipe, out), list(dict.fromkeys(name.strip() for name in methods.split(",")))
+    if dry_run:
+        show_steps(plan, graph(plan, names)[0], "compare")
+        return
+    outcome = perform_work(work(plan, names, redo=redo), plan.output)
+    for table in tables(read_json(plan.output / COMPARISON)):
+        show_table(table.title, table.header, table.rows)
+    say(f"The whole comparison: {plan.output / 'compare.html'}")
+    give_report("compare", plan.output, outcome)
 
 
 @command()
@@ -111,6 +146,71 @@ def inspect(
         write_bytes(out, contact_sheet)
     result = {"verb": "inspect", "path": str(path), "what": what, "facts": dict(facts)}
     give({**result, "classes": dict(parts), "problems": problems})
+
+
+@command()
+def review(
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATASET", help="The folder of handsoff generate or label, or any labelled folder or zip."
+        ),
+    ],
+    labeler: Annotated[
+        Path | None,
+        typer.Argument(metavar="LABELER", help="The folder of handsoff fit that learns from what you correct."),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Listen there; any other than this one lets other machines in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Listen on this port. [one that is free]", show_default=False)
+    ] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address and open no browser.")] = False,  # noqa: FBT002  # typer makes a flag of it
+) -> None:
+    """Look at a dataset in the browser, most uncertain first: accept, reject, correct, and learn from it."""
+    alone()
+    from handsoff.review.serve import HERE, serve  # noqa: PLC0415  # brings torch along
+
+    if host != HERE:
+        warn(
+            f"Listening on {host}: whoever can reach this machine and has the address below sees these images and can "
+            "change their labels, and whoever listens on the network can read along, for it is not encrypted."
+        )
+
+    def announce(address: str) -> None:
+        say(f"Review {dataset}: {address}")
+        say("Everything is saved at once; Ctrl-C ends it.")
+        give({"verb": "review", "dataset": str(dataset), "url": address})
+        if not no_browser:
+            webbrowser.open(address)
+
+    serve(dataset, labeler, announce, host=host, port=port)
+
+
+@command()
+def correct(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="The dataset whose labels were corrected.")],
+    export: Annotated[
+        Path,
+        typer.Argument(metavar="EXPORT", help="What another tool exported, in any format that handsoff convert reads."),
+    ],
+    source: Annotated[
+        str | None, typer.Option(help="The format of EXPORT, where HandsOff does not recognise it.")
+    ] = None,
+) -> None:
+    """Take labels that were corrected in another tool as corrections of a dataset."""
+    alone()
+    from handsoff.review.returned import take_back  # noqa: PLC0415  # brings torch along
+    from handsoff.terminal.progress import drain  # noqa: PLC0415  # as above
+
+    taken = take_back(dataset, export, source)
+    drain(taken.work())
+    facts = [("finished in the other tool", taken.finished), ("of these with changed labels", taken.changed)]
+    show_facts([("folder", str(taken.folder)), *((name, f"{value:,}") for name, value in facts)])
+    for note in taken.notes:
+        warn(note)
+    give({"verb": "correct", "dataset": str(dataset), "finished": taken.finished, "changed": taken.changed})
 
 
 @command()

@@ -8,8 +8,11 @@ Beside images and labels (`datasets.labelled`) there are
   `generator` (hash of its weights), `nearness` (how near its samples come to its training photos, where that is known:
   `generators/nearness.py`), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `uncertainty` (a sentence).
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
-- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition} (what it can be made again from;
-  of photos {photo}, its file),
+  `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
+- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
+  from, together with `anchors.safetensors` and `directions.safetensors` where there are edits; of photos {photo}, its
+  file), `shows` {task: {part: share of the pixels, or 1 for a point}}, `attributes` {name: number or word} and
+  `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.
@@ -27,6 +30,7 @@ from jaxtyping import Float
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.core.images import decode_mask
+from handsoff.core.reviewed import Use
 from handsoff.datasets.labelled import LabelledDataset, open_like
 from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task
@@ -66,8 +70,8 @@ class GeneratedDataset:
         """
         return {name: make_task(name, schema) for name, schema in self.manifest["tasks"].items()}
 
-    def labelled(self, task: str) -> LabelledDataset:
-        """The kept samples with their labels of a task.
+    def labelled(self, task: str, corrections: Use | None = None) -> LabelledDataset:
+        """The kept samples with their labels of a task, a person's corrections applied unless this says otherwise.
 
         Raises:
             InputError: the dataset has no such labels, or a file is missing.
@@ -75,7 +79,7 @@ class GeneratedDataset:
         schemas = self.manifest["tasks"]
         if task not in schemas:
             raise InputError(f"{self.folder} has labels for {', '.join(schemas)}, not for {task}: choose one of them.")
-        return open_like(self.folder, {task: schemas[task]})
+        return open_like(self.folder, {task: schemas[task]}, corrections)
 
     def uncertainty_map(self, name: str, task: str) -> UncertaintyMap | None:
         """The uncertainty of every pixel of a sample's label, None where there is no such map.

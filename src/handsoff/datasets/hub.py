@@ -7,9 +7,11 @@ from typing import Any
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
+from handsoff.datasets.corrections import corrections_folder, is_corrections
 
 PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
-KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", ".*"]  # paths of this machine, photos of yours
+# Paths of this machine, and photos of yours: from the anchors a generator rebuilds them.
+KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", "anchors.safetensors", ".*"]
 HTTP = ("httpx", "httpcore", "requests", "urllib3")  # libraries by which huggingface_hub may speak to it
 HINTS = {
     401: "log in with `hf auth login`, or set HF_TOKEN",
@@ -22,7 +24,7 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     """Upload a finished dataset to the Hugging Face hub; the same call again uploads what changed.
 
     The accounts of how the folder was made (`job.json`, `report.json`, the ledger), which hold paths of this machine,
-    and `inversions.png`, which shows labelled photos, stay here.
+    `inversions.png`, which shows labelled photos, and `anchors.safetensors`, their latents, stay here.
 
     Args:
         dataset: The folder of `handsoff generate` or `label`, or of `handsoff convert` in a format that has a card.
@@ -65,6 +67,10 @@ def check_pushable(folder: Path) -> None:
         )
     if not (folder / "DONE").is_file():
         raise InputError(f"{folder} is not finished: run handsoff {verb} again with the same options, it continues.")
+    if is_corrections(corrections_folder(folder)):
+        raise InputError(
+            f"{folder} has corrections, which would not be uploaded: convert it, which applies them, and push that."
+        )
     if not (folder / CARD).is_file():
         raise InputError(
             f"{folder} has no dataset card ({CARD}): convert the dataset with --format huggingface, and push that."

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image, image_size
+from handsoff.core.reviewed import Use
+from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Correction, Corrections, Review, is_corrections
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.framing import frame_sample
 from handsoff.datasets.layout import GapError, Layout, called_alike, layout_of, misnamed, refuse_gaps
@@ -35,19 +37,21 @@ class LabelKind:
 
     Attributes:
         task: what the labels are.
-        parse: reads this dataset's labels as labels of `task`.
+        parses: location's folder → what reads this dataset's labels there as labels of `task`.
         location: the one of the task's locations that they are read from.
         card: what the dataset (and its user) says about them.
         files: sample name → the file that holds its label.
         entries: sample name → its label in that file, where one JSON file holds all of them.
+        corrected: sample name → the label that a person made instead.
     """
 
     task: Task
-    parse: Parse
+    parses: dict[str, Parse]
     location: StorageLocation
     card: Any
     files: dict[str, str]
     entries: dict[str, Any]
+    corrected: dict[str, CorrectedLabel] = field(default_factory=dict)
 
     @property
     def derived(self) -> bool:
@@ -64,12 +68,14 @@ class LabelledDataset:
         names: sample names (NAME), sorted.
         images: name → file in the source.
         kinds: task → its labels.
+        reviewed: sample name → what a person said about it, rejected samples too, where corrections are applied.
     """
 
     source: Source
     names: tuple[str, ...]
     images: dict[str, str]
     kinds: dict[str, LabelKind]
+    reviewed: dict[str, Correction] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"LabelledDataset({str(self.source.path)!r}, {len(self.names)} samples, {', '.join(self.kinds)})"
@@ -103,10 +109,26 @@ class LabelledDataset:
         Raises:
             InputError: it is not whole, or not of this size.
         """
+        if name in kind.corrected:
+            label = kind.corrected[name]
+            return kind.parses[label.location.folder](label.read(), str(label.file), size)
         place = str(self.source.path / kind.files[name])
-        if kind.entries:
-            return kind.parse(kind.entries[name], f"{place}: {name}", size)
-        return kind.parse(self.source.read(kind.files[name]), place, size)
+        where = f"{place}: {name}" if kind.entries else place
+        return kind.parses[kind.location.folder](self.stored(kind, name), where, size)
+
+    def stored(self, kind: LabelKind, name: str) -> Any:
+        """A label as it lies on the disk: bytes, or a JSON entry.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if name in kind.corrected:
+            return kind.corrected[name].read()
+        return kind.entries[name] if kind.entries else self.source.read(kind.files[name])
+
+    def touched(self, name: str) -> tuple[str, ...]:
+        """The tasks whose label of a sample a person corrected."""
+        return tuple(task for task, kind in self.kinds.items() if name in kind.corrected)
 
     def label(self, task: str, name: str) -> Label:
         """One label of one sample. Of its image only the size is read.
@@ -116,6 +138,14 @@ class LabelledDataset:
         """
         file = self.images[name]
         return self.parsed(self.kinds[task], name, image_size(self.source.read(file), str(self.source.path / file)))
+
+    def review(self) -> Review | None:
+        """What a person did with the dataset, None where no corrections are applied."""
+        if self.source.corrections is None:
+            return None
+        decisions = [record.decision for record in self.reviewed.values()]
+        corrected = {name for kind in self.kinds.values() for name in kind.corrected}.intersection(self.names)
+        return Review(decisions.count("accept"), decisions.count("reject"), len(corrected))
 
     def part(self, start: int, stop: int | None) -> "LabelledDataset":
         """The samples `names[start:stop]`.
@@ -163,35 +193,44 @@ class LabelledDataset:
         for name in self.names:
             digest.update(json.dumps(name).encode() + hashlib.sha256(self.source.read(self.images[name])).digest())
             for kind in self.kinds.values():
-                data = json.dumps(kind.entries[name]).encode() if kind.entries else self.source.read(kind.files[name])
+                stored = self.stored(kind, name)
+                data = stored if isinstance(stored, bytes) else json.dumps(stored).encode()
                 digest.update(hashlib.sha256(data).digest())
         return {"path": str(self.source.path.resolve()), "fingerprint": digest.hexdigest()}
 
 
-def open_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> LabelledDataset:
+def open_labelled(
+    path: Path,
+    options: Options | None = None,
+    tasks: Sequence[str] | None = None,
+    corrections: Use | None = None,
+) -> LabelledDataset:
     """List the samples of a folder or zip; of their labels one or two are read, to see whether they make sense.
 
     Args:
         path: the folder or zip.
         options: what the user says about the labels, by task.
         tasks: the kinds of label that are needed; None: every kind that all images have.
+        corrections: what to do with those of a person: apply them, unless this says "ignore" or "only".
 
     Raises:
         InputError: it lacks images or labels, an image and a label are without the other, a file about them is
-            wrong, or all masks hold 0 and 255 only.
+            wrong, all masks hold 0 and 255 only, or corrections do not fit.
         UnknownNameError: there is no such task.
     """
-    dataset = list_labelled(path, options, tasks)
+    dataset = list_labelled(open_source(path, corrections), options, tasks)
     for sentence in doubts(dataset.tasks, dataset.names, dataset.label):
         raise InputError(f"{path}: {sentence}.")
     return dataset
 
 
-def list_labelled(path: Path, options: Options | None = None, tasks: Sequence[str] | None = None) -> LabelledDataset:
+def list_labelled(
+    source: Source, options: Options | None = None, tasks: Sequence[str] | None = None
+) -> LabelledDataset:
     """As `open_labelled`, without a look at the labels."""
     for task in {**(options or {}), **dict.fromkeys(tasks or ())}:
         task_type(task)
-    source = open_source(path)
+    path = source.path
     layout = layout_of(source)
     images = layout.images()
     kinds: dict[str, LabelKind] = {}
@@ -211,22 +250,24 @@ def list_labelled(path: Path, options: Options | None = None, tasks: Sequence[st
     if not kinds:
         renaming = misnamed(source)
         raise InputError(f"{path} has images but no labels: {renaming or ', or '.join(map(wanted, TASKS))}.")
-    return LabelledDataset(source, tuple(sorted(images)), images, kinds)
+    dataset = LabelledDataset(source, tuple(sorted(images)), images, kinds)
+    refuse_inner_corrections(layout)
+    return dataset if source.corrections is None else corrected(dataset, source.corrections)
 
 
-def open_like(path: Path, schemas: Schemas) -> LabelledDataset:
+def open_like(path: Path, schemas: Schemas, corrections: Use | None = None) -> LabelledDataset:
     """As `open_labelled`, the labels read as these schemas say: the samples become comparable with a dataset's.
 
     Raises:
         InputError: as `open_labelled`.
         MismatchError: the labels cannot be read so.
     """
-    dataset = open_labelled(path, tasks=list(schemas))
+    dataset = open_labelled(path, tasks=list(schemas), corrections=corrections)
     layout, kinds = layout_of(dataset.source), {}
     for name, kind in dataset.kinds.items():
         card, where = layout.card(kind.task.card)
         task = make_task(name, schemas[name])
-        kinds[name] = replace(kind, task=task, parse=task.storage.bind(card, where, kind.location), card=card)
+        kinds[name] = replace(kind, task=task, parses=bound(task, card, where, kind.location), card=card)
     return replace(dataset, kinds=kinds)
 
 
@@ -242,8 +283,80 @@ def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mappin
         refuse_gaps(layout, images, files, location)
         if options and isinstance(card, dict | None):  # what the user says counts more than the card
             card = {**(card or {}), **options}
-        return LabelKind(made, made.storage.bind(card, where, location), location, card, files, entries)
+        return LabelKind(made, bound(made, card, where, location), location, card, files, entries)
     return None
+
+
+def bound(task: Task, card: Any, where: str, location: StorageLocation) -> dict[str, Parse]:
+    """How labels are read from where a dataset keeps them, and from where corrected ones are written."""
+    return {
+        place.folder: task.storage.bind(card, where, place) for place in dict.fromkeys((task.locations[0], location))
+    }
+
+
+def corrected(dataset: LabelledDataset, corrections: Corrections) -> LabelledDataset:
+    """The dataset as a person left it: without rejected samples, and with corrected labels in place.
+
+    Raises:
+        InputError: as `reviewed`, or nothing is left.
+    """
+    found = reviewed(dataset, corrections)
+    decisions = {name: record.decision for name, record in found.reviewed.items()}
+    names = tuple(
+        name
+        for name in found.names
+        if decisions.get(name) != "reject"
+        if not corrections.only or decisions.get(name) == "accept" or found.touched(name)
+    )
+    if not names:
+        why = "nobody accepted or corrected a sample of it" if corrections.only else "all of its samples are rejected"
+        raise InputError(
+            f"{dataset.source.path}: {why}, see {corrections.folder}: review it, or ignore the corrections."
+        )
+    return replace(found, names=names)
+
+
+def reviewed(dataset: LabelledDataset, corrections: Corrections) -> LabelledDataset:
+    """The dataset with corrected labels in place, and what was said about its samples; rejected ones stay in.
+
+    Labels that are derived from others (normals from depth) follow the corrections of those.
+
+    Raises:
+        InputError: corrections are of samples that are not there or have another image now.
+    """
+    records = called_alike(dataset.images, corrections.records())
+    kinds = {}
+    for name, kind in dataset.kinds.items():
+        labels: dict[str, CorrectedLabel] = {}
+        for location in dict.fromkeys((kind.location, kind.task.locations[0])):
+            labels |= called_alike(dataset.images, corrections.labels(location))
+        kinds[name] = replace(kind, corrected=labels)
+    touched = {name for kind in kinds.values() for name in kind.corrected}
+    for name in sorted({*records, *touched} - dataset.images.keys()):
+        raise InputError(
+            f"{corrections.folder} has a correction of {name!r}, and {dataset.source.path} has no such sample: restore "
+            f"its image, or remove {corrections.record_file(name)} and the corrected labels of that name."
+        )
+    for name, record in records.items():
+        if dataset.source.sizes[dataset.images[name]] != record.image_bytes:
+            raise InputError(
+                f"{corrections.record_file(name)} was written for another image than "
+                f"{dataset.source.path / dataset.images[name]}: remove it and the corrected labels of that name, or "
+                "restore the image."
+            )
+    return replace(dataset, kinds=kinds, reviewed=records)
+
+
+def refuse_inner_corrections(layout: Layout) -> None:
+    """Refuse corrections that were made of a part of the dataset alone, for they would not be applied.
+
+    Raises:
+        InputError: there are such.
+    """
+    path = layout.source.path
+    for place in dict.fromkeys((layout.top, *(f"{layout.top}{split}" for split in layout.splits))):
+        if place and is_corrections(path / place / FOLDER):
+            raise InputError(f"{path / place} has corrections of its own: give that folder, or move them away.")
 
 
 def wanted(task: str) -> str:

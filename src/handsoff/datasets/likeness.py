@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors, write_tensors
 
-SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, or chose by
-NAME = "thumbnails"  # of the tensor in such a file
+SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, chose by, or was tested on
+NAME, TESTED = "thumbnails", "tested"  # tensors in such a file: of photos learnt from or chosen by, of tested ones
 SIDE = 16  # cells per side of a thumbnail
 TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, half of all other faces are 65 apart, docs/label.md
 ROWS = 4096  # photos that are compared at once
@@ -61,16 +61,37 @@ def known(found: UInt8[np.ndarray, "n 16 16"], seen: Thumbnails) -> Bool[np.ndar
     return result
 
 
-def save_seen(folder: Path, images: UInt8[np.ndarray, "n h w 3"]) -> None:
-    """Write `seen.safetensors`: the thumbnails of photos, framed as whatever lies in the folder sees them."""
-    write_thumbnails(folder / SEEN, thumbnails(images))
+def save_seen(
+    folder: Path, images: UInt8[np.ndarray, "n h w 3"], tested: UInt8[np.ndarray, "_m h w 3"] | None = None
+) -> None:
+    """Write `seen.safetensors`: the thumbnails of photos, framed as whatever lies in the folder sees them.
+
+    Args:
+        folder: of a labeler or a model.
+        images: photos that it learnt from or was chosen by.
+        tested: photos that it was tested on.
+    """
+    found = {NAME: images} if tested is None else {NAME: images, TESTED: tested}
+    tensors = {name: torch.from_numpy(thumbnails(photos)) for name, photos in found.items()}
+    write_tensors(folder / SEEN, tensors, sealed=True)
 
 
 def read_seen(folder: Path) -> Thumbnails:
-    """What `save_seen` wrote.
+    """All thumbnails that `save_seen` wrote.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
+    """
+    learnt = read_thumbnails(folder / SEEN)
+    tensors = read_tensors(folder / SEEN)
+    return np.concatenate([learnt, tensors[TESTED].numpy()]) if TESTED in tensors else learnt
+
+
+def read_learnt(folder: Path) -> Thumbnails:
+    """Those of photos that were learnt from or chosen by.
+
+    Raises:
+        InputError: the file is missing or damaged.
     """
     return read_thumbnails(folder / SEEN)
 

@@ -17,7 +17,9 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import disk_error, parse_json, sha256
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
+from handsoff.core.reviewed import Use
 from handsoff.datasets.archives import Archive, is_hidden, open_archive
+from handsoff.datasets.corrections import Corrections, find_corrections, is_corrections
 from handsoff.datasets.framing import frame_photo
 from handsoff.jobs.ledger import fits, read_entry, write_entry
 from handsoff.jobs.progress import Progress
@@ -35,12 +37,14 @@ class Source:
 
     Attributes:
         notes: what was left out of the listing and the user should know of, a sentence each, with numbers.
+        corrections: what a person corrected, to be applied to its labels; its files are not among those listed.
     """
 
     path: Path
     sizes: dict[str, int]
     archive: Archive | None = None
     notes: tuple[str, ...] = ()
+    corrections: Corrections | None = None
 
     def read(self, name: str) -> bytes:
         """The bytes of one file.
@@ -77,13 +81,29 @@ class Source:
         ).hexdigest()
         return {"path": str(self.path.resolve()), "fingerprint": digest}
 
+    def describe_corrected(self) -> dict[str, str]:
+        """The same of a labelled dataset: corrections that change it change its fingerprint.
 
-def open_source(path: Path) -> Source:
+        Raises:
+            InputError: a correction cannot be read.
+        """
+        found = self.describe()
+        if self.corrections is not None:
+            both = found["fingerprint"] + self.corrections.fingerprint()
+            found["fingerprint"] = hashlib.sha256(both.encode()).hexdigest()
+        return found
+
+
+def open_source(path: Path, corrections: Use | None = None) -> Source:
     """List a folder (recursively, also through links) or a zip; hidden files and resource forks are left out.
 
+    Args:
+        path: the folder or zip.
+        corrections: what to do with the corrections beside it: apply them, unless this says "ignore" or "only".
+
     Raises:
-        InputError: there is no such folder or zip, it is damaged, a link leads nowhere or in a circle, or a folder
-            cannot be read.
+        InputError: there is no such folder or zip, it is damaged, a link leads nowhere or in a circle, a folder
+            cannot be read, or only corrected samples are asked for and there are no corrections.
     """
     if any("\ud800" <= letter <= "\udfff" for letter in str(path.absolute())):
         raise InputError(f"The path {str(path)!a} is not valid UTF-8: rename its folders.")
@@ -92,12 +112,13 @@ def open_source(path: Path) -> Source:
     if not path.is_dir():
         archive = open_archive(path)
         sizes = {name: archive.entries[name].file_size for name in sorted(archive.entries)}
-        return Source(path, sizes, archive, archive.notes)
-    return Source(path, dict(sorted(files_in(path, "", (os.path.realpath(path),)))))
+        return Source(path, sizes, archive, archive.notes, find_corrections(path, corrections))
+    sizes = dict(sorted(files_in(path, "", (os.path.realpath(path),))))
+    return Source(path, sizes, corrections=find_corrections(path, corrections))
 
 
 def files_in(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:
-    """Path inside and size of every file that is not hidden; links are followed.
+    """Path inside and size of every file that is neither hidden nor part of corrections; links are followed.
 
     Args:
         folder: where to look.
@@ -120,6 +141,8 @@ def files_in(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tupl
                 real = os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(above[-1], entry.name)  # noqa: PTH118  # strings, of many folders
                 if real in above:
                     raise InputError(f"{entry.path} is a link to a folder that holds it: remove the link.")
+                if is_corrections(Path(entry.path)):
+                    continue
                 yield from files_in(Path(entry.path), f"{name}/", (*above, real))
             elif entry.is_file():
                 yield name, entry.stat().st_size

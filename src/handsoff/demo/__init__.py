@@ -6,7 +6,7 @@ from handsoff.core.files import write_bytes
 from handsoff.jobs.progress import Work
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
-from handsoff.runner import run
+from handsoff.runner.run import run
 
 MINUTES = {False: 4, True: 37}  # --full → minutes on two CPU cores with bfloat16 units, measured
 DATA = Path(__file__).parent

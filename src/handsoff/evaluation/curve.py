@@ -102,7 +102,7 @@ def load_curve(
     further = further_labels(inputs, settings)
     further = replace(further, names=tuple(n for n in further.names if group_of(settings.group, n) not in groups))
     if further.names:
-        loaded = yield from load_arrays(further, inputs, "further")
+        loaded = yield from load_arrays(further, inputs.task.name, inputs.frame, inputs.framing, "further")
         labels = joined(labels, without(loaded, *held_out)[0])
     budget = len(data.pools[REAL])
     return Curve(labels, points_of(settings, budget, len(labels), real), budget)

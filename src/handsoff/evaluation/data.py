@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
+from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.datasets.likeness import Thumbnails, known, thumbnails
@@ -53,13 +54,13 @@ def load_data(
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
     """
-    excluded = {"validation": 0, "test": 0}
+    excluded, seen_as = {"validation": 0, "test": 0}, (inputs.task.name, inputs.frame, inputs.framing)
 
     def load_unseen(
         labelled: LabelledDataset, role: str, names: Iterable[str], used: Iterable[LabelledArrays]
     ) -> Generator[Progress, None, LabelledArrays]:
         others = without_groups(labelled, role, names, group)
-        samples, count = without((yield from load_arrays(others, inputs, role)), *used, copied=photos)
+        samples, count = without((yield from load_arrays(others, *seen_as, role)), *used, copied=photos)
         excluded[role] = count + len(labelled.names) - len(others.names)
         return samples
 
@@ -85,7 +86,7 @@ def load_pools(
     for name, labelled in inputs.pools.items():
         others = unrelated_photos(inputs, name, group)
         left_out += len(labelled.names) - len(others.names)
-        pools[name] = yield from load_arrays(others, inputs, name)
+        pools[name] = yield from load_arrays(others, inputs.task.name, inputs.frame, inputs.framing, name)
     for name, dataset in inputs.generated.items():
         pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
     return pools, left_out
@@ -119,9 +120,11 @@ def names_of(record: Record) -> set[str]:
     return {record["name"], photo.with_suffix("").as_posix(), photo.stem}
 
 
-def load_arrays(labelled: LabelledDataset, inputs: Inputs, role: str) -> Generator[Progress, None, LabelledArrays]:
+def load_arrays(
+    labelled: LabelledDataset, task: str, frame: Frame, framing: Framing, role: str
+) -> Generator[Progress, None, LabelledArrays]:
     """Read all of `labelled` in the frame, with its labels for the task; images that are smaller are enlarged."""
-    total, task, frame, framing = len(labelled.names), inputs.task.name, inputs.frame, inputs.framing
+    total = len(labelled.names)
     images, first = labelled.part(0, CHUNK).load(frame, framing, enlarge=True)
     samples = LabelledArrays(
         np.empty((total, *images.shape[1:]), np.uint8),

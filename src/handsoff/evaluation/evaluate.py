@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,12 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
     )
 
 
+def reviews(inputs: Inputs) -> dict[str, dict[str, int]]:
+    """What a person did with the datasets whose corrections are applied; "real" and "test" are among them."""
+    found = {**inputs.pools, "test": inputs.test}
+    return {name: asdict(review) for name, pool in found.items() if (review := pool.review()) is not None}
+
+
 def metrics_of(
     inputs: Inputs, arms: Sequence[Arm], runs: dict[str, list[Result]], data: EvaluationData, settings: EvaluateSettings
 ) -> dict[str, Any]:
@@ -127,6 +134,7 @@ def metrics_of(
         "shares": {arm.name: {pool: list(shares) for pool, shares in arm.shares.items()} for arm in arms},
         "pools": sizes,
         "photos": list(inputs.photos),
+        "reviews": reviews(inputs),
         "n_real": sizes[REAL],
         "n_photos": photos,
         "n_synthetic": sum(sizes.values()) - sizes[REAL] - photos,

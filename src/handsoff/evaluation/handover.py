@@ -9,7 +9,7 @@ import numpy as np
 
 from handsoff.core.files import read_tensors, write_bytes
 from handsoff.datasets.card import CARD
-from handsoff.datasets.likeness import SEEN, thumbnails, write_thumbnails
+from handsoff.datasets.likeness import save_seen
 from handsoff.evaluation.arms import REAL, Arm
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.inputs import Inputs
@@ -39,9 +39,9 @@ def hand_over(
     arm, by = choose(inputs.task, arms, finished)
     card = card_of(inputs, data, arm, finished[arm.name], settings)
     networks = [read_tensors(weights_file(out, arm.name, seed)) for seed in range(settings.seeds)]
-    seen = [data.pools[REAL], *([] if data.validation is None else [data.validation]), data.test]
+    learnt = [data.pools[REAL], *([] if data.validation is None else [data.validation])]
     folder = out / FOLDER
-    write_thumbnails(folder / SEEN, np.concatenate([thumbnails(samples.images) for samples in seen]))
+    save_seen(folder, np.concatenate([samples.images for samples in learnt]), data.test.images)
     write_bytes(folder / CARD, model_card(inputs.task, card, sizes(arm, data), by, mirror=settings.mirror).encode())
     save_predictor(folder, networks, card)
     validation = float(np.mean(card.validation)) if card.validation else None

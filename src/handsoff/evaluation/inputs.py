@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.frames import Frame, Framing
+from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.evaluation.arms import PHOTOS, REAL, SYNTHETIC, pool_names
@@ -58,14 +58,16 @@ def open_inputs(
     """
     folders = named_datasets(synthetic)
     generated = {name: found for name, folder in folders.items() if (found := as_generated(folder))}
-    task, frame, framing = agreed(folders or {REAL: real}, generated, settings.task)
+    task, frame, framing = agreed(folders or {REAL: real}, generated, settings)
     fingerprints: dict[Path, Fingerprint] = {}
     opened: dict[Path, LabelledDataset] = {}
 
     def open_once(path: Path) -> LabelledDataset:
         if path.resolve() not in opened:
-            fingerprints[path.resolve()] = open_labelled(path, tasks=[task.name]).describe()
-            opened[path.resolve()] = open_like(path, {task.name: task.schema})
+            fingerprints[path.resolve()] = open_labelled(
+                path, tasks=[task.name], corrections=settings.corrections
+            ).describe()
+            opened[path.resolve()] = open_like(path, {task.name: task.schema}, settings.corrections)
         return opened[path.resolve()]
 
     numbered = {"synthetic" if not index else f"synthetic {index + 1}": path for index, path in enumerate(synthetic)}
@@ -121,7 +123,7 @@ def as_generated(folder: Path) -> GeneratedDataset | None:
 
 
 def agreed(
-    folders: dict[str, Path], generated: dict[str, GeneratedDataset], wanted: str | None
+    folders: dict[str, Path], generated: dict[str, GeneratedDataset], settings: EvaluateSettings
 ) -> tuple[Task, Frame, Framing]:
     """The task, image size and framing of all datasets; without any, of the real labels.
 
@@ -132,9 +134,9 @@ def agreed(
         MismatchError: two generated datasets differ in labels, image size or framing.
     """
     if not generated:
-        return stated_by_labels(next(iter(folders.values())), wanted)
+        return stated_by_labels(next(iter(folders.values())), settings)
     first, *others = generated
-    name = wanted or next(iter(generated[first].tasks()))
+    name = settings.task or next(iter(generated[first].tasks()))
 
     def same(what: str, of: Callable[[GeneratedDataset], object]) -> None:
         for other in others:
@@ -154,15 +156,28 @@ def agreed(
     same("framing", lambda dataset: dataset.manifest.get("framing", "crop"))
     manifest = generated[first].manifest
     height, width = manifest["image_size"]
-    return generated[first].tasks()[name], (height, width), manifest.get("framing", "crop")
+    framing: Framing = manifest.get("framing", "crop")
+    if settings.frame is not None and frame_of(settings.frame) != (height, width):
+        raise MismatchError(
+            f"{folders[first]} has images of {height}x{width}, not of {settings.frame}: leave frame out."
+        )
+    if settings.framing not in {None, framing}:
+        raise MismatchError(f"{folders[first]} is framed by {framing}, not by {settings.framing}: leave framing out.")
+    return generated[first].tasks()[name], (height, width), framing
 
 
-def stated_by_labels(path: Path, wanted: str | None) -> tuple[Task, Frame, Framing]:
-    """The same of labelled data without a manifest: as its labels say, as large as its first image, photos cropped."""
-    labelled = open_labelled(path, tasks=None if wanted is None else [wanted])
+def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Frame, Framing]:
+    """The same of labelled data without a manifest: as its labels and the settings say.
+
+    Unless they say it, images are as large as the first one, and photos are cropped.
+    """
+    wanted, framing = settings.task, settings.framing or "crop"
+    tasks = None if wanted is None else [wanted]
+    labelled = open_labelled(path, settings.labels, tasks, settings.corrections)
     name = wanted or next(iter(labelled.kinds))
     height, width = labelled.image(labelled.names[0]).shape[:2]
+    frame = (height, width) if settings.frame is None else frame_of(settings.frame)
     only = replace(labelled, kinds={name: labelled.kinds[name]})
-    labels = only.load((height, width), enlarge=True)[1][name]
+    labels = only.load(frame, framing, enlarge=True)[1][name]
     schema = only.tasks[name].learning.infer_schema(labels, str(path))
-    return make_task(name, schema), (height, width), "crop"
+    return make_task(name, schema), frame, framing

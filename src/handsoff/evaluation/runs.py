@@ -9,16 +9,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
-from jaxtyping import UInt8
-from torch import nn
-
 from handsoff.core.files import png, read_record, recorded, write_bytes, write_json, write_tensors
-from handsoff.core.images import tile
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.settings import EvaluateSettings
-from handsoff.evaluation.testing import examine, prediction_archive
+from handsoff.evaluation.testing import contact_sheet, examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Part
 from handsoff.learning.data import LabelledArrays
@@ -27,7 +22,6 @@ from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
 UNFINISHED, WEIGHTS = "unfinished", "weights"  # folders: of runs being trained; of networks until one is handed over
-SHOWN = 8  # test samples in a contact sheet
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     half = unfinished(out, arm, seed)
     trained = yield from train_predictor(task, mixture, seed, settings, stage, data.validation, half)
     model, seconds = trained.model, round(trained.seconds, 1)
-    tested = examine(model, task, data.test, mirror=settings.mirror)
+    tested = examine(task, data.test, predictions(model.eval(), task, data.test.images, mirror=settings.mirror))
     result = Result(
         arm.name, seed, tested.metrics, tested.per_class, trained.made, trained.step, trained.scores, seconds,
         tested.confusion, tested.samples, tested.parts,
@@ -109,25 +103,9 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
     with recorded() as stamps:
         if seed == 0:
             write_bytes(archive_path(out, arm.name), prediction_archive(task, data.test, tested.labels))
-            write_bytes(
-                out / "predictions" / f"{arm.name}.png",
-                png(contact_sheet(model, task, data.test, mirror=settings.mirror)),
-            )
+            sheet = png(contact_sheet(task, data.test, tested.labels))
+            write_bytes(out / "predictions" / f"{arm.name}.png", sheet)
         write_tensors(weights_file(out, arm.name, seed), model.state_dict(), sealed=True)
         write_json(run_file(out, arm, seed), asdict(result))
     write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
     half.unlink(missing_ok=True)
-
-
-def contact_sheet(
-    model: nn.Module, task: Task, samples: LabelledArrays, *, mirror: bool
-) -> UInt8[np.ndarray, "gh gw 3"]:
-    """Three rows over samples spread evenly: image, truth, prediction."""
-    chosen = np.unique(np.linspace(0, len(samples) - 1, SHOWN).round().astype(int))
-    images, truths = samples.images[chosen], samples.labels[chosen]
-    model.eval()
-    predicted = np.concatenate(list(predictions(model, task, images, mirror=mirror)))
-    model.train()
-    return tile(
-        np.concatenate([images, task.drawing.draw(images, truths), task.drawing.draw(images, predicted)]), len(chosen)
-    )

@@ -2,13 +2,16 @@
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from handsoff.core.frames import Framing
+from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
+Size = Annotated[str, Field(pattern=r"^\d{1,4}(x\d{1,4})?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Points = tuple[int | Literal["all"], ...]  # of the learning curve: numbers of labels
 Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the last step
@@ -28,6 +31,17 @@ class EvaluateSettings(LearnSettings):
 
     task: str | None = Field(None, description="which labels of the dataset; its first kind unless said")
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
+    labels: dict[str, dict[str, Any]] = Field(
+        {}, description="without datasets, which say it: about the labels, by task, as for handsoff invert"
+    )
+    frame: Size | None = Field(
+        None,
+        description="without datasets: the size of all images, H or HxW in pixels; "
+        "unless said, that of the first labelled one",
+    )
+    framing: Framing | None = Field(
+        None, description="without datasets: how photos of another shape get into the frame; unless said, crop"
+    )
     group: str | None = Field(
         None,
         description="regular expression: names that match it alike show the same person or scene, "
@@ -56,6 +70,7 @@ class EvaluateSettings(LearnSettings):
     mirror: bool = Field(
         default=False, description="test photos and their mirror images are labelled together, in every arm alike"
     )
+    corrections: Use | None = Field(None, description=CORRECTIONS)
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
 
     @field_validator("group")
@@ -103,6 +118,20 @@ class EvaluateSettings(LearnSettings):
         for name, shares in (arms or {}).items():
             check_shares(name, shares)
         return arms
+
+
+class ScoreSettings(BaseModel):
+    """Settings of `handsoff score`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    test_part: Part | None = Field(None, description="which samples of --test are the test")
+    mirror: bool = Field(
+        default=True, description="networks also look at the mirror image of every photo, where its labels are known"
+    )
+    inversion: Literal["none", "encoder", "refined"] = Field(
+        "none", description="how labelers that read latents get those of a photo, as for handsoff label"
+    )
 
 
 def check_shares(name: str, shares: dict[str, Shares]) -> None:

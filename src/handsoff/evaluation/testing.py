@@ -1,26 +1,27 @@
-"""A trained model on the test samples: scored together, scored one by one, and drawn for the report."""
+"""Labels of the test samples: scored together, scored one by one, and drawn for the report."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import nn
+from jaxtyping import UInt8
 
+from handsoff.core.images import tile
 from handsoff.learning.data import LabelledArrays
-from handsoff.learning.supervised import TEST_BATCH, predictions
+from handsoff.learning.supervised import TEST_BATCH
 from handsoff.report.gallery import encoded
 from handsoff.report.testset import BARE, IMAGE, LABEL, picture_name, zipped
 from handsoff.tasks.base import Label, Labels, PoolLabels, Task
 
-PICTURED = 256  # test samples that are drawn, spread evenly where there are more
+PICTURED, SHOWN = 256, 8  # test samples that are drawn, and that are on a contact sheet; spread evenly
 DECIMALS = 4  # of the scores of single samples
 
 
 @dataclass(frozen=True)
 class Tested:
-    """What one model makes of the test samples.
+    """What somebody makes of the test samples.
 
     Attributes:
         metrics: of all samples together; per_class: class or point → score.
@@ -38,15 +39,15 @@ class Tested:
     labels: Labels
 
 
-def examine(model: nn.Module, task: Task, test: LabelledArrays, *, mirror: bool = False) -> Tested:
-    """Predict every test sample once, with `mirror` together with its mirror image, and score them."""
+def examine(task: Task, test: LabelledArrays, predictions: Iterable[PoolLabels]) -> Tested:
+    """Score labels of all test samples, given in batches of `TEST_BATCH`."""
     confusion: list[Label] = []
     alone: list[Mapping[str, Any]] = []
     drawn, kept = set(drawn_samples(len(test))), []
 
     def pairs() -> Iterator[tuple[PoolLabels, PoolLabels]]:
         truths = (test.labels[start : start + TEST_BATCH] for start in range(0, len(test), TEST_BATCH))
-        for predicted, truth in zip(predictions(model, task, test.images, mirror=mirror), truths, strict=True):
+        for predicted, truth in zip(predictions, truths, strict=True):
             if (counts := task.scores.confusion(predicted, truth)) is not None:
                 confusion.append(counts)
             for one, other in zip(predicted, truth, strict=True):
@@ -55,9 +56,7 @@ def examine(model: nn.Module, task: Task, test: LabelledArrays, *, mirror: bool 
                 alone.append(task.scores.score([(one[None], other[None])]))
             yield predicted, truth
 
-    model.eval()
     whole = task.scores.score(pairs())
-    model.train()
     main = next(iter(whole["metrics"]))
     return Tested(
         whole["metrics"],
@@ -101,3 +100,13 @@ def drawings(task: Task, test: LabelledArrays, labels: Labels) -> dict[str, byte
         found[picture_name(index, LABEL)] = encoded(task.drawing.draw(image[None], label[None])[0])
         found[picture_name(index, BARE)] = encoded(task.drawing.bare(label[None], frame)[0], lossless=True)
     return found
+
+
+def contact_sheet(task: Task, test: LabelledArrays, predicted: Labels) -> UInt8[np.ndarray, "gh gw 3"]:
+    """Three rows over some of the samples that are drawn: image, truth, prediction."""
+    drawn = drawn_samples(len(test))
+    shown = np.unique(np.linspace(0, len(drawn) - 1, SHOWN).round().astype(int))
+    chosen = [drawn[index] for index in shown]
+    images = test.images[chosen]
+    rows = [images, *(task.drawing.draw(images, labels) for labels in (test.labels[chosen], predicted[shown]))]
+    return tile(np.concatenate(rows), len(chosen))

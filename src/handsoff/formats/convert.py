@@ -3,9 +3,10 @@
 import shutil
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,9 +39,9 @@ def plan(dataset: Path, settings: ConvertSettings) -> Plan:
         InputError: the dataset is of no known format, or lacks what the settings ask for.
         UnknownNameError: `settings.format` or `settings.source` is no format.
     """
-    source = open_source(dataset)
+    source = open_source(dataset, settings.corrections)
     opened(source, settings)
-    return Plan("convert", {"dataset": source.describe()}, settings.model_dump())
+    return Plan("convert", {"dataset": source.describe_corrected()}, settings.model_dump())
 
 
 def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
@@ -59,11 +60,17 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
 
 def write_dataset(job: Job, dataset: Path, settings: ConvertSettings) -> Part:
     with job.undone_if_refused(whole=True):
-        samples = opened(open_source(dataset), settings)
+        samples = opened(open_source(dataset, settings.corrections), settings)
         missing = yield from write_all(job.out, samples, settings)
     job.finish(
-        count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes)
-    )
+        count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes),
+        **reviewed(samples),
+    )  # fmt: skip
+
+
+def reviewed(samples: Dataset) -> dict[str, Any]:
+    """What a person did with the dataset, for its manifest and report."""
+    return {} if samples.review is None else {"review": asdict(samples.review)}
 
 
 def opened(source: Source, settings: ConvertSettings) -> Dataset:
@@ -125,10 +132,8 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
     writer.finish(out, entries, writing)
     write_bytes(out / "contact.png", contact_sheet(shown, samples.tasks))
     tasks = {name: task.schema for name, task in samples.tasks.items()}
-    write_json(
-        out / "manifest.json",
-        {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)},
-    )
+    facts = {"format": settings.format, "tasks": tasks, "licence": samples.licence, "count": len(entries)}
+    write_json(out / "manifest.json", {**facts, **reviewed(samples)})
     shutil.rmtree(out / LEDGER)
     return missing
 
@@ -178,6 +183,15 @@ def chosen(samples: Dataset, settings: ConvertSettings, where: str) -> Dataset:
             held = f"choose one of {', '.join(splits)}" if splits else "it has no splits"
             raise InputError(f"{where} has no split {settings.split!r}: {held}.")
     names = names[: settings.first]
+    if settings.queue is not None:
+        prefix = "" if settings.split is None else f"{settings.split}/"
+        waits = set(names)
+        waiting = [name for found in samples.queue if (name := found.removeprefix(prefix)) in waits][: settings.queue]
+        if not waiting:
+            raise InputError(
+                f"{where} has no samples that wait for a decision and whose uncertainty is known: leave queue out."
+            )
+        names = tuple(sorted(waiting))
     missing = [task for task in settings.tasks or () if task not in samples.tasks]
     if missing:
         raise InputError(

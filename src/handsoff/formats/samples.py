@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import COPIED_SUFFIXES, IMAGE_SUFFIXES, decode_image, shows_itself
+from handsoff.datasets.corrections import Review
 from handsoff.datasets.sources import Source
 from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
@@ -60,6 +61,8 @@ class Dataset:
         about: how the dataset was made, as its card says it; "" where there is no such account.
         synthetic: whether a generator made the images.
         notes: what was left out or read in a way that the user should know of, a sentence each, with numbers.
+        review: what a person did with it, None where nobody did or that is not to count.
+        queue: the samples that nobody decided about, the most uncertain first; empty where uncertainty is not known.
     """
 
     names: tuple[str, ...]
@@ -69,6 +72,8 @@ class Dataset:
     notes: tuple[str, ...] = ()
     about: str = ""
     synthetic: bool = False
+    review: Review | None = None
+    queue: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Dataset({len(self.names)} samples, {', '.join(self.tasks)})"

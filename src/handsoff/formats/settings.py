@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.core.frames import Frame, Framing, frame_of
+from handsoff.core.reviewed import CORRECTIONS, Use
 
 WRITTEN = (
     "folder",
@@ -28,6 +29,10 @@ class ConvertSettings(BaseModel):
     tasks: tuple[str, ...] | None = Field(None, description="kinds of labels to keep; all without")
     split: str | None = Field(None, description="only the samples of this split (train, val, …)")
     first: int | None = Field(None, ge=1, description="only the first so many samples in sorted order")
+    corrections: Use | None = Field(None, description=CORRECTIONS)
+    queue: int | None = Field(
+        None, ge=1, description="only so many samples: the most uncertain ones that nobody has decided about yet"
+    )
     classes: dict[str, str] | None = Field(
         None, description="{'left_eye,right_eye' = 'eye'}: which classes make up yours; the others are ignored"
     )

@@ -84,7 +84,13 @@ class FeatureGenerator(Generator, Protocol):
 
 @runtime_checkable
 class StyleGenerator(FeatureGenerator, Protocol):
-    """A generator with a w space: its latents are {"ws": [N, num_ws, w_dim]}, and photos can be inverted to them."""
+    """A generator with a w space: its latents are {"ws": [N, num_ws, w_dim]}, and photos can be inverted to them.
+
+    Latents may also have a "residual" [N, C, H, W], which is added to the feature map of that shape.
+
+    Attributes:
+        map_shapes: (C, H, W) of the feature maps that a residual can be added to, coarse to fine.
+    """
 
     @property
     def z_dim(self) -> int: ...
@@ -94,6 +100,9 @@ class StyleGenerator(FeatureGenerator, Protocol):
 
     @property
     def num_ws(self) -> int: ...
+
+    @property
+    def map_shapes(self) -> tuple[tuple[int, int, int], ...]: ...
 
     def mapping(
         self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0

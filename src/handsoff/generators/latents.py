@@ -9,6 +9,7 @@ from torch import Tensor
 
 from handsoff.core.files import read_tensors, write_tensors
 
+RESIDUAL = "residual"  # what is added to one feature map of a StyleGAN2, [N, C, H, W], beside its ws
 CONDITION = "condition"  # what the condition is called in a file, beside the tensors' own names
 
 

@@ -19,6 +19,7 @@ from handsoff.generators.nearness import Nearness
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"
+OWN = "generator"  # the folder of a generator beside what depends on it
 
 
 class StoredGenerator(Generator, Protocol):
@@ -37,6 +38,7 @@ class GeneratorCard:
 
     Attributes:
         nearness: how near samples come to the training photos, None where that is not known.
+        tuned_on: photos that the weights were tuned on after the training (`handsoff invert`).
     """
 
     architecture: str
@@ -46,6 +48,7 @@ class GeneratorCard:
     conditions: Conditions
     licence: str
     nearness: Nearness | None = None
+    tuned_on: int = 0
 
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
@@ -56,11 +59,13 @@ def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
 ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}
 
 
-def save_generator(generator: StoredGenerator, folder: Path, nearness: Nearness | None = None) -> None:
+def save_generator(
+    generator: StoredGenerator, folder: Path, nearness: Nearness | None = None, *, tuned_on: int = 0
+) -> None:
     """Write card and weights; the weights come last, each file atomically."""
     card = GeneratorCard(
         generator.architecture, generator.config_json(), generator.image_size, generator.framing,
-        generator.conditions, generator.licence, nearness,
+        generator.conditions, generator.licence, nearness, tuned_on,
     )  # fmt: skip
     write_json(folder / CARD, asdict(card))
     write_tensors(folder / WEIGHTS, generator.state_dict())

@@ -14,10 +14,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from handsoff.core.errors import MismatchError
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Conditions, check_condition
-from handsoff.generators.latents import Latents
+from handsoff.generators.latents import RESIDUAL, Latents
 from handsoff.generators.stylegan2_config import StyleGAN2Config
 
 __all__ = ["GAIN", "MAPPING_LR", "SLOPE", "Linear", "StyleGAN2", "StyleGAN2Config", "StyledConv", "fir_kernel"]
@@ -92,6 +93,11 @@ def upsample(x: Float[Tensor, "n c h w"], kernel: Float[Tensor, "4 4"]) -> Float
 
 def clamped(x: Tensor, limit: float | None) -> Tensor:
     return x if limit is None else x.clamp(-limit, limit)
+
+
+def corrected(x: Float[Tensor, "n c h w"], residual: Float[Tensor, "n _c _h _w"] | None) -> Float[Tensor, "n c h w"]:
+    """A feature map with the residual added, if the residual is of its size."""
+    return x if residual is None or residual.shape[2:] != x.shape[2:] else x + residual.to(x.dtype)
 
 
 class StyledConv(nn.Module):
@@ -185,6 +191,9 @@ class StyleGAN2(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.num_ws = 2 * len(blocks)
         self.feature_channels = (channels[0], *(count for count in channels[1:] for _ in range(2)))
+        self.map_shapes = tuple(
+            (count, config.base[0] << level, config.base[1] << level) for level, count in enumerate(channels)
+        )
 
     def __repr__(self) -> str:
         (height, width), count = self.image_size, sum(parameter.numel() for parameter in self.parameters())
@@ -207,11 +216,18 @@ class StyleGAN2(nn.Module):
 
     def synthesize(self, latents: Latents) -> Float[Tensor, "n 3 h w"]:
         """Images in about [-1, 1], with the noise that the checkpoint carries."""
-        return self.synthesis(latents.tensors["ws"])[0]
+        return self.features(latents)[0]
 
     def features(self, latents: Latents) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
-        """Images and the output of every convolution, coarse to fine: what the hypercolumn is made of."""
-        return self.synthesis(latents.tensors["ws"])
+        """Images and the output of every convolution, coarse to fine: what the hypercolumn is made of.
+
+        Raises:
+            MismatchError: the latents have a residual that fits none of the maps.
+        """
+        residual = latents.tensors.get(RESIDUAL)
+        if residual is not None and tuple(residual.shape[1:]) not in self.map_shapes:
+            raise MismatchError(f"A residual of {list(residual.shape[1:])} fits no feature map of the generator.")
+        return self.synthesis(latents.tensors["ws"], residual=residual)
 
     def mapping(
         self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
@@ -229,22 +245,23 @@ class StyleGAN2(nn.Module):
         return torch.randint(self.config.classes, (count,), generator=stream).to(self.device)
 
     def synthesis(
-        self, ws: Float[Tensor, "n l d"], noise: Noise = "const"
+        self, ws: Float[Tensor, "n l d"], noise: Noise = "const", residual: Float[Tensor, "n _c _h _w"] | None = None
     ) -> tuple[Float[Tensor, "n 3 h w"], list[Tensor]]:
         """ws → image about [-1, 1] and the output of every convolution, coarse to fine.
 
         Block k takes ws 2k-1, 2k and 2k+1 (its two convolutions, its RGB); the RGB shares its w with the next block.
+        A residual is added to what the block of its size gives.
         """
         first, *others = cast("list[Block]", list(self.blocks))
         x = first.const.expand(ws.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         if torch.is_autocast_enabled(ws.device.type):
             x = x.to(torch.get_autocast_dtype(ws.device.type))
-        x = first.conv1(x, ws[:, 0], noise)
+        x = corrected(first.conv1(x, ws[:, 0], noise), residual)
         image, features = first.torgb(x, ws[:, 1]), [x]
         for index, block in enumerate(others, start=1):
             x = block.conv0(x, ws[:, 2 * index - 1], noise)
             features.append(x)
-            x = block.conv1(x, ws[:, 2 * index], noise)
+            x = corrected(block.conv1(x, ws[:, 2 * index], noise), residual)
             features.append(x)
             image = upsample(image, block.resample_filter) + block.torgb(x, ws[:, 2 * index + 1])
         return image, features

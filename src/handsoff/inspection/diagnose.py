@@ -19,7 +19,7 @@ from handsoff.core.files import read_json, sha256, write_json
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.evaluation.settings import part_bounds
-from handsoff.generators.stored import load_generator
+from handsoff.generators.stored import OWN, load_generator
 from handsoff.inspection import links
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step, optional_report
@@ -27,9 +27,11 @@ from handsoff.inversion.invert import MIN_LABELLED, invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
-from handsoff.labeling.labeler import load_labeler
+from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.learning.predictor import find_predictor, load_predictor
 from handsoff.report.diagnosis import write_page
 from handsoff.sampling.draws import Draw
+from handsoff.sampling.edits import read_materials
 
 PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 HELD_OUT = "held-out"  # the folder of the held-out photos' latents
@@ -85,19 +87,31 @@ def generator_link(
     if stated is None or not Path(stated["path"]).exists():
         where = "they are not known" if stated is None else f"{stated['path']} does not exist"
         return {**found, "not_measured": f"The photos it was trained on cannot be read ({where})."}, None
-    generator = load_generator(folder)
+    generator, tuned = load_generator(folder), tuned_generator_of(steps)
     real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
-    draws = [Draw.of_record(record["draw"]) for record in records[: settings.images]]
+    plain = [record["draw"] for record in records if "edits" not in record["draw"]]
+    draws = [Draw.of_record(draw) for draw in plain[: settings.images]]
     fake = yield from links.drawn_features(generator, draws)
+    if tuned is not None:
+        found["distance_before_tuning"] = distances(real, fake)
+        fake = yield from links.drawn_features(load_generator(tuned), draws)
     spread = {"photos": links.diversity(real), "generated": links.diversity(fake)}
     return {**found, "distance": distances(real, fake), "diversity": spread}, real
+
+
+def tuned_generator_of(steps: list[FinishedStep]) -> Path | None:
+    """The generator that the run's inversion tuned on the labelled photos, if it did."""
+    inverted = only_step(steps, "invert")
+    return inverted.folder / OWN if inverted is not None and inverted.settings.get("tuning_steps") else None
 
 
 def invert_held_out(
     steps: list[FinishedStep], out: Path, settings: DiagnoseSettings
 ) -> Steps[Progress, None, Path | None]:
     """Latents of photos that no labeler was fitted to, by the run's own encoder and settings.
+
+    The generator is the one that the run's labelers know, and is not tuned on these photos.
 
     None where the run did not invert, or has too few such photos.
     """
@@ -113,8 +127,9 @@ def invert_held_out(
         return None
     before = InvertSettings(**inverted.settings)
     encoder = str(inverted.folder) if before.encoder_steps else None
-    changes = {"skip": start, "first": stop - start, "encoder": encoder}
-    work = invert(inverted.inputs["generator"][0], labelled, out / HELD_OUT, before.model_copy(update=changes))
+    changes = {"skip": start, "first": stop - start, "encoder": encoder, "tuning_steps": 0}
+    generator = tuned_generator_of(steps) or inverted.inputs["generator"][0]
+    work = invert(generator, labelled, out / HELD_OUT, before.model_copy(update=changes))
     yield from work
     return out / HELD_OUT
 
@@ -142,10 +157,15 @@ def budget_links(
                     label = "labels_on_training_photos" if name == "labelled" else "labels_on_held_out_photos"
                     link[label] = links.label_quality(labeler, latents, budget if name == "labelled" else None)
                     link.setdefault("share", {})[name] = links.photo_shares(labeler, latents)
+            if folders["held_out"] is not None:
+                link["label_transfer"] = transfer_of(steps, step.folder, labeler, folders["held_out"])
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
+        if dataset.manifest.get("aim"):
+            found[str(budget)]["composition"] = dataset.manifest["aim"]
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
-            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)])
+            materials = read_materials(dataset.folder)
+            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)], materials)
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},
@@ -160,6 +180,19 @@ def arms_of(steps: list[FinishedStep], dataset: Path, task: str) -> dict[str, An
             metrics: dict[str, Any] = read_json(step.folder / "metrics.json")
             if metrics["task"] == task:
                 return metrics
+    return {}
+
+
+def transfer_of(steps: list[FinishedStep], dataset: Path, labeler: Labeler, latents: Path) -> dict[str, Any]:
+    """What the model of a dataset's evaluation makes of photos and of their reconstructions; {} without a model."""
+    for step in of_verb(steps, "evaluate"):
+        made = [path.resolve() for path in step.inputs["synthetic"]]
+        folder = find_predictor(step.folder)
+        if folder is not None and dataset.resolve() in made:
+            predictor = load_predictor(folder)
+            if (predictor.task.name, predictor.size) == (labeler.task.name, labeler.size):
+                model = predictor.networks[predictor.card.best]
+                return links.label_transfer(model, labeler.task, labeler.generator, latents)
     return {}
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from handsoff.backbones.distances import pooled_features
 from handsoff.backbones.lite0 import Lite0, frozen_lite0
+from handsoff.core.device import mixed_precision
 from handsoff.core.files import png, read_json, write_bytes
-from handsoff.core.images import tile, to_float
+from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.generated import GeneratedDataset
 from handsoff.datasets.labelled import open_like
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
@@ -23,8 +24,11 @@ from handsoff.generators.latents import load_latents
 from handsoff.geometry.views import scaled_to
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import Labeler
+from handsoff.learning.data import LabelledArrays
+from handsoff.learning.supervised import score_predictor
 from handsoff.sampling.draws import Draw, draw_latents
-from handsoff.tasks.base import Labels
+from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.tasks.base import Labels, Task
 
 BATCH = 16  # images that are drawn or labelled together
 FEATURE_SIZE = 128  # longer side at which images are compared, pixels
@@ -50,12 +54,14 @@ def photo_features(photos: Path, generator: Generator, count: int, cache: Path) 
     return torch.cat(parts)
 
 
-def drawn_features(generator: Generator, draws: Sequence[Draw]) -> Steps[Progress, None, Features]:
+def drawn_features(
+    generator: Generator, draws: Sequence[Draw], materials: Materials = NOTHING
+) -> Steps[Progress, None, Features]:
     """Features of the images of draws."""
     net, parts = frozen_lite0(), []
     for part in batches(len(draws)):
         with torch.no_grad():
-            images = generator.synthesize(draw_latents(generator, draws[part])).clamp(-1, 1)
+            images = generator.synthesize(draw_latents(generator, draws[part], materials)).clamp(-1, 1)
         parts.append(features_of(net, images))
         yield Progress("drawing images to compare with photos", part.stop, len(draws))
     return torch.cat(parts)
@@ -88,6 +94,21 @@ def label_quality(labeler: Labeler, latents: Path, count: int | None = None) -> 
     return labeler.task.scores.score(pairs)
 
 
+def label_transfer(model: nn.Module, task: Task, generator: Generator, latents: Path) -> dict[str, Any]:
+    """Scores of a network on inverted photos and on their reconstructions, against the human labels of the photos.
+
+    The difference is what reconstructions lose of what labels are about.
+    """
+    names = read_json(latents / "latents.json")["names"]
+    photos = open_like(latents / "labels", {task.name: task.schema})
+    labels = np.stack([photos.label(task.name, name) for name in names])
+    found = load_latents(latents / "latents.safetensors").to(generator.device)
+    with torch.no_grad(), mixed_precision():
+        rebuilt = [to_uint8(generator.synthesize(found[part]).float()) for part in batches(len(names))]
+    images = {"photos": np.stack([photos.image(name) for name in names]), "reconstructions": np.concatenate(rebuilt)}
+    return {kind: score_predictor(model, task, LabelledArrays(seen, labels)) for kind, seen in images.items()}
+
+
 def selection(
     labeler: Labeler, dataset: GeneratedDataset, count: int, pictures: Path
 ) -> Steps[Progress, None, dict[str, Any]]:
@@ -98,16 +119,19 @@ def selection(
         found[name] = {"samples": len(records)}
         if records:
             draws = [Draw.of_record(record["draw"]) for record in records[:count]]
-            images, labels = yield from labelled_again(labeler, draws, f"labelling {name} samples again")
+            stage, materials = f"labelling {name} samples again", read_materials(dataset.folder)
+            images, labels = yield from labelled_again(labeler, draws, stage, materials)
             found[name]["share"] = shares(labeler, labels)
             write_bytes(pictures / f"{name}.png", contact_sheet(labeler, images[:SHOWN], labels[:SHOWN]))
     return found
 
 
-def labelled_again(labeler: Labeler, draws: Sequence[Draw], stage: str) -> Steps[Progress, None, tuple[Images, Labels]]:
+def labelled_again(
+    labeler: Labeler, draws: Sequence[Draw], stage: str, materials: Materials
+) -> Steps[Progress, None, tuple[Images, Labels]]:
     found = []
     for part in batches(len(draws)):
-        found.append(labeler.label(draw_latents(labeler.generator, draws[part]))[:2])
+        found.append(labeler.label(draw_latents(labeler.generator, draws[part], materials))[:2])
         yield Progress(stage, part.stop, len(draws))
     return np.concatenate([images for images, _ in found]), np.concatenate([labels for _, labels in found])
 

@@ -104,6 +104,13 @@ def tells(task: Task, sample: LabelledImage, name: str) -> bool:
 def facts(samples: Dataset, names: tuple[str, ...], sizes: Counter[Frame]) -> Facts:
     splits = Counter(name.partition("/")[0] for name in samples.names if "/" in name)
     found = [("labelled samples" if samples.tasks else "images", f"{len(samples.names):,}")]
+    if (seen := samples.review) is not None:
+        found.append(
+            (
+                "review",
+                f"{seen.corrected:,} corrected, {seen.accepted:,} accepted, {seen.rejected:,} rejected and left out",
+            )
+        )
     if len(names) < len(samples.names):
         found.append(("looked at", f"the first {len(names):,}"))
     if sum(splits.values()) == len(samples.names):

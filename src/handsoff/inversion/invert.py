@@ -1,7 +1,7 @@
 """`handsoff invert`: latents of labelled photos."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
-from handsoff.generators.latents import Latents, save_latents
+from handsoff.generators.latents import RESIDUAL, Latents, join_latents, save_latents
 from handsoff.generators.stored import generator_hash, generator_shell, load_generator
-from handsoff.inversion.encoder import ENCODER, PARTIAL, Encoder, load_encoder, train_encoder
+from handsoff.inversion.encoder import ENCODER, PARTIAL, Encoder, encoded, load_encoder, train_encoder
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
-from handsoff.inversion.refine import Target, refine
+from handsoff.inversion.refine import Target, fitting_together, measure, refine, residual_shape
 from handsoff.inversion.settings import InvertSettings
+from handsoff.inversion.tuning import Pivots, tune, tuned_generator
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.folder import JOB, Job, Plan, open_job, recorded_plan
 from handsoff.jobs.progress import Part, Progress, Work
@@ -36,17 +37,19 @@ CACHE = "photos.u8"  # the photos that the encoder is trained on, until it is
 MIN_LABELLED = 4
 TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
 SHOWN = 12  # photos on the contact sheet
-PIXELS = 2**20  # of photos that are refined together at the most: gradients through the generator need room
 
 
 def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
     """What the latents are made by.
 
     Raises:
-        InputError: the generator has no w space, or there are no usable labels or fewer than four.
+        InputError: the generator has no w space or no feature map of the height that the settings ask for, or there are
+            no usable labels or fewer than four.
     """
     chosen = chosen_samples(labelled, settings)
-    require_w_space(generator_shell(generator), str(generator))
+    shell = require_w_space(generator_shell(generator), str(generator))
+    if settings.residual:
+        residual_shape(shell, settings.residual)
     inputs = {
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
         "labelled": chosen.describe(),
@@ -56,6 +59,9 @@ def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
 
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
     """Find ws of labelled photos; `out` gets latents, errors, the labels as framed for the generator, a contact sheet.
+
+    With `settings.tuning_steps` it also gets a generator of its own, tuned on the photos; that one then belongs to the
+    latents.
 
     Every kind of label that all photos have, or those of `settings.tasks`, are carried along: one folder of latents
     serves several tasks.
@@ -70,7 +76,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
 
 
 def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSettings) -> Part:
-    """An encoder where one is needed, latents chunk by chunk, and the results."""
+    """An encoder where one is needed, latents chunk by chunk, a tuned generator if wanted, and the results."""
     out = job.out
     net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
     with job.undone_if_refused():
@@ -86,22 +92,40 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
         forget_photos(out / CACHE)
         encoder = load_encoder(net, out if settings.encoder is None else Path(settings.encoder))
     parts: list[dict[str, Tensor]] = []
-    together = max(1, min(settings.batch, PIXELS // (net.image_size[0] * net.image_size[1])))
+    together = fitting_together(net, settings.batch)
     for start in range(0, len(photos), together):
         chunk = out / "chunks" / f"{start:06d}.safetensors"
         if not is_whole(chunk):
             images = to_float(photos[start : start + together]).to(net.device)
             inversion = refine(target, images, starting_point(target, encoder, images), settings)
-            tensors = {field.name: getattr(inversion, field.name) for field in fields(inversion)}
-            write_tensors(chunk, tensors, sealed=True)
+            write_tensors(chunk, inversion.tensors(), sealed=True)
         parts.append(read_tensors(chunk))
         errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
         yield Progress("refining", min(start + together, len(photos)), len(photos), ", ".join(errors))
+    if settings.tuning_steps:
+        pivots = Pivots(photos, join_latents([latents_in(part) for part in parts]))
+        yield from tune(target, pivots, out, settings)
+        target = replace(target, generator=tuned_generator(out))
+        parts = [*measured_again(target, pivots, together)]
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     write_results(out, data.names, tasks, photos, labels, found)
     means = {f"mean_{name}": float(found[name].mean()) for name in TERMS}
     fingerprint = sha256(out / LATENTS)
     job.finish(fingerprint=fingerprint, seed=settings.seed, licence=net.licence, count=len(data.names), **means)
+
+
+def latents_in(found: Mapping[str, Tensor]) -> Latents:
+    """The latents among the tensors of an inversion."""
+    return Latents({name: found[name] for name in ("ws", RESIDUAL) if name in found})
+
+
+def measured_again(target: Target, pivots: Pivots, together: int) -> Iterator[dict[str, Tensor]]:
+    """How well the same latents rebuild the photos by another generator."""
+    for start in range(0, len(pivots.photos), together):
+        part = slice(start, start + together)
+        images = to_float(pivots.photos[part]).to(target.generator.device)
+        measured = measure(target, images, pivots.latents[part].to(target.generator.device))
+        yield {name: value.cpu() for name, value in measured.tensors().items()}
 
 
 def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
@@ -147,8 +171,7 @@ def starting_point(target: Target, encoder: Encoder | None, images: Float[Tensor
     if encoder is None:
         return torch.zeros(len(images), target.generator.num_ws, target.generator.w_dim, device=images.device)
     with mixed_precision():
-        start: Tensor = encoder(images)
-    return start
+        return encoded(encoder, target, images)
 
 
 def write_results(
@@ -173,4 +196,4 @@ def write_results(
     card: dict[str, Any] = {"names": list(names), "tasks": {name: task.schema for name, task in tasks.items()}}
     card |= {name: [round(float(value), 5) for value in found[name]] for name in TERMS}
     write_json(out / CARD, card)
-    save_latents(out / LATENTS, Latents({"ws": found["ws"]}))
+    save_latents(out / LATENTS, latents_in(found))

@@ -27,9 +27,26 @@ class InvertSettings(BaseModel):
     )
     encoder_batch: int = Field(32, ge=2, description="images per step of the encoder")
     encoder_lr: float = Field(5e-4, gt=0, description="learning rate of the encoder")
+    encoder_passes: int = Field(
+        1,
+        ge=1,
+        description="times that the encoder looks at photo and reconstruction and corrects itself (ReStyle)",
+    )
     steps: int = Field(200, ge=0, description="refinement steps; 0 = the encoder's latents as they are")
     lr: float = Field(0.05, gt=0, description="refinement step size, in standard deviations of w")
     pixel: float = Field(2.0, ge=0, description="weight of the mean squared error in [-1, 1]")
     prior: float = Field(0.02, ge=0, description="weight of the squared Mahalanobis distance to the generator's own w")
+    residual: int = Field(
+        0, ge=0, description="height of the feature map that a residual per photo is added to, such as 16; 0 = none"
+    )
+    residual_prior: float = Field(
+        0.1, ge=0, description="weight of the mean square of the residual, in standard deviations of its channels"
+    )
+    tuning_steps: int = Field(
+        0, ge=0, description="steps that tune the generator on all photos at once (pivotal tuning); 0 = none"
+    )
+    tuning_lr: float = Field(1e-3, gt=0, description="learning rate of that")
+    tuning_batch: int = Field(10, ge=1, description="photos per step of that, and half as many random samples")
+    tuning_locality: float = Field(1.0, ge=0, description="weight of the change in random samples, which is held down")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
     seed: int = Field(0, description="where all random numbers come from")

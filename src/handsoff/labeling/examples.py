@@ -5,8 +5,8 @@ generator whose labels somebody corrected (its draws can be made again), and any
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,14 @@ from handsoff.core.files import read_record
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.generators.contract import Generator
-from handsoff.generators.latents import Latents, load_latents
-from handsoff.generators.stored import generator_hash
+from handsoff.generators.latents import Latents, join_latents, load_latents
+from handsoff.generators.stored import OWN, generator_hash
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
 from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.edits import read_materials
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Labels, Task
 
@@ -48,6 +49,7 @@ class Examples:
     Attributes:
         labelled: the images with their labels.
         fingerprint: of all that counts.
+        generator: the folder of the generator that they belong to.
         draw: gives their latents; None where only the images are known.
         contact_sheet: shows how well the latents rebuild the photos, where there is such a sheet.
         encoder: the encoder that the latents began with, where there was one.
@@ -55,6 +57,7 @@ class Examples:
 
     labelled: LabelledDataset
     fingerprint: str
+    generator: Path
     draw: Draws | None = None
     contact_sheet: Path | None = None
     encoder: Path | None = None
@@ -97,15 +100,29 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
     if verb == "generate":
         dataset = open_generated(path)
         if dataset.manifest.get("generator") == generator_hash(generator):
-            return annotated_samples(dataset, settings)
-    labelled = first_samples(open_labelled(path, tasks=[settings.task]), settings.first)
-    return Examples(labelled, labelled.describe()["fingerprint"])
+            return annotated_samples(generator, dataset, settings)
+    data = open_labelled(path, settings.labels, [settings.task], settings.corrections)
+    labelled = first_samples(data, settings.first)
+    return Examples(labelled, labelled.describe()["fingerprint"], generator)
+
+
+def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Task) -> Examples:
+    """The samples of a reviewed dataset whose labels a person accepted or corrected, as labels of `task`.
+
+    Raises:
+        InputError: nobody accepted or corrected any, or the dataset has no such labels.
+        MismatchError: its labels mean something else.
+    """
+    found = open_examples(generator, path, settings.model_copy(update={"first": None, "corrections": "only"}))
+    return replace(found, labelled=open_like(path, {task.name: task.schema}, "only"))
 
 
 def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examples:
-    """What `handsoff invert` wrote."""
+    """What `handsoff invert` wrote. Where it tuned the generator on the photos, the tuned one counts."""
     report, made = require_done(path, "invert"), recorded_plan(path)
-    if made.inputs.get("generator", {}).get("fingerprint") != generator_hash(generator):
+    own = [path / OWN] if made.settings.get("tuning_steps") else []
+    tuned = [generator_hash(folder) for folder in own]
+    if generator_hash(generator) not in [made.inputs.get("generator", {}).get("fingerprint"), *tuned]:
         raise MismatchError(
             f"{path} holds latents of another generator than {generator}: run handsoff invert with this one."
         )
@@ -121,11 +138,11 @@ def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examp
     if missing:
         raise InputError(f"{path}: latents.json has no latents of {missing[0]}: run handsoff invert again.")
     rows = [card.names.index(name) for name in labelled.names]
-    mark = joined(str(report.get("fingerprint")), labelled.describe()["fingerprint"])
+    mark = joined(str(report.get("fingerprint")), labelled.describe()["fingerprint"], *tuned)
     encoder = Path(made.settings.get("encoder") or path) / ENCODER
     return Examples(
-        labelled, mark, partial(stored_latents, path / "latents.safetensors", rows), path / "contact.png",
-        encoder if encoder.is_file() else None,
+        labelled, mark, own[0] if own else generator, partial(stored_latents, path / "latents.safetensors", rows),
+        path / "contact.png", encoder if encoder.is_file() else None,
     )  # fmt: skip
 
 
@@ -133,16 +150,17 @@ def stored_latents(file: Path, rows: list[int], generator: Generator) -> Latents
     return load_latents(file)[rows]
 
 
-def annotated_samples(dataset: GeneratedDataset, settings: FitSettings) -> Examples:
+def annotated_samples(generator: Path, dataset: GeneratedDataset, settings: FitSettings) -> Examples:
     """Samples of the generator itself, with the labels that now lie in the dataset's folder."""
-    labelled = first_samples(dataset.labelled(settings.task), settings.first)
+    labelled = first_samples(dataset.labelled(settings.task, settings.corrections), settings.first)
     records = {record["name"]: record for record in dataset.records()}
     missing = [name for name in labelled.names if "draw" not in records.get(name, {})]
     if missing:
         raise InputError(f"{dataset.folder} does not say how {missing[0]} was drawn: remove that sample.")
     draws = [Draw.of_record(records[name]["draw"]) for name in labelled.names]
     mark = joined(repr(draws), labelled.describe()["fingerprint"])
-    return Examples(labelled, mark, lambda generator: draw_latents(generator, draws))
+    materials = read_materials(dataset.folder)
+    return Examples(labelled, mark, generator, lambda net: draw_latents(net, draws, materials))
 
 
 def first_samples(labelled: LabelledDataset, first: int | None) -> LabelledDataset:
@@ -170,14 +188,20 @@ def require_readable(examples: Examples, path: Path, *, needs_latents: bool) -> 
         )
 
 
-def load_training_data(examples: Examples, generator: Generator, task: str, *, needs_latents: bool) -> TrainingData:
+def load_training_data(
+    parts: Sequence[Examples], generator: Generator, task: str, *, needs_latents: bool
+) -> TrainingData:
     """Read images and labels framed as the generator's, and the latents where they are needed.
 
     Raises:
         InputError: an image or a label is not whole, an image is too small, or nothing can be learnt from the labels.
     """
-    images, found = examples.labelled.load(generator.image_size, generator.framing)
-    labels, declared = found[task], examples.labelled.tasks[task]
-    schema = declared.learning.infer_schema(labels, str(examples.labelled.source.path))
-    latents = examples.draw(generator) if examples.draw is not None and needs_latents else None
-    return TrainingData(make_task(task, schema), images, labels, latents)
+    loaded = [part.labelled.load(generator.image_size, generator.framing) for part in parts]
+    images, labels = (
+        np.concatenate([found for found, _ in loaded]),
+        np.concatenate([found[task] for _, found in loaded]),
+    )
+    first = parts[0].labelled
+    schema = first.tasks[task].learning.infer_schema(labels, str(first.source.path))
+    drawn = [part.draw(generator) for part in parts if part.draw is not None] if needs_latents else []
+    return TrainingData(make_task(task, schema), images, labels, join_latents(drawn) if drawn else None)

@@ -4,6 +4,7 @@ Each pixel classifier leaves out its own fold of the images and stops at the ste
 lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,19 +13,30 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from handsoff.core.device import mixed_precision
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_bytes, write_json, write_tensors
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
+from handsoff.generators.contract import Generator
 from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
 from handsoff.jobs.folder import Job, Plan, open_job
-from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.jobs.progress import Part, Progress, Work, run_to_end
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.examples import ENCODER, load_training_data, open_examples, require_readable
+from handsoff.labeling.examples import (
+    ENCODER,
+    Examples,
+    TrainingData,
+    load_training_data,
+    open_corrected,
+    open_examples,
+    require_readable,
+)
 from handsoff.labeling.features import make_extractor
 from handsoff.labeling.image_networks import train_image_networks
-from handsoff.labeling.labeler import GENERATOR, save_labeler
+from handsoff.labeling.labeler import EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
 from handsoff.labeling.pixel_samples import PixelSamples, read_pixel_samples
 from handsoff.labeling.settings import FitSettings
+from handsoff.sampling.edits import WS
 from handsoff.tasks.base import Task
 
 CHECKS = 12  # how often a run is measured on the held-out images
@@ -47,51 +59,59 @@ class FitState:
     settings: FitSettings
 
 
-def plan(generator: Path, examples: Path, settings: FitSettings) -> Plan:
+def plan(generator: Path, examples: Path, settings: FitSettings, corrected: Path | None = None) -> Plan:
     """What the labeler is made by.
 
     Raises:
         InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
         MismatchError: the examples are of another generator.
     """
-    found = open_examples(generator, examples, settings)
-    needs_latents = make_extractor(generator_shell(generator), settings.features).needs_latents
-    require_readable(found, examples, needs_latents=needs_latents)
-    inputs = {
-        "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
-        "examples": {"path": str(examples.resolve()), "fingerprint": found.fingerprint},
-    }
+    parts = open_parts(generator, examples, settings, corrected)
+    needs_latents = make_extractor(generator_shell(parts[0].generator), settings.features).needs_latents
+    paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
+    inputs = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
+    for (name, path), found in zip(paths.items(), parts, strict=True):
+        require_readable(found, path, needs_latents=needs_latents)
+        inputs[name] = {"path": str(path.resolve()), "fingerprint": found.fingerprint}
     return Plan("fit", inputs, settings.model_dump())
 
 
-def fit(generator: Path, examples: Path, out: Path, settings: FitSettings) -> Work:
-    """Fit a labeler; `out` gets it, a copy of the generator and thumbnails of the photos that it learnt from.
+def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected: Path | None) -> list[Examples]:
+    """The examples, and those of a reviewed dataset."""
+    found = open_examples(generator, examples, settings)
+    if corrected is None:
+        return [found]
+    return [found, open_corrected(found.generator, corrected, settings, found.labelled.tasks[settings.task])]
+
+
+def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corrected: Path | None = None) -> Work:
+    """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
     Args:
-        generator: folder of a generator.
+        generator: folder of a generator; of latents that it was tuned on, their own counts instead.
         examples: what `handsoff invert` wrote, a generated dataset, or labelled images; see `labeling.examples`.
         out: folder to write.
         settings: see there.
+        corrected: a reviewed dataset, whose accepted and corrected samples are learnt from, too.
 
     Raises:
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(generator, examples, settings)) as job:
+    with open_job(out, plan(generator, examples, settings, corrected)) as job:
         if not job.done:
-            yield from write_labeler(job, generator, examples, settings)
+            yield from write_labeler(job, open_parts(generator, examples, settings, corrected), settings)
     return job.outcome
 
 
-def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettings) -> Part:
+def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) -> Part:
     """Image networks, pixel classifiers, and what they need besides."""
-    out = job.out
-    found, net = open_examples(generator, examples, settings), load_generator(generator)
+    out, net = job.out, load_generator(parts[0].generator)
     extractor = make_extractor(net, settings.features)
     with job.undone_if_refused():
-        data = load_training_data(found, net, settings.task, needs_latents=extractor.needs_latents)
+        data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
     yield from train_image_networks(data.task, data.labelled_images(), out, settings)
     samples = yield from read_pixel_samples(extractor, data, settings.balance, settings.seed)
     with seeded(settings.seed):
@@ -99,17 +119,41 @@ def write_labeler(job: Job, generator: Path, examples: Path, settings: FitSettin
     standardise(ensemble.to(net.device), samples)
     held_out = folds(len(data), settings.members).to(net.device)
     curve: list[float] = []
-    yield from train_ensemble(FitState(ensemble, samples, held_out, data.task, settings), curve)
-    copy_generator(generator, out / GENERATOR)
-    for file, target in ((found.contact_sheet, CONTACT), (found.encoder, ENCODER)):
+    state = FitState(ensemble, samples, held_out, data.task, settings)
+    yield from train_ensemble(state, curve)
+    copy_generator(parts[0].generator, out / GENERATOR)
+    for file, target in ((parts[0].contact_sheet, CONTACT), (parts[0].encoder, ENCODER)):
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
+    write_example_numbers(out, parts[0], data, net)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
-    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(generator)}
+    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
     save_labeler(out, ensemble, facts)
-    job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve)
+    found = [len(part.labelled.names) for part in parts[1:]]
+    corrected = {"corrected_used": found[0], "corrected_loss": loss_of_last(state, found[0])} if found else {}
+    job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve, **corrected)
+
+
+def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: Generator) -> None:
+    """What the photos show, in numbers, and their ws: `generate` compares with them and starts from them.
+
+    Args:
+        out: the labeler's folder.
+        found: the photos, which come first in `data`.
+        data: images and labels.
+        net: their generator.
+    """
+    names, latents = found.labelled.names, None if found.draw is None else found.draw(net)
+    tasks, chosen = {data.task.name: data.task}, available({data.task.name: data.task})
+    numbers = {
+        name: describe(image, {data.task.name: label}, tasks, chosen, measures=True)
+        for name, image, label in zip(names, data.images[: len(names)], data.labels[: len(names)], strict=True)
+    }
+    write_json(out / EXAMPLES, numbers)
+    if latents is not None and WS in latents.tensors:
+        write_tensors(out / EXAMPLE_WS, dict(zip(names, latents.tensors[WS].contiguous().cpu(), strict=True)))
 
 
 def folds(count: int, members: int) -> Bool[Tensor, "e n"]:
@@ -178,17 +222,55 @@ def fit_step(state: FitState, step: int) -> Float[Tensor, ""]:
     return (losses * counts).sum() / counts.sum().clamp_min(1) * settings.members
 
 
-@torch.no_grad()
 def held_out_loss(state: FitState) -> Float[Tensor, " e"]:
     """Each classifier's mean loss over the images it may not train on (all images where there are none)."""
-    samples, ensemble, learning = state.samples, state.ensemble.eval(), state.task.learning
     losses = []
     for member, held_out in enumerate(state.held_out):
-        images = held_out.nonzero()[:, 0].tolist() or range(len(samples))
-        found = []
-        for image in images:
-            with mixed_precision():
-                outputs = ensemble.alone(member, samples.hypercolumns[image])
-            found.append(learning.loss(outputs.float().T[None], samples.target[image][None]).mean())
+        images = held_out.nonzero()[:, 0].tolist() or range(len(state.samples))
+        found = [loss_on(state.task, state.ensemble, member, state.samples, image) for image in images]
         losses.append(torch.stack(found).mean())
     return torch.stack(losses)
+
+
+def loss_of_last(state: FitState, count: int) -> float:
+    """The mean loss on the last `count` images, each by the classifiers that did not learn from it."""
+    images = range(len(state.samples) - count, len(state.samples))
+    members = {image: state.held_out[:, image].nonzero()[:, 0].tolist() for image in images}
+    found = [
+        loss_on(state.task, state.ensemble, member, state.samples, image)
+        for image in images
+        for member in members[image]
+    ]
+    return round(float(torch.stack(found).mean()), 4)
+
+
+@torch.no_grad()
+def loss_on(task: Task, ensemble: Ensemble, member: int, samples: PixelSamples, image: int) -> Float[Tensor, ""]:
+    """One classifier's mean loss on the pixels of one image."""
+    with mixed_precision():
+        outputs = ensemble.eval().alone(member, samples.hypercolumns[image])
+    return task.learning.loss(outputs.float().T[None], samples.target[image][None]).mean()
+
+
+def loss_before(labeler: Path, corrected: Path, settings: FitSettings) -> float | None:
+    """The mean loss of a labeler's classifiers on corrected samples, none of which they learnt from.
+
+    None where they cannot read the samples, which have no latents.
+
+    Raises:
+        InputError: the labeler or the dataset cannot be used.
+        MismatchError: they do not belong together.
+    """
+    loaded = load_labeler(labeler)
+    part = open_corrected(labeler / GENERATOR, corrected, settings, loaded.task)
+    if loaded.extractor.needs_latents and part.draw is None:
+        return None
+    needs_latents = loaded.extractor.needs_latents
+    data = load_training_data([part], loaded.generator, settings.task, needs_latents=needs_latents)
+    samples = run_to_end(read_pixel_samples(loaded.extractor, data, settings.balance, settings.seed))
+    found = [
+        loss_on(loaded.task, loaded.ensemble, member, samples, image)
+        for image in range(len(samples))
+        for member in range(loaded.ensemble.members)
+    ]
+    return round(float(torch.stack(found).mean()), 4)

@@ -1,6 +1,10 @@
 """What can be set about the labeler; every default is what worked best in docs/log.md."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
+
+from handsoff.core.reviewed import CORRECTIONS, Use
 
 
 class FitSettings(BaseModel):
@@ -10,6 +14,9 @@ class FitSettings(BaseModel):
 
     task: str = Field("segmentation", description="which labels to learn: segmentation, keypoints, depth or normals")
     first: int | None = Field(None, ge=1, description="use the first N labelled images only")
+    labels: dict[str, dict[str, Any]] = Field(
+        {}, description="of labelled photos: about the labels, by task, as for handsoff invert"
+    )
     members: int = Field(10, ge=1, description="pixel classifiers (small MLPs) in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")
@@ -29,4 +36,5 @@ class FitSettings(BaseModel):
     )
     network_steps: int = Field(1200, ge=1, description="training steps of every image network")
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
+    corrections: Use | None = Field(None, description=CORRECTIONS)
     seed: int = Field(0, description="where all random numbers come from")

@@ -232,6 +232,7 @@ def loaded(auto: Any, folder: Path, name: str, **options: object) -> Any:
 
 MODELS: dict[str, Callable[[int], nn.Module]] = {
     "lite0": PyramidNet,
+    "lite0-frozen": partial(PyramidNet, frozen=True),
     "lite2": partial(PyramidNet, trunk=Lite2),
     "deeplabv3_resnet101": deeplabv3_resnet101,
 }

@@ -42,13 +42,26 @@ class Pyramid(nn.Module):
 
 
 class PyramidNet(nn.Module):
-    """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too."""
+    """`channels` outputs per pixel; the ImageNet-pretrained trunk is trained along, its batch norm too.
 
-    def __init__(self, channels: int, trunk: type[Lite0] = Lite0, *, pretrained: bool = True) -> None:
+    A `frozen` trunk stays as it was pretrained, so that only the pyramid learns: the transfer learning of many papers.
+    """
+
+    def __init__(
+        self, channels: int, trunk: type[Lite0] = Lite0, *, pretrained: bool = True, frozen: bool = False
+    ) -> None:
         super().__init__()
-        self.trunk = trunk(pretrained=pretrained)
+        self.frozen = frozen
+        self.trunk = trunk(pretrained=pretrained).requires_grad_(not frozen)
         del self.trunk.head  # the classifier's last convolution
         self.pyramid = Pyramid(self.trunk.feature_channels, channels, WIDTH)
+
+    def train(self, mode: bool = True) -> "PyramidNet":  # noqa: FBT001, FBT002  # as torch declares it
+        """Training mode; of a frozen trunk the batch norm too stays as it was pretrained."""
+        super().train(mode)
+        if self.frozen:
+            self.trunk.eval()
+        return self
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n k h w"]:
         """Images in [-1, 1] → outputs at their size."""

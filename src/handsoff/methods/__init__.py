@@ -2,8 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from handsoff.methods import handsoff, paper
+from handsoff.methods import frozen_features, handsoff, paper, self_training, transfer
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
-METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {"handsoff": handsoff.steps, "handsoff-paper": paper.steps}
+METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
+    "handsoff": handsoff.steps,
+    "handsoff-paper": paper.steps,
+    "self-training": self_training.steps,
+    "transfer": transfer.steps,
+    "frozen-features": frozen_features.steps,
+}

@@ -19,26 +19,27 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         for task, labeler in zip(recipe.tasks, labelers, strict=True):
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
         dataset = recipe.output / str(budget) / "dataset"
-        yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
-        photos = yield from labelled_photos(recipe, budget, labelers)
+        yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
+        voting = recipe.settings("fit").model_dump()["networks"] > 0
+        photos = (yield from labelled_photos(recipe, budget, labelers)) if voting else []
         for task in recipe.tasks:
             inputs = evaluated(recipe, [dataset, *photos])
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 
 def labelled_photos(recipe: Recipe, budget: int, voters: list[Path]) -> Generator[Step, None, list[Path]]:
-    """The unlabelled photos as a dataset, where there are any and image networks that can label them.
+    """The unlabelled photos as a dataset, where there are any.
 
-    In the first round the labelers' networks label them. In every further one those label that learnt from the real
-    labels and the photos of the round before (self-training).
+    In the first round the voters label them. In every further one those label that learnt from the real labels and the
+    photos of the round before (self-training).
     """
-    if recipe.photos_to_label is None:
+    if recipe.unlabelled is None:
         return []
     folder = recipe.output / str(budget)
     for number in range(1, recipe.rounds + 1):
         before = f"round-{number}/" if number < recipe.rounds else ""
         photos = folder / f"{before}photos"
-        inputs: Inputs = {"voters": voters, "photos": recipe.photos_to_label, "apart": recipe.apart}
+        inputs: Inputs = {"voters": voters, "photos": recipe.unlabelled, "apart": recipe.apart}
         yield Step("label", photos, inputs, recipe.for_label())
         if before:
             voters = [recipe.folder(budget, f"{before}report", task) for task in recipe.tasks]

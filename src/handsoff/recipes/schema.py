@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.stored import read_card
+from handsoff.sampling.aims import UNLABELLED
 from handsoff.tasks import TASKS
 from handsoff.training.settings import TrainSettings
 from handsoff.verbs import VERBS
@@ -100,10 +101,9 @@ class Recipe(BaseModel):
         return {**self.labels, **{name: {**self.labels.get(name, {}), "merge": self.classes} for name in merging}}
 
     @property
-    def photos_to_label(self) -> Path | None:
-        """The unlabelled photos, where the image networks of a labeler can label them."""
-        networks = self.settings("fit").model_dump()["networks"]
-        return (self.photos or self.images) if networks else None
+    def unlabelled(self) -> Path | None:
+        """The photos that can be labelled."""
+        return self.photos or self.images
 
     @property
     def framing(self) -> Framing:
@@ -177,6 +177,17 @@ class Recipe(BaseModel):
         }
         return self.settings("evaluate", first=budget, task=task, **parts)
 
+    def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
+        """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator."""
+        seen = {"labels": self.options, "frame": f"{self.frame[0]}x{self.frame[1]}", "framing": self.framing}
+        return self.for_evaluate(budget, task).model_copy(update={**seen, **owned})
+
+    def for_score(self) -> BaseModel:
+        """On the samples that evaluations test on."""
+        return self.settings(
+            "score", test_part=self.for_evaluate(self.largest, self.tasks[0]).model_dump()["test_part"]
+        )
+
     def for_round(self, budget: int, task: str) -> BaseModel:
         """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""
         return self.for_evaluate(budget, task).model_copy(
@@ -187,6 +198,20 @@ class Recipe(BaseModel):
         """How many labels the learning curve can have, of so many labelled samples."""
         limited = self.reserve or self.test is None
         return self.largest + self.reserve if limited else samples - self.validation
+
+    def for_generate(self) -> BaseModel:
+        """An aim may be to match the unlabelled photos: the recipe knows where they are.
+
+        Raises:
+            InputError: it names none.
+        """
+        settings: Any = self.settings("generate")
+        if settings.wanted is None or settings.wanted.match != UNLABELLED:
+            return self.settings("generate")
+        photos = self.photos or self.images
+        if photos is None:
+            raise InputError('[generate.aim] match = "unlabelled" needs unlabelled photos: give photos = "FOLDER".')
+        return self.settings("generate", aim={**settings.aim, "match": str(photos)})
 
     def for_label(self) -> BaseModel:
         """No copy of a label, of a validation photo or of a test photo becomes training data.

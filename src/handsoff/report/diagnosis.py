@@ -1,29 +1,23 @@
 """What a diagnosis measured, as tables for the terminal and as `diagnosis.html`, one file that needs nothing else."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
 from handsoff.pages.render import render
+from handsoff.report.composition import Table, composition_table
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.next_step import plan_of
 from handsoff.report.verdict import arm_title, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
 LABELS = {"labels_on_training_photos": "its training images", "labels_on_held_out_photos": "held-out images"}
+TRANSFER = {
+    "photos": "model handed over: held-out images",
+    "reconstructions": "model handed over: their reconstructions",
+}
 IMAGES = {"labelled": "labelled images", "held_out": "held-out images"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, a sentence on how to read it, column names and rows of texts."""
-
-    title: str
-    reading: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
@@ -72,6 +66,8 @@ def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
     for budget, link in links["budgets"].items():
         for task, measured in link["tasks"].items():
             found += [label_table(budget, task, measured), part_table(budget, task, measured)]
+        if "composition" in link:
+            found.append(composition_table(link["composition"], f"{budget} labels"))
     return found
 
 
@@ -79,7 +75,8 @@ def generator_table(links: Mapping[str, Any]) -> Table:
     """Distances to the training images, of all images and of those that were kept."""
     rows = []
     measured = {
-        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated"))
+        "before tuning": (links["generator"].get("distance_before_tuning"), None),
+        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated")),
     }
     for budget, link in links["budgets"].items():
         kept = link.get("diversity", {}).get("kept")
@@ -106,17 +103,20 @@ def reconstruction_table(links: Mapping[str, Any]) -> Table:
 
 def label_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     """Scores of the labeler on inverted images, beside those of the evaluation's arms."""
-    columns = {label: measured[label]["metrics"] for label in LABELS if label in measured}
+    transfer = measured.get("label_transfer", {})
+    columns = {f"labels of {LABELS[label]}": measured[label]["metrics"] for label in LABELS if label in measured}
+    columns |= {TRANSFER[kind]: scores["metrics"] for kind, scores in transfer.items()}
     arms = measured["arms"].get("arms", {})
     metrics = list(dict.fromkeys(name for scores in (*columns.values(), *arms.values()) for name in scores))
     rows = []
     for metric in metrics:
         own = [number(scores.get(metric)) for scores in columns.values()]
         rows.append((title(metric), *own, *(number(entry.get(metric, {}).get("mean")) for entry in arms.values())))
-    header = ("", *(f"labels of {LABELS[label]}" for label in columns), *(f"model: {arm_title(arm)}" for arm in arms))
+    header = ("", *columns, *(f"model: {arm_title(arm)}" for arm in arms))
     reading = (
         "If labels of inverted held-out images are much worse than the model trained on real labels alone, "
-        "the labeler or the inversion is the weak link; if they are as good, the generated images are."
+        "the labeler or the inversion is the weak link; if they are as good, the generated images are. "
+        "What the model handed over loses from held-out images to their reconstructions, inversion has lost."
     )
     return Table(f"Labels: {task}, {budget} labels", reading, header, rows)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
+from handsoff.datasets.corrections import Review
 from handsoff.datasets.generated import Record
 from handsoff.generators.nearness import nearness_in
 from handsoff.pages.render import render
 from handsoff.report.chart import colours, headline
+from handsoff.report.composition import composition_table
 from handsoff.report.curve import curve_chart, worth_sentence
 from handsoff.report.gallery import (
     Gallery,
@@ -66,6 +68,7 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         sections=[section(name, gallery, records[name], len(galleries)) for name, gallery in galleries.items()],
         predictions={label: contact_sheet(report / "predictions" / f"{arm}.png") for arm, label in arms.items()},
         facts=facts(metrics, galleries.values(), [record for found in records.values() for record in found]),
+        reviews=[f"{name}: {Review(**found).sentence()}" for name, found in metrics.get("reviews", {}).items()],
         licences=list(licences(galleries.values())), settings=settings([*datasets.values(), report]),
     )  # fmt: skip
     write_bytes(report / "report.html", html)
@@ -105,6 +108,7 @@ def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -
         **sample_pictures(gallery, records),
         "histogram": histogram(records),
         "reasons": reasons(records),
+        "composition": composition_table(gallery.manifest["aim"]) if gallery.manifest.get("aim") else None,
         "inversions": contact_sheet(gallery.folder / "inversions.png"),
     }
 

@@ -65,7 +65,7 @@ class Inverter:
         if not self.refined:
             return Latents({"ws": self.target.space.unwhiten(start)})
         with torch.enable_grad():
-            return Latents({"ws": refine(self.target, images, start, InvertSettings()).ws})
+            return refine(self.target, images, start, InvertSettings()).latents
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -30,6 +30,7 @@ Pairs = Iterable[tuple[PoolLabels, PoolLabels]]  # batches of (predicted, true) 
 # Reads one stored label (the bytes of a file or a JSON entry; its name for messages; the size of its image), or raises
 # InputError.
 Parse = Callable[[Any, str, Frame], Label]
+Editor = Literal["mask", "points", "planes", "generic"]
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,10 @@ class Geometry(ABC):
     def hide(self, label: Label, where: Visible) -> Label:
         """One label without what lies outside of the visible part of its image."""
 
+    def erase(self, label: Label, pixels: Bool[np.ndarray, "h w"]) -> Label:  # noqa: ARG002  # points have no pixels
+        """One label without what it says about some pixels; a label that is no map stays as it is."""
+        return label
+
     def locations(self, label: Label, part: str) -> Float[np.ndarray, "n 2"]:  # noqa: ARG002  # no parts, no locations
         """Where a part is: (x, y) of its pixels or of the visible point; the first pixel's centre is (0, 0)."""
         return np.zeros((0, 2))
@@ -240,9 +245,25 @@ class Scores(ABC):
     def label_statistics(self, labels: Labels) -> dict[str, tuple[int, float]]:
         """Part (class, point) → number of samples that show it, and its share of all there is (0 to 1)."""
 
+    def shows(self, label: Label) -> dict[str, float]:
+        """Part → its share of the pixels, or 1 for a point, of all parts that one label shows."""
+        found = self.label_statistics(label[None])
+        return {part: round(share, 6) for part, (samples, share) in found.items() if samples}
+
+    def measures(self, label: Label) -> dict[str, float]:  # noqa: ARG002  # shows says it all
+        """Further numbers by which sets of labels are compared, such as where each point is."""
+        return {}
+
 
 class Drawing(ABC):
-    """Labels for people to look at."""
+    """Labels for people to look at, and to correct.
+
+    Attributes:
+        editor: what a person corrects them with: "mask" paints class ids, "points" drags points, "planes" changes a
+            map of numbers with 0 = not known, "generic" replaces the file.
+    """
+
+    editor: ClassVar[Editor] = "generic"
 
     @abstractmethod
     def draw(self, images: UInt8[np.ndarray, "n h w 3"], labels: Labels) -> UInt8[np.ndarray, "n h w 3"]:

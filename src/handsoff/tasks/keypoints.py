@@ -24,6 +24,7 @@ from handsoff.geometry.peaks import blurred, located
 from handsoff.geometry.views import POINT_TIE, Visible
 from handsoff.tasks.base import (
     Drawing,
+    Editor,
     Geometry,
     Learning,
     Metric,
@@ -242,10 +243,17 @@ class KeypointScores(Scores):
         present = (labels[..., 2] > 0).sum(0)
         return {name: (int(present[k]), float(present[k] / len(labels))) for k, name in enumerate(self.names)}
 
+    def measures(self, label: Float[np.ndarray, "k 3"]) -> dict[str, float]:
+        """Where the points are that are there, in pixels."""
+        there = [(name, point) for name, point in zip(self.names, label, strict=True) if point[2] > 0]
+        return {f"{name} {axis}": round(float(point[i]), 2) for name, point in there for i, axis in enumerate("xy")}
+
 
 @dataclass(frozen=True)
 class KeypointDrawing(Drawing):
     """Dots in the colours of the rainbow."""
+
+    editor: ClassVar[Editor] = "points"
 
     count: int
 

@@ -24,6 +24,7 @@ from handsoff.core.images import IGNORE, decode_mask
 from handsoff.core.masks import Colours
 from handsoff.tasks.base import (
     Drawing,
+    Editor,
     Label,
     Metric,
     Pairs,
@@ -268,6 +269,8 @@ class MaskScores(Scores):
 @dataclass(frozen=True)
 class MaskDrawing(Drawing):
     """A colour per class, black for the first."""
+
+    editor: ClassVar[Editor] = "mask"
 
     classes: tuple[str, ...]
 

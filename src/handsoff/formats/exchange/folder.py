@@ -16,6 +16,7 @@ from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, loa
 from handsoff.tasks import TASKS
 
 ACCOUNT = "samples.jsonl"
+CORRECTED = "corrected"  # key in the account of a sample: tasks whose labels a person corrected
 UNCERTAINTY = "uncertainty"  # key in the account of a generated sample: of its labels, in [0, 1]
 
 
@@ -37,18 +38,38 @@ def recognises(source: Source) -> bool:
 
 def read(source: Source) -> Dataset:
     """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
-    dataset = list_labelled(source.path)
+    dataset = list_labelled(source)
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
     account = account_in(source.read(CARD).decode(errors="replace")) if CARD in source.sizes else ""
-    uncertain = uncertainties(source)
+    uncertain, review = uncertainties(source), dataset.review()
+    told = [account, *([review.sentence()] if review else [])]
     return Dataset(
         dataset.names,
         dataset.tasks,
-        lambda name: replace(read_image(dataset, name), account=uncertain.get(name, {})),
+        lambda name: replace(read_image(dataset, name), account=account_of(dataset, name, uncertain)),
         manifest_licence(source),
-        about=account,
+        about="\n\n".join(filter(None, told)),
         synthetic=bool(account) and not holds_photos(source),
+        review=review,
+        queue=queue_of(dataset, uncertain),
     )
+
+
+def account_of(dataset: LabelledDataset, name: str, uncertain: dict[str, Entry]) -> Entry:
+    """What is known of a sample: how uncertain its labels are, and which of them a person corrected."""
+    touched = dataset.touched(name)
+    return {**uncertain.get(name, {}), **({CORRECTED: list(touched)} if touched else {})}
+
+
+def queue_of(dataset: LabelledDataset, uncertain: dict[str, Entry]) -> tuple[str, ...]:
+    """The samples that nobody decided about or corrected, the most uncertain first."""
+    waiting = [
+        name
+        for name in dataset.names
+        if name in uncertain and not dataset.touched(name)
+        if name not in dataset.reviewed or dataset.reviewed[name].decision == "undecided"
+    ]
+    return tuple(sorted(waiting, key=lambda name: -uncertain[name][UNCERTAINTY]))
 
 
 def uncertainties(source: Source) -> dict[str, Entry]:

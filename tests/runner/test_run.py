@@ -14,7 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import handsoff
-from handsoff import methods, runner, verbs
+from handsoff import methods, verbs
 from handsoff.cli import main as cli
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json, write_bytes
@@ -24,7 +24,10 @@ from handsoff.jobs.progress import Outcome, Part, Progress, Work, run_to_end
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
-from handsoff.runner import check, graph, prepared, run
+from handsoff.runner import check as checks
+from handsoff.runner.check import check, prepared
+from handsoff.runner.graph import Node, graph
+from handsoff.runner.run import run
 from handsoff.verbs import Input, Verb
 from toy import write_classes, write_mask
 
@@ -194,7 +197,7 @@ def test_an_interrupted_run_goes_on_and_adds_up_its_time(world: World, error: Ba
     with pytest.raises(type(error)):
         world.run()
     assert not (world.out / "DONE").exists()
-    assert set(read_json(world.out / "seconds.json")) == {"generator", "4/labeler"}
+    assert set(read_json(world.out / "costs.json")) == {"generator", "4/labeler"}
     assert world.states() == {"generator": "done", "4/labeler": "begun", "4/report": "to do"}
     shown, log, outcome = world.run()
     assert log == ALL[3:]
@@ -209,7 +212,7 @@ def test_a_work_that_is_closed_closes_the_step(world: World) -> None:
     next(work)
     work.close()
     assert world.states()["generator"] == "begun"
-    assert "generator" in read_json(world.out / "seconds.json")
+    assert "generator" in read_json(world.out / "costs.json")
 
 
 def test_a_budget_can_be_added_later(world: World) -> None:
@@ -397,7 +400,7 @@ def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str,
 def test_a_curve_beyond_the_labels_is_refused_first(folder: Path, text: str, asked: int, left: int) -> None:
     shutil.copytree(folder / "labelled", folder / "other")
 
-    def nodes(curve: list[int]) -> list[runner.Node]:
+    def nodes(curve: list[int]) -> list[Node]:
         stated = f"{DATA}budget = 4\nvalidation = 2\n{text}\n[evaluate]\ncurve = {curve}"
         return graph(load_recipe(write(folder, stated), folder / "out"))
 
@@ -411,7 +414,9 @@ def test_a_curve_beyond_the_labels_is_refused_first(folder: Path, text: str, ask
 
 def test_an_unknown_method_is_refused(folder: Path) -> None:
     recipe = load_recipe(write(folder, DATA + 'method = "magic"'), folder / "out")
-    with pytest.raises(HandsOffError, match="Unknown method 'magic': choose one of handsoff, handsoff-paper"):
+    with pytest.raises(
+        HandsOffError, match="Unknown method 'magic': choose one of frozen-features, handsoff, handsoff-paper"
+    ):
         graph(recipe)
 
 
@@ -435,8 +440,8 @@ def test_a_refused_first_step_leaves_nothing(folder: Path, tmp_path: Path) -> No
 
 def test_the_formats_of_the_data_are_looked_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Path] = []
-    look = runner.format_of
-    monkeypatch.setattr(runner, "format_of", lambda source: asked.append(source.path) or look(source))
+    look = checks.format_of
+    monkeypatch.setattr(checks, "format_of", lambda source: asked.append(source.path) or look(source))
     world.run()
     assert asked == [world.folder / "labelled"]
 

@@ -1,0 +1,26 @@
+"""Pixel classifiers on frozen features of real photos, the stand-in for probing self-supervised features.
+
+The features are those of EfficientNet-Lite0, pretrained on ImageNet. Nothing is generated: the classifiers are tested
+as they are. The generator only says in which frame photos are seen.
+"""
+
+from collections.abc import Iterator
+
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
+
+PROBE = {"features": ("lite0",), "networks": 0}  # whatever else the recipe says of labelers
+
+
+def steps(recipe: Recipe) -> Iterator[Step]:
+    """Per budget and task a labeler that was fitted to photos, and its score."""
+    generator = recipe.generator or recipe.output / "generator"
+    if recipe.images is not None:
+        yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
+    for budget in recipe.budgets:
+        for task in recipe.tasks:
+            labeler = recipe.folder(budget, "labeler", task)
+            fit = recipe.for_fit(budget, task).model_copy(update={**PROBE, "labels": recipe.options})
+            yield Step("fit", labeler, {"generator": generator, "examples": recipe.labelled}, fit)
+            report, test = recipe.folder(budget, "report", task), recipe.test or recipe.labelled
+            yield Step("score", report, {"voters": [labeler], "test": test}, recipe.for_score())

@@ -1,0 +1,30 @@
+"""Self-training: networks label the photos, and others learn from those (Lee 2013; Xie et al. 2020, arXiv 1911.04252).
+
+It needs no generator. The networks that label first are those of the real-only arm.
+"""
+
+from collections.abc import Iterator
+
+from handsoff.core.errors import InputError
+from handsoff.methods.handsoff import evaluated, labelled_photos
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
+
+
+def steps(recipe: Recipe) -> Iterator[Step]:
+    """Per budget teachers, the photos that they label (in rounds, as the recipe says), and a report for every task.
+
+    Raises:
+        InputError: the recipe names no photos.
+    """
+    if recipe.unlabelled is None:
+        raise InputError("The method self-training learns from unlabelled photos: name them as images or photos.")
+    for budget in recipe.budgets:
+        teachers = [recipe.folder(budget, "teacher", task) for task in recipe.tasks]
+        for task, teacher in zip(recipe.tasks, teachers, strict=True):
+            settings = recipe.for_real_only(budget, task, curve=None, curve_part=None)
+            yield Step("evaluate", teacher, evaluated(recipe, []), settings)
+        photos = yield from labelled_photos(recipe, budget, teachers)
+        for task in recipe.tasks:
+            report = recipe.folder(budget, "report", task)
+            yield Step("evaluate", report, evaluated(recipe, photos), recipe.for_evaluate(budget, task))

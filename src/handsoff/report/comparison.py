@@ -1,0 +1,123 @@
+"""Several methods side by side, as tables for the terminal and as `compare.html`, one file that needs nothing else."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.files import read_json, write_bytes
+from handsoff.pages.render import render
+from handsoff.report.composition import Table
+from handsoff.report.gallery import contact_sheet
+from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, scores, title
+
+COMPARISON = "compare.json"
+PEAKS = {"ram_mib": "memory, MiB", "gpu_mib": "GPU memory, MiB"}
+Measured = Mapping[str, Mapping[str, Any]]  # folder → its methods and metrics
+
+
+def write_comparison(out: Path) -> None:
+    """Write `out/compare.html` about `out/compare.json` and the datasets of the methods.
+
+    Raises:
+        InputError: `compare.json` is missing or damaged.
+    """
+    found = read_json(out / COMPARISON)
+    html = render(
+        "handsoff.report",
+        "compare.html",
+        page_title=f"{out.name} – HandsOff comparison",
+        methods=list(found["methods"]),
+        tables=list(tables(found)),
+        sheets=list(pictures(found, out)),
+    )
+    write_bytes(out / "compare.html", html)
+
+
+def tables(found: Mapping[str, Any]) -> Iterator[Table]:
+    """Scores and classes of every budget and task, then what the methods took."""
+    for name, measured in found["results"].items():
+        budget, _, task = name.partition(" ")
+        what = f"{budget} labels{f', {task}' if task else ''}"
+        yield score_table(what, measured)
+        if (table := class_table(what, measured)).rows:
+            yield table
+    yield cost_table(found["methods"])
+
+
+def score_table(what: str, measured: Measured) -> Table:
+    """Every arm of every method, with its difference to the real labels alone."""
+    entries = {folder: scores(dict(found["metrics"])) for folder, found in measured.items()}
+    names = list(dict.fromkeys(name for entry in entries.values() for arm in entry.values() for name in arm))
+    real = next((entry[REAL_ONLY] for folder, entry in entries.items() if is_real(folder, entry)), {})
+    rows = []
+    for folder, entry in entries.items():
+        for arm, metrics in entry.items():
+            cells = [
+                cell(metrics.get(name), None if is_real(folder, entry) else real.get(name), name) for name in names
+            ]
+            rows.append((method_title(folder, measured, entry), row_title(folder, arm), *cells))
+    tests = {found["metrics"]["n_test"] for found in measured.values()}
+    reading = f"Mean ± spread of the runs on {min(tests):,} test images; after it the difference to real only."
+    return Table(f"Scores: {what}", reading, ("method", "trained on", *map(title, names)), rows)
+
+
+def is_real(folder: str, entry: Mapping[str, Any]) -> bool:
+    """Whether these are the runs that all methods are compared with."""
+    return folder.startswith("real-only/") and REAL_ONLY in entry
+
+
+def method_title(folder: str, measured: Measured, entry: Mapping[str, Any]) -> str:
+    return "all" if is_real(folder, entry) else ", ".join(measured[folder]["methods"])
+
+
+def row_title(folder: str, arm: str) -> str:
+    """An arm, and which of a method's evaluations it is of where that is not its report."""
+    kind = Path(folder).name
+    return arm_title(arm) if kind.startswith("report") else f"{arm_title(arm)} ({kind})"
+
+
+def cell(score: Score | None, real: Score | None, metric: str) -> str:
+    """A score and, where there is one to compare with, its difference."""
+    if score is None:
+        return "–"
+    return score.shown if real is None else f"{score.shown} ({difference(score, real, metric).shown})"
+
+
+def class_table(what: str, measured: Measured) -> Table:
+    """Class or point → the score of every method's best arm, by validation where there was one."""
+    columns: dict[str, Mapping[str, Any]] = {}
+    for folder, found in measured.items():
+        metrics = found["metrics"]
+        entry = scores(dict(metrics))
+        arm = (metrics.get("handed_over") or {}).get("arm") or next(iter(entry))
+        label = f"{method_title(folder, measured, entry)}: {row_title(folder, arm)}"
+        columns[label] = (metrics.get("per_class") or {}).get(arm, {})
+    parts = dict.fromkeys(part for column in columns.values() for part in column)
+    rows = [
+        (part, *(f"{column[part]['mean']:.3f}" if part in column else "–" for column in columns.values()))
+        for part in parts
+    ]
+    reading = "Each method's arm that is best on validation."
+    return Table(f"Classes and points: {what}", reading, ("", *columns), rows)
+
+
+def cost_table(methods: Mapping[str, Any]) -> Table:
+    """What every method takes, steps that it shares with others included."""
+    rows = [
+        (method, f"{found['seconds'] / 60:,.1f}", *(f"{found[kind]:,.0f}" if kind in found else "–" for kind in PEAKS))
+        for method, found in methods.items()
+    ]
+    reading = "Minutes of all steps of a method, those too that it shares with others; memory of its largest step."
+    return Table("What it takes", reading, ("method", "minutes", *PEAKS.values()), rows)
+
+
+def pictures(found: Mapping[str, Any], out: Path) -> Iterator[tuple[str, str]]:
+    """What each method made: the first samples of its datasets, and its predictions for test images."""
+    seen: set[Path] = set()
+    for method, made in found["methods"].items():
+        for name in made["steps"]:
+            for file in (out / name / "preview.png", *sorted((out / name / "predictions").glob("*.png"))):
+                if file not in seen and (picture := contact_sheet(file)):
+                    seen.add(file)
+                    what = "samples" if file.name == "preview.png" else f"{arm_title(file.stem)} on test images"
+                    yield f"{method}: {what} ({name})", picture

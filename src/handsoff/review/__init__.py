@@ -1,0 +1,1 @@
+"""`handsoff review`: a person and the label generator, together, in the browser."""

@@ -1,0 +1,201 @@
+"""The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from handsoff.core.errors import HandsOffError
+from handsoff.core.files import png
+from handsoff.core.images import decode_image
+from handsoff.datasets.corrections import Correction, Decision
+from handsoff.review.desk import Desk
+from handsoff.review.labels import BYTES, PNG, from_browser, to_browser
+from handsoff.review.queue import Filter
+from handsoff.review.session import ConflictError, NoSuchSampleError
+from handsoff.review.thumbnails import SIDE
+
+STATIC = Path(str(files("handsoff.review"))) / "static"
+BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, PRECONDITION = 400, 404, 304, 409, 428
+MOST_ROWS = 1000
+Window = Annotated[str, Header(alias="X-Window", max_length=64)]
+
+
+class DecisionSent(BaseModel):
+    """A decision, and the version of the sample that it was made on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Decision
+    version: int
+
+
+class RefitSent(BaseModel):
+    """What to do first after fitting again: the samples on the screen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    names: list[str] = []
+
+
+def create_app(desk: Desk) -> FastAPI:
+    """The application; `review.guard` stands before it."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(see(desk))
+    app.include_router(decide(desk))
+    app.include_router(learn(desk))
+    app.add_exception_handler(HandsOffError, explain)
+    app.add_exception_handler(HTTPException, explain_http)
+    if STATIC.is_dir():
+        app.mount("/static", StaticFiles(directory=STATIC))
+
+    @app.get("/")
+    def page() -> Response:
+        if not (STATIC / "index.html").is_file():
+            return JSONResponse({"error": "This installation of HandsOff lacks the files of the page."}, NOT_FOUND)
+        return FileResponse(STATIC / "index.html")
+
+    return app
+
+
+async def body(request: Request) -> bytes:
+    """What was sent, as it is: a label may be JSON."""
+    return await request.body()
+
+
+def explain(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it
+    """One sentence about what a request did wrong."""
+    content: dict[str, Any] = {"error": str(error)}
+    if isinstance(error, ConflictError):
+        content["current"] = state(error.current)
+        return JSONResponse(content, CONFLICT)
+    return JSONResponse(content, NOT_FOUND if isinstance(error, NoSuchSampleError) else BAD)
+
+
+def explain_http(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as above
+    status = error.status_code if isinstance(error, HTTPException) else BAD
+    return JSONResponse({"error": str(getattr(error, "detail", error))}, status)
+
+
+def state(record: Correction) -> dict[str, Any]:
+    return {"version": record.version, "decision": record.decision, "corrected": sorted(record.before)}
+
+
+def see(desk: Desk) -> APIRouter:
+    """What there is to look at."""
+    router, session, queue = APIRouter(prefix="/api"), desk.session, desk.queue
+
+    @router.get("/dataset")
+    def dataset() -> dict[str, Any]:
+        return desk.facts()
+
+    @router.get("/samples")
+    def samples(
+        order: str = "",
+        part: str = "",
+        decision: Decision | None = None,
+        corrected: bool | None = None,  # noqa: FBT001  # a field of a query
+        start: Annotated[int, Query(alias="from", ge=0)] = 0,
+        count: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
+    ) -> dict[str, Any]:
+        names = queue.names(order or queue.orders()[0], Filter(part, decision, corrected))
+        rows = [queue.row(name) for name in names[start : start + count]]
+        return {"total": len(names), "samples": rows, "indexed": len(queue.shows)}
+
+    @router.get("/image/{name:path}")
+    def image(name: str) -> Response:
+        data = session.image_file(name)
+        return Response(png(decode_image(data, name)), media_type=PNG)
+
+    @router.get("/thumbnail/{name:path}")
+    def thumbnail(name: str, request: Request, task: str = "", size: int = SIDE) -> Response:
+        data, tag = desk.thumbnails.get(name, task, size)
+        headers = {"etag": tag, "cache-control": "private, no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=NOT_MODIFIED, headers=headers)
+        return Response(data, media_type="image/jpeg", headers=headers)
+
+    @router.get("/uncertainty/{task}/{name:path}")
+    def uncertainty(task: str, name: str) -> Response:
+        values = desk.uncertainty(task, name)
+        if values is None:
+            raise NoSuchSampleError(f"There is no uncertainty map of {name!r} for {task}.")
+        return Response(png(np.rint(values * 255).astype(np.uint8)), media_type=PNG)
+
+    @router.get("/regions/{task}/{name:path}")
+    def regions(task: str, name: str) -> Response:
+        return Response(desk.regions(task, name), media_type=BYTES)
+
+    @router.get("/label/{task}/{name:path}")
+    def label(task: str, name: str) -> Response:
+        with session.lock:
+            found, record = session.label(task, name), session.record(name)
+        data, media = to_browser(session.tasks[task], found)
+        return Response(
+            data, media_type=media, headers={"x-version": str(record.version), "etag": f'"{record.version}"'}
+        )
+
+    return router
+
+
+def decide(desk: Desk) -> APIRouter:
+    """What a person changes."""
+    router, session = APIRouter(prefix="/api"), desk.session
+
+    @router.put("/label/{task}/{name:path}")
+    def put_label(
+        task: str,
+        name: str,
+        data: Annotated[bytes, Depends(body)],
+        if_match: Annotated[str, Header()] = "",
+        window: Window = "",
+    ) -> dict[str, Any]:
+        version = if_match.strip().strip('"')
+        if not version.isdecimal():
+            raise HTTPException(PRECONDITION, "Say with If-Match which version of the sample was corrected.")
+        found = from_browser(session, task, name, data)
+        record = session.correct(task, name, found, int(version), window)
+        desk.queue.look_at(name)
+        return {"name": name, **state(record)}
+
+    @router.put("/decision/{name:path}")
+    def put_decision(name: str, sent: DecisionSent, window: Window = "") -> dict[str, Any]:
+        return {"name": name, **state(session.decide(name, sent.decision, sent.version, window))}
+
+    @router.post("/undo")
+    def undo(window: Window = "") -> dict[str, Any]:
+        name, record = session.undo(window)
+        desk.queue.look_at(name)
+        return {"name": name, **state(record)}
+
+    @router.get("/changes")
+    def changes(since: int = 0, window: Window = "") -> dict[str, Any]:
+        clock, names = session.changes_since(since, window)
+        return {"now": clock, "names": names}
+
+    return router
+
+
+def learn(desk: Desk) -> APIRouter:
+    """What follows from it."""
+    router = APIRouter(prefix="/api")
+
+    @router.get("/suggest")
+    def suggest(count: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 20) -> dict[Literal["names"], list[str]]:
+        return {"names": desk.suggest(count)}
+
+    @router.post("/refit")
+    def refit(sent: RefitSent | None = None) -> dict[str, Any]:
+        return {"job": desk.start_refit(sent.names if sent else [])}
+
+    @router.get("/refit")
+    def refit_state() -> dict[str, Any]:
+        return desk.refit_state()
+
+    return router

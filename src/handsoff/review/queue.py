@@ -1,0 +1,140 @@
+"""In which order samples are looked at, and which of them."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.datasets.corrections import Decision
+from handsoff.datasets.generated import Record
+from handsoff.review.session import Session
+from handsoff.tasks.base import Label, Task
+
+NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
+LISTS = 8  # that are remembered
+RECORDED = (UNCERTAINTY, "disagreement", "reconstruction")  # numbers of samples.jsonl that give an order, largest first
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which samples: those that show a part, have a decision, were corrected or not."""
+
+    part: str = ""
+    decision: Decision | None = None
+    corrected: bool | None = None
+
+
+@dataclass
+class Queue:
+    """The samples of a session in an order.
+
+    Attributes:
+        numbers: order → sample → its number there, the largest first.
+        shows: sample → the parts that it shows, with the share of the image that each of them takes; of the samples
+            whose labels were looked at so far.
+        suggested: the samples to correct next, the best first.
+        revision: counts the changes of `numbers`.
+        answers: what was asked for lately, for pages of the same list.
+    """
+
+    session: Session
+    numbers: dict[str, dict[str, float]] = field(default_factory=dict)
+    shows: dict[str, dict[str, float]] = field(default_factory=dict)
+    suggested: list[str] = field(default_factory=list)
+    revision: int = 0
+    answers: dict[Hashable, list[str]] = field(default_factory=dict)
+
+    def orders(self) -> list[str]:
+        """What can be asked for, the one to begin with first."""
+        last = [SMALLEST] if any(task.parts for task in self.session.tasks.values()) else []
+        return [*self.numbers, NAME, *last, SUGGESTED]
+
+    def uncertainty(self, name: str) -> float | None:
+        return self.numbers.get(UNCERTAINTY, {}).get(name)
+
+    def names(self, order: str, wanted: Filter) -> list[str]:
+        """All samples that pass the filter, in order.
+
+        Raises:
+            UnknownNameError: there is no such order.
+            InputError: the order needs a part.
+        """
+        seen = len(self.shows) if wanted.part else 0
+        asked = (order, wanted, self.session.clock, seen, self.revision, tuple(self.suggested))
+        found = self.answers.get(asked)
+        if found is None:
+            passing = (name for name in self.base(order) if self.passes(name, wanted))
+            found = self.answers[asked] = sorted(passing, key=self.key(order, wanted.part))
+            for old in list(self.answers)[:-LISTS]:
+                self.answers.pop(old, None)
+        return found
+
+    def renumber(self, order: str, numbers: dict[str, float]) -> None:
+        """Sort by other numbers from now on; samples without a new one keep theirs."""
+        self.numbers[order] = {**self.numbers.get(order, {}), **numbers}
+        self.revision += 1
+
+    def base(self, order: str) -> Sequence[str]:
+        if order not in self.orders():
+            raise UnknownNameError("order", order, self.orders())
+        return self.suggested if order == SUGGESTED else self.session.dataset.names
+
+    def key(self, order: str, part: str) -> Callable[[str], Any]:
+        """What to sort by; equal ones stay sorted by name."""
+        if order in self.numbers:
+            numbers = self.numbers[order]
+            return lambda name: -numbers.get(name, -1.0)
+        if order == SMALLEST:
+            if not part:
+                raise InputError("The order smallest is by the size of one part: choose a part.")
+            return lambda name: self.shows.get(name, {}).get(part, 0.0)
+        return lambda _: 0
+
+    def passes(self, name: str, wanted: Filter) -> bool:
+        if wanted.decision is not None and self.session.record(name).decision != wanted.decision:
+            return False
+        if wanted.corrected is not None and bool(self.session.corrected.get(name)) != wanted.corrected:
+            return False
+        return not wanted.part or wanted.part in self.shows.get(name, {})
+
+    def look_at(self, name: str) -> None:
+        """Find out which parts a sample shows now."""
+        found: dict[str, float] = {}
+        for task_name, task in self.session.tasks.items():
+            found |= parts_of(task, self.session.label(task_name, name))
+        self.shows[name] = found
+
+    def row(self, name: str) -> dict[str, Any]:
+        """What a list of samples says of one."""
+        record = self.session.record(name)
+        return {
+            "name": name,
+            "uncertainty": self.uncertainty(name),
+            "decision": record.decision,
+            "corrected": sorted(self.session.corrected.get(name, ())),
+            "version": record.version,
+            "shows": list(self.shows.get(name, {})),
+        }
+
+
+def open_queue(session: Session) -> Queue:
+    """The queue of a dataset, with the orders that its account gives."""
+    return Queue(session, recorded_numbers(session.account()))
+
+
+def recorded_numbers(account: Mapping[str, Record]) -> dict[str, dict[str, float]]:
+    """Order → sample → number, for the numbers that the account of a dataset has of its samples."""
+    found: dict[str, dict[str, float]] = {}
+    for order in RECORDED:
+        numbers = {
+            name: float(record[order]) for name, record in account.items() if isinstance(record.get(order), int | float)
+        }
+        if numbers:
+            found[order] = numbers
+    return found
+
+
+def parts_of(task: Task, label: Label) -> dict[str, float]:
+    """The parts that a label shows, each with its share of all there is."""
+    statistics = task.scores.label_statistics(label[None])
+    return {part: share for part, (samples, share) in statistics.items() if samples and part in task.parts}

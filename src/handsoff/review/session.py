@@ -1,0 +1,296 @@
+"""One dataset under review: its samples, what people said about them so far, and their next changes, one by one.
+
+Every change is on the disk before it is answered. A change names the version of the sample that it was made on; if
+somebody else was faster, nothing is written and `ConflictError` tells what is there now.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import write_bytes
+from handsoff.core.frames import Frame
+from handsoff.core.images import image_size
+from handsoff.datasets.corrections import (
+    Correction,
+    Corrections,
+    Decision,
+    corrections_folder,
+    label_hash,
+    now,
+    user_name,
+)
+from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
+from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
+from handsoff.jobs.folder import JOB, recorded_plan
+from handsoff.tasks.base import Label, Task
+
+UNDOABLE = 200  # changes of a window that can be taken back
+REMEMBERED = 10_000  # changes that other windows can ask for
+
+
+class ConflictError(HandsOffError):
+    """A change was made on a version of a sample that is no longer the newest one."""
+
+    def __init__(self, name: str, current: Correction) -> None:
+        super().__init__(
+            f"{name} was changed meanwhile (version {current.version}, {current.decision}): look at it again."
+        )
+        self.current = current
+
+
+class NoSuchSampleError(HandsOffError):
+    """A sample or a kind of label that the dataset does not have."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one change of a window was, so that it can be taken back.
+
+    Attributes:
+        before: the record before it.
+        version: of the sample after it.
+        label: where the change was one of a label, its task and what lay in its file before, None if there was none.
+    """
+
+    name: str
+    before: Correction
+    version: int
+    label: tuple[str, bytes | None] | None = None
+
+
+@dataclass
+class Session:
+    """A dataset under review.
+
+    Attributes:
+        dataset: the samples as they were made, also those that were rejected.
+        corrections: where a person's work goes.
+        generated: the dataset's own account, where `handsoff generate` or `handsoff label` made it.
+        records: sample name → what was said about it.
+        corrected: sample name → tasks whose label was corrected.
+        lock: held while something is changed.
+    """
+
+    dataset: LabelledDataset
+    corrections: Corrections
+    generated: GeneratedDataset | None
+    records: dict[str, Correction]
+    corrected: dict[str, set[str]]
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    changes: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
+    undoable: dict[str, deque[Change]] = field(default_factory=dict)
+    clock: int = field(default_factory=lambda: time.time_ns() // 1000)
+
+    @property
+    def tasks(self) -> dict[str, Task]:
+        return self.dataset.tasks
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether a generator made the images, so that their latents are known."""
+        return self.generated is not None and self.generated.manifest.get("source") != "photos"
+
+    def account(self) -> dict[str, Record]:
+        """Sample name → its line of samples.jsonl, where there are such lines."""
+        return {} if self.generated is None else {record["name"]: record for record in self.generated.records()}
+
+    def known(self, name: str, task: str | None = None) -> None:
+        """Refuse what the dataset does not have: the only way from a request to a file leads through here.
+
+        Raises:
+            NoSuchSampleError: it has no such sample or kind of label.
+        """
+        if name not in self.dataset.images:
+            raise NoSuchSampleError(f"The dataset has no sample {name!r}.")
+        if task is not None and task not in self.tasks:
+            raise NoSuchSampleError(f"The dataset has no labels for {task!r}, only for {', '.join(self.tasks)}.")
+
+    def record(self, name: str) -> Correction:
+        """What was said about a sample; an empty record where nothing was."""
+        return self.records.get(name) or Correction(image_bytes=self.dataset.source.sizes[self.dataset.images[name]])
+
+    def image_file(self, name: str) -> bytes:
+        self.known(name)
+        return self.dataset.source.read(self.dataset.images[name])
+
+    def size(self, name: str) -> Frame:
+        """(H, W) of a sample's image."""
+        return image_size(self.image_file(name), name)
+
+    def label(self, task: str, name: str) -> Label:
+        """A label as it is now.
+
+        Raises:
+            NoSuchSampleError: there is none.
+            InputError: it is damaged.
+        """
+        self.known(name, task)
+        if task in self.corrected.get(name, ()):
+            stored = self.corrections.label(self.tasks[task], name)
+            return self.parse(task, stored.read(), str(stored.file), self.size(name))
+        return self.dataset.label(task, name)
+
+    def parse(self, task: str, stored: object, where: str, size: Frame) -> Label:
+        """A label in the form of the task's first location, checked.
+
+        Raises:
+            InputError: it is no such label.
+        """
+        kind = self.dataset.kinds[task]
+        return kind.parses[kind.task.locations[0].folder](stored, where, size)
+
+    def decide(self, name: str, decision: Decision, version: int, window: str = "") -> Correction:
+        """Write a decision.
+
+        Raises:
+            NoSuchSampleError: there is no such sample.
+            ConflictError: the sample has another version.
+        """
+        self.known(name)
+        with self.changing(name, version) as before:
+            after = self.next(before, decision=decision)
+            self.corrections.write_record(name, after)
+            self.changed(Change(name, before, after.version), after, window)
+        return after
+
+    def correct(self, task: str, name: str, label: Label, version: int, window: str = "") -> Correction:
+        """Write a corrected label.
+
+        Raises:
+            NoSuchSampleError: there is no such sample or kind of label.
+            ConflictError: the sample has another version.
+        """
+        self.known(name, task)
+        with self.changing(name, version) as before:
+            found = before.before.get(task) or label_hash(self.tasks[task], self.label(task, name))
+            after = self.next(before, before={**before.before, task: found})
+            change = Change(name, before, after.version, (task, self.stored(task, name)))
+            self.corrections.write_label(self.tasks[task], name, label)
+            self.corrected.setdefault(name, set()).add(task)
+            self.corrections.write_record(name, after)
+            self.changed(change, after, window)
+        return after
+
+    def undo(self, window: str = "") -> tuple[str, Correction]:
+        """Take back the last change of a window; the name of its sample, and its record now.
+
+        Raises:
+            InputError: there is none.
+            ConflictError: another window has changed the sample since.
+        """
+        with self.lock:
+            done = self.undoable.get(window)
+            if not done:
+                raise InputError("There is nothing to undo in this window.")
+            change = done.pop()
+            current = self.record(change.name)
+            if current.version != change.version:
+                raise ConflictError(change.name, current)
+            if change.label is not None:
+                self.restore(change.name, *change.label)
+            after = replace(change.before, version=current.version + 1, who=user_name(), when=now())
+            self.corrections.write_record(change.name, after)
+            self.records[change.name] = after
+            self.note(change.name, window)
+            if done and done[-1].name == change.name:  # the one before is the newest change of this sample again
+                done[-1] = replace(done[-1], version=after.version)
+        return change.name, after
+
+    def restore(self, name: str, task: str, stored: bytes | None) -> None:
+        """Put back what lay in the file of a corrected label."""
+        if stored is None:
+            self.corrections.remove_label(self.tasks[task], name)
+            self.corrected[name].discard(task)
+        else:
+            write_bytes(self.corrections.label(self.tasks[task], name).file, stored)
+
+    def stored(self, task: str, name: str) -> bytes | None:
+        """What lies in the file of a corrected label now."""
+        if task not in self.corrected.get(name, ()):
+            return None
+        return self.corrections.label(self.tasks[task], name).file.read_bytes()
+
+    @contextmanager
+    def changing(self, name: str, version: int) -> Iterator[Correction]:
+        """Hold the lock, and give the record that a change begins from."""
+        with self.lock:
+            current = self.record(name)
+            if current.version != version:
+                raise ConflictError(name, current)
+            yield current
+
+    def next(self, current: Correction, **changes: object) -> Correction:
+        """The record after a change."""
+        return replace(current, version=current.version + 1, who=user_name(), when=now(), **changes)  # type: ignore[arg-type]  # fields of it
+
+    def changed(self, change: Change, after: Correction, window: str) -> None:
+        self.records[change.name] = after
+        self.undoable.setdefault(window, deque(maxlen=UNDOABLE)).append(change)
+        self.note(change.name, window)
+
+    def note(self, name: str, window: str) -> None:
+        self.clock += 1
+        self.changes.append((self.clock, name, window))
+
+    def changes_since(self, clock: int, window: str) -> tuple[int, list[str]]:
+        """The time now, and the samples that other windows changed after `clock`."""
+        with self.lock:
+            found = [name for when, name, who in self.changes if when > clock and who != window]
+            return self.clock, list(dict.fromkeys(found))
+
+    def counts(self) -> dict[str, int]:
+        """Decision → number of samples."""
+        found = [record.decision for record in list(self.records.values())]
+        decided = {"accept": found.count("accept"), "reject": found.count("reject")}
+        return {**decided, "undecided": len(self.dataset.names) - sum(decided.values())}
+
+    def taught(self) -> list[str]:
+        """The samples whose labels a person accepted or corrected, and did not reject."""
+        accepted = {name for name, record in list(self.records.items()) if record.decision == "accept"}
+        chosen = accepted | {name for name, tasks in list(self.corrected.items()) if tasks}
+        return [name for name in self.dataset.names if name in chosen and self.record(name).decision != "reject"]
+
+
+def open_session(path: Path) -> Session:
+    """Open a dataset for review: generated samples, labelled photos, or any labelled folder or zip.
+
+    Raises:
+        InputError: it is none, is not finished, or its corrections do not fit.
+    """
+    generated = None
+    if path.is_dir() and (path / JOB).is_file() and recorded_plan(path).verb in ("generate", "label"):
+        generated = open_generated(path)
+    refuse_other_jobs(path)
+    dataset = (
+        open_labelled(path, corrections="ignore")
+        if generated is None
+        else open_like(path, generated.manifest["tasks"], corrections="ignore")
+    )
+    dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
+    corrections = Corrections(corrections_folder(path))
+    found = reviewed(dataset, corrections)
+    corrected: dict[str, set[str]] = {}
+    for task, kind in found.kinds.items():
+        for name in kind.corrected:
+            corrected.setdefault(name, set()).add(task)
+    return Session(dataset, corrections, generated, found.reviewed, corrected)
+
+
+def refuse_other_jobs(path: Path) -> None:
+    """Say what to review instead of the folder of a verb that makes no dataset.
+
+    Raises:
+        InputError: the folder is one of those.
+    """
+    if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
+        verb = recorded_plan(path).verb
+        raise InputError(
+            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, "
+            "or a labelled folder."
+        )

@@ -1,0 +1,92 @@
+/** The server, one function per route. Every function throws a Failure when the answer is not what was asked for. */
+
+/** This window, so that undo takes back its own changes only. */
+const WINDOW = crypto.randomUUID?.() ?? String(Math.random());
+
+/** What went wrong: `status` is 0 when the server did not answer; `state` is the server's answer, if it gave one. */
+export class Failure extends Error {
+  constructor(message, status = 0, state = {}) {
+    super(message);
+    this.status = status;
+    this.state = state;
+  }
+}
+
+/** A sample's name as a part of a path: its folders stay folders. */
+const path = (name) => name.split("/").map(encodeURIComponent).join("/");
+
+const address = (route) => new URL(`api/${route}`, document.baseURI).href;
+
+async function ask(route, options = {}) {
+  let answer;
+  try {
+    answer = await fetch(address(route), { ...options, headers: { "X-Window": WINDOW, ...options.headers } });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("The server does not answer");
+  }
+  if (answer.ok) return answer;
+  const state = await answer.json().catch(() => ({}));
+  throw new Failure(state.error ?? `The server answered ${answer.status}`, answer.status, state);
+}
+
+const json = async (route, options) => (await ask(route, options)).json();
+
+const send = (method, content) => ({
+  method,
+  headers: { "Content-Type": "application/json" },
+  body: JSON.stringify(content),
+});
+
+export const dataset = () => json("dataset");
+
+/** A stretch of the queue; empty choices are left out of the question. */
+export function samples(choices, from, count, signal) {
+  const query = new URLSearchParams({ ...choices, from, count });
+  for (const [key, value] of [...query]) if (value === "") query.delete(key);
+  return json(`samples?${query}`, { signal });
+}
+
+export const suggest = (count) => json(`suggest?count=${count}`);
+export const imageUrl = (name) => address(`image/${path(name)}`);
+
+/** The version makes browsers ask again after a change. */
+export const thumbnailUrl = (name, task, version, size = 160) =>
+  address(`thumbnail/${path(name)}?${new URLSearchParams({ task, size, version })}`);
+
+/** A label as it is sent: its bytes and the version of the sample. */
+export async function label(task, name) {
+  const answer = await ask(`label/${task}/${path(name)}`);
+  return { body: await answer.blob(), version: answer.headers.get("X-Version") };
+}
+
+export const putLabel = (task, name, body, version, type) =>
+  json(`label/${task}/${path(name)}`, {
+    method: "PUT",
+    headers: { "Content-Type": type, "If-Match": String(version) },
+    body,
+  });
+
+export const putDecision = (name, decision, version) => json(`decision/${path(name)}`, send("PUT", { decision, version }));
+export const undo = () => json("undo", { method: "POST" });
+
+/** The uncertainty of every pixel as a PNG, or null where there is none. */
+export async function uncertainty(task, name) {
+  try {
+    return await (await ask(`uncertainty/${task}/${path(name)}`)).blob();
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
+  }
+}
+
+/** The number of every pixel's region: uint16, little-endian, row by row. */
+export async function regions(task, name) {
+  const view = new DataView(await (await ask(`regions/${task}/${path(name)}`)).arrayBuffer());
+  return Uint16Array.from({ length: view.byteLength / 2 }, (_, at) => view.getUint16(2 * at, true));
+}
+
+/** `names` are labelled first: those on the screen. */
+export const refit = (names) => json("refit", send("POST", { names }));
+export const refitState = () => json("refit");
+export const changes = (since) => json(`changes?since=${since}`);

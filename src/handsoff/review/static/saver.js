@@ -1,0 +1,124 @@
+/**
+ * Everything a person decides or corrects goes to the server through here: at once, one request per sample at a time,
+ * each with the version that the window has seen. What could not be sent is kept and sent again.
+ */
+
+import * as api from "./api.js";
+
+const PATIENCE = [1, 2, 4, 8, 15]; // seconds before each further try
+export const SAVED = "Everything is saved";
+const CALM = 300; // milliseconds without a change before a label is sent
+
+/**
+ * @param {(text: string, tone: "ok"|"busy"|"bad") => void} report
+ * @param {(conflict: Object) => Promise<"mine"|"theirs">} ask what to do when another window was faster
+ * @param {(name: string, news: Object) => void} changed a sample as the server now has it
+ */
+export function createSaver(report, ask, changed) {
+  /** name → {version, decision?: string, labels: Map<task, {body: () => Promise<Blob>, type}>, busy, tries, timer} */
+  const records = new Map();
+
+  function record(name) {
+    if (!records.has(name)) records.set(name, { version: 0, labels: new Map(), busy: false, tries: 0, timer: 0 });
+    return records.get(name);
+  }
+
+  const waiting = (one) => one.decision !== undefined || one.labels.size > 0;
+  const unsaved = () => [...records.values()].filter((one) => waiting(one) || one.busy).length;
+
+  function say() {
+    const count = unsaved();
+    const failing = [...records.values()].find((one) => one.problem && waiting(one));
+    if (failing) report(`Not saved: ${failing.problem}. It is kept and sent again`, "bad");
+    else report(count ? "Saving…" : SAVED, count ? "busy" : "ok");
+  }
+
+  function later(name, delay) {
+    const one = record(name);
+    clearTimeout(one.timer);
+    one.timer = setTimeout(() => flush(name), delay);
+    say();
+  }
+
+  /** Sends what a sample has waiting, one thing after the other. */
+  async function flush(name) {
+    const one = record(name);
+    clearTimeout(one.timer);
+    if (one.busy || !waiting(one)) return;
+    one.busy = true;
+    try {
+      while (waiting(one)) await (one.labels.size ? sendLabel(name, one) : sendDecision(name, one));
+      Object.assign(one, { tries: 0, problem: undefined });
+    } catch (error) {
+      one.problem = error.message.replace(/\.$/, "");
+      one.timer = setTimeout(() => flush(name), 1000 * PATIENCE[Math.min(one.tries++, PATIENCE.length - 1)]);
+    } finally {
+      one.busy = false;
+      say();
+    }
+  }
+
+  async function sendDecision(name, one) {
+    const { decision } = one;
+    const done = () => {
+      if (one.decision === decision) delete one.decision;
+    };
+    await attempt(name, one, { decision }, done, (version) => api.putDecision(name, decision, version));
+  }
+
+  async function sendLabel(name, one) {
+    const [task, label] = one.labels.entries().next().value;
+    const done = () => {
+      if (one.labels.get(task) === label) one.labels.delete(task);
+    };
+    const body = await label.body();
+    await attempt(name, one, { task, body }, done, (version) => api.putLabel(task, name, body, version, label.type));
+  }
+
+  /** One request; where another window was faster, the person says whose work stays. */
+  async function attempt(name, one, mine, done, request) {
+    try {
+      const news = await request(one.version);
+      one.version = news.version;
+      done();
+      changed(name, one.decision === undefined ? news : { ...news, decision: one.decision });
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      const { current } = error.state;
+      one.version = current.version;
+      if ((await ask({ name, current, ...mine })) === "mine") return;
+      done();
+      changed(name, { ...current, reload: true });
+    }
+  }
+
+  const all = () => [...records.keys()].forEach(flush);
+  addEventListener("online", all);
+  addEventListener("pagehide", all);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && all());
+  addEventListener("beforeunload", (event) => {
+    all();
+    if (unsaved()) event.preventDefault();
+  });
+
+  return {
+    /** The version of a sample that this window has on its screen. */
+    seen(name, version) {
+      const one = record(name);
+      if (!waiting(one) && !one.busy) one.version = version;
+    },
+    decide(name, decision) {
+      record(name).decision = decision;
+      later(name, 0);
+    },
+    /** @param {() => Promise<Blob>} body the label when it is sent, so that many strokes are one request */
+    label(name, task, body, type = "image/png") {
+      record(name).labels.set(task, { body, type });
+      later(name, CALM);
+    },
+    /** A label of this window that the server does not have yet. */
+    pending: (name, task) => records.get(name)?.labels.get(task)?.body(),
+    busy: (name) => records.has(name) && (records.get(name).busy || waiting(records.get(name))),
+    flush,
+  };
+}

@@ -1,0 +1,1 @@
+"""Recipes carried out: one method, or several side by side."""

@@ -1,0 +1,92 @@
+"""What is looked at before any work: the data of a recipe, and whether it is enough."""
+
+from pathlib import Path
+
+from handsoff.core.errors import InputError
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.sources import open_source
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.formats.convert import chosen
+from handsoff.formats.exchange import FOLDER, format_of, open_dataset
+from handsoff.formats.photos import photos_in
+from handsoff.inversion.invert import MIN_LABELLED
+from handsoff.recipes.schema import Recipe, Role
+from handsoff.recipes.steps import Step
+
+
+def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
+    """The steps that convert labelled data where that is needed, and the recipe that goes on from their folders.
+
+    Data stays where it is if it is in the folder format, no split of it is asked for and [convert] says nothing.
+    """
+    steps: list[Step] = []
+    found: dict[str, Path] = {}
+    for role, path in labelled_data(recipe).items():
+        if not recipe.tables.get("convert") and role not in recipe.split and format_of(open_source(path)) == FOLDER:
+            found[role] = path
+        else:
+            found[role] = recipe.output / role
+            steps.append(Step("convert", found[role], {"dataset": path}, recipe.for_convert(role)))
+    return steps, recipe.model_copy(update=found)
+
+
+def labelled_data(recipe: Recipe) -> dict[Role, Path]:
+    """The labelled dataset and, where it is another or another split of it, the test."""
+    test = recipe.test or (recipe.labelled if "test" in recipe.split else None)
+    return {"labelled": recipe.labelled, **({} if test is None else {"test": test})}
+
+
+def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
+    """Refuse now what a step would refuse hours later.
+
+    Args:
+        recipe: as it was read.
+        ready: the recipe that goes on from the converted datasets.
+        converted: their folders, which need not exist yet.
+
+    Raises:
+        HandsOffError: a step would refuse its inputs or settings.
+    """
+    for photos in filter(None, (recipe.images, recipe.photos)):
+        photos_in(open_source(photos))
+    if ready.labelled in converted:
+        names = names_to_convert(recipe, "labelled")
+    else:
+        names = open_labelled(ready.labelled, recipe.options, recipe.tasks).names
+    if ready.test in converted:
+        names_to_convert(recipe, "test")
+    elif ready.test is not None:
+        open_labelled(ready.test, tasks=recipe.tasks)
+    if min(recipe.budgets) < MIN_LABELLED:
+        raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
+    needed = recipe.largest + recipe.validation + recipe.reserve + (ready.test is None)
+    if len(names) < needed:
+        reserve = f", {recipe.reserve} in reserve" if recipe.reserve else ""
+        rest = " and at least one for the test" if ready.test is None else ""
+        wanted = f"{recipe.largest} labels, {recipe.validation} for validation{reserve}{rest}"
+        raise InputError(
+            f"{recipe.labelled} holds {len(names)} labelled samples, too few for {wanted}: "
+            f"lower budgets{', validation or reserve' if reserve else ' or validation'}, or label more."
+        )
+    check_curve(ready, len(names))
+
+
+def check_curve(ready: Recipe, samples: int) -> None:
+    """Refuse a learning curve with a point beyond the labels there are.
+
+    Raises:
+        InputError: there is such a point.
+    """
+    curve = EvaluateSettings(**ready.tables.get("evaluate", {})).curve or ()
+    last, most = max((point for point in curve if isinstance(point, int)), default=0), ready.curve_labels(samples)
+    if last > most:
+        raise InputError(
+            f"[evaluate] curve asks for {last:,} labels, and the recipe leaves {most:,} for it: lower that point, or "
+            "raise reserve, the labelled samples that are neither validation nor test."
+        )
+
+
+def names_to_convert(recipe: Recipe, role: Role) -> tuple[str, ...]:
+    """The names of the samples of a dataset that is to be converted."""
+    path, settings = labelled_data(recipe)[role], recipe.for_convert(role)
+    return chosen(open_dataset(open_source(path), settings.source), settings, str(path)).names

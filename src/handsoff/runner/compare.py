@@ -1,0 +1,179 @@
+"""`handsoff compare`: several methods on the same data, side by side.
+
+Every method is the list of steps that `handsoff run` would do. Equal steps (the same verb, inputs and settings)
+are done once, and so are the real-only runs, which all methods are compared with.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import read_json, write_json
+from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, default_arms, pool_names
+from handsoff.jobs.folder import Plan, open_job, refuse_foreign
+from handsoff.jobs.progress import Work
+from handsoff.methods import METHODS
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
+from handsoff.report.comparison import COMPARISON, write_comparison
+from handsoff.report.verdict import REAL_ONLY
+from handsoff.runner.check import check, prepared
+from handsoff.runner.graph import Node, nodes_of, refuse_unused, stale_sentence
+from handsoff.runner.run import Cost, do_steps, summary
+
+COMPARE = Plan("compare", {}, {})  # methods can be added later
+REAL = "real-only"  # the folder of the runs that all methods are compared with
+MEASURES = ("evaluate", "score")  # verbs whose folders hold metrics
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is to be done.
+
+    Attributes:
+        steps: each once, in the order of doing; names: their folders below the output.
+        methods: method → the names of its steps, shared ones too.
+    """
+
+    steps: list[Step]
+    methods: dict[str, list[str]]
+
+
+def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False) -> Work:
+    """Run methods below `recipe.output`; it then holds a folder per method, `compare.json` and `compare.html`.
+
+    What is done is skipped, what was interrupted goes on, and methods can be added by another call.
+
+    Args:
+        recipe: the data, budgets and settings of all of them; its own method does not count.
+        methods: names of `handsoff.methods.METHODS`.
+        redo: remove steps that are out of date and make them again.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        InputError: data that cannot be used, steps that are out of date without `redo`, or a foreign output folder.
+    """
+    nodes, plan = graph(recipe, methods)
+    stale = [node for node in nodes if node.state == "stale"]
+    if stale and not redo:
+        raise InputError(stale_sentence(stale, recipe.output))
+    with open_job(recipe.output, COMPARE, beside="generator") as job:
+        if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(methods):
+            job.reopen()
+        outcomes, costs = yield from do_steps(job, nodes)
+        if not job.done:
+            write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
+            write_comparison(recipe.output)
+            job.finish(
+                methods=list(methods),
+                recipe=recipe.model_dump(mode="json"),
+                steps=summary(nodes, recipe.output, outcomes, costs),
+            )
+    return job.outcome
+
+
+def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Comparison]:
+    """Every step of all methods, and where it stands. Nothing is written.
+
+    Raises:
+        UnknownNameError: there is no such method.
+        HandsOffError: what a step would refuse later.
+    """
+    for name in methods:
+        if name not in METHODS:
+            raise UnknownNameError("method", name, METHODS)
+    conversions, ready = prepared(recipe)
+    plan = planned(ready, methods)
+    refuse_unused(recipe, plan.steps)
+    check(recipe, ready, converted={step.folder for step in conversions})
+    refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
+    return nodes_of([*conversions, *plan.steps], recipe.output), plan
+
+
+def planned(recipe: Recipe, methods: Iterable[str]) -> Comparison:
+    """The steps of all methods, equal ones once, in the folder of the first method that has them."""
+    steps: dict[tuple[str, str, str], Step] = {}
+    used: dict[str, list[str]] = {}
+    for method in methods:
+        moved: dict[Path, Path] = {}
+        used[method] = []
+        for step in METHODS[method](recipe.model_copy(update={"output": recipe.output / method, "method": method})):
+            here = replace(step, inputs=at(step.inputs, moved))
+            for part in apart(here, recipe, steps.values()):
+                shared = steps.setdefault(key(part), part)
+                moved[part.folder] = shared.folder
+                used[method].append(shared.folder.relative_to(recipe.output).as_posix())
+    return Comparison([*steps.values()], {method: list(dict.fromkeys(names)) for method, names in used.items()})
+
+
+def key(step: Step) -> tuple[str, str, str]:
+    """What equal steps share."""
+    return step.verb, repr(sorted(step.inputs.items())), step.settings.model_dump_json()
+
+
+def at(inputs: Mapping[str, Any], moved: Mapping[Path, Path]) -> dict[str, Any]:
+    """Inputs with the folders that steps were moved to."""
+    return {
+        name: [moved.get(path, path) for path in value] if isinstance(value, list) else moved.get(value, value)
+        for name, value in inputs.items()
+    }
+
+
+def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
+    """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is."""
+    settings = step.settings.model_dump()
+    datasets = step.inputs.get("synthetic")
+    if step.verb != "evaluate" or not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):
+        return [step]
+    verbs = {other.folder: other.verb for other in made}
+    kinds = [PHOTOS if verbs.get(folder) == "label" else SYNTHETIC for folder in datasets]
+    names = settings["arms"] or [arm.name for arm in default_arms(pool_names(datasets, kinds))]
+    if REAL_ONLY not in names:
+        return [step]
+    budget, task = settings["first"], settings["task"]
+    real = recipe.model_copy(update={"output": recipe.output / REAL})
+    alone = Step(
+        "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
+        real.for_real_only(budget, task),
+    )  # fmt: skip
+    others = tuple(name for name in names if name != REAL_ONLY)
+    rest = step.settings.model_copy(update={"arms": others, "curve": None, "curve_part": None})
+    return [alone, replace(step, settings=rest)]
+
+
+# --- what came out -------------------------------------------------------------------------------------------------
+
+
+def gathered(recipe: Recipe, plan: Comparison, costs: Mapping[str, Cost]) -> dict[str, Any]:
+    """What compare.json says: what every method took, and of every budget and task what was measured."""
+    return {
+        "methods": {method: method_costs(names, costs) for method, names in plan.methods.items()},
+        "results": {
+            f"{budget}" if len(recipe.tasks) == 1 else f"{budget} {task}": measured(recipe, plan, budget, task)
+            for budget in recipe.budgets
+            for task in recipe.tasks
+        },
+    }
+
+
+def method_costs(names: Sequence[str], costs: Mapping[str, Cost]) -> dict[str, Any]:
+    """The `steps` of a method with their costs, the `seconds` of all of them, and their memory at the peak."""
+    found = {name: costs[name] for name in names if name in costs}
+    kinds = dict.fromkeys(kind for cost in found.values() for kind in cost if kind != "seconds")
+    peaks = {kind: max(cost.get(kind, 0.0) for cost in found.values()) for kind in kinds}
+    return {"steps": found, "seconds": round(sum(cost["seconds"] for cost in found.values()), 1), **peaks}
+
+
+def measured(recipe: Recipe, plan: Comparison, budget: int, task: str) -> dict[str, dict[str, Any]]:
+    """Folder of a measuring step of one budget and task → the `methods` that have it, and its `metrics`."""
+    found: dict[str, dict[str, Any]] = {}
+    suffix = f"-{task}" if len(recipe.tasks) > 1 else ""
+    for step in plan.steps:
+        folder = step.folder
+        if step.verb in MEASURES and folder.parent.name == str(budget) and folder.name.endswith(suffix):
+            name = folder.relative_to(recipe.output).as_posix()
+            methods = [method for method, names in plan.methods.items() if name in names]
+            found[name] = {"methods": methods, "metrics": read_json(folder / "metrics.json")}
+    return found

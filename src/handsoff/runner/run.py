@@ -1,0 +1,164 @@
+"""`handsoff run`: the steps of a recipe; what is done is skipped, what was interrupted goes on."""
+
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_json, read_record, write_json
+from handsoff.core.memory import forget_peak, peak_memory
+from handsoff.datasets.corrections import corrections_folder, is_corrections
+from handsoff.evaluation.inputs import named_datasets
+from handsoff.jobs.folder import REPORT, Job, discard, open_job
+from handsoff.jobs.progress import Outcome, Progress, Work, named
+from handsoff.learning.predictor import FOLDER as MODEL
+from handsoff.recipes.schema import Recipe
+from handsoff.recipes.steps import Step
+from handsoff.runner.graph import RUN, Node, graph, stale_sentence
+from handsoff.verbs import given
+
+COSTS = "costs.json"
+Cost = dict[str, float]  # of a step: `seconds`, and its memory at the peak, see `core.memory`
+
+
+def run(recipe: Recipe, *, redo: bool = False) -> Work:
+    """Do every step of the recipe's method below `recipe.output`, then sum up in its `report.json`.
+
+    Args:
+        recipe: what to do.
+        redo: remove stale steps and make them again.
+
+    Raises:
+        InputError: data that cannot be used (seen before any work), stale steps without `redo`, or an output folder
+            that holds something else.
+    """
+    nodes = graph(recipe)
+    stale = [node for node in nodes if node.state == "stale"]
+    if stale and not redo:
+        raise InputError(stale_sentence(stale, recipe.output))
+    with open_job(recipe.output, RUN, beside="generator") as job:
+        outcomes, costs = yield from do_steps(job, nodes)
+        if not job.done:
+            sum_up(job, recipe, nodes, outcomes, costs)
+    return job.outcome
+
+
+def do_steps(job: Job, nodes: Sequence[Node]) -> Generator[Progress, None, tuple[dict[str, Outcome], dict[str, Cost]]]:
+    """Do what is to be done; step → its outcome, and what it has cost so far."""
+    stale = [node for node in nodes if node.state == "stale"]
+    for node in stale:
+        if is_corrections(corrections_folder(node.step.folder)):
+            raise InputError(
+                f"{corrections_folder(node.step.folder)} holds what a person corrected, and {node.name} is to be made "
+                "again: move that folder away first."
+            )
+    if stale or any(node.state != "done" for node in nodes):
+        job.reopen()
+    for node in stale:
+        discard(node.step.folder)
+    costs = {name: cost for name, cost in costs_in(job.out).items() if name not in {node.name for node in stale}}
+    outcomes: dict[str, Outcome] = {}
+    with job.undone_if_refused():
+        for node in nodes:
+            if node.state == "done":
+                yield Progress(node.name, 1, 1, "done before, skipped")
+                costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
+                outcomes[node.name] = "done"
+            else:
+                outcomes[node.name] = yield from measured(node, job.out, costs)
+    return outcomes, costs
+
+
+def cost_of(folder: Path) -> Cost:
+    """What the last part of a finished step took, by its own report."""
+    seconds = read_record(folder / REPORT, dict).get("seconds")
+    return {"seconds": seconds if isinstance(seconds, float) else 0.0}
+
+
+def costs_in(out: Path) -> dict[str, Cost]:
+    """Step → what it has cost so far; nothing where that was not written whole."""
+    try:
+        found = read_record(out / COSTS, dict)
+    except InputError:
+        return {}
+    return {
+        name: cost for name, cost in found.items() if isinstance(cost, dict) and isinstance(cost.get("seconds"), float)
+    }
+
+
+def measured(node: Node, out: Path, costs: dict[str, Cost]) -> Generator[Progress, None, Outcome]:
+    """Do one step; the seconds of all its parts, interrupted ones too, are added up in `costs.json`."""
+    began = time.monotonic()
+    forget_peak()
+    try:
+        return (yield from named(node.name, node.step.work()))
+    finally:
+        if node.step.folder.is_dir():
+            before = costs.get(node.name, {})
+            seconds = round(before.get("seconds", 0.0) + time.monotonic() - began, 1)
+            peaks = {name: max(before.get(name, 0.0), value) for name, value in peak_memory().items()}
+            costs[node.name] = {"seconds": seconds, **peaks}
+            write_json(out / COSTS, costs)
+
+
+def sum_up(
+    job: Job, recipe: Recipe, nodes: Sequence[Node], outcomes: dict[str, Outcome], costs: dict[str, Cost]
+) -> None:
+    """Write the run's `report.json`: the recipe, every step with what it was made from, and all metrics."""
+    found = results(recipe)
+    job.finish(
+        recipe=recipe.model_dump(mode="json"),
+        steps=summary(nodes, job.out, outcomes, costs),
+        results=found,
+        delivered=delivered(recipe, found, {node.step.folder: node.step for node in nodes}),
+    )
+
+
+def summary(
+    nodes: Sequence[Node], out: Path, outcomes: dict[str, Outcome], costs: dict[str, Cost]
+) -> dict[str, dict[str, Any]]:
+    """Step → what it was made from, and what it took: `seconds`, `ram_mib` and, where there is a GPU, `gpu_mib`."""
+    return {
+        node.name: {
+            "verb": node.step.verb,
+            "inputs": shown_inputs(node.step, out),
+            **costs[node.name],
+            "outcome": outcomes[node.name],
+        }
+        for node in nodes
+    }
+
+
+def shown_inputs(step: Step, out: Path) -> dict[str, str | list[str]]:
+    """The inputs of a step: what lies in the run's output relative to it, everything else with its whole path."""
+
+    def shown(path: Path) -> str:
+        return path.relative_to(out).as_posix() if path.is_relative_to(out) else str(path.resolve())
+
+    return {
+        name: [shown(path) for path in value] if isinstance(value, list) else shown(value)
+        for name, value in given(step.inputs).items()
+    }
+
+
+def results(recipe: Recipe) -> dict[str, Any]:
+    """Budget (and task, where there are several) → its `metrics.json`, for those that have one."""
+    files = {name: folder / "metrics.json" for name, folder in recipe.reports().items()}
+    return {name: read_json(file) for name, file in files.items() if file.is_file()}
+
+
+def delivered(recipe: Recipe, metrics: dict[str, Any], steps: dict[Path, Step]) -> dict[str, Any]:
+    """Budget (and task) → the `arm` that won on validation, its `model`, and the `datasets` that it learnt from."""
+
+    def shown(path: Path) -> str:
+        return path.relative_to(recipe.output).as_posix()
+
+    won = {}
+    for name, found in metrics.items():
+        report, arm = recipe.reports()[name], found["handed_over"]["arm"]
+        made = steps[report].inputs["synthetic"]
+        pools = named_datasets(made if isinstance(made, list) else [])
+        used = [shown(folder) for pool, folder in pools.items() if pool in found["shares"][arm]]
+        won[name] = {"arm": arm, "model": shown(report / MODEL), "datasets": used}
+    return won

@@ -1,0 +1,146 @@
+"""The API of the review, request by request."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from discs import CLASSES, blobs, write_dataset
+from handsoff.core.files import png, read_json
+from handsoff.datasets.labelled import open_labelled
+from handsoff.review.app import create_app
+from handsoff.review.desk import open_desk
+from handsoff.review.session import open_session
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "data", blobs(6, 0))
+
+
+def client_of(dataset: Path) -> TestClient:
+    return TestClient(create_app(open_desk(open_session(dataset))))
+
+
+@pytest.fixture
+def client(dataset: Path) -> TestClient:
+    return client_of(dataset)
+
+
+def mask(client: TestClient, name: str) -> tuple[np.ndarray, str]:
+    answer = client.get(f"/api/label/segmentation/{name}")
+    assert answer.headers["content-type"] == "image/png"
+    return np.asarray(Image.open(io.BytesIO(answer.content))), answer.headers["x-version"]
+
+
+# --- see
+
+
+def test_it_says_what_the_dataset_is(client: TestClient) -> None:
+    facts = client.get("/api/dataset").json()
+    assert facts["count"] == 6
+    assert facts["size"] == [32, 32]
+    assert facts["tasks"]["segmentation"]["editor"] == "mask"
+    assert [part["name"] for part in facts["tasks"]["segmentation"]["parts"]] == CLASSES
+    assert facts["tasks"]["segmentation"]["background"] == "background"
+    assert facts["orders"][0] == "uncertainty"
+    assert facts["decided"] == {"accept": 0, "reject": 0, "undecided": 6}
+
+
+def test_the_most_uncertain_come_first_in_pages(client: TestClient) -> None:
+    found = client.get("/api/samples", params={"from": 1, "count": 2}).json()
+    assert found["total"] == 6
+    assert [sample["name"] for sample in found["samples"]] == ["004", "003"]
+    assert found["samples"][0]["version"] == 0
+
+
+def test_pictures_are_served(client: TestClient) -> None:
+    image = np.asarray(Image.open(io.BytesIO(client.get("/api/image/002").content)))
+    assert np.array_equal(image, blobs(6, 0).images[2])
+    small = client.get("/api/thumbnail/002", params={"task": "segmentation"})
+    assert Image.open(io.BytesIO(small.content)).size == (32, 32)
+    again = client.get("/api/thumbnail/002?task=segmentation", headers={"if-none-match": small.headers["etag"]})
+    assert again.status_code == 304
+
+
+# --- decide and correct
+
+
+def test_a_decision_is_on_the_disk_at_once(client: TestClient, dataset: Path) -> None:
+    answer = client.put("/api/decision/003", json={"decision": "reject", "version": 0})
+    assert answer.json() == {"name": "003", "version": 1, "decision": "reject", "corrected": []}
+    assert read_json(dataset / "corrections" / "samples" / "003.json")["decision"] == "reject"
+    assert "003" not in open_labelled(dataset).names
+    assert client_of(dataset).get("/api/samples?decision=reject").json()["total"] == 1
+
+
+def test_a_corrected_mask_comes_back(client: TestClient, dataset: Path) -> None:
+    before, version = mask(client, "001")
+    after = np.where(before == 2, 1, before).astype(np.uint8)
+    answer = client.put("/api/label/segmentation/001", content=png(after), headers={"if-match": version})
+    assert answer.json()["version"] == 1
+    assert np.array_equal(mask(client, "001")[0], after)
+    assert np.array_equal(open_labelled(dataset).label("segmentation", "001"), after)
+    assert np.array_equal(open_labelled(dataset, corrections="ignore").label("segmentation", "001"), before)
+
+
+def test_a_canvas_is_read(client: TestClient) -> None:
+    before, version = mask(client, "001")
+    rgba = np.dstack([before, before, before, np.full_like(before, 255)])
+    answer = client.put("/api/label/segmentation/001", content=png(rgba), headers={"if-match": f'"{version}"'})
+    assert answer.status_code == 200
+    assert np.array_equal(mask(client, "001")[0], before)
+
+
+def test_two_windows_do_not_lose_each_others_work(client: TestClient) -> None:
+    now = client.get("/api/changes").json()["now"]
+    one, two = {"x-window": "one"}, {"x-window": "two"}
+    client.put("/api/decision/000", json={"decision": "accept", "version": 0}, headers=one)
+    late = client.put("/api/decision/000", json={"decision": "reject", "version": 0}, headers=two)
+    assert late.status_code == 409
+    assert late.json()["current"] == {"version": 1, "decision": "accept", "corrected": []}
+    assert client.get("/api/changes", params={"since": now}, headers=two).json()["names"] == ["000"]
+    assert client.get("/api/changes", params={"since": now}, headers=one).json()["names"] == []
+
+
+def test_a_window_takes_back_its_own_changes(client: TestClient, dataset: Path) -> None:
+    before, _ = mask(client, "001")
+    one = {"x-window": "one"}
+    client.put("/api/decision/001", json={"decision": "accept", "version": 0}, headers=one)
+    client.put("/api/label/segmentation/001", content=png(np.zeros_like(before)), headers={"if-match": "1", **one})
+    assert client.post("/api/undo", headers={"x-window": "two"}).status_code == 400
+    assert client.post("/api/undo", headers=one).json()["decision"] == "accept"
+    assert np.array_equal(mask(client, "001")[0], before)
+    assert not (dataset / "corrections" / "masks" / "001.png").exists()
+    assert client.post("/api/undo", headers=one).json()["decision"] == "undecided"
+    assert client.post("/api/undo", headers=one).status_code == 400
+
+
+@pytest.mark.parametrize("name", ["nothing", "../classes.json", "..%2F..%2Fjob.json", "%2Fetc%2Fpasswd"])
+@pytest.mark.parametrize("kind", ["image", "thumbnail", "label/segmentation", "uncertainty/segmentation"])
+def test_nothing_but_samples_is_served(client: TestClient, kind: str, name: str) -> None:
+    answer = client.get(f"/api/{kind}/{name}")
+    assert answer.status_code == 404
+    assert set(answer.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    ("data", "headers", "status"),
+    [
+        (b"no image", {"if-match": "0"}, 400),
+        (png(np.zeros((8, 8), np.uint8)), {"if-match": "0"}, 400),
+        (png(np.full((32, 32), 9, np.uint8)), {"if-match": "0"}, 400),
+        (png(np.zeros((32, 32), np.uint8)), {}, 428),
+        (png(np.zeros((32, 32), np.uint8)), {"if-match": "3"}, 409),
+    ],
+)
+def test_a_wrong_mask_is_refused_in_a_sentence(
+    client: TestClient, dataset: Path, data: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = client.put("/api/label/segmentation/001", content=data, headers=headers)
+    assert answer.status_code == status
+    assert answer.json()["error"].endswith(".")
+    assert not (dataset / "corrections").exists()

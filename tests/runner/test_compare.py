@@ -1,0 +1,132 @@
+"""Methods side by side: what they share is done once, and every one of them has a row."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import read_json
+from handsoff.core.images import to_uint8
+from handsoff.generators.stored import load_generator
+from handsoff.jobs.progress import run_to_end
+from handsoff.methods import METHODS
+from handsoff.recipes.load import load_recipe
+from handsoff.recipes.schema import Recipe
+from handsoff.report.comparison import tables
+from handsoff.runner.compare import REAL, compare, graph, planned
+from toy import QUICK_RECIPE, toy_generator, toy_several
+
+OUT = Path("out")
+
+
+def recipe(**values: Any) -> Recipe:
+    return Recipe(**{"images": Path("photos.zip"), "labelled": Path("labelled"), "output": OUT, **values})
+
+
+def folders(plan: Any, method: str) -> list[str]:
+    names: list[str] = plan.methods[method]
+    return names
+
+
+def test_equal_steps_are_done_once() -> None:
+    plan = planned(recipe(), ["handsoff", "handsoff-paper", "self-training", "transfer", "frozen-features"])
+    trains = [step for step in plan.steps if step.verb == "train"]
+    assert [step.folder for step in trains] == [OUT / "handsoff/generator"]
+    assert {"handsoff/generator"} <= set(folders(plan, "handsoff-paper")) & set(folders(plan, "frozen-features"))
+    assert "handsoff-paper/latents" in folders(plan, "handsoff-paper"), "inverted with other settings"
+    real = f"{REAL}/50/report"
+    assert all(real in folders(plan, method) for method in ("handsoff", "handsoff-paper", "self-training", "transfer"))
+    assert folders(plan, "transfer") == ["transfer/50/frozen", real]
+    assert len({step.folder for step in plan.steps}) == len(plan.steps)
+
+
+def test_steps_read_the_folders_that_they_share() -> None:
+    plan = planned(recipe(), ["handsoff", "handsoff-paper"])
+    fits = {step.folder: step for step in plan.steps if step.verb in {"invert", "fit"}}
+    assert fits[OUT / "handsoff-paper/latents"].inputs["generator"] == OUT / "handsoff/generator"
+    assert fits[OUT / "handsoff-paper/50/labeler"].inputs["examples"] == OUT / "handsoff-paper/latents"
+
+
+def test_real_only_runs_are_those_of_all_methods() -> None:
+    """The methods' own evaluations train all their arms but that one."""
+    plan = planned(recipe(rounds=2), ["handsoff", "self-training"])
+    arms = {
+        step.folder.relative_to(OUT).as_posix(): step.settings.model_dump()["arms"]
+        for step in plan.steps
+        if step.verb == "evaluate"
+    }
+    assert arms == {
+        "handsoff/50/round-1/report": ("real_plus_photos",),
+        f"{REAL}/50/report": None,
+        "handsoff/50/report": (
+            "photos_only", "synthetic_only", "real_plus_photos", "real_plus_synthetic",
+            "real_plus_photos_plus_synthetic",
+        ),
+        "self-training/50/round-1/report": ("real_plus_photos",),
+        "self-training/50/report": ("photos_only", "real_plus_photos"),
+    }  # fmt: skip
+
+
+def test_arms_of_the_users_own_stay_as_they_are() -> None:
+    own = {"mine": {"real": 1.0}}
+    plan = planned(recipe(tables={"evaluate": {"arms": own}}), ["handsoff"])
+    (only,) = [step for step in plan.steps if step.verb == "evaluate"]
+    assert only.settings.model_dump()["arms"] == own
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_can_be_compared(method: str) -> None:
+    plan = planned(recipe(budgets=(50, 16), tasks=("segmentation", "keypoints")), [method])
+    assert {step.folder for step in plan.steps} == {OUT / name for name in folders(plan, method)}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy generator, twelve labelled photos and six others, and a recipe."""
+    root = tmp_path_factory.mktemp("compare")
+    net = toy_generator(root / "generator")
+    toy_several(net, root / "labelled")
+    (root / "photos").mkdir()
+    net = load_generator(root / "generator")
+    for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
+        Image.fromarray(image).save(root / "photos" / f"{index}.png")
+    text = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2").replace("budget = 6", "budget = 4")
+    (root / "recipe.toml").write_text('photos = "photos"' + text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.slow
+def test_a_comparison_has_a_row_per_arm_and_what_each_method_took(world: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", world / "out")
+    names = ["handsoff", "self-training", "frozen-features"]
+    assert run_to_end(compare(plan, names)) == "made"
+    found = read_json(world / "out" / "compare.json")
+    assert list(found["methods"]) == names
+    assert all(entry["seconds"] > 0 and entry["ram_mib"] > 0 for entry in found["methods"].values())
+    measured = found["results"]["4"]
+    assert measured[f"{REAL}/4/report"]["methods"] == ["handsoff", "self-training"]
+    assert list(measured[f"{REAL}/4/report"]["metrics"]["arms"]) == ["real_only"]
+    scores, classes, costs = tables(found)
+    assert [row[0] for row in scores.rows].count("all") == 1
+    assert {"handsoff", "self-training", "frozen-features"} <= {row[0] for row in scores.rows}
+    assert len(classes.header) == 1 + len(measured)
+    assert [row[0] for row in costs.rows] == names
+    page = (world / "out" / "compare.html").read_text(encoding="utf-8")
+    assert "frozen-features" in page
+    assert run_to_end(compare(plan, names)) == "done"
+    more = [*names, "transfer"]
+    assert [node.name for node in graph(plan, more)[0] if node.state != "done"] == ["transfer/4/frozen"]
+    assert run_to_end(compare(plan, more)) == "continued"
+    assert list(read_json(world / "out" / "compare.json")["methods"]) == more
+
+
+def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of frozen-features, handsoff"):
+        run_to_end(compare(plan, ["magic"]))
+    alone = plan.model_copy(update={"photos": None})
+    with pytest.raises(InputError, match="self-training learns from unlabelled photos"):
+        run_to_end(compare(alone, ["self-training"]))
+    assert not (tmp_path / "out").exists()
