@@ -11,7 +11,7 @@ from handsoff.cli.main import app
 from handsoff.jobs.folder import Plan
 from handsoff.verbs import VERBS, given
 
-OTHERS = {"run", "demo", "inspect", "diagnose", "export", "push", "compare"}  # commands that are no step of a recipe
+OTHERS = {"run", "demo", "inspect", "diagnose", "export", "push", "compare", "review", "correct"}  # no steps
 
 
 @pytest.mark.parametrize("name", VERBS)

@@ -113,7 +113,8 @@ def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Tas
         InputError: nobody accepted or corrected any, or the dataset has no such labels.
         MismatchError: its labels mean something else.
     """
-    found = open_examples(generator, path, settings.model_copy(update={"first": None, "corrections": "only"}))
+    only = settings.model_copy(update={"first": None, "labels": {}, "corrections": "only"})
+    found = open_examples(generator, path, only)
     return replace(found, labelled=open_like(path, {task.name: task.schema}, "only"))
 
 
