@@ -194,7 +194,7 @@ def invert(
     residual: int = 0,
     residual_prior: float = 0.1,
     tuning_steps: int = 0,
-    tuning_lr: float = 0.001,
+    tuning_lr: float = 0.0003,
     tuning_batch: int = 10,
     tuning_locality: float = 1.0,
     batch: int = 50,
