@@ -128,7 +128,7 @@ def show_aim(out: Path) -> None:
     from handsoff.report.composition import composition_table  # noqa: PLC0415  # as above
 
     table = composition_table(read_json(out / AIM))
-    show_table(table.title, table.header, table.rows)
+    show_table(table.title, table.header[:-1], [row[:-1] for row in table.rows])  # the report has all of it
 
 
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
