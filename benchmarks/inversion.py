@@ -62,7 +62,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # what differs from REFINED
     "tuned": TUNING,
     "residual 16": {"residual": 16},
     "tuned, without locality": {**TUNING, "tuning_locality": 0.0},
-    "tuned, lr 3e-3": {**TUNING, "tuning_lr": 3e-3},
+    "tuned, lr 1e-3": {**TUNING, "tuning_lr": 1e-3},
     "residual 32": {"residual": 32},
     "residual 16, tuned": {"residual": 16, **TUNING},
 }

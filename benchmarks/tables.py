@@ -217,8 +217,23 @@ def gain(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def composition(result: dict[str, Any]) -> str:
+    """What an aim asked for and what came out, and the share of every kind of proposal that was confirmed."""
+    kinds = list(dict.fromkeys(kind for group in result["groups"] for kind in group["proposals"]))
+    lines = head(
+        "shown in", "asked", "reached", "plain draws", "labelled images", *(f"confirmed: {kind}" for kind in kinds)
+    )
+    for group in result["groups"]:
+        shares = [f"{group[key]:.1%}" for key in ("asked", "reached", "plain", "photos")]
+        found = [group["proposals"].get(kind) for kind in kinds]
+        worked = ["–" if tried is None else f"{tried['confirmed']} of {tried['tried']}" for tried in found]
+        lines.append(row(group["group"], *shares, *worked))
+    told = f"{result['kept']:,} samples, chosen of {result['drawn']:,} draws:"
+    return "\n".join([told, "", *lines])
+
+
 TABLES = (  # of which results, in which page
-    ("inversion", "docs/experiments/inversion.md", inversion),
+    ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
     ("faces", "README.md", faces), ("heads", "README.md", heads),

@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 SIZE = {"width": 1080, "height": 560}
-COLOURS = 128  # of the picture's palette
+COLOURS = 256  # of the picture's palette
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
     sheet = Image.new("RGB", (SIZE["width"], 2 * SIZE["height"]))
     for row, picture in enumerate(pictures):
         sheet.paste(picture, (0, row * SIZE["height"]))
-    sheet.quantize(COLOURS, dither=Image.Dither.NONE).save(given.out, optimize=True)
+    sheet.quantize(COLOURS, dither=Image.Dither.FLOYDSTEINBERG).save(given.out, optimize=True)
 
 
 def address_of(server: "subprocess.Popen[str]") -> str:

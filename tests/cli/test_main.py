@@ -69,6 +69,9 @@ Replace = Callable[[Callable[..., Work]], None]
         ("generate nowhere -o out -n 0", "n = 0 cannot be"),
         ("generate nowhere -o out", "Missing option '-n'"),
         ("generate nowhere -o out -n 3 --keep 2", "keep = 2.0 cannot be"),
+        ("generate nowhere -o out -n 3 --aim hat=2", "hat = 2 is no share: write a number from 0 to 1"),
+        ("generate nowhere -o out -n 3 --aim hat", "'hat' is no NAME=VALUE"),
+        ("generate nowhere -o out -n 3 --aim hat=0.1 --aim hat=0.2", "hat is asked for twice"),
         (
             "evaluate --real labelled --synthetic labelled --test labelled -o out",
             "The masks of labelled hold only the class background",

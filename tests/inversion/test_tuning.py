@@ -12,7 +12,8 @@ from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import open_generated
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import load_latents
-from handsoff.generators.stored import OWN, WEIGHTS, generator_hash, load_generator, read_card
+from handsoff.generators.nearness import Nearness
+from handsoff.generators.stored import OWN, WEIGHTS, generator_hash, load_generator, read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.inversion import tuning
 from handsoff.inversion.invert import invert
@@ -27,6 +28,7 @@ from handsoff.synthesis.settings import GenerateSettings
 from toy import FIT, toy_generator, toy_labels
 
 QUICK = InvertSettings(encoder_steps=0, steps=10, tuning_steps=24, tuning_lr=1e-2, tuning_batch=4)
+NEARNESS = Nearness(2000, 300, 0.9, 4)
 LABELER = FIT.model_copy(update={"steps": 4, "members": 2})
 
 
@@ -34,7 +36,7 @@ LABELER = FIT.model_copy(update={"steps": 4, "members": 2})
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photos that no latents of the generator give: another generator made them."""
     root = tmp_path_factory.mktemp("tuning")
-    toy_generator(root / "generator")
+    save_generator(toy_generator(root / "generator"), root / "generator", NEARNESS)
     toy_labels(toy_generator(root / "other", seed=1), root / "labelled")
     for name, settings in (
         ("before", QUICK.model_copy(update={"tuning_steps": 0})),
@@ -67,6 +69,11 @@ def test_the_tuned_generator_rebuilds_the_photos_better_from_the_same_latents(wo
         images = load_generator(world / "latents" / OWN).synthesize(load_latents(world / "latents/latents.safetensors"))
     first = read_tensors(next((world / "latents" / "chunks").iterdir()))["rebuilt"]
     assert not torch.allclose(images[: len(first)], first, atol=1e-2)
+
+
+def test_what_is_known_of_repeated_photos_stays_known(world: Path) -> None:
+    card = read_card(world / "latents" / OWN)
+    assert (card.nearness, card.tuned_on > 0) == (NEARNESS, True)
 
 
 def test_locality_keeps_random_samples_as_they_were(world: Path) -> None:

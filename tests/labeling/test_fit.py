@@ -9,18 +9,19 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
-from handsoff.core.files import png, read_json, write_json
+from handsoff.core.files import png, read_json, read_tensors, write_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
 from handsoff.datasets.likeness import known, read_seen, thumbnails
 from handsoff.generators.contract import Generator
+from handsoff.generators.latents import load_latents
 from handsoff.generators.stored import generator_hash, load_generator, save_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import examples
 from handsoff.labeling.fit import fit, plan
-from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.labeling.labeler import EXAMPLE_WS, Labeler, load_labeler, read_examples
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.tasks.segmentation import Segmentation
 from toy import CLASSES, FIT, toy_generator
@@ -57,6 +58,11 @@ def test_a_labeler_knows_its_photos_and_keeps_their_encoder(world: Path, tmp_pat
     assert not (world / "labeler" / "encoder.safetensors").exists()
     images, _ = open_labelled(world / "labelled").load((16, 16))
     assert known(thumbnails(images), read_seen(tmp_path / "labeler")).tolist() == [True] * 4 + [False] * 4
+    examples, ws = read_examples(tmp_path / "labeler"), read_tensors(tmp_path / "labeler" / EXAMPLE_WS)
+    assert list(examples) == sorted(ws) == [f"photo{index:02d}" for index in range(4)]
+    assert sum(examples["photo00"]["shows"]["segmentation"].values()) == pytest.approx(1, abs=1e-5)
+    stored = load_latents(tmp_path / "second" / "latents.safetensors").tensors["ws"]
+    assert torch.equal(ws["photo03"], stored[3])
 
 
 def test_latents_of_another_generator_are_refused(world: Path, tmp_path: Path) -> None:

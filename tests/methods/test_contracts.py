@@ -62,6 +62,13 @@ def test_a_diffusion_generator_needs_no_inversion(tmp_path: Path) -> None:
     again = to_uint8(net.synthesize(draw_latents(net, draws)))
     for image, name in zip(again, dataset.labelled("segmentation").names, strict=True):
         np.testing.assert_allclose(image.astype(int), dataset.labelled("segmentation").image(name).astype(int), atol=1)
+    aim = {"bright": {"pixels": 0.9}}
+    composed = GenerateSettings(n=8, aim=aim, draws_limit=72)
+    run_to_end(generate([tmp_path / "labeler"], tmp_path / "composed", composed))
+    kinds = {record.get("proposal", {}).get("kind") for record in open_generated(tmp_path / "composed").records()}
+    assert kinds == {None, "plain draws"}, "without a w space there is nothing to edit"
+    (group,) = read_json(tmp_path / "composed" / "aim.json")["groups"]
+    assert group["reached"] > group["plain"]
 
 
 def test_a_conditional_generator_says_the_class_of_every_sample(tmp_path: Path) -> None:

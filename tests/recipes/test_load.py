@@ -34,6 +34,7 @@ def write(folder: Path, text: str) -> Path:
         (DATA + "[train]\nminuets = 3", r"\[train\] has no setting 'minuets': did you mean minutes\?"),
         (DATA + '[train]\ndiscriminator = "stylegan"', r"did you mean stylegan2\? choose one of projected, stylegan2"),
         (DATA + "generate = 3", "generate = 3 cannot be"),
+        (DATA + "[generate.aim]\nhat = 3", r"\[generate\]: aim = .* cannot be: hat = 3 is no share"),
         (DATA + "validation = -1", "validation = -1 cannot be"),
         (DATA + "budgets = []", r"budgets = \[\] cannot be"),
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),
@@ -74,6 +75,14 @@ def test_paths_are_relative_to_the_recipe_and_the_output_is_not(tmp_path: Path) 
     )
     assert recipe.output == Path("out")
     assert load_recipe(write(tmp_path, DATA), tmp_path / "other").output == tmp_path / "other"
+
+
+def test_folders_that_an_aim_names_are_relative_to_the_recipe_too(tmp_path: Path) -> None:
+    table = '[generate]\nattributes = "photos"\n[generate.aim]\nhat = 0.2\nmatch = '
+    found = load_recipe(write(tmp_path, f'{DATA}{table}"other"')).settings("generate").model_dump()
+    assert (found["aim"]["match"], found["attributes"]) == (str(tmp_path / "other"), str(tmp_path / "photos"))
+    found = load_recipe(write(tmp_path, f'{DATA}{table}"labelled"')).settings("generate").model_dump()
+    assert found["aim"] == {"hat": 0.2, "match": "labelled"}
 
 
 def test_everything_has_a_default(tmp_path: Path) -> None:

@@ -89,3 +89,14 @@ def test_a_generator_says_how_photos_get_into_its_frame(tmp_path: Path) -> None:
     assert (settings.framing, settings.size) == ("letterbox", (16, 8))
     stated = recipe(images=None, generator=tmp_path, tables={"convert": {"framing": "stretch"}})
     assert stated.for_convert("labelled").framing == "stretch"
+
+
+def test_an_aim_at_unlabelled_photos_is_one_at_the_recipes() -> None:
+    aim = {"hat": 0.2, "match": "unlabelled"}
+    found = recipe(tables={"generate": {"aim": aim}}).for_generate()
+    assert found.model_dump()["aim"] == {"hat": 0.2, "match": "photos.zip"}
+    other = recipe(tables={"generate": {"aim": {"hat": 0.2}}}).for_generate()
+    assert other.model_dump()["aim"] == {"hat": 0.2}
+    without = recipe(images=None, generator=Path("generator"), tables={"generate": {"aim": aim}})
+    with pytest.raises(InputError, match="needs unlabelled photos"):
+        without.for_generate()

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsoff.synthesis.select import Drop, select
+from handsoff.synthesis.select import Drop, Strata, select
 
 VALUES = st.integers(0, 20).map(lambda tenth: tenth / 20)  # ties are common
 KEEP = st.floats(0.01, 1)
 DROP = st.sampled_from(["any", "all"])
+STRATA: tuple[Strata, ...] = ("none", "parts")
 TASKS = ("segmentation", "keypoints", "depth")
 
 
@@ -82,3 +83,38 @@ def test_any_looks_at_the_worst_rank_and_all_at_the_best(records: list[dict[str,
     for drop, expected in (("any", more_certain.max(1)), ("all", more_certain.min(1))):
         found = [record["uncertainty"] for record in select(records, 1, drop)]  # type: ignore[arg-type]  # one of the two
         assert found == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def shown(*parts: str) -> dict[str, Any]:
+    return {"shows": {"segmentation": dict.fromkeys(("skin", *parts), 0.1)}}
+
+
+@given(st.lists(st.tuples(VALUES, st.sampled_from(["", "hair", "hat"])), min_size=1, max_size=60), KEEP)
+def test_strata_lose_the_same_share(rows: list[tuple[float, str]], keep: float) -> None:
+    records = [
+        {"name": str(index), "uncertainties": {"segmentation": value}, **shown(*filter(None, [part]))}
+        for index, (value, part) in enumerate(rows)
+    ]
+    chosen = select(records, keep, strata="parts")
+    assert sum(record["kept"] for record in chosen) == max(1, math.floor(keep * len(records) + 0.5))
+    for part in {part for _, part in rows}:
+        own = [record for record, (_, found) in zip(chosen, rows, strict=True) if found == part]
+        stay, go = ([record["uncertainty"] for record in own if record["kept"] is kept] for kept in (True, False))
+        assert not stay or not go or max(stay) <= min(go), "within a stratum the most certain stay"
+        if len(own) * (1 - keep) >= 1:
+            assert len(stay) >= math.floor(len(own) * keep), "no stratum loses more than its share"
+
+
+def test_a_rare_part_that_is_always_uncertain_stays() -> None:
+    hats = [{"name": f"hat{i}", "uncertainties": {"segmentation": 0.5 + i / 100}, **shown("hat")} for i in range(20)]
+    others = [{"name": f"{i}", "uncertainties": {"segmentation": i / 1000}, **shown()} for i in range(180)]
+    stay = {strata: [r["name"] for r in select([*hats, *others], 0.9, strata=strata) if r["kept"]] for strata in STRATA}
+    assert sum(name.startswith("hat") for name in stay["none"]) == 0
+    assert sum(name.startswith("hat") for name in stay["parts"]) == 18
+
+
+def test_what_is_too_rare_to_lose_a_sample_is_pooled() -> None:
+    rare = [{"name": part, "uncertainties": {"segmentation": 0.9}, **shown(part)} for part in "abcdefghijkl"]
+    others = [{"name": str(i), "uncertainties": {"segmentation": 0.1}, **shown()} for i in range(100)]
+    gone = [record["name"] for record in select([*rare, *others], 0.9, strata="parts") if not record["kept"]]
+    assert 1 <= sum(name.isalpha() for name in gone) <= 2

@@ -13,6 +13,8 @@ from handsoff.terminal.console import console, detail, give, say, show_facts, sh
 from handsoff.terminal.progress import drain, duration
 from handsoff.verbs import VERBS, Inputs, given
 
+AIM = "aim.json"  # in a dataset that was composed
+
 
 def alone(verb: str | None = None) -> None:
     """Refuse several processes where one does all the work.
@@ -118,6 +120,17 @@ def show_scores(metrics: dict[str, Any]) -> None:
     say(f"{metrics['n_test']:,} test images{rest}.")
 
 
+def show_aim(out: Path) -> None:
+    """What a dataset was to hold and what it holds, where it has an aim."""
+    if not (out / AIM).is_file():
+        return
+    from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
+    from handsoff.report.composition import composition_table  # noqa: PLC0415  # as above
+
+    table = composition_table(read_json(out / AIM))
+    show_table(table.title, table.header[:-1], [row[:-1] for row in table.rows])  # the report has all of it
+
+
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
     """What is known of a step's time and disk before it begins, "" where that is nothing."""
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # brings torch along
@@ -127,7 +140,7 @@ def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> st
 
         labelers = inputs["labelers"]
         tasks = len(labelers) if isinstance(labelers, list) else 1
-        return f"at most {size(most_bytes(frame, tasks, settings.n))} on disk"
+        return f"at most {size(most_bytes(frame, tasks, settings.most_draws))} on disk"
     if verb == "train" and settings.minutes is not None:
         return f"at most {duration(settings.minutes * 60)}"
     return ""

@@ -8,7 +8,7 @@ import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, listing, parsed, settings_of
-from handsoff.cli.results import alone, perform, perform_quietly, show_arms, show_scores, warn_if_full
+from handsoff.cli.results import alone, perform, perform_quietly, show_aim, show_arms, show_scores, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
 from handsoff.verbs import VERBS
@@ -99,9 +99,17 @@ def generate(
     n: Annotated[int, typer.Option("-n", help="Draw this many samples.", show_default=False)],
     seed: Seed = None,
     keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
+    aim: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE,…",
+            help="Compose a dataset that holds this, such as 'glasses=0.3, brightness=uniform'; may be repeated.",
+        ),
+    ] = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("generate", assignments, n=n, seed=seed, keep=keep)
+    wanted = None if aim is None else ", ".join(aim)
+    settings: Any = settings_of("generate", assignments, n=n, seed=seed, keep=keep, aim=wanted)
     alone()
     from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
     from handsoff.labeling.labeler import GENERATOR as FOLDER  # noqa: PLC0415  # as above
@@ -110,8 +118,10 @@ def generate(
 
     say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
     if not (out / "DONE").is_file():
-        warn_if_full(out, most_bytes(read_card(labelers[0] / FOLDER).image_size, len(labelers), n))
+        frame = read_card(labelers[0] / FOLDER).image_size
+        warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
     perform("generate", {"labelers": labelers}, out, settings)
+    show_aim(out)
 
 
 @step("label")

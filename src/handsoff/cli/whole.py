@@ -2,7 +2,7 @@
 
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -47,7 +47,8 @@ def run(
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
     if not (plan.output / "DONE").is_file():
-        drawn = plan.settings("generate").model_dump()["n"] * len(plan.budgets)
+        settings: Any = plan.settings("generate")
+        drawn = settings.most_draws * len(plan.budgets)
         warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
     outcome = perform_work(work(plan, redo=redo), plan.output)
     show_run(plan.output, plan.reports())

@@ -8,8 +8,11 @@ Beside images and labels (`datasets.labelled`) there are
   `generator` (hash of its weights), `nearness` (how near its samples come to its training photos, where that is known:
   `generators/nearness.py`), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `uncertainty` (a sentence).
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
-- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition} (what it can be made again from;
-  of photos {photo}, its file),
+  `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
+- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
+  from, together with `anchors.safetensors` and `directions.safetensors` where there are edits; of photos {photo}, its
+  file), `shows` {task: {part: share of the pixels, or 1 for a point}}, `attributes` {name: number or word} and
+  `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.

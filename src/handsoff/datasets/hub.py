@@ -10,7 +10,8 @@ from handsoff.datasets.card import CARD
 from handsoff.datasets.corrections import corrections_folder, is_corrections
 
 PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
-KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", ".*"]  # paths of this machine, photos of yours
+# Paths of this machine, and photos of yours: from the anchors a generator rebuilds them.
+KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", "anchors.safetensors", ".*"]
 HTTP = ("httpx", "httpcore", "requests", "urllib3")  # libraries by which huggingface_hub may speak to it
 HINTS = {
     401: "log in with `hf auth login`, or set HF_TOKEN",
@@ -23,7 +24,7 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     """Upload a finished dataset to the Hugging Face hub; the same call again uploads what changed.
 
     The accounts of how the folder was made (`job.json`, `report.json`, the ledger), which hold paths of this machine,
-    and `inversions.png`, which shows labelled photos, stay here.
+    `inversions.png`, which shows labelled photos, and `anchors.safetensors`, their latents, stay here.
 
     Args:
         dataset: The folder of `handsoff generate` or `label`, or of `handsoff convert` in a format that has a card.

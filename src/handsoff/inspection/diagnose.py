@@ -31,6 +31,7 @@ from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.learning.predictor import find_predictor, load_predictor
 from handsoff.report.diagnosis import write_page
 from handsoff.sampling.draws import Draw
+from handsoff.sampling.edits import read_materials
 
 PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 HELD_OUT = "held-out"  # the folder of the held-out photos' latents
@@ -89,7 +90,8 @@ def generator_link(
     generator, tuned = load_generator(folder), tuned_generator_of(steps)
     real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
-    draws = [Draw.of_record(record["draw"]) for record in records[: settings.images]]
+    plain = [record["draw"] for record in records if "edits" not in record["draw"]]
+    draws = [Draw.of_record(draw) for draw in plain[: settings.images]]
     fake = yield from links.drawn_features(generator, draws)
     if tuned is not None:
         found["distance_before_tuning"] = distances(real, fake)
@@ -158,9 +160,12 @@ def budget_links(
             if folders["held_out"] is not None:
                 link["label_transfer"] = transfer_of(steps, step.folder, labeler, folders["held_out"])
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link
+        if dataset.manifest.get("aim"):
+            found[str(budget)]["composition"] = dataset.manifest["aim"]
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
-            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)])
+            materials = read_materials(dataset.folder)
+            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)], materials)
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},

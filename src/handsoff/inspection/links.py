@@ -27,6 +27,7 @@ from handsoff.labeling.labeler import Labeler
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import score_predictor
 from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.edits import NOTHING, Materials, read_materials
 from handsoff.tasks.base import Labels, Task
 
 BATCH = 16  # images that are drawn or labelled together
@@ -53,12 +54,14 @@ def photo_features(photos: Path, generator: Generator, count: int, cache: Path) 
     return torch.cat(parts)
 
 
-def drawn_features(generator: Generator, draws: Sequence[Draw]) -> Steps[Progress, None, Features]:
+def drawn_features(
+    generator: Generator, draws: Sequence[Draw], materials: Materials = NOTHING
+) -> Steps[Progress, None, Features]:
     """Features of the images of draws."""
     net, parts = frozen_lite0(), []
     for part in batches(len(draws)):
         with torch.no_grad():
-            images = generator.synthesize(draw_latents(generator, draws[part])).clamp(-1, 1)
+            images = generator.synthesize(draw_latents(generator, draws[part], materials)).clamp(-1, 1)
         parts.append(features_of(net, images))
         yield Progress("drawing images to compare with photos", part.stop, len(draws))
     return torch.cat(parts)
@@ -116,16 +119,19 @@ def selection(
         found[name] = {"samples": len(records)}
         if records:
             draws = [Draw.of_record(record["draw"]) for record in records[:count]]
-            images, labels = yield from labelled_again(labeler, draws, f"labelling {name} samples again")
+            stage, materials = f"labelling {name} samples again", read_materials(dataset.folder)
+            images, labels = yield from labelled_again(labeler, draws, stage, materials)
             found[name]["share"] = shares(labeler, labels)
             write_bytes(pictures / f"{name}.png", contact_sheet(labeler, images[:SHOWN], labels[:SHOWN]))
     return found
 
 
-def labelled_again(labeler: Labeler, draws: Sequence[Draw], stage: str) -> Steps[Progress, None, tuple[Images, Labels]]:
+def labelled_again(
+    labeler: Labeler, draws: Sequence[Draw], stage: str, materials: Materials
+) -> Steps[Progress, None, tuple[Images, Labels]]:
     found = []
     for part in batches(len(draws)):
-        found.append(labeler.label(draw_latents(labeler.generator, draws[part]))[:2])
+        found.append(labeler.label(draw_latents(labeler.generator, draws[part], materials))[:2])
         yield Progress(stage, part.stop, len(draws))
     return np.concatenate([images for images, _ in found]), np.concatenate([labels for _, labels in found])
 

@@ -20,7 +20,7 @@ from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_car
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.latents import RESIDUAL, Latents, join_latents, save_latents
-from handsoff.generators.stored import generator_hash, generator_shell, load_generator
+from handsoff.generators.stored import generator_hash, generator_shell, load_generator, read_card
 from handsoff.inversion.encoder import ENCODER, PARTIAL, Encoder, encoded, load_encoder, train_encoder
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target, fitting_together, measure, refine, residual_shape
@@ -104,7 +104,7 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
         yield Progress("refining", min(start + together, len(photos)), len(photos), ", ".join(errors))
     if settings.tuning_steps:
         pivots = Pivots(photos, join_latents([latents_in(part) for part in parts]))
-        yield from tune(target, pivots, out, settings)
+        yield from tune(target, pivots, out, settings, read_card(generator).nearness)
         target = replace(target, generator=tuned_generator(out))
         parts = [*measured_again(target, pivots, together)]
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -45,7 +45,7 @@ class InvertSettings(BaseModel):
     tuning_steps: int = Field(
         0, ge=0, description="steps that tune the generator on all photos at once (pivotal tuning); 0 = none"
     )
-    tuning_lr: float = Field(1e-3, gt=0, description="learning rate of that")
+    tuning_lr: float = Field(3e-4, gt=0, description="learning rate of that")
     tuning_batch: int = Field(10, ge=1, description="photos per step of that, and half as many random samples")
     tuning_locality: float = Field(1.0, ge=0, description="weight of the change in random samples, which is held down")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")

@@ -20,6 +20,7 @@ from handsoff.core.images import to_float
 from handsoff.core.seeds import step_generator
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import Latents
+from handsoff.generators.nearness import Nearness
 from handsoff.generators.stored import OWN, WEIGHTS, load_generator, save_generator
 from handsoff.inversion.latent_space import require_w_space
 from handsoff.inversion.refine import Target, falling, fitting_together
@@ -41,8 +42,11 @@ class Pivots:
     latents: Latents
 
 
-def tune(target: Target, pivots: Pivots, out: Path, settings: InvertSettings) -> Part:
-    """Tune and write `out/generator`; continues from `generator.part.safetensors` when interrupted."""
+def tune(target: Target, pivots: Pivots, out: Path, settings: InvertSettings, nearness: Nearness | None = None) -> Part:
+    """Tune and write `out/generator`; continues from `generator.part.safetensors` when interrupted.
+
+    `nearness` is what is known of the generator that is tuned: its samples stay as they were.
+    """
     if is_whole(out / OWN / WEIGHTS):
         return
     tuned: Any = deepcopy(target.generator)
@@ -61,7 +65,7 @@ def tune(target: Target, pivots: Pivots, out: Path, settings: InvertSettings) ->
             save_checkpoint(out / PARTIAL, {"generator": tuned}, {"optimizer": optimizer}, {"step": step + 1})
         note = ", ".join(f"{name} {float(part.detach()):.3f}" for name, part in losses.items())
         yield Progress("tuning the generator", step + 1, settings.tuning_steps, note)
-    save_generator(tuned, out / OWN, tuned_on=len(pivots.photos))
+    save_generator(tuned, out / OWN, nearness, tuned_on=len(pivots.photos))
     (out / PARTIAL).unlink(missing_ok=True)
 
 

@@ -26,6 +26,7 @@ from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
 from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.edits import read_materials
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Labels, Task
 
@@ -159,7 +160,8 @@ def annotated_samples(generator: Path, dataset: GeneratedDataset, settings: FitS
         raise InputError(f"{dataset.folder} does not say how {missing[0]} was drawn: remove that sample.")
     draws = [Draw.of_record(records[name]["draw"]) for name in labelled.names]
     mark = joined(repr(draws), labelled.describe()["fingerprint"])
-    return Examples(labelled, mark, generator, lambda net: draw_latents(net, draws))
+    materials = read_materials(dataset.folder)
+    return Examples(labelled, mark, generator, lambda net: draw_latents(net, draws, materials))
 
 
 def first_samples(labelled: LabelledDataset, first: int | None) -> LabelledDataset:

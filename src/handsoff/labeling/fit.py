@@ -13,9 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from handsoff.core.device import mixed_precision
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_bytes, write_json, write_tensors
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
+from handsoff.generators.contract import Generator
 from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work, run_to_end
@@ -23,6 +25,7 @@ from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.examples import (
     ENCODER,
     Examples,
+    TrainingData,
     load_training_data,
     open_corrected,
     open_examples,
@@ -30,9 +33,10 @@ from handsoff.labeling.examples import (
 )
 from handsoff.labeling.features import make_extractor
 from handsoff.labeling.image_networks import train_image_networks
-from handsoff.labeling.labeler import GENERATOR, load_labeler, save_labeler
+from handsoff.labeling.labeler import EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
 from handsoff.labeling.pixel_samples import PixelSamples, read_pixel_samples
 from handsoff.labeling.settings import FitSettings
+from handsoff.sampling.edits import WS
 from handsoff.tasks.base import Task
 
 CHECKS = 12  # how often a run is measured on the held-out images
@@ -81,7 +85,7 @@ def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected
 
 
 def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corrected: Path | None = None) -> Work:
-    """Fit a labeler; `out` gets it, a copy of the generator and thumbnails of the photos that it learnt from.
+    """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
 
@@ -122,6 +126,7 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) ->
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
+    write_example_numbers(out, parts[0], data, net)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
     facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
     facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
@@ -129,6 +134,26 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) ->
     found = [len(part.labelled.names) for part in parts[1:]]
     corrected = {"corrected_used": found[0], "corrected_loss": loss_of_last(state, found[0])} if found else {}
     job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve, **corrected)
+
+
+def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: Generator) -> None:
+    """What the photos show, in numbers, and their ws: `generate` compares with them and starts from them.
+
+    Args:
+        out: the labeler's folder.
+        found: the photos, which come first in `data`.
+        data: images and labels.
+        net: their generator.
+    """
+    names, latents = found.labelled.names, None if found.draw is None else found.draw(net)
+    tasks, chosen = {data.task.name: data.task}, available({data.task.name: data.task})
+    numbers = {
+        name: describe(image, {data.task.name: label}, tasks, chosen, measures=True)
+        for name, image, label in zip(names, data.images[: len(names)], data.labels[: len(names)], strict=True)
+    }
+    write_json(out / EXAMPLES, numbers)
+    if latents is not None and WS in latents.tensors:
+        write_tensors(out / EXAMPLE_WS, dict(zip(names, latents.tensors[WS].contiguous().cpu(), strict=True)))
 
 
 def folds(count: int, members: int) -> Bool[Tensor, "e n"]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_record, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_json, read_record, read_tensors, write_json, write_tensors
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import to_float, to_uint8
 from handsoff.generators.contract import Generator
@@ -31,6 +31,8 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Uncertainty = Float[np.ndarray, "n ..."]  # in [0, 1], per pixel [N, H, W] or per point [N, K]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
+EXAMPLES = "examples.json"  # name → numbers of the labelled photos, see `datasets.attributes`
+EXAMPLE_WS = "examples.safetensors"  # name → their ws [L, D], where they were inverted
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,18 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
     return asdict(read_record(folder / CARD, LabelerCard))
+
+
+def read_examples(folder: Path) -> dict[str, dict[str, Any]]:
+    """Numbers of the photos that a labeler was fitted to, by name; none where it does not say them.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    found = read_json(folder / EXAMPLES) if (folder / EXAMPLES).is_file() else {}
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) and "shows" in entry for entry in found.values()):
+        raise InputError(f"{folder / EXAMPLES} does not describe the labelled photos: run handsoff fit again.")
+    return found
 
 
 def load_labeler(folder: Path | str) -> Labeler:

@@ -19,7 +19,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         for task, labeler in zip(recipe.tasks, labelers, strict=True):
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
         dataset = recipe.output / str(budget) / "dataset"
-        yield Step("generate", dataset, {"labelers": labelers}, recipe.settings("generate"))
+        yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
         voting = recipe.settings("fit").model_dump()["networks"] > 0
         photos = (yield from labelled_photos(recipe, budget, labelers)) if voting else []
         for task in recipe.tasks:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from handsoff.core.errors import InputError
 from handsoff.recipes.errors import explained, unknown
 from handsoff.recipes.schema import Recipe, stated_settings
+from handsoff.sampling.aims import LABELLED, UNLABELLED
 from handsoff.verbs import VERBS, Verb
 
 PATHS = ("images", "generator", "photos", "labelled", "test")  # relative to the recipe's folder; `output` is not
@@ -32,6 +33,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
             raise unknown(name, sorted(known), str(path))
     unfold(path, values)
     tables = {name: read_table(path, verb, values.pop(name)) for name, verb in VERBS.items() if name in values}
+    match_beside(path, tables.get("generate", {}))
     if output is not None:
         values["output"] = output
     try:
@@ -45,6 +47,15 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     return recipe.model_copy(
         update={name: path.parent / value for name in PATHS if (value := getattr(recipe, name)) is not None}
     )
+
+
+def match_beside(path: Path, table: dict[str, Any]) -> None:
+    """Folders that the table of `generate` names are relative to the recipe's, as all others."""
+    aim = table.get("aim")
+    if isinstance(aim, dict) and aim.get("match") not in {None, LABELLED, UNLABELLED}:
+        table["aim"] = {**aim, "match": str(path.parent / aim["match"])}
+    if table.get("attributes") is not None:
+        table["attributes"] = str(path.parent / table["attributes"])
 
 
 def unfold(path: Path, values: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.stored import read_card
+from handsoff.sampling.aims import UNLABELLED
 from handsoff.tasks import TASKS
 from handsoff.training.settings import TrainSettings
 from handsoff.verbs import VERBS
@@ -197,6 +198,20 @@ class Recipe(BaseModel):
         """How many labels the learning curve can have, of so many labelled samples."""
         limited = self.reserve or self.test is None
         return self.largest + self.reserve if limited else samples - self.validation
+
+    def for_generate(self) -> BaseModel:
+        """An aim may be to match the unlabelled photos: the recipe knows where they are.
+
+        Raises:
+            InputError: it names none.
+        """
+        settings: Any = self.settings("generate")
+        if settings.wanted is None or settings.wanted.match != UNLABELLED:
+            return self.settings("generate")
+        photos = self.photos or self.images
+        if photos is None:
+            raise InputError('[generate.aim] match = "unlabelled" needs unlabelled photos: give photos = "FOLDER".')
+        return self.settings("generate", aim={**settings.aim, "match": str(photos)})
 
     def for_label(self) -> BaseModel:
         """No copy of a label, of a validation photo or of a test photo becomes training data.

@@ -6,7 +6,7 @@ from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
 from handsoff.pages.render import render
-from handsoff.report.diagnosis import Table
+from handsoff.report.composition import Table
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, scores, title
 

@@ -1,12 +1,12 @@
 """What a diagnosis measured, as tables for the terminal and as `diagnosis.html`, one file that needs nothing else."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import read_json, write_bytes
 from handsoff.pages.render import render
+from handsoff.report.composition import Table, composition_table
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.next_step import plan_of
 from handsoff.report.verdict import arm_title, title
@@ -18,16 +18,6 @@ TRANSFER = {
     "reconstructions": "model handed over: their reconstructions",
 }
 IMAGES = {"labelled": "labelled images", "held_out": "held-out images"}
-
-
-@dataclass(frozen=True)
-class Table:
-    """A title, a sentence on how to read it, column names and rows of texts."""
-
-    title: str
-    reading: str
-    header: tuple[str, ...]
-    rows: Sequence[tuple[str, ...]]
 
 
 def write_page(out: Path, inversions: Mapping[str, Path]) -> None:
@@ -76,6 +66,8 @@ def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
     for budget, link in links["budgets"].items():
         for task, measured in link["tasks"].items():
             found += [label_table(budget, task, measured), part_table(budget, task, measured)]
+        if "composition" in link:
+            found.append(composition_table(link["composition"], f"{budget} labels"))
     return found
 
 

@@ -11,6 +11,7 @@ from handsoff.datasets.generated import Record
 from handsoff.generators.nearness import nearness_in
 from handsoff.pages.render import render
 from handsoff.report.chart import colours, headline
+from handsoff.report.composition import composition_table
 from handsoff.report.curve import curve_chart, worth_sentence
 from handsoff.report.gallery import (
     Gallery,
@@ -107,6 +108,7 @@ def section(name: str, gallery: Gallery, records: list[Record], datasets: int) -
         **sample_pictures(gallery, records),
         "histogram": histogram(records),
         "reasons": reasons(records),
+        "composition": composition_table(gallery.manifest["aim"]) if gallery.manifest.get("aim") else None,
         "inversions": contact_sheet(gallery.folder / "inversions.png"),
     }
 

@@ -24,6 +24,7 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.review.queue import UNCERTAINTY, Queue
 from handsoff.review.session import Session
 from handsoff.sampling.draws import Draw
+from handsoff.sampling.edits import read_materials
 from handsoff.synthesis.photo_shard import label_photos
 from handsoff.synthesis.samples import LabelledSample, label_draws
 from handsoff.synthesis.settings import LabelSettings
@@ -197,8 +198,8 @@ def relabeller(folder: Path, session: Session) -> Callable[[Sequence[str]], Iter
     """What labels samples of a session again: from their latents where they were drawn, else from their images."""
     account = session.account()
     if session.is_drawn:
-        labeler = load_labeler(folder)
-        return lambda names: label_draws([labeler], [draw_of(account[name]) for name in names])
+        labeler, materials = load_labeler(folder), read_materials(session.dataset.source.path)
+        return lambda names: label_draws([labeler], [draw_of(account[name]) for name in names], materials)
     settings = LabelSettings()
     voter = load_voter(read_voters([folder], settings)[0], settings)
     return lambda names: label_photos([voter], [session.dataset.image(name) for name in names])

@@ -11,6 +11,7 @@ from torch import Tensor
 from handsoff.core.errors import InputError
 from handsoff.generators.contract import Conditions, Generator
 from handsoff.generators.latents import Latents, join_latents
+from handsoff.sampling.edits import NOTHING, WS, Anchor, Edit, Materials, Mix, edit_of_record, edited
 
 Condition = int | tuple[float, ...]  # a class id, or a number per attribute
 
@@ -23,6 +24,7 @@ class Draw:
         seed: of its random numbers, ≥ 0.
         psi: truncation, 1 = all of the generator's variety.
         condition: what it is to show, where the generator has conditions.
+        edits: what is done to its latents afterwards, in order.
 
     >>> Draw.of_record(Draw(7, 0.5).record()) == Draw(7, 0.5)
     True
@@ -31,11 +33,13 @@ class Draw:
     seed: int
     psi: float = 1.0
     condition: Condition | None = None
+    edits: tuple[Edit, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
         condition = list(self.condition) if isinstance(self.condition, tuple) else self.condition
-        return {"seed": self.seed, "psi": self.psi, "condition": condition}
+        edits = {"edits": [edit.record() for edit in self.edits]} if self.edits else {}
+        return {"seed": self.seed, "psi": self.psi, "condition": condition, **edits}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Draw":
@@ -47,7 +51,8 @@ class Draw:
         try:
             condition = record["condition"]
             stated = tuple(map(float, condition)) if isinstance(condition, list) else condition
-            return cls(int(record["seed"]), float(record["psi"]), stated)
+            edits = tuple(map(edit_of_record, record.get("edits", ())))
+            return cls(int(record["seed"]), float(record["psi"]), stated, edits)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
@@ -75,12 +80,39 @@ def class_of(seed: int, classes: int) -> int:
     return int(torch.randint(classes, (), generator=stream))
 
 
-def draw_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
+def draw_latents(generator: Generator, draws: Sequence[Draw], materials: Materials = NOTHING) -> Latents:
     """The latents of every draw, in order.
 
+    Args:
+        generator: draws them.
+        draws: what each is made from.
+        materials: what edits need, of the dataset that the draws are from.
+
     Raises:
-        InputError: a condition does not fit the generator.
+        InputError: a condition does not fit the generator, or the draws were edited and the materials are missing.
     """
+    latents = drawn_latents(generator, draws)
+    for step in range(max(len(draw.edits) for draw in draws)):
+        edits = [draw.edits[step] if step < len(draw.edits) else None for draw in draws]
+        anchors = [anchor_draw(edit) or draw for edit, draw in zip(edits, draws, strict=True)]
+        mixed = any(map(anchor_draw, edits))
+        drawn = drawn_latents(generator, anchors).tensors.get(WS) if mixed else None
+        latents = edited(latents, edits, drawn, materials)
+    return latents
+
+
+def anchor_draw(edit: Edit | None) -> Draw | None:
+    """The draw that an edit mixes with; None: it mixes with a photo, or not at all."""
+    return Draw(*edit.anchor.draw) if isinstance(edit, Mix) and edit.anchor.draw is not None else None
+
+
+def anchor_of(draw: Draw) -> Anchor:
+    """An unedited draw as something that others can be mixed with."""
+    return Anchor((draw.seed, draw.psi, draw.condition if isinstance(draw.condition, int) else None))
+
+
+def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
+    """As `draw_latents`, before the edits."""
     parts = []
     for psi, group in groupby(draws, key=lambda draw: draw.psi):
         same = list(group)

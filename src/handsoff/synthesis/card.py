@@ -121,6 +121,8 @@ def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings,
         f"{drawn:,} images from the seeds {settings.seed} to {settings.seed + drawn - 1}, with truncation psi = "
         f"{settings.psi:g}. `samples.jsonl` says how each can be drawn again."
     )
+    if settings.aim is not None:
+        told += " It was composed: `aim.json` says what was asked for and what was reached."
     lines = [MADE, "", told, ""]
     for labeler in labelers:
         networks = f" and {labeler['networks']} image networks" if labeler["networks"] else ""
@@ -171,9 +173,11 @@ def selection(records: Sequence[Record]) -> str:
     """How many samples stayed, and how uncertain those and the others are."""
     kept = [record["uncertainty"] for record in records if record["kept"]]
     dropped = [record["uncertainty"] for record in records if not record["kept"]]
+    composed = any("candidate" in record for record in records)
+    chosen = "were chosen of the most certain ones" if composed else "most certain ones were kept"
     told = (
-        f"Of {len(records):,} samples the {len(kept):,} most certain ones were kept. Uncertainty is the disagreement "
-        "of the ensemble, from 0 to 1; `samples.jsonl` has it per sample."
+        f"Of {len(records):,} samples {'' if composed else 'the '}{len(kept):,} {chosen}. Uncertainty is the "
+        "disagreement of the ensemble, from 0 to 1; `samples.jsonl` has it per sample."
     )
     lines = [
         "## Selection and uncertainty",

@@ -22,7 +22,6 @@ from handsoff.jobs.ledger import fit, read_entry
 from handsoff.jobs.progress import Progress
 from handsoff.synthesis.card import Origin, write_card
 from handsoff.synthesis.samples import FILES, REST
-from handsoff.synthesis.select import Drop, select
 from handsoff.synthesis.shard import Shard, ledger_entry
 from handsoff.tasks.base import Task
 
@@ -34,6 +33,7 @@ UNCERTAINTY_IS = (
     "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
 )
 Sieve = Callable[[list[Record]], list[Record]]
+Decision = Callable[[list[Record]], list[Record]]
 
 
 def everything(records: list[Record]) -> list[Record]:
@@ -60,34 +60,40 @@ class Production:
 
 
 def make_samples(
-    job: Job, production: Production, keep: float, drop: Drop, engine: Engine
+    job: Job, production: Production, decide: Decision, engine: Engine
 ) -> Generator[Progress, None, list[Record]]:
-    """Make all shards and select; of a run that goes on, damaged shards are found and made again.
+    """Make all shards and decide which samples stay; of a run that goes on, damaged shards are made again.
 
-    Returns the records of the samples, marked as kept or not, see `select`.
+    Returns the records of the samples as `decide` gives them back, marked as kept or not.
     """
     while True:
-        records: list[Record] = []
-        measured: list[float] = []
-        looked_at = 0
-        for entry in engine.map(production.function, production.shards, production.context):
-            made: list[Record] = read_entry(entry)
-            if not records:
-                require_space_for_rest(job.out, len(list((job.out / "images").glob("*.png"))), production.total)
-            records += made
-            measured += [fmean(record[FOUND].values()) for record in made if FOUND in record]
-            if len(records) >= 2 * looked_at:  # not every time: it looks at all records so far
-                production.sieve(records)
-                looked_at = len(records)
-            note = f"mean uncertainty {fmean(measured):.3f}" if measured else ""
-            yield Progress(production.stage, len(records), production.total, note)
+        records = yield from make_shards(job, production, engine)
         yield Progress("selecting", 0, 1)
-        chosen = select(production.sieve(records), keep, drop)
+        chosen = decide(records)
         damaged = [] if job.outcome == "made" else (yield from damaged_shards(job.out, production.shards, chosen))
         if not damaged:
             return chosen
         for shard in damaged:
             ledger_entry(job.out, shard).unlink()
+
+
+def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, list[Record]]:
+    """Make all shards that are not made yet, and return the records of the samples of all of them."""
+    records: list[Record] = []
+    measured: list[float] = []
+    looked_at = 0
+    for entry in engine.map(production.function, production.shards, production.context):
+        made: list[Record] = read_entry(entry)
+        if not records:
+            require_space_for_rest(job.out, len(list((job.out / "images").glob("*.png"))), production.total)
+        records += made
+        measured += [fmean(record[FOUND].values()) for record in made if FOUND in record]
+        if len(records) >= 2 * looked_at:  # not every time: it looks at all records so far
+            production.sieve(records)
+            looked_at = len(records)
+        note = f"mean uncertainty {fmean(measured):.3f}" if measured else ""
+        yield Progress(production.stage, len(records), production.total, note)
+    return production.sieve(records)
 
 
 def damaged_shards(

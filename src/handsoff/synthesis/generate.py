@@ -1,25 +1,38 @@
 """`handsoff generate`: a labelled dataset from seeds, whose images a generator draws."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash, write_bytes
+from handsoff.datasets.attributes import ATTRIBUTES, available
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import check_condition
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
-from handsoff.jobs.progress import Part, Work
+from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
+from handsoff.sampling.aims import Aim
 from handsoff.sampling.draws import Draw, condition_of, uniform_draws
+from handsoff.sampling.targets import check_names, located
+from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
-from handsoff.synthesis.dataset import Production, finish, make_samples
+from handsoff.synthesis.compose import compose, composition_of
+from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
+from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
+from handsoff.synthesis.pooled import CLUSTER, given_input, given_names, prepare
+from handsoff.synthesis.references import check_match
+from handsoff.synthesis.samples import Wanted
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import ShardContext, loaded, make_shard, shards_of
+from handsoff.synthesis.shard import LEDGER, DrawShard, ShardContext, loaded, make_shard, materials, shards_of
 from handsoff.tasks import make_task
+from handsoff.tasks.base import Task
 
 CONTACT = "inversions.png"
 
@@ -28,7 +41,8 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     """What `generate` is going to do.
 
     Raises:
-        InputError: a labeler is unusable, two have the same task, or the generator does not know the condition.
+        InputError: a labeler is unusable, two have the same task, the generator does not know the condition, or the aim
+            names what is not there.
         MismatchError: the labelers belong to different generators.
     """
     inputs = {}
@@ -38,6 +52,15 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
         inputs[name] = {"path": str(folder.resolve()), "fingerprint": weights_hash(folder / CARD)}
     check_same_generator(labelers)
     planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
+    tasks = tasks_of_cards([card_of(folder) for folder in labelers])
+    check_ignoring(settings.ignore_pixels, tasks)
+    if settings.wanted is not None:
+        known = [*available(tasks), CLUSTER, *given_names(settings.attributes)]
+        check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
+        matched = check_match(settings.wanted.match, labelers)
+        inputs |= {} if matched is None else {"match": matched}
+        if settings.attributes is not None:
+            inputs["attributes"] = given_input(Path(settings.attributes))
     return Plan("generate", inputs, settings.model_dump())
 
 
@@ -59,25 +82,63 @@ def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, en
 
 def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings, engine: Engine) -> Part:
     """Make all samples, and what the dataset says of itself."""
-    marks = [source["fingerprint"] for source in job.plan.inputs.values()]
-    context = ShardContext(tuple(zip(labelers, marks, strict=True)), job.out)
-    shards = list(shards_of(planned_draws(labelers[0], settings), settings.seed))
-    production = Production("generating", make_shard, shards, context, settings.n)
-    records = yield from make_samples(job, production, settings.keep, settings.drop, engine)
-    loaded.cache_clear()
+    marks = [job.plan.inputs[name]["fingerprint"] for name in job.plan.inputs if name.startswith("labeler")]
     cards = [card_of(folder) for folder in labelers]
-    tasks = {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
+    tasks, draws = tasks_of_cards(cards), planned_draws(labelers[0], settings)
+    aim = settings.wanted
+    wanted = Wanted() if aim is None else wanted_of(aim, tasks)
+    named = tuple(zip(labelers, marks, strict=True))
+
+    def production(shards: Sequence[DrawShard], rounds: int = 0) -> Production:
+        context = ShardContext(named, job.out, wanted, rounds)
+        total = sum(len(shard.draws) for shard in shards)
+        return Production(
+            "generating" if not rounds else f"generating, round {rounds}", make_shard, shards, context, total
+        )
+
+    composition, notes = None, list[str]()
+    decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    made = production(list(shards_of(draws, settings.seed)))
+    if aim is not None:
+        with job.undone_if_refused():
+            given = None if settings.attributes is None else Path(settings.attributes)
+            yield Progress("reading what the aim refers to", 0, 1)
+            prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
+        composition = yield from composition_of(job, labelers, tasks, settings)
+        made = yield from compose(job, composition, draws, production, engine)
+        decide = composition.decide
+    records = yield from make_samples(job, made, decide, engine)
+    loaded.cache_clear()
+    materials.cache_clear()
     card, drawn, kept = cards[0], len(records), sum(record["kept"] for record in records)
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
     nearness = read_card(labelers[0] / GENERATOR).nearness
     if nearness is not None:
         facts["nearness"] = asdict(nearness)
-    notes = [nearness.sentence()] if nearness is not None and nearness.alarming else []
-    counts = {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
+        notes += [nearness.sentence()] if nearness.alarming else []
+    facts |= {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
+    if composition is not None:
+        told = account(job.out, composition, records)
+        facts["aim"] = told
+        notes += missed(told)
+    if settings.ignore_pixels:
+        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, records, settings.ignore_pixels)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
-    finish(job.out, tasks, records, drawn_images(cards, settings, drawn), {**facts, **counts})
+    finish(job.out, tasks, records, drawn_images(cards, settings, drawn), facts)
     job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
+
+
+def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
+    return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
+
+
+def wanted_of(aim: Aim, tasks: Mapping[str, Task]) -> Wanted:
+    """What is measured of every sample: the attributes that an aim names."""
+    parts = {name: task.parts for name, task in tasks.items()}
+    names = [name for name in aim.wishes if located(name, parts) is None]
+    measured = tuple(name for name in names if name in ATTRIBUTES)
+    return Wanted(measured, tuple(name for name in names if name not in ATTRIBUTES), aim.match is not None)
 
 
 def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:

@@ -6,7 +6,9 @@ It differs from `generate` in where images come from, and in who labels them; se
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +26,9 @@ from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.synthesis.card import REASONS, labelled_photos
 from handsoff.synthesis.dataset import CONTENT, Production, finish, make_samples, remove_files
+from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
 from handsoff.synthesis.photo_shard import APART, LEFT_OUT, WHY, PhotoContext, framed, loaded, make_shard, shards_of
+from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import VoterCard, licence_of, read_voters
 from handsoff.tasks import make_task
@@ -40,9 +44,11 @@ def plan(voters: Sequence[Path], photos: Path, settings: LabelSettings, apart: S
         InputError: a voter is unusable or cannot label photos, two have the same task, or there are no photos.
         MismatchError: the voters do not see photos in the same frame.
     """
+    cards = read_voters(voters, settings)
+    check_ignoring(settings.ignore_pixels, {card.task: make_task(card.task, card.schema) for card in cards})
     inputs = {
         numbered("voter", index): {"path": str(folder.resolve()), "fingerprint": card.fingerprint}
-        for index, (folder, card) in enumerate(zip(voters, read_voters(voters, settings), strict=True))
+        for index, (folder, card) in enumerate(zip(voters, cards, strict=True))
     }
     inputs["photos"] = photos_of(photos, settings).describe()
     for index, path in enumerate(apart or ()):
@@ -94,7 +100,8 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     sieve, context = Sieve(source), PhotoContext(tuple(voters), photos, job.out, settings)
     production = Production("labelling", make_shard, list(shards_of(source)), context, len(source.sizes), sieve)
-    records = yield from make_samples(job, production, settings.keep, settings.drop, engine)
+    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    records = yield from make_samples(job, production, decide, engine)
     loaded.cache_clear()
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}
     for record in sieve.left_out:
@@ -102,8 +109,15 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     lines = ({"photo": record["draw"]["photo"], "reason": record[WHY]} for record in sieve.left_out)
     write_bytes(job.out / LIST, "".join(json.dumps(line) + "\n" for line in lines).encode())
     first, kept, licence = voters[0], sum(record["kept"] for record in records), licence_of(voters)
-    facts = {"image_size": list(first.image_size), "framing": first.framing, "licence": licence, "source": "photos"}
+    facts: dict[str, Any] = {
+        "image_size": list(first.image_size),
+        "framing": first.framing,
+        "licence": licence,
+        "source": "photos",
+    }
     counts = {"drawn": len(records), "kept": kept, "left_out": sieve.counts()}
+    if settings.ignore_pixels:
+        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, records, settings.ignore_pixels)
     finish(job.out, tasks, records, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
     job.finish(licence=licence, **counts, notes=[*source.notes, *sieve.notes()])
 

@@ -10,11 +10,13 @@ from jaxtyping import Float, UInt8
 
 from handsoff.core.files import recorded
 from handsoff.core.frames import Frame
+from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
 from handsoff.jobs.ledger import relative
 from handsoff.labeling.labeler import Images, Labeler, Uncertainty, label_together
 from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.edits import NOTHING, Materials
 from handsoff.tasks.base import Label, Labels, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
@@ -39,6 +41,24 @@ class LabelledSample:
     uncertainties: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the record of a sample is to say of it, besides the parts that it shows.
+
+    Attributes:
+        names: of attributes that are measured.
+        pooled: of attributes that are read from pooled features.
+        measures: whether further numbers of its labels are wanted, as a match needs them.
+    """
+
+    names: tuple[str, ...] = ()
+    pooled: tuple[str, ...] = ()
+    measures: bool = False
+
+
+NO_ATTRIBUTES = Wanted()
+
+
 def tasks_of(labelers: Sequence[Labeler]) -> dict[str, Task]:
     return {labeler.task.name: labeler.task for labeler in labelers}
 
@@ -47,16 +67,19 @@ def batch_size(frame: Frame) -> int:
     return max(1, min(BATCH, PIXELS // (frame[0] * frame[1])))
 
 
-def label_draws(labelers: Sequence[Labeler], draws: Sequence[Draw]) -> Iterator[LabelledSample]:
+def label_draws(
+    labelers: Sequence[Labeler], draws: Sequence[Draw], materials: Materials = NOTHING
+) -> Iterator[LabelledSample]:
     """The samples of the draws, in order, labelled by all labelers of one generator.
 
-    All batches have the same size, the last one is filled up: so a sample depends on its draw alone.
+    All batches have the same size, the last one is filled up: so a sample depends on its draw alone, and on the
+    `materials` of its dataset where it was edited.
     """
     together = batch_size(labelers[0].size)
     for start in range(0, len(draws), together):
         batch = list(draws[start : start + together])
         filled = [*batch, *[batch[-1]] * (together - len(batch))]
-        images, found = label_together(labelers, draw_latents(labelers[0].generator, filled))
+        images, found = label_together(labelers, draw_latents(labelers[0].generator, filled, materials))
         yield from samples_of(images, found, [labeler.task for labeler in labelers], len(batch))
 
 
@@ -76,17 +99,22 @@ def samples_of(
 
 
 def write_all(
-    out: Path, names: Sequence[str], samples: Iterable[LabelledSample], tasks: Mapping[str, Task]
+    out: Path,
+    names: Sequence[str],
+    samples: Iterable[LabelledSample],
+    tasks: Mapping[str, Task],
+    wanted: Wanted = NO_ATTRIBUTES,
 ) -> list[Record]:
     """Write samples and return their records; threads write while the next samples are computed."""
     with ThreadPoolExecutor() as pool:
         writes = [
-            pool.submit(write_labelled, out, name, sample, tasks) for name, sample in zip(names, samples, strict=True)
+            pool.submit(write_labelled, out, name, sample, tasks, wanted)
+            for name, sample in zip(names, samples, strict=True)
         ]
     return [write.result() for write in writes]
 
 
-def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:
+def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task], wanted: Wanted) -> Record:
     """Write a sample's files, each atomically, and return its record.
 
     Under `REST` the record holds labels that have no file of their own, for `write_cards`; under `FILES` the size and
@@ -95,6 +123,7 @@ def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[
     record: Record = {
         "name": name,
         "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
+        **describe(sample.image, sample.labels, tasks, wanted.names, measures=wanted.measures),
     }
     with recorded() as stamps:
         rest = write_sample(out, name, sample.image, sample.labels, tasks)

@@ -1,45 +1,85 @@
 """What can be set about generation; every default is what worked best in docs/log.md."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from handsoff.sampling.aims import Aim, read_aim, read_text
 
 
-class GenerateSettings(BaseModel):
-    """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
+class Selection(BaseModel):
+    """Which samples stay, and how much of their labels."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
-    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
-    keep: float = Field(0.9, gt=0, le=1, description="share of the drawn samples that is kept: the most certain ones")
+    keep: float = Field(0.9, gt=0, le=1, description="share of the samples that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field(
         "any",
-        description="with several labelers: drop what any of them, or only what all of them find uncertain",
+        description="with labels of several tasks: drop what any of them, or only what all of them find uncertain",
     )
+    strata: Literal["none", "parts"] | None = Field(
+        None,
+        description="whose uncertainty is compared: none = that of all samples, parts = that of samples which show the "
+        "same rare part; unless said, parts where there is an aim",
+    )
+    ignore_pixels: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the pixels that the labels ignore: the most uncertain ones of all samples",
+    )
+
+
+class GenerateSettings(Selection):
+    """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
+
+    n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
+    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: int | None = Field(
         None,
         ge=0,
         description="class that all samples show, of a class-conditional generator; default: all alike often",
     )
+    aim: dict[str, Any] | None = Field(
+        None, description="what the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md"
+    )
+    attributes: str | None = Field(
+        None,
+        description="a labelled folder whose attributes.json gives further attributes that the aim may ask for",
+    )
+    draws_limit: int | None = Field(
+        None, ge=1, description="how many samples may be drawn to reach the aim; unless said, four times n"
+    )
+
+    @field_validator("aim", mode="before")
+    @classmethod
+    def be_an_aim(cls, aim: Any) -> Any:
+        said = read_text(aim) if isinstance(aim, str) else aim
+        if isinstance(said, Mapping):
+            read_aim(said)
+        return said
+
+    @property
+    def wanted(self) -> Aim | None:
+        """The aim, read."""
+        return None if self.aim is None else read_aim(self.aim)
+
+    @property
+    def most_draws(self) -> int:
+        """How many samples are drawn at the most."""
+        return self.n if self.aim is None else max(self.n, self.draws_limit or 4 * self.n)
 
 
-class LabelSettings(BaseModel):
+class LabelSettings(Selection):
     """Settings of `handsoff label`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     n: int | None = Field(
         None, ge=1, description="label so many of the photos only, spread evenly over them in sorted order"
     )
     apart_first: int | None = Field(
         None, ge=1, description="only the first N labelled samples of the first --apart are kept apart"
-    )
-    keep: float = Field(0.9, gt=0, le=1, description="share of the photos that is kept: the most certain ones")
-    drop: Literal["any", "all"] = Field(
-        "any",
-        description="with labels of several tasks: drop what any of them, or only what all of them find uncertain",
     )
     mirror: bool = Field(
         default=True, description="networks also look at the mirror image of every photo, where its labels are known"

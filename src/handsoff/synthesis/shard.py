@@ -5,16 +5,21 @@ that has one is done; any other is made again, with the same bytes. So a killed 
 may do any shard.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+from jaxtyping import UInt8
+
 from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
-from handsoff.synthesis.samples import label_draws, tasks_of, write_all
+from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.synthesis import pooled
+from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of, write_all
 
 SHARD = 64  # samples of a shard
 LEDGER = "ledger"
@@ -56,10 +61,14 @@ class ShardContext:
     Attributes:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
         out: the dataset.
+        wanted: what is measured of every sample.
+        rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
 
     labelers: tuple[tuple[Path, str], ...]
     out: Path
+    wanted: Wanted = NO_ATTRIBUTES
+    rounds: int = 0
 
 
 def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
@@ -80,14 +89,34 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
     if read_entry(entry) is not None:
         return entry
     labelers = loaded(context.labelers)
-    made = write_all(context.out, shard.names, label_draws(labelers, shard.draws), tasks_of(labelers))
+    samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    images: list[UInt8[np.ndarray, "h w 3"]] = []
+    seen = noted(samples, images) if context.wanted.pooled else samples
+    made = write_all(context.out, shard.names, seen, tasks_of(labelers), context.wanted)
+    if context.wanted.pooled:
+        read = pooled.load(context.out / LEDGER).read(np.stack(images))
+        for record, found in zip(made, read, strict=True):
+            record["attributes"] = {**record.get("attributes", {}), **found}
     records = zip(shard.draws, made, strict=True)
     write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
     return entry
 
 
+def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w 3"]]) -> Iterator[LabelledSample]:
+    """The samples, whose images are added to a list."""
+    for sample in samples:
+        images.append(sample.image)
+        yield sample
+
+
 def ledger_entry(out: Path, shard: Shard) -> Path:
     return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
+
+
+@lru_cache(maxsize=1)
+def materials(out: Path, rounds: int) -> Materials:
+    """What edits need, read once per worker and round."""
+    return read_materials(out) if rounds else NOTHING
 
 
 @lru_cache(maxsize=1)

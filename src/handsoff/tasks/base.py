@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -148,6 +148,10 @@ class Geometry(ABC):
     def hide(self, label: Label, where: Visible) -> Label:
         """One label without what lies outside of the visible part of its image."""
 
+    def erase(self, label: Label, pixels: Bool[np.ndarray, "h w"]) -> Label:  # noqa: ARG002  # points have no pixels
+        """One label without what it says about some pixels; a label that is no map stays as it is."""
+        return label
+
     def locations(self, label: Label, part: str) -> Float[np.ndarray, "n 2"]:  # noqa: ARG002  # no parts, no locations
         """Where a part is: (x, y) of its pixels or of the visible point; the first pixel's centre is (0, 0)."""
         return np.zeros((0, 2))
@@ -240,6 +244,15 @@ class Scores(ABC):
     @abstractmethod
     def label_statistics(self, labels: Labels) -> dict[str, tuple[int, float]]:
         """Part (class, point) → number of samples that show it, and its share of all there is (0 to 1)."""
+
+    def shows(self, label: Label) -> dict[str, float]:
+        """Part → its share of the pixels, or 1 for a point, of all parts that one label shows."""
+        found = self.label_statistics(label[None])
+        return {part: round(share, 6) for part, (samples, share) in found.items() if samples}
+
+    def measures(self, label: Label) -> dict[str, float]:  # noqa: ARG002  # shows says it all
+        """Further numbers by which sets of labels are compared, such as where each point is."""
+        return {}
 
 
 class Drawing(ABC):

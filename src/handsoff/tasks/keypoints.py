@@ -243,6 +243,11 @@ class KeypointScores(Scores):
         present = (labels[..., 2] > 0).sum(0)
         return {name: (int(present[k]), float(present[k] / len(labels))) for k, name in enumerate(self.names)}
 
+    def measures(self, label: Float[np.ndarray, "k 3"]) -> dict[str, float]:
+        """Where the points are that are there, in pixels."""
+        there = [(name, point) for name, point in zip(self.names, label, strict=True) if point[2] > 0]
+        return {f"{name} {axis}": round(float(point[i]), 2) for name, point in there for i, axis in enumerate("xy")}
+
 
 @dataclass(frozen=True)
 class KeypointDrawing(Drawing):

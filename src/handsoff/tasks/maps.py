@@ -49,10 +49,14 @@ class MapGeometry(Geometry):
         return moved_maps(labels, theta, self.outside, frame)
 
     def hide(self, label: Shaped[np.ndarray, "h w *c"], where: Visible) -> Shaped[np.ndarray, "h w *c"]:
-        pixels = where.pixels()
-        return np.where(
-            pixels.reshape(*pixels.shape, *[1] * (label.ndim - 2)), label, np.array(self.outside, label.dtype)
-        )
+        return self.erase(label, ~where.pixels())
+
+    def erase(
+        self, label: Shaped[np.ndarray, "h w *c"], pixels: Bool[np.ndarray, "h w"]
+    ) -> Shaped[np.ndarray, "h w *c"]:
+        """`outside` at these pixels."""
+        gone = pixels.reshape(*pixels.shape, *[1] * (label.ndim - 2))
+        return np.where(gone, np.array(self.outside, label.dtype), label)
 
 
 @dataclass(frozen=True)

@@ -224,7 +224,8 @@ def check_resumed(out: Path, photos: Path, uninterrupted: tuple[Path, TrainSetti
 
 
 @pytest.mark.parametrize(
-    "file", ["checkpoint.safetensors", "generator.safetensors", "photos.u8", "photos.json", "log.jsonl"]
+    "file",
+    ["checkpoint.safetensors", "generator.safetensors", "generator.json", "photos.u8", "photos.json", "log.jsonl"],
 )
 def test_what_is_damaged_in_an_unfinished_run_is_made_again(
     tmp_path: Path, photos: Photos, uninterrupted: tuple[Path, TrainSettings], file: str
@@ -235,7 +236,10 @@ def test_what_is_damaged_in_an_unfinished_run_is_made_again(
     work.close()  # type: ignore[attr-defined]  # a generator
     whole = (tmp_path / file).read_bytes()
     (tmp_path / file).write_bytes(whole + b"\xff{}\n" if file == "log.jsonl" else whole[:-9])
-    if file == "generator.safetensors":  # the best one may be lost; what is written in the end is whole
+    if file in {
+        "generator.safetensors",
+        "generator.json",
+    }:  # the best one may be lost; what is written in the end is whole
         run_to_end(train(photos(), tmp_path, uninterrupted[1]))
         load_generator(tmp_path)
     else:

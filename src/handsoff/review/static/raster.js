@@ -22,7 +22,8 @@ export function stroke(plane, from, to, size, value) {
     for (let i = Math.max(0, Math.floor(Math.min(ax, bx) - radius)); i <= last(plane.width, Math.max(ax, bx)); i++) {
       const [x, y] = [i + 0.5 - ax, j + 0.5 - ay];
       const along = Math.min(1, Math.max(0, (x * dx + y * dy) / length));
-      if (Math.hypot(x - along * dx, y - along * dy) <= radius) plane.values[j * plane.width + i] = value;
+      const [across, down] = [x - along * dx, y - along * dy];
+      if (across * across + down * down <= radius * radius) plane.values[j * plane.width + i] = value;
     }
   }
 }

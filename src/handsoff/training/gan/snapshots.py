@@ -13,10 +13,11 @@ from torch import Tensor
 from handsoff.backbones.distances import distances, pooled_features
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.errors import HandsOffError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.generators.nearness import Nearness
-from handsoff.generators.stored import CARD, read_card, save_generator
+from handsoff.generators.stored import read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.geometry.views import scaled_to
 from handsoff.training.events import Events
@@ -108,8 +109,11 @@ def show_progress(
 
 
 def stored_nearness(out: Path) -> Nearness | None:
-    """What the card of the stored generator says; None where there is no generator yet."""
-    return read_card(out).nearness if (out / CARD).is_file() else None
+    """What the card of the stored generator says; None where there is no generator yet, or its card is damaged."""
+    try:
+        return read_card(out).nearness
+    except HandsOffError:
+        return None
 
 
 @torch.no_grad()

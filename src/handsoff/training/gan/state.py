@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from handsoff.generators.stored import WEIGHTS
+from handsoff.core.errors import HandsOffError
+from handsoff.generators.stored import WEIGHTS, read_card
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.checkpoints import is_whole, load_checkpoint, read_numbers, save_checkpoint
 from handsoff.training.gan.discriminators import Discriminator
@@ -93,6 +94,17 @@ def load_state(state: State, folder: Path) -> bool:
         return False
     for name, number in load_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers()).items():
         setattr(state, name, type(getattr(state, name))(number))
-    if not is_whole(folder / WEIGHTS):  # the best generator is lost: the next one to be measured takes its place
+    if not (
+        is_whole(folder / WEIGHTS) and has_card(folder)
+    ):  # the best generator is lost: the next one to be measured takes its place
         state.best_fd = float("inf")
+    return True
+
+
+def has_card(folder: Path) -> bool:
+    """Whether the stored generator's card is there and can be read."""
+    try:
+        read_card(folder)
+    except HandsOffError:
+        return False
     return True

@@ -1,6 +1,5 @@
 """`handsoff train`: a generator from a folder of images."""
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass
@@ -28,9 +27,10 @@ from handsoff.training.gan.beginning import beginning
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.snapshots import Snapshots, show_progress, shown_kimg, stored_nearness, trim_log
 from handsoff.training.gan.state import CHECKPOINT, State, load_state, new_state, save_state, spent
-from handsoff.training.page import PAGE
+from handsoff.training.page import LOG, PAGE, read_log
 from handsoff.training.parallel import average_gradients, barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
+from handsoff.training.watch import discriminator_losses, warnings_of
 
 CHECKPOINT_SECONDS = 120.0
 DEFAULT_KIMG = 200.0
@@ -132,9 +132,8 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, beg
         yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
     yield from run(state, photos, job.out, settings, limits)
     if limits.rank == 0:
-        count = len(photos)
         forget_photos(cache)
-        write_report(job, state, count, limits.budget, notes)
+        write_report(job, state, len(photos), limits.budget, notes)
 
 
 def asked_for(settings: TrainSettings) -> Budget:
@@ -160,7 +159,8 @@ def few(count: int) -> list[str]:
 
 
 def write_report(job: Job, state: State, count: int, budget: Budget, notes: list[str]) -> None:
-    last = json.loads((job.out / "log.jsonl").read_text().splitlines()[-1])
+    log = read_log(job.out / LOG)
+    last = log[-1]
     facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, "images_used": count}
     facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
@@ -168,7 +168,7 @@ def write_report(job: Job, state: State, count: int, budget: Budget, notes: list
     show_progress(state, job.out, state.images / max(state.seconds, 1e-9), finished=True)
     nearness = stored_nearness(job.out)
     facts["nearness"] = None if nearness is None else asdict(nearness)
-    notes = [*notes, *last["warnings"]]
+    notes = [*notes, *warnings_of(discriminator_losses(log), state.discriminator.chance, nearness)]
     job.finish(**facts, generator=asdict(state.average.config), parameters=parameters, notes=notes)
 
 
@@ -195,7 +195,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
     """The training loop: steps, and between them checkpoints and snapshots."""
     snapshots = None
     if limits.rank == 0:
-        trim_log(out / "log.jsonl", state.images)
+        trim_log(out / LOG, state.images)
         yield Progress("measuring the photos", 0, 1)
         show_progress(state, out)
         snapshots = Snapshots(photos, out, settings, state.images)
@@ -230,7 +230,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
                 show_progress(state, out, rate, left(state, limits.budget, rate))
                 saved = time.monotonic()
             yield progress(state, limits.budget, losses, rate, snapshots)
-        if snapshots is not None and trim_log(out / "log.jsonl", state.images) != shown_kimg(state.images):
+        if snapshots is not None and trim_log(out / LOG, state.images) != shown_kimg(state.images):
             snapshots.take(
                 state, state.images / max(state.seconds, 1e-9)
             )  # the budget was lowered: stop here, measured

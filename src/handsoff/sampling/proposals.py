@@ -1,0 +1,193 @@
+"""What to draw next so that the groups that are short become larger.
+
+Each kind of proposal is tried for each short group, and the more often the better it has worked so far: the labeler
+found the sample in the group, and was certain enough of it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from handsoff.sampling.draws import Condition, Draw, anchor_of
+from handsoff.sampling.edits import Anchor, Edit, Mix, Move
+from handsoff.sampling.targets import Group, Record, members
+
+PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
+    "plain draws",
+    "condition",
+    "style mixing, coarse layers",
+    "style mixing, fine layers",
+    "perturbation",
+    "direction",
+)
+NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
+FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A draw, for which group it was made, and how."""
+
+    draw: Draw
+    group: str
+    kind: str
+
+    def record(self) -> dict[str, str]:
+        """As JSON, beside the record of the draw."""
+        return {"group": self.group, "kind": self.kind}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a generator can do.
+
+    Attributes:
+        layers: of its ws, 0 where it has no w space.
+        classes: that it can be asked for.
+        directions: title of a group → a direction of the w space that leads to it.
+        photos: numbers of the photos whose latents are known, by name.
+    """
+
+    layers: int = 0
+    classes: int = 0
+    directions: Mapping[str, str] = field(default_factory=dict)
+    photos: Mapping[str, Record] = field(default_factory=dict)
+
+
+def made_by(record: Mapping[str, Any]) -> tuple[str | None, str]:
+    """For which group a sample was proposed (None: for all), and how."""
+    proposal = record.get("proposal")
+    if proposal is None or proposal["kind"] == PLAIN:
+        return None, PLAIN
+    return proposal["group"], proposal["kind"]
+
+
+def successes(group: Group, records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Kind → samples that were proposed for a group, and how many of them were confirmed; plain draws are for all."""
+    found = dict.fromkeys(KINDS, (0, 0))
+    for record in records:
+        title, kind = made_by(record)
+        if title in {None, group.title}:
+            tried, confirmed = found[kind]
+            found[kind] = tried + 1, confirmed + int(record["candidate"] and group.holds(record))
+    return {kind: numbers for kind, numbers in found.items() if numbers[0]}
+
+
+def next_round(
+    groups: Sequence[Group],
+    shortfalls: Float[np.ndarray, " m"],
+    records: Sequence[Mapping[str, Any]],
+    tools: Tools,
+    draws: Sequence[Draw],
+    rng: np.random.Generator,
+) -> list[Proposal]:
+    """A proposal for each of the draws.
+
+    Args:
+        groups: what is asked for.
+        shortfalls: by how much the share of each is too small, ≥ 0.
+        records: of all samples so far, each with `candidate`, whether it is certain enough.
+        tools: what the generator can do.
+        draws: new ones, as the generator draws them.
+        rng: of this round.
+    """
+    if not shortfalls.any():
+        return [Proposal(draw, "", PLAIN) for draw in draws]
+    proposals: list[Proposal] = []
+    for group, count in zip(groups, apportioned(shortfalls, len(draws)), strict=True):
+        if not count:
+            continue
+        inside = members(group, records) & np.array([record["candidate"] for record in records], bool)
+        anchors = anchors_of(group, records, inside, tools)
+        kinds = possible(group, anchors, tools)
+        worked = successes(group, records)
+        scores = np.array([expected_success(kind, worked) for kind in kinds])
+        for kind, share in zip(kinds, apportioned(scores, count), strict=True):
+            proposals += [
+                Proposal(proposed(draw, kind, group, anchors, records, tools, rng), group.title, kind)
+                for draw in draws[len(proposals) : len(proposals) + share]
+            ]
+    return proposals
+
+
+def expected_success(kind: str, worked: Mapping[str, tuple[int, int]]) -> float:
+    """The share of proposals that are confirmed, with one success and one failure added to what was seen."""
+    tried, confirmed = worked.get(kind, (0, 0))
+    return (confirmed + 1) / (tried + 2)
+
+
+def apportioned(weights: Float[np.ndarray, " m"], count: int) -> list[int]:
+    """Whole numbers in proportion to the weights that add up to `count` (largest remainders).
+
+    >>> apportioned(np.array([1.0, 1.0, 2.0]), 5)
+    [1, 1, 3]
+    """
+    exact = weights / weights.sum() * count
+    counts = np.floor(exact).astype(int)
+    left = count - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    found: list[int] = counts.tolist()
+    return found
+
+
+def anchors_of(
+    group: Group, records: Sequence[Mapping[str, Any]], inside: Bool[np.ndarray, " n"], tools: Tools
+) -> list[Anchor]:
+    """Latents that are known to be in a group: unedited draws that were confirmed, and labelled photos."""
+    drawn = [Draw.of_record(record["draw"]) for record, chosen in zip(records, inside, strict=True) if chosen]
+    photos = [Anchor(photo=name) for name, record in tools.photos.items() if group.holds(record)]
+    return [*(anchor_of(draw) for draw in drawn if not draw.edits), *photos]
+
+
+def possible(group: Group, anchors: Sequence[Anchor], tools: Tools) -> list[str]:
+    """The kinds of proposals that can be made for a group."""
+    found = [PLAIN]
+    if tools.classes:
+        found.append(CONDITION)
+    if tools.layers > 1 and anchors:
+        found += [COARSE, FINE, PERTURBATION]
+    if tools.layers and group.title in tools.directions:
+        found.append(DIRECTION)
+    return found
+
+
+def proposed(
+    draw: Draw,
+    kind: str,
+    group: Group,
+    anchors: Sequence[Anchor],
+    records: Sequence[Mapping[str, Any]],
+    tools: Tools,
+    rng: np.random.Generator,
+) -> Draw:
+    """The draw after a proposal has changed it."""
+    if kind == PLAIN:
+        return draw
+    if kind == CONDITION:
+        return Draw(draw.seed, draw.psi, class_for(group, records, tools.classes, rng))
+    return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
+
+
+def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, rng: np.random.Generator) -> Edit:
+    if kind == DIRECTION:
+        strength = round(float(rng.uniform(1, FARTHEST)), 3)
+        return Move(tools.directions[group.title], 0, tools.layers, strength)
+    anchor, middle = anchors[int(rng.integers(len(anchors)))], tools.layers // 2
+    if kind == PERTURBATION:
+        return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))
+    return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
+
+
+def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator) -> Condition:
+    """A class, the more often the larger the share of its unedited samples that are in the group."""
+    tried, inside = np.full(classes, 2.0), np.ones(classes)
+    for record in records:
+        condition = record["draw"]["condition"]
+        if isinstance(condition, int) and not record["draw"].get("edits"):
+            tried[condition] += 1
+            inside[condition] += record["candidate"] and group.holds(record)
+    rates = (inside / tried) ** 2  # squared: most draws go to the best classes
+    return int(rng.choice(classes, p=rates / rates.sum()))

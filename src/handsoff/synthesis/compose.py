@@ -1,0 +1,235 @@
+"""Composition: a dataset that holds what an aim asks for.
+
+It goes in rounds: propose draws → make and label them → decide from the ledger what is short → propose again. The first
+round is what `generate` draws without an aim. The plan of every later round is an entry of the ledger, so that a run
+that goes on makes the same samples.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Generator as Steps
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from handsoff.core.files import read_tensors, write_tensors
+from handsoff.datasets.generated import Record
+from handsoff.engines.contract import Engine
+from handsoff.generators.contract import Generator, StyleGenerator
+from handsoff.generators.stored import load_generator
+from handsoff.jobs.folder import Job
+from handsoff.jobs.ledger import read_entry, write_entry
+from handsoff.jobs.progress import Progress
+from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
+from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
+from handsoff.sampling.edits import ANCHORS, DIRECTIONS, WS
+from handsoff.sampling.probes import Probe, probe
+from handsoff.sampling.proposals import Tools, next_round
+from handsoff.sampling.raking import choose
+from handsoff.sampling.targets import Group, groups_of, members, values
+from handsoff.synthesis.dataset import Production, make_shards
+from handsoff.synthesis.pooled import read_given
+from handsoff.synthesis.references import examples_of, reference_records
+from handsoff.synthesis.select import select
+from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.shard import LEDGER, DrawShard, shards_of
+from handsoff.tasks.base import Task
+
+REFERENCE = f"{LEDGER}/reference.json"
+CLOSE = 0.005  # a share that is missed by less is reached
+LEAST_ROUND = 64  # samples
+BATCH = 256  # latents that are drawn together
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What decides about the samples of a dataset that has an aim.
+
+    Attributes:
+        labelers: folders.
+        tasks: of the labels.
+        settings: with an aim.
+        reference: records of what is to be matched.
+        photos: numbers of the labelled photos, by name.
+        proposals: name of a sample → how it was proposed; it grows with every round.
+    """
+
+    labelers: Sequence[Path]
+    tasks: Mapping[str, Task]
+    settings: GenerateSettings
+    reference: Sequence[Record]
+    photos: Mapping[str, Record]
+    proposals: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """How many samples stay."""
+        return max(1, math.floor(self.settings.n * self.settings.keep + 0.5))
+
+    def groups(self, records: Sequence[Record]) -> list[Group]:
+        """What is asked for, given the samples so far, of which the first `n` are plain draws."""
+        aim = self.settings.wanted
+        parts = {name: task.parts for name, task in self.tasks.items()}
+        return groups_of(aim, parts, records[: self.settings.n], self.reference) if aim else []
+
+    def decide(self, records: Sequence[Record]) -> list[Record]:
+        """The same records, those marked as kept that come nearest to the aim.
+
+        First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen.
+        """
+        settings = self.settings
+        told = [{**record, **self.proposal_of(record["name"])} for record in records]
+        certain = select(told, settings.keep, settings.drop, settings.strata or "parts")
+        rows = [index for index, record in enumerate(certain) if record["kept"]]
+        groups = self.groups(told)
+        asked = np.array([group.asked for group in groups])
+        rng = np.random.default_rng((settings.seed, self.count))
+        found = values(groups, [certain[row] for row in rows])
+        stay = {rows[place] for place in choose(found, asked, self.count, rng)}
+        return [
+            {
+                **record,
+                "candidate": record["kept"],
+                "kept": index in stay,
+                "reason": record["reason"] or (None if index in stay else "the aim needs others"),
+            }
+            for index, record in enumerate(certain)
+        ]
+
+    def proposal_of(self, name: str) -> dict[str, Any]:
+        return {"proposal": self.proposals[name]} if name in self.proposals else {}
+
+    def reached(self, groups: Sequence[Group], records: Sequence[Record]) -> Float[np.ndarray, " m"]:
+        """The share of every group among the samples that stay."""
+        return values(groups, [record for record in records if record["kept"]]).mean(0)
+
+    def is_met(self, groups: Sequence[Group], reached: Float[np.ndarray, " m"]) -> bool:
+        """Whether every share is as asked, as nearly as the number of samples allows."""
+        asked = np.array([group.asked for group in groups])
+        return bool((np.abs(reached - asked) <= max(CLOSE, 1 / self.count) + 1e-9).all())
+
+
+def composition_of(
+    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings
+) -> Steps[Progress, None, Composition]:
+    """Read what the aim refers to, once per dataset."""
+    photos = examples_of(labelers)
+    if settings.attributes is not None:
+        for name, found in read_given(Path(settings.attributes))[1].items():
+            if name in photos:
+                photos[name]["attributes"] |= found
+    aim, entry = settings.wanted, job.out / REFERENCE
+    reference: list[Record] = []
+    if aim is not None and aim.match is not None:
+        known = read_entry(entry)
+        if known is None:
+            known = [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
+            write_entry(entry, known)
+        reference = known
+    return Composition(labelers, tasks, settings, reference, photos)
+
+
+def compose(
+    job: Job,
+    composition: Composition,
+    first: Sequence[Draw],
+    production: Callable[[Sequence[DrawShard], int], Production],
+    engine: Engine,
+) -> Steps[Progress, None, Production]:
+    """Make round after round until the aim is reached, or no more samples may be drawn.
+
+    Args:
+        job: of the dataset.
+        composition: decides.
+        first: the draws of the first round.
+        production: makes the shards, given their number of rounds.
+        engine: does the work.
+
+    Returns:
+        What makes all samples; they are made.
+    """
+    settings, shards, drawn = composition.settings, list(shards_of(first, composition.settings.seed)), len(first)
+    for number in range(1, settings.most_draws + 2):
+        so_far = production(shards, number - 1)
+        records = yield from make_shards(job, so_far, engine)
+        entry = job.out / LEDGER / f"round-{number}.json"
+        plan = read_entry(entry)
+        if plan is None:
+            yield Progress(f"round {number}: deciding what to draw", 0, 1)
+            plan = plan_round(job.out, composition, records, number, settings.most_draws - drawn)
+            write_entry(entry, plan)
+        draws = [Draw.of_record(record["draw"]) for record in plan["proposals"]]
+        if not draws:
+            break
+        shards += (more := list(shards_of(draws, settings.seed + drawn)))
+        names = [name for shard in more for name in shard.names]
+        told = ({"round": number, "group": record["group"], "kind": record["kind"]} for record in plan["proposals"])
+        composition.proposals.update(zip(names, told, strict=True))
+        drawn += len(draws)
+    return so_far
+
+
+def plan_round(
+    out: Path, composition: Composition, records: Sequence[Record], number: int, left: int
+) -> dict[str, Any]:
+    """The proposals of a round, and how well directions were found; none where the aim is reached."""
+    settings = composition.settings
+    decided = composition.decide(records)
+    groups = composition.groups(decided)
+    reached = composition.reached(groups, decided)
+    if left <= 0 or composition.is_met(groups, reached):
+        return {"proposals": [], "probes": {}}
+    count = min(left, max(LEAST_ROUND, settings.n // 2))
+    shortfalls = np.clip([group.asked for group in groups] - reached, 0, None)
+    shortfalls[shortfalls <= 1 / composition.count] = 0
+    generator = load_generator(composition.labelers[0] / GENERATOR)
+    short = [group for group, shortfall in zip(groups, shortfalls, strict=True) if shortfall > 0]
+    probes = find_directions(generator, short, decided) if isinstance(generator, StyleGenerator) else {}
+    titles = {title: f"{title}, round {number}" for title, found in probes.items() if found.useful}
+    write_materials(out, composition, {name: probes[title] for title, name in titles.items()})
+    start = settings.seed + len(records)
+    draws = uniform_draws(generator.conditions, range(start, start + count), settings.psi, settings.condition)
+    classes = len(generator.conditions.names) if generator.conditions.kind == "classes" else 0
+    tools = Tools(
+        layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
+        classes=classes if settings.condition is None else 0,
+        directions=titles,
+        photos={name: numbers for name, numbers in composition.photos.items() if name in anchors(out)},
+    )
+    rng = np.random.default_rng((settings.seed, number))
+    made = next_round(groups, shortfalls, decided, tools, draws, rng)
+    return {
+        "proposals": [{"draw": proposal.draw.record(), **proposal.record()} for proposal in made],
+        "probes": {title: round(found.skill, 4) for title, found in probes.items()},
+    }
+
+
+def anchors(out: Path) -> dict[str, Any]:
+    return read_tensors(out / ANCHORS) if (out / ANCHORS).is_file() else {}
+
+
+def write_materials(out: Path, composition: Composition, probes: Mapping[str, Probe]) -> None:
+    """Put what edits need into the folder of the dataset: latents of labelled photos, and directions."""
+    if not (out / ANCHORS).is_file():
+        files = (labeler / EXAMPLE_WS for labeler in composition.labelers)
+        photos = {name: ws for file in files if file.is_file() for name, ws in read_tensors(file).items()}
+        if photos:
+            write_tensors(out / ANCHORS, photos)
+    if probes:
+        before = read_tensors(out / DIRECTIONS) if (out / DIRECTIONS).is_file() else {}
+        found = {name: torch.from_numpy(found.direction).float() for name, found in probes.items()}
+        write_tensors(out / DIRECTIONS, {**before, **found})
+
+
+def find_directions(generator: Generator, groups: Sequence[Group], records: Sequence[Record]) -> dict[str, Probe]:
+    """A probe for every group that has enough samples among the unedited draws, by its title."""
+    plain = [record for record in records if "edits" not in record["draw"]]
+    draws = [Draw.of_record(record["draw"]) for record in plain]
+    batches = (draws[start : start + BATCH] for start in range(0, len(draws), BATCH))
+    w = np.concatenate([draw_latents(generator, batch).tensors[WS][:, 0].cpu().numpy() for batch in batches])
+    found = {group.title: probe(w, members(group, plain)) for group in groups}
+    return {title: made for title, made in found.items() if made is not None}

@@ -1,0 +1,122 @@
+"""The photos or samples whose statistics a dataset is to match, as records."""
+
+from collections.abc import Generator as Steps
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from handsoff.core.errors import InputError
+from handsoff.datasets.attributes import ATTRIBUTES, describe
+from handsoff.datasets.framing import frame_sample
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.sources import open_source
+from handsoff.formats.exchange import format_of
+from handsoff.formats.photos import photos_in
+from handsoff.jobs.progress import Progress
+from handsoff.labeling.labeler import EXAMPLES, read_card, read_examples
+from handsoff.sampling.aims import LABELLED, UNLABELLED
+from handsoff.sampling.targets import Record
+from handsoff.synthesis.photo_shard import framed, label_photos
+from handsoff.synthesis.settings import LabelSettings
+from handsoff.synthesis.voter_cards import read_voters
+from handsoff.synthesis.voters import load_voter
+from handsoff.tasks.base import Task
+
+MOST = 300  # samples or photos that are looked at, spread evenly over the set
+Tasks = Mapping[str, Task]
+
+
+def examples_of(labelers: Sequence[Path]) -> dict[str, dict[str, Any]]:
+    """Numbers of the photos that the labelers were fitted to, by name; those of several tasks together."""
+    found: dict[str, dict[str, Any]] = {}
+    for labeler in labelers:
+        for name, numbers in read_examples(labeler).items():
+            own = found.setdefault(name, {"shows": {}, "attributes": {}})
+            own["shows"] |= numbers["shows"]
+            own["attributes"] |= numbers.get("attributes", {})
+    return found
+
+
+def check_match(match: str | None, labelers: Sequence[Path]) -> dict[str, str] | None:
+    """What is matched, as an input of the plan; None where nothing is, or photos that the labelers know.
+
+    Raises:
+        InputError: it is not there, cannot be labelled, or the labelers do not know their photos.
+    """
+    if match is None:
+        return None
+    if match == LABELLED:
+        if not examples_of(labelers):
+            raise InputError(f"{labelers[0]} has no {EXAMPLES} of its photos to match: run handsoff fit again.")
+        return None
+    if match == UNLABELLED:
+        raise InputError(
+            'match = "unlabelled" is known in a recipe, which names the photos: give their folder instead.'
+        )
+    source = open_source(Path(match))
+    if format_of(source) is not None:
+        return open_labelled(Path(match)).describe()
+    read_voters(labelers, LabelSettings())
+    return photos_in(source).describe()
+
+
+def reference_records(match: str, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, Sequence[Record]]:
+    """What the set that is matched shows; of attributes, those by which labels are compared.
+
+    Raises:
+        InputError: the set cannot be read.
+    """
+    if match == LABELLED:
+        return [only_measures(numbers) for numbers in examples_of(labelers).values()]
+    if format_of(open_source(Path(match))) is not None:
+        return (yield from labelled_records(Path(match), labelers, tasks))
+    return (yield from photo_records(Path(match), labelers))
+
+
+def only_measures(numbers: Mapping[str, Any]) -> Record:
+    known = {name: value for name, value in numbers.get("attributes", {}).items() if name not in ATTRIBUTES}
+    return {"shows": numbers["shows"], "attributes": known}
+
+
+def labelled_records(path: Path, labelers: Sequence[Path], tasks: Tasks) -> Steps[Progress, None, Sequence[Record]]:
+    """Of a labelled folder or zip, framed as the generator's images; of those tasks that it has labels of."""
+    known = [name for name in open_labelled(path).tasks if name in tasks]
+    if not known:
+        raise InputError(f"{path} has no labels for {' or '.join(tasks)} that could be matched: give another folder.")
+    data, card = open_like(path, {name: tasks[name].schema for name in known}), read_card(labelers[0])
+    height, width = card["image_size"]
+    names = spread(data.names)
+    records: list[Record] = []
+    for number, name in enumerate(names, start=1):
+        image, labels = frame_sample(
+            *data.sample(name), data.tasks, (height, width), card["framing"], name, enlarge=True
+        )
+        records.append(describe(image, labels, data.tasks, (), measures=True))
+        yield Progress("reading what is to be matched", number, len(names))
+    return records
+
+
+def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None, Sequence[Record]]:
+    """Of photos, which the labelers label first."""
+    settings = LabelSettings()
+    cards = read_voters(labelers, settings)
+    voters = [load_voter(card, settings) for card in cards]
+    tasks = {voter.task.name: voter.task for voter in voters}
+    source = photos_in(open_source(path))
+    files = spread(sorted(source.sizes))
+    records: list[Record] = []
+    for start in range(0, len(files), 16):
+        images = [
+            image for image in framed(source, files[start : start + 16], cards[0]) if isinstance(image, np.ndarray)
+        ]
+        samples = label_photos(voters, images)
+        records += [describe(sample.image, sample.labels, tasks, (), measures=True) for sample in samples]
+        yield Progress("labelling photos to be matched", min(start + 16, len(files)), len(files))
+    return records
+
+
+def spread(names: Sequence[str]) -> list[str]:
+    """At most `MOST` of the names, evenly over all."""
+    return [names[index * len(names) // MOST] for index in range(MOST)] if len(names) > MOST else list(names)

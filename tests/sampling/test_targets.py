@@ -1,0 +1,104 @@
+"""An aim and records → groups of samples and their shares."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handsoff.core.errors import InputError
+from handsoff.sampling.aims import read_aim, read_text
+from handsoff.sampling.targets import LEAST, Group, check_names, groups_of, values
+
+PARTS = {"segmentation": ("background", "hat", "nose"), "keypoints": ("nose", "chin")}
+
+
+def record(hat: float = 0.0, *, chin: bool = False, **attributes: Any) -> dict[str, Any]:
+    shows: dict[str, Any] = {"segmentation": {"background": 1 - hat, **({"hat": hat} if hat else {})}}
+    shows["keypoints"] = {"chin": 1.0} if chin else {}
+    return {"shows": shows, "attributes": attributes}
+
+
+def groups(text: str, plain: list[dict[str, Any]], reference: list[dict[str, Any]] | None = None) -> list[Group]:
+    return groups_of(read_aim(read_text(text)), PARTS, plain, reference or [])
+
+
+def test_a_part_is_shown_from_a_thousandth_of_the_pixels_on() -> None:
+    (hat, chin) = groups("hat=0.5, chin=0.1", [])
+    assert [hat.holds(record(share)) for share in (0.0, LEAST / 2, LEAST, 0.3)] == [False, False, True, True]
+    assert chin.holds(record(chin=True))
+    assert not chin.holds(record())
+    assert values([hat, chin], [record(0.2, chin=True), record()]).tolist() == [[1, 1], [0, 0]]
+
+
+def test_a_share_of_the_pixels_is_a_mean() -> None:
+    (hat,) = groups("hat={pixels=0.05}", [])
+    assert values([hat], [record(0.2), record()]).mean() == pytest.approx(0.1)
+
+
+def test_histograms_and_even_distributions_are_bins() -> None:
+    plain = [record(brightness=value) for value in np.linspace(0, 1, 101).tolist()]
+    even = groups("brightness=uniform", plain)
+    assert [group.asked for group in even] == [0.2] * 5
+    assert values(even, plain).sum(1).tolist() == [1] * 101, "also those beyond the percentiles"
+    low, high = groups("brightness={range=[0.2, 0.6], weights=[1, 3]}", plain)
+    assert (low.asked, high.asked) == (0.25, 0.75)
+    found = [(low.holds(record(brightness=v)), high.holds(record(brightness=v))) for v in (0.1, 0.2, 0.4, 0.6, 0.7)]
+    assert found == [(False, False), (True, False), (False, True), (False, True), (False, False)]
+    (inside,) = groups("brightness=[0.2, 0.5]", plain)
+    assert (inside.asked, inside.holds(record(brightness=0.3)), inside.holds(record())) == (1.0, True, False)
+
+
+def test_words_have_shares() -> None:
+    plain = [record(mood=mood) for mood in ("sad", "happy", "sad")]
+    assert [(group.title, group.asked) for group in groups("mood=uniform", plain)] == [
+        ("mood happy", 0.5),
+        ("mood sad", 0.5),
+    ]
+    (happy,) = groups("mood={happy=0.7}", plain)
+    assert values([happy], plain)[:, 0].tolist() == [0, 1, 0]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 0.5), min_size=12, max_size=40), st.lists(st.floats(0, 100), min_size=40, max_size=40))
+def test_a_set_matches_itself(hats: list[float], places: list[float]) -> None:
+    reference = [record(hat, **{"nose x": place}) for hat, place in zip(hats, places, strict=False)]
+    found = groups_of(read_aim({"match": "labelled"}), PARTS, [], reference)
+    shares = values(found, reference).mean(0)
+    assert shares == pytest.approx([group.asked for group in found])
+
+
+def test_what_is_asked_for_counts_more_than_what_is_matched() -> None:
+    reference = [record(0.1 * (index % 2)) for index in range(20)]
+    found = groups("hat=0.9, match=labelled", [], reference)
+    assert [group.asked for group in found if group.name == "hat"] == [0.9]
+    assert {group.name for group in found} == {"hat", "nose", "chin", "background"}
+
+
+def test_tasks_that_a_reference_has_no_labels_of_are_not_matched() -> None:
+    reference = [{"shows": {"segmentation": {"hat": 0.1}}}] * 3
+    found = groups("match=labelled", [], reference)
+    assert {group.task for group in found} == {"segmentation"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("hut=0.3", "names 'hut', which is no class, point or attribute here: did you mean hat"),
+        ("nose=0.3", "segmentation and keypoints have: write segmentation/nose or keypoints/nose"),
+        ("hat=uniform", "hat, a part of the labels, as an attribute"),
+        ("hat=[0.1, 0.2]", "hat, a part of the labels, as an attribute"),
+        ("brightness=0.3", "share of brightness, an attribute: write a range"),
+    ],
+)
+def test_names_that_cannot_be_asked_for_are_refused(text: str, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        check_names(read_aim(read_text(text)), PARTS, ["brightness"])
+
+
+def test_a_part_can_be_named_with_its_task() -> None:
+    aim = read_aim(read_text("keypoints/nose=0.3"))
+    check_names(aim, PARTS, [])
+    (group,) = groups_of(aim, PARTS, [], [])
+    assert (group.task, group.name) == ("keypoints", "nose")
