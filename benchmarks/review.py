@@ -72,8 +72,9 @@ def begin(root: Path, options: argparse.Namespace) -> tuple[LabelledDataset, Lab
 def miou(labeler: Path, heads: LabelledDataset) -> dict[str, float]:
     """Of a labeler on heads that it never saw."""
     settings = LabelSettings()
-    voter = load_voter(read_voters([labeler], settings)[0], settings)
-    images, labels = heads.load((64, 64))
+    card = read_voters([labeler], settings)[0]
+    voter = load_voter(card, settings)
+    images, labels = heads.load(card.image_size, card.framing)
     found = [voter.label(images[start : start + BATCH])[0] for start in range(0, len(images), BATCH)]
     metrics: dict[str, float] = voter.task.scores.score([(np.concatenate(found), labels[TASK])])["metrics"]
     return metrics
