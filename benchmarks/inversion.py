@@ -63,6 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {  # what differs from REFINED
     "residual 16": {"residual": 16},
     "tuned, without locality": {**TUNING, "tuning_locality": 0.0},
     "tuned, lr 1e-3": {**TUNING, "tuning_lr": 1e-3},
+    "tuned, lr 1e-3, locality 0.1": {**TUNING, "tuning_lr": 1e-3, "tuning_locality": 0.1},
     "residual 32": {"residual": 32},
     "residual 16, tuned": {"residual": 16, **TUNING},
 }
