@@ -33,7 +33,7 @@ QUICK = {
     "invert": {"steps": 5},
     "fit": {"steps": 10, "networks": 0},
     "n": 40,
-    "evaluate": {"steps": 5, "seeds": 1, "batch": 4},
+    "evaluate": {"steps": 5, "seeds": 1, "batch": 4, "test_part": ":20"},
 }
 
 
