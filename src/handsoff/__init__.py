@@ -1,7 +1,7 @@
 """HandsOff: a folder of images and a few labels in; a labelled dataset and an honest report out.
 
-Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `fit`, `generate`, `label`,
-`evaluate`, `score`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch, see
+Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `sample`, `fit`, `generate`,
+`label`, `evaluate`, `score`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch, see
 docs/python.md.
 """
 
@@ -39,6 +39,7 @@ __all__ = [
     "open_dataset",
     "push",
     "run",
+    "sample",
     "score",
     "train",
     "use_device",

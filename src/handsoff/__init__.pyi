@@ -33,6 +33,7 @@ __all__ = [
     "open_dataset",
     "push",
     "run",
+    "sample",
     "score",
     "train",
     "use_device",
@@ -96,6 +97,7 @@ def evaluate(
     cutmix: float = 0.0,
     task: str | None = None,
     first: int | None = None,
+    skip: int = 0,
     labels: dict[str, dict[str, Any]] = {},
     frame: str | None = None,
     framing: Literal["crop", "letterbox", "pad", "stretch"] | None = None,
@@ -122,6 +124,7 @@ def fit(
     task: str = "segmentation",
     first: int | None = None,
     labels: dict[str, dict[str, Any]] = {},
+    samples: str | None = None,
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
@@ -220,6 +223,18 @@ def label(
     progress: bool | None = None,
 ) -> Path:
     """Label your own photos: real images, labels, uncertainty, selection."""
+
+def sample(
+    generator: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    n: int,
+    seed: int = 0,
+    psi: float = 1.0,
+    condition: int | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Draw images for people to label; their latents are known."""
 
 def score(
     voters: str | PathLike[str] | Sequence[str | PathLike[str]],

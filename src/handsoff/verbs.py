@@ -19,7 +19,7 @@ from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
-from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings, SampleSettings
 from handsoff.training.settings import TrainSettings
 
 Inputs = Mapping[str, Path | list[Path] | None]
@@ -131,8 +131,17 @@ FIT = Verb(
             about="A dataset that was reviewed: the samples that a person accepted or corrected are learnt from, too.",
         ),
     ),
-    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]", "samples": "the method"},
     summary="Train the labeler on latents or photos and their labels.",
+)
+SAMPLE = Verb(
+    "sample",
+    "handsoff.synthesis.sample",
+    "sample",
+    SampleSettings,
+    (GENERATOR,),
+    {"n": "budgets"},
+    summary="Draw images for people to label; their latents are known.",
 )
 GENERATE = Verb(
     "generate",
@@ -186,6 +195,7 @@ EVALUATE = Verb(
         "test_part": "test",
         "curve_part": "reserve",
         "labels": "[labels]",
+        "skip": "budgets",
         "frame": "[train] resolution",
         "framing": "[convert] framing",
     },
@@ -230,4 +240,7 @@ DIAGNOSE = Verb(
     (Input("run", about="The output folder of handsoff run."),),
     summary="Measure every link of a finished run on its own, to see where quality is lost.",
 )
-VERBS = {verb.name: verb for verb in (TRAIN, IMPORT, INVERT, FIT, GENERATE, LABEL, EVALUATE, SCORE, CONVERT, DIAGNOSE)}
+VERBS = {
+    verb.name: verb
+    for verb in (TRAIN, IMPORT, INVERT, SAMPLE, FIT, GENERATE, LABEL, EVALUATE, SCORE, CONVERT, DIAGNOSE)
+}

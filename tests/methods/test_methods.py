@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from handsoff.methods import METHODS, handsoff, paper
+from handsoff.core.errors import InputError
+from handsoff.methods import METHODS, datasetgan, handsoff, paper
 from handsoff.recipes.schema import Recipe
 from handsoff.verbs import VERBS
 
@@ -36,7 +37,7 @@ def test_several_tasks_share_latents_and_dataset() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_step_gives_its_verb_what_it_takes(method: str) -> None:
-    for step in METHODS[method](recipe()):
+    for step in METHODS[method](recipe(reserve=20)):
         verb = VERBS[step.verb]
         taken = {taken.name: taken for taken in verb.inputs}
         assert isinstance(step.settings, verb.settings)
@@ -80,6 +81,27 @@ def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> Non
     }, "of all arms only the one whose model labels"
     assert [step.inputs["synthetic"] for step in last] == [[out / "dataset", labels[2].folder]] * 2
     assert last[0].settings.model_dump()["curve"] == (16, "all")
+
+
+def test_an_oracle_learns_from_labels_that_nothing_else_sees() -> None:
+    """It is tested and validated as the arms are, and gives every generated image its labels."""
+    several = recipe(budgets=(50, 16), validation=30, reserve=20, tasks=("segmentation", "depth"))
+    made = {step.folder.relative_to("out").as_posix(): step for step in datasetgan.steps(several)}
+    oracle, arms = (made[name].settings.model_dump() for name in ("oracle-depth", "16/report-depth"))
+    assert (oracle["skip"], oracle["first"]) == (50 + 30, 20)
+    assert (oracle["validation_part"], oracle["test_part"]) == (arms["validation_part"], arms["test_part"])
+    assert arms["first"] == 16
+    assert made["16/annotated"].inputs == {
+        "voters": [Path("out/oracle-segmentation"), Path("out/oracle-depth")], "photos": Path("out/16/samples"),
+    }  # fmt: skip
+    assert made["16/annotated"].settings.model_dump()["keep"] == 1
+    assert made["16/samples"].settings.model_dump()["n"] == 16
+    assert made["16/labeler-depth"].settings.model_dump()["samples"] == "out/16/samples"
+    control = {step.folder.relative_to("out").as_posix(): step for step in datasetgan.control_steps(several)}
+    assert control["annotated"].inputs["photos"] == several.labelled
+    assert control["latents"].inputs["labelled"] == Path("out/annotated")
+    with pytest.raises(InputError, match="say how many with reserve = N"):
+        list(datasetgan.steps(recipe()))
 
 
 def test_the_papers_form_differs_only_in_settings() -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json
 from handsoff.core.images import to_uint8
+from handsoff.datasets.generated import read_records
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.methods import METHODS
@@ -78,7 +79,7 @@ def test_arms_of_the_users_own_stay_as_they_are() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_can_be_compared(method: str) -> None:
-    plan = planned(recipe(budgets=(50, 16), tasks=("segmentation", "keypoints")), [method])
+    plan = planned(recipe(budgets=(50, 16), reserve=20, tasks=("segmentation", "keypoints")), [method])
     assert {step.folder for step in plan.steps} == {OUT / name for name in folders(plan, method)}
 
 
@@ -87,13 +88,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy generator, twelve labelled photos and six others, and a recipe."""
     root = tmp_path_factory.mktemp("compare")
     net = toy_generator(root / "generator")
-    toy_several(net, root / "labelled")
+    toy_several(net, root / "labelled", count=14)
     (root / "photos").mkdir()
     net = load_generator(root / "generator")
     for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
         Image.fromarray(image).save(root / "photos" / f"{index}.png")
     text = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2").replace("budget = 6", "budget = 4")
-    (root / "recipe.toml").write_text('photos = "photos"' + text, encoding="utf-8")
+    stated = 'photos = "photos"\nreserve = 4'
+    (root / "recipe.toml").write_text(stated + text, encoding="utf-8")
     return root
 
 
@@ -122,9 +124,33 @@ def test_a_comparison_has_a_row_per_arm_and_what_each_method_took(world: Path) -
     assert list(read_json(world / "out" / "compare.json")["methods"]) == more
 
 
+@pytest.mark.slow
+def test_an_oracle_labels_in_a_persons_place_and_is_told(world: Path, tmp_path: Path) -> None:
+    """Generated images of which the latents are known; and, as the control, the real photos, which are inverted."""
+    plan, out = load_recipe(world / "recipe.toml", tmp_path / "out"), tmp_path / "out"
+    names = ["datasetgan", "datasetgan-control"]
+    assert run_to_end(compare(plan, names)) == "made"
+    assert [record["name"] for record in read_records(out / "datasetgan/4/samples")] == [
+        f"{seed:08d}" for seed in range(10_000_000, 10_000_004)
+    ]
+    assert {record["name"] for record in read_records(out / "datasetgan/4/annotated")} == {
+        record["name"] for record in read_records(out / "datasetgan/4/samples")
+    }
+    inverted = read_json(out / "datasetgan-control/latents/latents.json")["names"]
+    assert inverted == [f"photo{index:02d}" for index in range(4)], "the oracle knows all other photos"
+    found = read_json(out / "compare.json")
+    for method in names:
+        (oracle,) = found["methods"][method]["oracles"].values()
+        assert oracle["labels"] == 4
+        assert oracle["scores"]["miou"]["runs"]
+    assert "4 (mIoU" in str(next(table for table in tables(found) if table.title == "What it takes").rows)
+
+
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
-    with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of frozen-features, handsoff"):
+    with pytest.raises(
+        UnknownNameError, match="Unknown method 'magic': choose one of datasetgan, datasetgan-control, "
+    ):
         run_to_end(compare(plan, ["magic"]))
     alone = plan.model_copy(update={"photos": None})
     with pytest.raises(InputError, match="self-training learns from unlabelled photos"):

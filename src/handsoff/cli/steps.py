@@ -89,6 +89,17 @@ def fit(
     perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
 
 
+@step("sample")
+def sample(
+    generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["sample"].about("generator"))],
+    out: Out,
+    n: Annotated[int, typer.Option("-n", help="Draw this many images.", show_default=False)],
+    seed: Seed = None,
+    assignments: Set = None,
+) -> None:
+    perform("sample", {"generator": generator}, out, settings_of("sample", assignments, n=n, seed=seed))
+
+
 @step("generate")
 def generate(
     labelers: Annotated[

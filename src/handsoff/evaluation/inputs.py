@@ -83,9 +83,10 @@ def open_inputs(
     licences = {
         name: str(found.manifest["licence"]) for name, found in generated.items() if "licence" in found.manifest
     }
+    stop = None if settings.first is None else settings.skip + settings.first
     return Inputs(
         task, frame, framing,
-        pools={REAL: open_once(real).part(0, settings.first), **datasets},
+        pools={REAL: open_once(real).part(settings.skip, stop), **datasets},
         photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
         test=tested, validation=chosen, folders=folders, licences=licences, generated=generated,

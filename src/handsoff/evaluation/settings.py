@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from handsoff.core.frames import Framing
 from handsoff.core.reviewed import CORRECTIONS, Use
@@ -31,6 +31,7 @@ class EvaluateSettings(LearnSettings):
 
     task: str | None = Field(None, description="which labels of the dataset; its first kind unless said")
     first: int | None = Field(None, ge=1, description="only the first N real labelled samples")
+    skip: int = Field(0, ge=0, description="leave out the first N real labelled samples before that")
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="without datasets, which say it: about the labels, by task, as for handsoff invert"
     )
@@ -72,6 +73,13 @@ class EvaluateSettings(LearnSettings):
     )
     corrections: Use | None = Field(None, description=CORRECTIONS)
     note: str | None = Field(None, description="a sentence about the data for the top of the report")
+
+    @model_validator(mode="after")
+    def curve_begins_at_the_first(self) -> "EvaluateSettings":
+        """A learning curve is about the first labels."""
+        if self.skip and self.curve is not None:
+            raise ValueError("skip leaves out the first labels, with which a curve begins: leave one of both out")
+        return self
 
     @field_validator("group")
     @classmethod

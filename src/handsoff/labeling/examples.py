@@ -1,7 +1,8 @@
 """What a labeler is fitted to: latents with labels, or images with labels.
 
-Three kinds of folder give them: that of `handsoff invert` (latents of labelled photos), a generated dataset of the same
-generator whose labels somebody corrected (its draws can be made again), and any labelled folder or zip (images alone).
+Four kinds of folder give them: that of `handsoff invert` (latents of labelled photos), a generated dataset of the same
+generator whose labels somebody corrected (its draws can be made again), images of `handsoff sample` that somebody
+labelled (as these), and any labelled folder or zip (images alone).
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_record
-from handsoff.datasets.generated import GeneratedDataset, open_generated
+from handsoff.datasets.generated import GeneratedDataset, open_generated, read_records
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, join_latents, load_latents
@@ -103,7 +104,32 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
             return annotated_samples(generator, dataset, settings)
     data = open_labelled(path, settings.labels, [settings.task], settings.corrections)
     labelled = first_samples(data, settings.first)
+    samples = path if verb == "sample" else Path(settings.samples) if settings.samples is not None else None
+    if samples is not None:
+        return labelled_samples(generator, labelled, samples)
     return Examples(labelled, labelled.describe()["fingerprint"], generator)
+
+
+def labelled_samples(generator: Path, labelled: LabelledDataset, samples: Path) -> Examples:
+    """Images of `handsoff sample`, labelled in its folder or elsewhere under the same names.
+
+    Raises:
+        InputError: the samples are not finished, or do not say how an image was drawn.
+        MismatchError: another generator drew them.
+    """
+    require_done(samples, "sample")
+    if recorded_plan(samples).inputs["generator"]["fingerprint"] != generator_hash(generator):
+        raise MismatchError(f"{samples} was drawn by another generator than {generator}: give that one.")
+    records = {record["name"]: record for record in read_records(samples)}
+    missing = [name for name in labelled.names if "draw" not in records.get(name, {})]
+    if missing:
+        raise InputError(
+            f"{samples} does not say how {missing[0]} was drawn, so its latents are not known: "
+            "label the images of that folder under their own names."
+        )
+    draws = [Draw.of_record(records[name]["draw"]) for name in labelled.names]
+    mark = joined(repr(draws), labelled.describe()["fingerprint"])
+    return Examples(labelled, mark, generator, lambda net: draw_latents(net, draws))
 
 
 def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Task) -> Examples:

@@ -17,6 +17,9 @@ class FitSettings(BaseModel):
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="of labelled photos: about the labels, by task, as for handsoff invert"
     )
+    samples: str | None = Field(
+        None, description="the folder of handsoff sample whose images were labelled, where the labels lie elsewhere"
+    )
     members: int = Field(10, ge=1, description="pixel classifiers (small MLPs) in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 
-from handsoff.methods import frozen_features, handsoff, paper, self_training, transfer
+from handsoff.methods import datasetgan, frozen_features, handsoff, paper, self_training, transfer
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
 METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
     "handsoff": handsoff.steps,
     "handsoff-paper": paper.steps,
+    "datasetgan": datasetgan.steps,
+    "datasetgan-control": datasetgan.control_steps,
     "self-training": self_training.steps,
     "transfer": transfer.steps,
     "frozen-features": frozen_features.steps,

@@ -17,7 +17,10 @@ from handsoff.verbs import VERBS
 
 Role = Literal["labelled", "test"]  # of a labelled dataset
 Tables = Mapping[str, Mapping[str, Any]]  # verb → its settings
-DEFAULTS: Tables = {"generate": {"n": 10_000}}  # where a recipe need not say what a command line must
+DEFAULTS: Tables = {
+    "generate": {"n": 10_000},
+    "sample": {"n": 1, "seed": 10_000_000},
+}  # where a recipe need not say what a command line must
 FRAMING = frozenset({"framing", "around", "align", "aspect"})  # settings of convert that ask for a frame
 
 
@@ -181,6 +184,15 @@ class Recipe(BaseModel):
         """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator."""
         seen = {"labels": self.options, "frame": f"{self.frame[0]}x{self.frame[1]}", "framing": self.framing}
         return self.for_evaluate(budget, task).model_copy(update={**seen, **owned})
+
+    def for_oracle(self, task: str) -> BaseModel:
+        """An evaluation of the labels in reserve alone, on the same test: its model labels in a person's place."""
+        kept = {"skip": self.largest + self.validation, "curve": None, "curve_part": None}
+        return self.for_real_only(self.reserve, task, **kept)
+
+    def for_annotation(self) -> BaseModel:
+        """Labels in a person's place: every image gets them."""
+        return self.settings("label", n=None, keep=1.0, ignore_pixels=0.0, inversion="none")
 
     def for_score(self) -> BaseModel:
         """On the samples that evaluations test on."""

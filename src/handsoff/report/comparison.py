@@ -103,12 +103,24 @@ def class_table(what: str, measured: Measured) -> Table:
 
 def cost_table(methods: Mapping[str, Any]) -> Table:
     """What every method takes, steps that it shares with others included."""
-    rows = [
-        (method, f"{found['seconds'] / 60:,.1f}", *(f"{found[kind]:,.0f}" if kind in found else "–" for kind in PEAKS))
-        for method, found in methods.items()
-    ]
-    reading = "Minutes of all steps of a method, those too that it shares with others; memory of its largest step."
-    return Table("What it takes", reading, ("method", "minutes", *PEAKS.values()), rows)
+    rows = []
+    for method, found in methods.items():
+        peaks = [f"{found[kind]:,.0f}" if kind in found else "–" for kind in PEAKS]
+        rows.append((method, f"{found['seconds'] / 60:,.1f}", *peaks, oracle_text(found["oracles"])))
+    reading = (
+        "Minutes of all steps of a method, those too that it shares with others; memory of its largest step; labels "
+        "beyond the budget that an oracle learnt from, and what it scores on the test itself."
+    )
+    return Table("What it takes", reading, ("method", "minutes", *PEAKS.values(), "labels of an oracle"), rows)
+
+
+def oracle_text(oracles: Mapping[str, Any]) -> str:
+    """Labels and score of a method's oracles, "–" where it has none."""
+    texts = []
+    for entry in oracles.values():
+        metric, score = next(iter(entry["scores"].items()))
+        texts.append(f"{entry['labels']:,} ({title(metric)} {score['mean']:.3f})")
+    return "; ".join(texts) or "–"
 
 
 def pictures(found: Mapping[str, Any], out: Path) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ from handsoff.runner.graph import Node, nodes_of, refuse_unused, stale_sentence
 from handsoff.runner.run import Cost, do_steps, summary
 
 COMPARE = Plan("compare", {}, {})  # methods can be added later
+ORACLE = "oracle"  # how the folders of networks begin that label in a person's place
 REAL = "real-only"  # the folder of the runs that all methods are compared with
 MEASURES = ("evaluate", "score")  # verbs whose folders hold metrics
 
@@ -149,7 +150,10 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
 def gathered(recipe: Recipe, plan: Comparison, costs: Mapping[str, Cost]) -> dict[str, Any]:
     """What compare.json says: what every method took, and of every budget and task what was measured."""
     return {
-        "methods": {method: method_costs(names, costs) for method, names in plan.methods.items()},
+        "methods": {
+            method: {**method_costs(names, costs), "oracles": oracles(recipe.output, names)}
+            for method, names in plan.methods.items()
+        },
         "results": {
             f"{budget}" if len(recipe.tasks) == 1 else f"{budget} {task}": measured(recipe, plan, budget, task)
             for budget in recipe.budgets
@@ -164,6 +168,14 @@ def method_costs(names: Sequence[str], costs: Mapping[str, Cost]) -> dict[str, A
     kinds = dict.fromkeys(kind for cost in found.values() for kind in cost if kind != "seconds")
     peaks = {kind: max(cost.get(kind, 0.0) for cost in found.values()) for kind in kinds}
     return {"steps": found, "seconds": round(sum(cost["seconds"] for cost in found.values()), 1), **peaks}
+
+
+def oracles(out: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Step of a method → the `labels` that an oracle learnt from, which no arm sees, and its scores on the test."""
+    found = {name: read_json(out / name / "metrics.json") for name in names if Path(name).name.startswith(ORACLE)}
+    return {
+        name: {"labels": metrics["n_real"], "scores": metrics["arms"][REAL_ONLY]} for name, metrics in found.items()
+    }
 
 
 def measured(recipe: Recipe, plan: Comparison, budget: int, task: str) -> dict[str, dict[str, Any]]:

@@ -75,12 +75,16 @@ def label_draws(
     All batches have the same size, the last one is filled up: so a sample depends on its draw alone, and on the
     `materials` of its dataset where it was edited.
     """
-    together = batch_size(labelers[0].size)
-    for start in range(0, len(draws), together):
-        batch = list(draws[start : start + together])
-        filled = [*batch, *[batch[-1]] * (together - len(batch))]
+    for batch, filled in filled_batches(draws, batch_size(labelers[0].size)):
         images, found = label_together(labelers, draw_latents(labelers[0].generator, filled, materials))
         yield from samples_of(images, found, [labeler.task for labeler in labelers], len(batch))
+
+
+def filled_batches(draws: Sequence[Draw], size: int) -> Iterator[tuple[list[Draw], list[Draw]]]:
+    """The draws in batches, each as it is and filled up to `size` by its last draw: all that are computed are alike."""
+    for start in range(0, len(draws), size):
+        batch = list(draws[start : start + size])
+        yield batch, [*batch, *[batch[-1]] * (size - len(batch))]
 
 
 def samples_of(

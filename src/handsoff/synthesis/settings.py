@@ -31,6 +31,19 @@ class Selection(BaseModel):
     )
 
 
+class SampleSettings(BaseModel):
+    """Settings of `handsoff sample`: sample i of `n` has the seed `seed` + i, which is also its name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    n: int = Field(ge=1, description="how many images are drawn")
+    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
+    psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
+    condition: int | None = Field(
+        None, ge=0, description="class that all images show, of a class-conditional generator; default: all alike often"
+    )
+
+
 class GenerateSettings(Selection):
     """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
 

@@ -1,0 +1,77 @@
+"""`handsoff sample`: images of a generator for people to label, each with the draw that it is made again from.
+
+Labels drawn on generated images need no inversion: their latents are known (DatasetGAN, arXiv 2104.06490, section 3.1).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from handsoff.core.device import mixed_precision
+from handsoff.core.files import png, write_bytes
+from handsoff.core.images import to_uint8
+from handsoff.datasets.generated import write_records
+from handsoff.generators.contract import Generator, check_condition
+from handsoff.generators.stored import generator_hash, load_generator, read_card
+from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.labeling.labeler import Images
+from handsoff.sampling.draws import Draw, condition_of, draw_latents, uniform_draws
+from handsoff.synthesis.samples import batch_size, filled_batches
+from handsoff.synthesis.settings import SampleSettings
+
+
+def plan(generator: Path, settings: SampleSettings) -> Plan:
+    """What `sample` is going to do.
+
+    Raises:
+        InputError: the folder is no generator, or it does not know the condition, or needs one.
+    """
+    planned_draws(generator, settings.model_copy(update={"n": 1}))
+    source = {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}
+    return Plan("sample", {"generator": source}, settings.model_dump())
+
+
+def planned_draws(generator: Path, settings: SampleSettings) -> list[Draw]:
+    conditions = read_card(generator).conditions
+    draws = uniform_draws(
+        conditions, range(settings.seed, settings.seed + settings.n), settings.psi, settings.condition
+    )
+    check_condition(conditions, condition_of(conditions, draws), len(draws))
+    return draws
+
+
+def sample(generator: Path, out: Path, settings: SampleSettings) -> Work:
+    """Draw `n` images; `out` gets `images/` and `samples.jsonl`, which says how each was drawn.
+
+    Labels may be put beside the images, or come from a copy of them that another tool labelled; `handsoff fit` finds
+    the latents of both.
+
+    Raises:
+        InputError: as `plan`, or `out` holds something else.
+    """
+    with open_job(out, plan(generator, settings)) as job:
+        if not job.done:
+            yield from write_samples(job, load_generator(generator), planned_draws(generator, settings))
+    return job.outcome
+
+
+def write_samples(job: Job, generator: Generator, draws: Sequence[Draw]) -> Part:
+    """The images, and last their records."""
+    names = [f"{draw.seed:08d}" for draw in draws]
+    for number, (name, image) in enumerate(zip(names, images_of(generator, draws), strict=True), start=1):
+        write_bytes(job.out / "images" / f"{name}.png", png(image))
+        yield Progress("drawing", number, len(draws))
+    records = ({"name": name, "draw": draw.record()} for name, draw in zip(names, draws, strict=True))
+    write_records(job.out, records)
+    job.finish(licence=generator.licence, drawn=len(draws), image_size=list(generator.image_size))
+
+
+@torch.no_grad()
+def images_of(generator: Generator, draws: Sequence[Draw]) -> Iterator[Images]:
+    """One image [H, W, 3] per draw; a sample depends on its draw alone."""
+    for batch, filled in filled_batches(draws, batch_size(generator.image_size)):
+        with mixed_precision():
+            images = generator.synthesize(draw_latents(generator, filled))
+        yield from to_uint8(images)[: len(batch)]

@@ -1,0 +1,87 @@
+"""Images for people to label: they know their latents, wherever the labels come from."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.files import write_json
+from handsoff.core.images import to_uint8
+from handsoff.datasets.generated import read_records
+from handsoff.generators.stored import load_generator
+from handsoff.jobs.progress import run_to_end
+from handsoff.labeling.fit import fit, plan
+from handsoff.labeling.labeler import load_labeler
+from handsoff.labeling.settings import FitSettings
+from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.synthesis.sample import sample
+from handsoff.synthesis.settings import SampleSettings
+from toy import toy_generator
+
+FIT = FitSettings(members=2, hidden=(8, 8), steps=3, images=2, pixels=20, networks=0, features=("generator",))
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Path:
+    """Twenty images, more than are drawn together; psi 0.7."""
+    toy_generator(tmp_path / "generator")
+    run_to_end(sample(tmp_path / "generator", tmp_path / "samples", SampleSettings(n=20, seed=7, psi=0.7)))
+    return tmp_path / "samples"
+
+
+def annotate(folder: Path, names: list[str]) -> None:
+    """Masks whose left half is the second class."""
+    (folder / "masks").mkdir()
+    mask = np.zeros((16, 16), np.uint8)
+    mask[:, :8] = 1
+    for name in names:
+        Image.fromarray(mask).save(folder / "masks" / f"{name}.png")
+    write_json(folder / "classes.json", ["right", "left"])
+
+
+def names_in(samples: Path) -> list[str]:
+    return [record["name"] for record in read_records(samples)]
+
+
+def test_every_image_can_be_drawn_again_from_its_record(samples: Path, tmp_path: Path) -> None:
+    net = load_generator(tmp_path / "generator")
+    assert names_in(samples) == [f"{seed:08d}" for seed in range(7, 27)]
+    for record in read_records(samples)[::6]:
+        again = to_uint8(net.synthesize(draw_latents(net, [Draw.of_record(record["draw"])])))[0]
+        stored = np.asarray(Image.open(samples / "images" / f"{record['name']}.png"))
+        assert np.abs(again.astype(int) - stored).max() <= 1, "rounding, for batches of another size"
+
+
+def test_labels_beside_the_images_are_learnt_from_at_their_latents(samples: Path, tmp_path: Path) -> None:
+    annotate(samples, names_in(samples))
+    run_to_end(fit(tmp_path / "generator", samples, tmp_path / "labeler", FIT))
+    assert load_labeler(tmp_path / "labeler").task.parts == ("right", "left")
+
+
+def test_labels_from_elsewhere_find_their_latents_by_name(samples: Path, tmp_path: Path) -> None:
+    export = tmp_path / "export"
+    shutil.copytree(samples / "images", export / "images")
+    annotate(export, names_in(samples))
+    elsewhere = FIT.model_copy(update={"samples": str(samples)})
+    beside = plan(tmp_path / "generator", export, elsewhere)
+    run_to_end(fit(tmp_path / "generator", export, tmp_path / "labeler", elsewhere))
+    assert beside.inputs["examples"]["fingerprint"]
+    with pytest.raises(InputError, match="the generator's own features are read from latents"):
+        plan(tmp_path / "generator", export, FIT)
+
+
+def test_annotations_without_latents_and_of_another_generator_are_refused(samples: Path, tmp_path: Path) -> None:
+    annotate(samples, names_in(samples))
+    toy_generator(tmp_path / "other", seed=1)
+    with pytest.raises(MismatchError, match="was drawn by another generator"):
+        plan(tmp_path / "other", samples, FIT)
+    shutil.copy(samples / "images" / "00000007.png", samples / "images" / "mine.png")
+    shutil.copy(samples / "masks" / "00000007.png", samples / "masks" / "mine.png")
+    with pytest.raises(InputError, match="does not say how mine was drawn, so its latents are not known"):
+        plan(tmp_path / "generator", samples, FIT)
+    (samples / "DONE").unlink()
+    with pytest.raises(InputError, match="not finished"):
+        plan(tmp_path / "generator", samples, FIT)
