@@ -8,7 +8,8 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-TIMES = {"seconds", "training_seconds", "images_per_second", "outcome"}  # may differ between two runs
+TIMES = {"seconds", "training_seconds", "images_per_second", "outcome", "ram_mib", "gpu_mib"}  # may differ
+MEASURED = {"costs.json", "progress.html"}  # files that say how long something took, in many ways
 
 
 def contents(out: Path) -> dict[str, str]:
@@ -22,7 +23,7 @@ def contents(out: Path) -> dict[str, str]:
 
 def content(file: Path) -> bytes:
     data = file.read_bytes()
-    if file.name == "seconds.json":
+    if file.name in MEASURED:
         return b""
     if file.suffix == ".json":
         return json.dumps(timeless(json.loads(data)), sort_keys=True).encode()

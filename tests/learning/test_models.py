@@ -97,7 +97,7 @@ def trained(task: Task, name: str, seed: int = 0) -> dict[str, Tensor]:
 def test_an_unknown_name_lists_the_choices() -> None:
     with pytest.raises(
         UnknownNameError,
-        match=r"'lite9': did you mean lite2\? choose one of deeplabv3_resnet101, hf:NAME, lite0, lite2",
+        match=r"'lite9': did you mean lite2\? choose one of deeplabv3_resnet101, hf:NAME, lite0, lite0-frozen, lite2",
     ):
         build_model("lite9", 3)
 

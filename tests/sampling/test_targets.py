@@ -85,7 +85,7 @@ def test_tasks_that_a_reference_has_no_labels_of_are_not_matched() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("hut=0.3", "names 'hut', which is no class, point or attribute here: did you mean hat"),
+        ("backgroud=0.3", "names 'backgroud', which is no class, point or attribute here: did you mean background"),
         ("nose=0.3", "segmentation and keypoints have: write segmentation/nose or keypoints/nose"),
         ("hat=uniform", "hat, a part of the labels, as an attribute"),
         ("hat=[0.1, 0.2]", "hat, a part of the labels, as an attribute"),
