@@ -189,6 +189,7 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
     with page.expect_response("**/api/refit"):
         page.reload()
     expects(page.locator("#refit")).to_be_enabled()
+    expects(page.locator("#sample-0")).to_contain_text("007")  # else nothing is on the screen yet
     page.unroute("**/api/refit")
     posted = []
 
