@@ -82,9 +82,7 @@ def read_seen(folder: Path) -> Thumbnails:
     Raises:
         InputError: the file is missing or damaged.
     """
-    learnt = read_thumbnails(folder / SEEN)
-    tensors = read_tensors(folder / SEEN)
-    return np.concatenate([learnt, tensors[TESTED].numpy()]) if TESTED in tensors else learnt
+    return np.concatenate([found.numpy() for found in read_file(folder / SEEN).values()])
 
 
 def read_learnt(folder: Path) -> Thumbnails:
@@ -106,7 +104,14 @@ def read_thumbnails(file: Path) -> Thumbnails:
     Raises:
         InputError: it is missing or damaged.
     """
+    return read_file(file)[NAME].numpy()
+
+
+def read_file(file: Path) -> dict[str, torch.Tensor]:
+    """All tensors of such a file, each of thumbnails."""
     tensors = read_tensors(file)
-    if NAME not in tensors or tensors[NAME].dtype != torch.uint8 or tensors[NAME].shape[1:] != (SIDE, SIDE):
+    if NAME not in tensors or any(
+        found.dtype != torch.uint8 or found.shape[1:] != (SIDE, SIDE) for found in tensors.values()
+    ):
         raise InputError(f"{file} holds no thumbnails of photos: make the folder again.")
-    return tensors[NAME].numpy()
+    return tensors

@@ -11,7 +11,7 @@ from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
-Size = Annotated[str, Field(pattern=r"^\d{1,4}(x\d{1,4})?$")]
+Size = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}(x[1-9]\d{0,3})?$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Points = tuple[int | Literal["all"], ...]  # of the learning curve: numbers of labels
 Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the last step

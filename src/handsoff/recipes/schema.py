@@ -220,10 +220,9 @@ class Recipe(BaseModel):
         settings: Any = self.settings("generate")
         if settings.wanted is None or settings.wanted.match != UNLABELLED:
             return self.settings("generate")
-        photos = self.photos or self.images
-        if photos is None:
+        if self.unlabelled is None:
             raise InputError('[generate.aim] match = "unlabelled" needs unlabelled photos: give photos = "FOLDER".')
-        return self.settings("generate", aim={**settings.aim, "match": str(photos)})
+        return self.settings("generate", aim={**settings.aim, "match": str(self.unlabelled)})
 
     def for_label(self) -> BaseModel:
         """No copy of a label, of a validation photo or of a test photo becomes training data.

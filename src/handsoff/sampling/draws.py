@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from handsoff.core.errors import InputError
-from handsoff.generators.contract import Conditions, Generator
+from handsoff.generators.contract import Conditions, Generator, check_condition
 from handsoff.generators.latents import Latents, join_latents
 from handsoff.sampling.edits import NOTHING, WS, Anchor, Edit, Materials, Mix, edit_of_record, edited
 
@@ -72,6 +72,19 @@ def uniform_draws(
     if conditions.kind == "classes" and condition is None:
         return [Draw(seed, psi, class_of(seed, len(conditions.names))) for seed in seeds]
     return [Draw(seed, psi, condition) for seed in seeds]
+
+
+def planned_draws(
+    conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Condition | None = None
+) -> list[Draw]:
+    """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
+
+    Raises:
+        InputError: the generator does not know the condition, or needs one.
+    """
+    draws = uniform_draws(conditions, range(seed, seed + n), psi, condition)
+    check_condition(conditions, condition_of(conditions, draws), len(draws))
+    return draws
 
 
 def class_of(seed: int, classes: int) -> int:

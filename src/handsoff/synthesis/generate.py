@@ -11,14 +11,13 @@ from handsoff.core.files import weights_hash, write_bytes
 from handsoff.datasets.attributes import ATTRIBUTES, available
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
-from handsoff.generators.contract import check_condition
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.aims import Aim
-from handsoff.sampling.draws import Draw, condition_of, uniform_draws
+from handsoff.sampling.draws import Draw, planned_draws
 from handsoff.sampling.targets import check_names, located
 from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
@@ -51,7 +50,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
         name = "labeler" if index == 0 else f"labeler {index + 1}"
         inputs[name] = {"path": str(folder.resolve()), "fingerprint": weights_hash(folder / CARD)}
     check_same_generator(labelers)
-    planned_draws(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
+    draws_of(labelers[0], settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
     tasks = tasks_of_cards([card_of(folder) for folder in labelers])
     check_ignoring(settings.ignore_pixels, tasks)
     if settings.wanted is not None:
@@ -84,7 +83,7 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     """Make all samples, and what the dataset says of itself."""
     marks = [job.plan.inputs[name]["fingerprint"] for name in job.plan.inputs if name.startswith("labeler")]
     cards = [card_of(folder) for folder in labelers]
-    tasks, draws = tasks_of_cards(cards), planned_draws(labelers[0], settings)
+    tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
     wanted = Wanted() if aim is None else wanted_of(aim, tasks)
     named = tuple(zip(labelers, marks, strict=True))
@@ -141,17 +140,14 @@ def wanted_of(aim: Aim, tasks: Mapping[str, Task]) -> Wanted:
     return Wanted(measured, tuple(name for name in names if name not in ATTRIBUTES), aim.match is not None)
 
 
-def planned_draws(labeler: Path, settings: GenerateSettings) -> list[Draw]:
+def draws_of(labeler: Path, settings: GenerateSettings) -> list[Draw]:
     """One draw per sample.
 
     Raises:
         InputError: the generator does not know the condition, or needs one.
     """
     conditions = read_card(labeler / GENERATOR).conditions
-    seeds = range(settings.seed, settings.seed + settings.n)
-    draws = uniform_draws(conditions, seeds, settings.psi, settings.condition)
-    check_condition(conditions, condition_of(conditions, draws), len(draws))
-    return draws
+    return planned_draws(conditions, settings.n, settings.seed, settings.psi, settings.condition)
 
 
 def check_same_generator(labelers: Sequence[Path]) -> None:

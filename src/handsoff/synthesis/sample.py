@@ -12,12 +12,12 @@ from handsoff.core.device import mixed_precision
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import write_records
-from handsoff.generators.contract import Generator, check_condition
+from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator, read_card
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import Images
-from handsoff.sampling.draws import Draw, condition_of, draw_latents, uniform_draws
+from handsoff.sampling.draws import Draw, draw_latents, planned_draws
 from handsoff.synthesis.samples import batch_size, filled_batches
 from handsoff.synthesis.settings import SampleSettings
 
@@ -28,18 +28,13 @@ def plan(generator: Path, settings: SampleSettings) -> Plan:
     Raises:
         InputError: the folder is no generator, or it does not know the condition, or needs one.
     """
-    planned_draws(generator, settings.model_copy(update={"n": 1}))
+    draws_of(generator, settings.model_copy(update={"n": 1}))  # refuses what all draws would be refused for
     source = {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}
     return Plan("sample", {"generator": source}, settings.model_dump())
 
 
-def planned_draws(generator: Path, settings: SampleSettings) -> list[Draw]:
-    conditions = read_card(generator).conditions
-    draws = uniform_draws(
-        conditions, range(settings.seed, settings.seed + settings.n), settings.psi, settings.condition
-    )
-    check_condition(conditions, condition_of(conditions, draws), len(draws))
-    return draws
+def draws_of(generator: Path, settings: SampleSettings) -> list[Draw]:
+    return planned_draws(read_card(generator).conditions, **settings.model_dump())
 
 
 def sample(generator: Path, out: Path, settings: SampleSettings) -> Work:
@@ -53,7 +48,7 @@ def sample(generator: Path, out: Path, settings: SampleSettings) -> Work:
     """
     with open_job(out, plan(generator, settings)) as job:
         if not job.done:
-            yield from write_samples(job, load_generator(generator), planned_draws(generator, settings))
+            yield from write_samples(job, load_generator(generator), draws_of(generator, settings))
     return job.outcome
 
 
