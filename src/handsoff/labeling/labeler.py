@@ -22,7 +22,7 @@ from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import JoinedFeatures, make_extractor, shared_features
 from handsoff.labeling.image_networks import load_image_networks
 from handsoff.learning.pyramid import PyramidNet
-from handsoff.learning.voting import vote, weighted
+from handsoff.learning.voting import Consensus, consensus, vote
 from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -112,8 +112,8 @@ class Labeler:
 
     def label(self, latents: Latents) -> tuple[Images, Labels, Uncertainty]:
         """The images of latents (on any device), with their labels and uncertainty."""
-        images, ((labels, uncertainty),) = label_together([self], latents)
-        return images, labels, uncertainty
+        images, (found,) = label_together([self], latents)
+        return images, found.labels, found.uncertainty
 
     @torch.no_grad()
     def label_images(self, images: Images) -> tuple[Labels, Uncertainty]:
@@ -128,24 +128,21 @@ class Labeler:
         given = to_float(images).to(self.device)
         with mixed_precision():
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
-        return self.decode(outputs, given)
+        found = self.decode(outputs, given)
+        return found.labels, found.uncertainty
 
-    def decode(
-        self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Labels, Uncertainty]:
-        """Labels and uncertainty, from what the pixel classifiers say and what the image networks see."""
+    def decode(self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]) -> Consensus:
+        """What the pixel classifiers, which say `outputs`, and the image networks find together."""
         share: float = self.card["network_share"]
         groups = [(outputs.float(), 1 - share)]
         if self.networks:
             groups.append((vote(self.task, self.networks, images, mirrored=False), share))
-        members, weights = weighted(groups)
-        labels, uncertainty = self.task.learning.decode(members, weights)
-        return labels, uncertainty.float().cpu().numpy()
+        return consensus(self.task, groups)
 
 
 @torch.no_grad()
-def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Uncertainty]]]:
-    """Images and, from every labeler of one generator, labels and uncertainty; features are made only once."""
+def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[Consensus]]:
+    """Images, and what every labeler of one generator says of them; features are made only once."""
     latents = latents.to(labelers[0].device)
     with mixed_precision():
         images, maps = shared_features([labeler.extractor for labeler in labelers], latents)

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import read_record
 from handsoff.datasets.corrections import Decision
 from handsoff.datasets.generated import Record
+from handsoff.inversion.invert import CARD, LABELS
+from handsoff.learning.voting import DISAGREEMENT
 from handsoff.review.session import Session
+from handsoff.synthesis.voters import RECONSTRUCTION_ERROR
 from handsoff.tasks.base import Label, Task
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
 LISTS = 8  # that are remembered
-RECORDED = (UNCERTAINTY, "disagreement", "reconstruction")  # numbers of samples.jsonl that give an order, largest first
+RECORDED = (UNCERTAINTY, DISAGREEMENT, RECONSTRUCTION_ERROR)  # numbers of samples.jsonl that give an order, largest first
 
 
 @dataclass(frozen=True)
@@ -119,7 +124,28 @@ class Queue:
 
 def open_queue(session: Session) -> Queue:
     """The queue of a dataset, with the orders that its account gives."""
-    return Queue(session, recorded_numbers(session.account()))
+    return Queue(session, recorded_numbers(session.account() or inversion_errors(session.dataset.source.path)))
+
+
+@dataclass(frozen=True)
+class InversionCard:
+    """What `handsoff invert` says of photos: their names, and the perceptual distances of their reconstructions."""
+
+    names: list[str]
+    perceptual: list[float]
+
+
+def inversion_errors(labels: Path) -> dict[str, Record]:
+    """Sample name → its reconstruction error, where `handsoff invert` wrote these labels.
+
+    Raises:
+        InputError: the card beside them is damaged.
+    """
+    file = labels.resolve().parent / CARD
+    if labels.resolve().name != LABELS or not file.is_file():
+        return {}
+    card = read_record(file, InversionCard)
+    return {name: {RECONSTRUCTION_ERROR: error} for name, error in zip(card.names, card.perceptual, strict=False)}
 
 
 def recorded_numbers(account: Mapping[str, Record]) -> dict[str, dict[str, float]]:

@@ -27,7 +27,8 @@ from handsoff.datasets.corrections import (
 )
 from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
-from handsoff.jobs.folder import JOB, recorded_plan
+from handsoff.inversion.invert import LABELS
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks.base import Label, Task
 
 UNDOABLE = 200  # changes of a window that can be taken back
@@ -258,14 +259,17 @@ class Session:
 
 
 def open_session(path: Path) -> Session:
-    """Open a dataset for review: generated samples, labelled photos, or any labelled folder or zip.
+    """Open a dataset for review: generated samples, labelled or inverted photos, or any labelled folder or zip.
 
     Raises:
         InputError: it is none, is not finished, or its corrections do not fit.
     """
-    generated = None
-    if path.is_dir() and (path / JOB).is_file() and recorded_plan(path).verb in ("generate", "label"):
+    generated, verb = None, recorded_plan(path).verb if path.is_dir() and (path / JOB).is_file() else ""
+    if verb in ("generate", "label"):
         generated = open_generated(path)
+    if verb == "invert":
+        require_done(path, verb)
+        path = path / LABELS
     refuse_other_jobs(path)
     dataset = (
         open_labelled(path, corrections="ignore")
@@ -291,6 +295,6 @@ def refuse_other_jobs(path: Path) -> None:
     if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
         verb = recorded_plan(path).verb
         raise InputError(
-            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, "
-            "or a labelled folder."
+            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label, invert or "
+            "convert, or a labelled folder."
         )
