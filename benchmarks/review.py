@@ -59,7 +59,7 @@ def at_random(desk: Desk, count: int, seed: int) -> list[str]:
     """Samples in a random order that does not change as samples are corrected."""
     order = sorted(desk.session.dataset.names)
     random.Random(seed).shuffle(order)  # noqa: S311  # no secret
-    return [name for name in order if desk.session.record(name).decision == "undecided"][:count]
+    return [name for name in order if desk.session.decision(name) == "undecided"][:count]
 
 
 ORDERS: dict[str, Choose] = {"suggested": suggested, "uncertain": uncertain, "random": at_random}

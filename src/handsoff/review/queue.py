@@ -64,12 +64,19 @@ class Queue:
             UnknownNameError: there is no such order.
             InputError: the order needs a part.
         """
-        seen = len(self.shows) if wanted.part else 0
-        asked = (order, wanted, self.session.clock, seen, self.revision, tuple(self.suggested))
+        sized = wanted.part if order == SMALLEST else ""
+        looked = (len(self.shows), self.session.clock)  # changes with what samples show
+        ranking = (order, sized, looked if sized else (), self.revision, tuple(self.suggested))
+        ranked = self.remembered(ranking, lambda: sorted(self.base(order), key=self.key(order, wanted.part)))
+        if wanted == Filter():
+            return ranked
+        return self.remembered((ranking, wanted, looked), lambda: [name for name in ranked if self.passes(name, wanted)])
+
+    def remembered(self, asked: Hashable, make: Callable[[], list[str]]) -> list[str]:
+        """A list that was asked for lately, or else made now."""
         found = self.answers.get(asked)
         if found is None:
-            passing = (name for name in self.base(order) if self.passes(name, wanted))
-            found = self.answers[asked] = sorted(passing, key=self.key(order, wanted.part))
+            found = self.answers[asked] = make()
             for old in list(self.answers)[:-LISTS]:
                 self.answers.pop(old, None)
         return found
@@ -96,7 +103,7 @@ class Queue:
         return lambda _: 0
 
     def passes(self, name: str, wanted: Filter) -> bool:
-        if wanted.decision is not None and self.session.record(name).decision != wanted.decision:
+        if wanted.decision is not None and self.session.decision(name) != wanted.decision:
             return False
         if wanted.corrected is not None and bool(self.session.corrected.get(name)) != wanted.corrected:
             return False

@@ -116,6 +116,10 @@ class Session:
         """What was said about a sample; an empty record where nothing was."""
         return self.records.get(name) or Correction(image_bytes=self.dataset.source.sizes[self.dataset.images[name]])
 
+    def decision(self, name: str) -> Decision:
+        record = self.records.get(name)
+        return "undecided" if record is None else record.decision
+
     def image_file(self, name: str) -> bytes:
         self.known(name)
         return self.dataset.source.read(self.dataset.images[name])
@@ -255,7 +259,7 @@ class Session:
         """The samples whose labels a person accepted or corrected, and did not reject."""
         accepted = {name for name, record in list(self.records.items()) if record.decision == "accept"}
         chosen = accepted | {name for name, tasks in list(self.corrected.items()) if tasks}
-        return [name for name in self.dataset.names if name in chosen and self.record(name).decision != "reject"]
+        return [name for name in self.dataset.names if name in chosen and self.decision(name) != "reject"]
 
 
 def open_session(path: Path) -> Session:
