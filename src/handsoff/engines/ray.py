@@ -1,0 +1,109 @@
+"""A cluster of Ray: every shard is a task, computed wherever there is room.
+
+Ray computes the shards of a worker or machine that is lost again elsewhere. All machines must have the same HandsOff
+and see inputs and output under the same paths.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from handsoff.core.device import chosen_device
+from handsoff.core.errors import HandsOffError
+from handsoff.core.interrupts import stop_if_asked
+from handsoff.engines.answers import answer, lost, result
+from handsoff.engines.contract import C, R, S
+from handsoff.engines.order import in_order
+from handsoff.engines.processes import ATTEMPTS, MOMENT, cores
+
+STORE_BYTES = 2**27  # of shared memory on a local cluster: shards and answers are small
+
+
+class RayEngine:
+    """Computes in the tasks of a Ray cluster, from its making until `close`."""
+
+    def __init__(self, workers: int | None = None, address: str | None = None) -> None:
+        """Join a cluster, or begin one on this machine.
+
+        Args:
+            workers: shards computed at once; by default one per GPU of the cluster or, where there is none, per core.
+            address: of the cluster, "auto" for the one that this machine belongs to; without it and without the
+                variable RAY_ADDRESS a cluster of this machine alone is begun.
+
+        Raises:
+            HandsOffError: Ray is not installed, or the cluster cannot be reached.
+        """
+        self.ray = library()
+        address = address or os.environ.get("RAY_ADDRESS") or "local"
+        begun = {"num_cpus": workers or cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            self.ray.init(address, log_to_driver=False, logging_level="error", **(begun if address == "local" else {}))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise HandsOffError(f"The Ray cluster {address!r} cannot be joined ({first_line(error)}).") from None
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, handler)  # Ray's own would end this process within a step
+        resources = self.ray.cluster_resources()
+        self.on_gpu = chosen_device() in {None, "cuda"} and resources.get("GPU", 0) >= 1
+        self.size = workers or max(1, int(resources.get("GPU" if self.on_gpu else "CPU", 1)))
+
+    def map(self, function: Callable[[S, C], R], shards: Iterable[S], context: C) -> Iterator[R]:
+        """As the contract says. A shard whose worker or machine is lost is computed again.
+
+        Raises:
+            HandsOffError: what the function raised, or a shard's workers died; the sentence names the shard.
+        """
+        return in_order(Tasks(self, function, context), shards)
+
+    def close(self) -> None:
+        """Leave the cluster; one that was begun here ends."""
+        self.ray.shutdown()
+
+
+class Tasks:
+    """The tasks of one `map`."""
+
+    def __init__(self, engine: RayEngine, function: Callable[[Any, Any], Any], context: Any) -> None:
+        self.ray, self.size, self.function, self.context = engine.ray, engine.size, function, context
+        room = {"num_cpus": 0, "num_gpus": 1} if engine.on_gpu else {"num_cpus": 1}
+        self.answer = self.ray.remote(answer).options(max_retries=ATTEMPTS - 1, name="handsoff", **room)
+        self.running: dict[Any, tuple[int, Any]] = {}
+
+    def begin(self, number: int, shard: Any) -> None:
+        self.running[self.answer.remote(self.function, shard, self.context)] = number, shard
+
+    def finished(self) -> Iterator[tuple[int, Any]]:
+        stop_if_asked()
+        done, _ = self.ray.wait(list(self.running), num_returns=1, timeout=MOMENT)
+        for reference in done:
+            number, shard = self.running.pop(reference)
+            try:
+                found = self.ray.get(reference)
+            except self.ray.exceptions.RayError as error:
+                raise lost(shard, ATTEMPTS, first_line(error)) from None
+            yield number, result(found, shard)
+
+    def end(self) -> None:
+        for reference in self.running:
+            self.ray.cancel(reference, force=True)
+        self.running.clear()
+
+
+def library() -> Any:
+    """Ray itself, which then tells nobody that it is used.
+
+    Raises:
+        HandsOffError: it is not installed.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise HandsOffError("--engine ray needs Ray: pip install 'handsoff-labels[ray]'.") from None
+    return ray
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
