@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,22 +28,27 @@ def numbered(count: int, **kills: int) -> Iterator[Numbered]:
 
 
 def square(shard: Numbered, out: Path) -> Path:
-    """Write the square to a file; leave a trace of every attempt, with the process that made it."""
-    traces = out / "attempts"
-    traces.mkdir(parents=True, exist_ok=True)
-    before = len(list(traces.glob(f"{shard.number}-*")))
-    (traces / f"{shard.number}-{before}-{os.getpid()}").touch()
-    if before < shard.kills:
+    """Write the square to a file; the first attempts kill their worker, as the shard says."""
+    if leave_trace(shard, out) < shard.kills:
         os.kill(os.getpid(), signal.SIGKILL)
     (out / f"{shard.number}.txt").write_text(str(shard.number**2))
     return out / f"{shard.number}.txt"
 
 
-def slow(shard: Numbered, out: Path) -> int:
-    """Say that it has begun, and take a while."""
-    (out / f"begun-{shard.number}-{os.getpid()}").touch()
-    time.sleep(60)
+def patient(shard: Numbered, out: Path) -> int:
+    """Wait until there is a file `go`."""
+    leave_trace(shard, out)
+    wait_for((out / "go").exists)
     return shard.number
+
+
+def leave_trace(shard: Numbered, out: Path) -> int:
+    """Note an attempt and the process that makes it; how many there were before."""
+    traces = out / "attempts"
+    traces.mkdir(parents=True, exist_ok=True)
+    before = len(list(traces.glob(f"{shard.number}-*")))
+    (traces / f"{shard.number}-{before}-{os.getpid()}").touch()
+    return before
 
 
 def nothing(shard: int, _: None) -> int:
@@ -63,5 +68,20 @@ def fail(shard: Numbered, _: object) -> float:
 
 def attempts(out: Path) -> list[tuple[int, int]]:
     """Number of the shard, and the process, of every attempt."""
-    found = [file.name.split("-") for file in (out / "attempts").iterdir()]
+    found = [file.name.split("-") for file in (out / "attempts").glob("*")]
     return [(int(number), int(process)) for number, _, process in found]
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

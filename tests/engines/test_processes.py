@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -15,28 +14,13 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.interrupts import asked
 from handsoff.engines.contract import Engine
 from handsoff.engines.processes import ATTEMPTS, ProcessEngine
-from shards import Numbered, attempts, fail, nothing, numbered, refuse, slow, square
+from shards import Numbered, alive, attempts, fail, nothing, numbered, patient, refuse, square, wait_for
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[ProcessEngine]:
     with closing(ProcessEngine(2)) as made:
         yield made
-
-
-def alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z" if Path("/proc").is_dir() else True
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_results_come_in_order_from_several_processes(engine: ProcessEngine, tmp_path: Path) -> None:
@@ -86,7 +70,7 @@ def test_errors_name_their_shard(engine: ProcessEngine) -> None:
 
 
 def test_a_stop_ends_the_workers_within_their_shard(engine: ProcessEngine, tmp_path: Path) -> None:
-    results = engine.map(slow, numbered(2), tmp_path)
+    results = engine.map(patient, numbered(2), tmp_path)
     asked.append(signal.SIGINT)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -101,9 +85,9 @@ DRIVER = """
 import sys
 from pathlib import Path
 from handsoff.engines.processes import ProcessEngine
-from shards import numbered, slow
+from shards import numbered, patient
 if __name__ == "__main__":
-    list(ProcessEngine(2).map(slow, numbered(2), Path(sys.argv[1])))
+    list(ProcessEngine(2).map(patient, numbered(2), Path(sys.argv[1])))
 """
 
 
@@ -111,7 +95,6 @@ def test_no_worker_outlives_a_killed_driver(tmp_path: Path) -> None:
     (tmp_path / "driver.py").write_text(DRIVER)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, str(tmp_path / "driver.py"), str(tmp_path)], env=environment) as driver:
-        wait_for(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
+        wait_for(lambda: len(attempts(tmp_path)) == 2)
         driver.kill()
-    workers = [int(file.name.rsplit("-", 1)[1]) for file in tmp_path.glob("begun-*")]
-    wait_for(lambda: not any(map(alive, workers)))
+    wait_for(lambda: not any(alive(process) for _, process in attempts(tmp_path)))

@@ -13,7 +13,7 @@ from typing import Any
 from handsoff.core.device import chosen_device
 from handsoff.core.errors import HandsOffError
 from handsoff.core.interrupts import stop_if_asked
-from handsoff.engines.answers import answer, lost, result
+from handsoff.engines.answers import answer, lost, named, result
 from handsoff.engines.contract import C, R, S
 from handsoff.engines.order import in_order
 from handsoff.engines.processes import ATTEMPTS, MOMENT, cores
@@ -81,6 +81,11 @@ class Tasks:
             number, shard = self.running.pop(reference)
             try:
                 found = self.ray.get(reference)
+            except self.ray.exceptions.RayTaskError as error:  # what the function raises is an answer
+                raise HandsOffError(
+                    f"{named(shard)} could not begin on a machine of the cluster ({error.cause}): install the same "
+                    "version of HandsOff on all of them."
+                ) from None
             except self.ray.exceptions.RayError as error:
                 raise lost(shard, ATTEMPTS, first_line(error)) from None
             yield number, result(found, shard)
@@ -102,7 +107,12 @@ def library() -> Any:
         import ray  # noqa: PLC0415  # an extra
     except ImportError:
         raise HandsOffError("--engine ray needs Ray: pip install 'handsoff-labels[ray]'.") from None
+    ray._private.worker.print_to_stdstream = unprinted  # noqa: SLF001  # there is no switch for it
     return ray
+
+
+def unprinted(*_: object, **__: object) -> None:
+    """Instead of Ray's reports about lost workers on standard output, which belongs to the command."""
 
 
 def first_line(error: Exception) -> str:
