@@ -56,7 +56,9 @@ def test_errors_name_their_shard(engine: RayEngine, tmp_path: Path) -> None:
         list(engine.map(square, numbered(2, _1=99), tmp_path))
 
 
-def test_shards_of_a_node_that_is_removed_are_computed_elsewhere(cluster: Any, engine: RayEngine, tmp_path: Path) -> None:
+def test_shards_of_a_node_that_is_removed_are_computed_elsewhere(
+    cluster: Any, engine: RayEngine, tmp_path: Path
+) -> None:
     """Two shards wait on two nodes; one node goes."""
     second = cluster.add_node(num_cpus=1, **SMALL)
     results = engine.map(patient, numbered(2), tmp_path)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from handsoff.core.errors import InputError
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 
@@ -27,23 +28,19 @@ class EngineSettings(BaseModel):
         "or else this machine alone",
     )
 
-    @field_validator("workers", "address")
-    @classmethod
-    def check_idle(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
-        """Refuse what the engine would not heed."""
-        heeding = {"workers": ("processes", "ray"), "address": ("ray",)}[str(info.field_name)]
-        if value is not None and info.data.get("engine", heeding[0]) not in heeding:
-            raise ValueError(f"only --engine {' and --engine '.join(heeding)} heed it")
-        return value
-
 
 @contextmanager
 def opened(settings: EngineSettings) -> Iterator[Engine]:
     """The engine, as long as it is needed.
 
     Raises:
-        HandsOffError: its library is not installed, or its cluster cannot be reached.
+        InputError: something is set that the engine would not heed.
+        HandsOffError: its library is not installed.
     """
+    if settings.workers is not None and settings.engine == "local":
+        raise InputError("A number of workers needs another engine than local: add --engine processes or --engine ray.")
+    if settings.address is not None and settings.engine != "ray":
+        raise InputError(f"The address {settings.address} is one of a Ray cluster: add --engine ray.")
     if settings.engine == "local":
         yield LOCAL
         return

@@ -73,6 +73,7 @@ class ProcessEngine:
         """Begin no process yet; `workers` of them at most, by default one per GPU or, where there is none, per core."""
         self.free = places(workers)
         self.idle: list[Worker] = []
+        self.crew: Crew | None = None
 
     def map(self, function: Callable[[S, C], R], shards: Iterable[S], context: C) -> Iterator[R]:
         """As the contract says. A shard whose worker dies is computed again.
@@ -80,10 +81,13 @@ class ProcessEngine:
         Raises:
             HandsOffError: what the function raised, or a shard's workers died; the sentence names the shard.
         """
-        return in_order(Crew(self, function, context), shards)
+        self.crew = Crew(self, function, context)
+        return in_order(self.crew, shards)
 
     def close(self) -> None:
         """End the workers."""
+        if self.crew is not None:
+            self.crew.end()
         while self.idle:
             self.idle.pop().kill()
 

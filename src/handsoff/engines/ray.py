@@ -5,15 +5,17 @@ and see inputs and output under the same paths.
 """
 
 import os
+import platform
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from handsoff.core.device import chosen_device
 from handsoff.core.errors import HandsOffError
 from handsoff.core.interrupts import stop_if_asked
-from handsoff.engines.answers import answer, lost, named, result
+from handsoff.engines.answers import Failure, answer, lost, named, result
 from handsoff.engines.contract import C, R, S
 from handsoff.engines.order import in_order
 from handsoff.engines.processes import ATTEMPTS, MOMENT, cores
@@ -25,7 +27,7 @@ class RayEngine:
     """Computes in the tasks of a Ray cluster, from its making until `close`."""
 
     def __init__(self, workers: int | None = None, address: str | None = None) -> None:
-        """Join a cluster, or begin one on this machine.
+        """Do nothing yet: the cluster is joined, or begun on this machine, when there is work.
 
         Args:
             workers: shards computed at once; by default one per GPU of the cluster or, where there is none, per core.
@@ -33,33 +35,46 @@ class RayEngine:
                 variable RAY_ADDRESS a cluster of this machine alone is begun.
 
         Raises:
-            HandsOffError: Ray is not installed, or the cluster cannot be reached.
+            HandsOffError: Ray is not installed.
         """
-        self.ray = library()
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
-        begun = {"num_cpus": workers or cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        self.ray, self.workers = library(), workers
+        self.address = address or os.environ.get("RAY_ADDRESS") or "local"
+        self.size, self.on_gpu = 0, False
+
+    def join(self) -> None:
+        """Join the cluster, or begin one.
+
+        Raises:
+            HandsOffError: it cannot be reached.
+        """
+        begun = {"num_cpus": self.workers or cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
+        own = begun if self.address == "local" else {}
         handler = signal.getsignal(signal.SIGTERM)
         try:
-            self.ray.init(address, log_to_driver=False, logging_level="error", **(begun if address == "local" else {}))
+            self.ray.init(self.address, log_to_driver=False, logging_level="error", **own)
         except (OSError, RuntimeError, ValueError) as error:
-            raise HandsOffError(f"The Ray cluster {address!r} cannot be joined ({first_line(error)}).") from None
+            raise HandsOffError(f"The Ray cluster {self.address!r} cannot be joined ({first_line(error)}).") from None
         with suppress(ValueError):  # not in the main thread
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end this process within a step
         resources = self.ray.cluster_resources()
         self.on_gpu = chosen_device() in {None, "cuda"} and resources.get("GPU", 0) >= 1
-        self.size = workers or max(1, int(resources.get("GPU" if self.on_gpu else "CPU", 1)))
+        self.size = self.workers or max(1, int(resources.get("GPU" if self.on_gpu else "CPU", 1)))
 
     def map(self, function: Callable[[S, C], R], shards: Iterable[S], context: C) -> Iterator[R]:
         """As the contract says. A shard whose worker or machine is lost is computed again.
 
         Raises:
-            HandsOffError: what the function raised, or a shard's workers died; the sentence names the shard.
+            HandsOffError: the cluster cannot be reached, what the function raised, or a shard's workers died; then the
+                sentence names the shard.
         """
-        return in_order(Tasks(self, function, context), shards)
+        if not self.size:
+            self.join()
+        yield from in_order(Tasks(self, function, context), shards)
 
     def close(self) -> None:
         """Leave the cluster; one that was begun here ends."""
-        self.ray.shutdown()
+        if self.size:
+            self.ray.shutdown()
 
 
 class Tasks:
@@ -68,11 +83,12 @@ class Tasks:
     def __init__(self, engine: RayEngine, function: Callable[[Any, Any], Any], context: Any) -> None:
         self.ray, self.size, self.function, self.context = engine.ray, engine.size, function, context
         room = {"num_cpus": 0, "num_gpus": 1} if engine.on_gpu else {"num_cpus": 1}
-        self.answer = self.ray.remote(answer).options(max_retries=ATTEMPTS - 1, name="handsoff", **room)
+        self.answer = self.ray.remote(answer_in).options(max_retries=ATTEMPTS - 1, name="handsoff", **room)
+        self.folder = str(Path.cwd())
         self.running: dict[Any, tuple[int, Any]] = {}
 
     def begin(self, number: int, shard: Any) -> None:
-        self.running[self.answer.remote(self.function, shard, self.context)] = number, shard
+        self.running[self.answer.remote(self.folder, self.function, shard, self.context)] = number, shard
 
     def finished(self) -> Iterator[tuple[int, Any]]:
         stop_if_asked()
@@ -94,6 +110,19 @@ class Tasks:
         for reference in self.running:
             self.ray.cancel(reference, force=True)
         self.running.clear()
+
+
+def answer_in(folder: str, function: Callable[[S, C], R], shard: S, context: C) -> R | Failure:
+    """As `answer`, in the folder where the work was started: paths may be relative."""
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        return Failure(
+            HandsOffError,
+            f"{folder}, where handsoff was started, cannot be entered on {platform.node()} ({error.strerror}): start "
+            "it in a folder that all machines of the cluster see.",
+        )
+    return answer(function, shard, context)
 
 
 def library() -> Any:
