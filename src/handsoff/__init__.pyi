@@ -161,6 +161,9 @@ def evaluate(
     mirror: bool = False,
     corrections: Literal["ignore", "only"] | None = None,
     note: str | None = None,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -301,6 +304,9 @@ def generate(
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw a labelled dataset.
@@ -386,6 +392,9 @@ def invert(
     tuning_locality: float = 1.0,
     batch: int = 50,
     seed: int = 0,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Find the generator's latents of labelled photos.
@@ -440,6 +449,9 @@ def label(
     apart_first: int | None = None,
     mirror: bool = True,
     inversion: Literal["none", "encoder", "refined"] = "none",
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     apart: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     progress: bool | None = None,
 ) -> Path:
