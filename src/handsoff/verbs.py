@@ -86,7 +86,7 @@ def given(inputs: Inputs) -> dict[str, Path | list[Path]]:
 GENERATOR = Input("generator", about="A generator: the folder of handsoff train or handsoff import.")
 TRAIN = Verb(
     "train",
-    "handsoff.training.gan.train",
+    "handsoff.training.train",
     "train",
     TrainSettings,
     (

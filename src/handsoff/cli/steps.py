@@ -31,6 +31,7 @@ def step(verb: str) -> Callable[[Command], Command]:
 def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
+    kind: Annotated[str | None, typer.Option(help="Train a stylegan2 or a diffusion model. [stylegan2]")] = None,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
@@ -38,7 +39,9 @@ def train(  # noqa: PLR0913, PLR0917  # one per option
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
+    settings = settings_of(
+        "train", assignments, kind=kind, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed
+    )
     perform("train", {"images": images, "init": init}, out, settings)
 
 
