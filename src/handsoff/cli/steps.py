@@ -74,7 +74,7 @@ def invert(
 
 
 @step("fit")
-def fit(
+def fit(  # one per option
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
     examples: Annotated[
         Path,
@@ -86,10 +86,12 @@ def fit(
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
     corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
+    denoiser: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["fit"].about("denoiser"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
+    inputs = {"generator": generator, "examples": examples, "corrected": corrected, "denoiser": denoiser}
+    perform("fit", inputs, out, settings)
 
 
 @step("sample")

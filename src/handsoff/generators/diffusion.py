@@ -80,7 +80,7 @@ class Diffusion(nn.Module):
 
     @torch.no_grad()
     def synthesize(self, latents: Latents, steps: int | None = None) -> Images:
-        """Images in about [-1, 1]. `TOGETHER` at a time, the last ones filled up: a sample depends on its latents alone.
+        """Images in about [-1, 1], `TOGETHER` at a time, the last ones filled up: each depends on its latents alone.
 
         Args:
             latents: noise, and the classes of a conditional model.
