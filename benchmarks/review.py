@@ -93,7 +93,9 @@ def miou(labeler: Path, heads: LabelledDataset) -> float:
     return round(metrics["miou"], 4)
 
 
-def review(root: Path, order: str, truth: LabelledDataset, held_out: LabelledDataset, options: argparse.Namespace) -> None:
+def review(
+    root: Path, order: str, truth: LabelledDataset, held_out: LabelledDataset, options: argparse.Namespace
+) -> None:
     """One person's work: after every budget, the labeler that came of it. The rows go to `root`/ORDER.json."""
     file, folder = root / f"{order}.json", root / order
     rows = read_json(file) if file.is_file() else []

@@ -15,7 +15,8 @@ Beside images and labels (`datasets.labelled`) there are
   `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `disagreement` (number in [0, 1], where pixel classifiers and image networks vote), `reconstruction_error` (perceptual
-  distance, where a photo was inverted), `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
+  distance, where a photo was inverted), `uncertainty` (what was selected by), `kept`,
+  `reason` (why it was dropped, null if it was kept).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.
 """
 

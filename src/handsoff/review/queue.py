@@ -17,7 +17,11 @@ from handsoff.tasks.base import Label, Task
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
 LISTS = 8  # that are remembered
-RECORDED = (UNCERTAINTY, DISAGREEMENT, RECONSTRUCTION_ERROR)  # numbers of samples.jsonl that give an order, largest first
+RECORDED = (
+    UNCERTAINTY,
+    DISAGREEMENT,
+    RECONSTRUCTION_ERROR,
+)  # that give an order, the largest first
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ class Queue:
         ranked = self.remembered(ranking, lambda: sorted(self.base(order), key=self.key(order, wanted.part)))
         if wanted == Filter():
             return ranked
-        return self.remembered((ranking, wanted, looked), lambda: [name for name in ranked if self.passes(name, wanted)])
+        return self.remembered(
+            (ranking, wanted, looked), lambda: [name for name in ranked if self.passes(name, wanted)]
+        )
 
     def remembered(self, asked: Hashable, make: Callable[[], list[str]]) -> list[str]:
         """A list that was asked for lately, or else made now."""
