@@ -132,8 +132,8 @@ class Labeler:
         given = to_float(images).to(self.device)
         with mixed_precision():
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
-        found = self.decode(outputs, given)
-        return found.labels, found.uncertainty
+        agreed = self.decode(outputs, given)
+        return agreed.labels, agreed.uncertainty
 
     def decode(self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]) -> Consensus:
         """What the pixel classifiers, which say `outputs`, and the image networks find together."""
