@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -41,12 +41,37 @@ def write_bytes(path: Path, data: bytes) -> None:
         InputError: no file can have this name.
         HandsOffError: the disk is full or the folder cannot be written; nothing is left behind.
     """
+    with whole_file(path) as file:
+        file.write(data)
+    stamps = stamps_now.get()
+    if stamps is not None:
+        stamps[path] = [len(data), hashlib.sha256(data).hexdigest()]
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text of many lines atomically, each as it comes: not all of them need to fit into memory.
+
+    Raises:
+        InputError, HandsOffError: as `write_bytes`.
+    """
+    with whole_file(path) as file:
+        for line in lines:
+            file.write(line.encode() + b"\n")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when all of it is on the disk.
+
+    Raises:
+        InputError, HandsOffError: as `write_bytes`.
+    """
     refuse_unwritable([path.name], str(path.parent))
     temporary = half_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -56,9 +81,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise disk_error(path, error) from error
         raise
-    stamps = stamps_now.get()
-    if stamps is not None:
-        stamps[path] = [len(data), hashlib.sha256(data).hexdigest()]
 
 
 @contextmanager
