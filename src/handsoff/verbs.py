@@ -91,7 +91,7 @@ def given(inputs: Inputs) -> dict[str, Path | list[Path]]:
 GENERATOR = Input("generator", about="A generator: the folder of handsoff train or handsoff import.")
 TRAIN = Verb(
     "train",
-    "handsoff.training.gan.train",
+    "handsoff.training.train",
     "train",
     TrainSettings,
     (
@@ -107,7 +107,12 @@ IMPORT = Verb(
     "handsoff.generators.checkpoints.importing",
     "import_checkpoint",
     ImportSettings,
-    (Input("checkpoint", about="A published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors."),),
+    (
+        Input(
+            "checkpoint",
+            about="A published StyleGAN2 checkpoint (.pkl, .pt, .pth, .safetensors), or a diffusers folder.",
+        ),
+    ),
     summary="Turn a published checkpoint into a generator; nothing in the file is run.",
 )
 INVERT = Verb(
@@ -135,6 +140,11 @@ FIT = Verb(
             "corrected",
             optional=True,
             about="A dataset that was reviewed: the samples that a person accepted or corrected are learnt from, too.",
+        ),
+        Input(
+            "denoiser",
+            optional=True,
+            about="A diffusion model whose features are read, where the generator is another; of the same frame.",
         ),
     ),
     {"first": "budgets", "task": "tasks", "labels": "[labels]", "samples": "the method"},

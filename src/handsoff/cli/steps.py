@@ -43,6 +43,7 @@ def step(verb: str) -> Callable[[Command], Command]:
 def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
+    kind: Annotated[str | None, typer.Option(help="Train a stylegan2 or a diffusion model. [stylegan2]")] = None,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
@@ -50,7 +51,9 @@ def train(  # noqa: PLR0913, PLR0917  # one per option
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
+    settings = settings_of(
+        "train", assignments, kind=kind, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed
+    )
     perform("train", {"images": images, "init": init}, out, settings)
 
 
@@ -87,7 +90,7 @@ def invert(
 
 
 @step("fit")
-def fit(
+def fit(  # one per option
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
     examples: Annotated[
         Path,
@@ -99,10 +102,12 @@ def fit(
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
     corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
+    denoiser: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["fit"].about("denoiser"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
+    inputs = {"generator": generator, "examples": examples, "corrected": corrected, "denoiser": denoiser}
+    perform("fit", inputs, out, settings)
 
 
 @step("sample")
