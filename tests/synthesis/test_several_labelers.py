@@ -17,7 +17,6 @@ from handsoff.sampling.draws import Draw
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import check_same_generator, generate
 from handsoff.synthesis.samples import label_draws
-from handsoff.synthesis.select import Drop
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from toy import CLASSES, POINTS
@@ -137,9 +136,9 @@ def test_any_and_all_drop_as_many_but_not_the_same(dataset: GeneratedDataset) ->
         assert len(kept[drop]) == 28
         values = np.array([[record["uncertainties"][task] for task in TASKS] for record in chosen])
         more_certain = (values[None] < values[:, None]).mean(1)
-        decided = more_certain.max(1) if drop == "any" else more_certain.min(1)
+        shares = more_certain.max(1) if drop == "any" else more_certain.min(1)
         stays = np.array([record["kept"] for record in chosen])
-        assert decided[stays].max() <= decided[~stays].min()
+        assert shares[stays].max() <= shares[~stays].min()
         assert all(record["reason"] for record in chosen if not record["kept"])
     assert kept["any"] != kept["all"]
 
