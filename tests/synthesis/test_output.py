@@ -122,8 +122,9 @@ def test_whatever_happens_the_shards_are_the_same(labeler: Path, bucket: str, tm
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.usefixtures("bucket")
 def test_what_cannot_be_is_said_in_a_sentence(
-    labeler: Path, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for wrong, reason in (
         ({"url": "s3://bucket"}, "add output = webdataset"),

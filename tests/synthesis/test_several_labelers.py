@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deciding import decided
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import GeneratedDataset, open_generated
@@ -17,6 +18,7 @@ from handsoff.sampling.draws import Draw
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import check_same_generator, generate
 from handsoff.synthesis.samples import label_draws
+from handsoff.synthesis.select import Drop
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from toy import CLASSES, POINTS

@@ -1,4 +1,4 @@
-"""What can be set about generation; every default is what worked best in docs/log.md."""
+"""What can be set about generation; every default is what worked best in docs/experiments/."""
 
 import re
 from collections.abc import Mapping
