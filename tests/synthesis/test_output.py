@@ -123,9 +123,7 @@ def test_whatever_happens_the_shards_are_the_same(labeler: Path, bucket: str, tm
 
 
 @pytest.mark.usefixtures("bucket")
-def test_what_cannot_be_is_said_in_a_sentence(
-    labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_cannot_be_is_said_in_a_sentence(labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, reason in (
         ({"url": "s3://bucket"}, "add output = webdataset"),
         ({"url": "bucket", "output": "webdataset"}, "is no URL"),
