@@ -129,6 +129,7 @@ def fit(
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
     features: Sequence[str] = ("generator", "lite0"),
+    sigmas: Sequence[float] = (0.05, 0.25, 0.5),
     steps: int = 300,
     images: int = 10,
     pixels: int = 400,
@@ -141,6 +142,7 @@ def fit(
     corrections: Literal["ignore", "only"] | None = None,
     seed: int = 0,
     corrected: str | PathLike[str] | None = None,
+    denoiser: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train the labeler on latents or photos and their labels."""
@@ -170,6 +172,9 @@ def import_checkpoint(
     *,
     framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
     licence: str | None = None,
+    steps: int = 18,
+    without_class: bool = False,
+    guidance: float = 1.0,
     mapping_lr: float | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -252,6 +257,7 @@ def train(
     images: str | PathLike[str],
     out: str | PathLike[str],
     *,
+    kind: Literal["stylegan2", "diffusion"] = "stylegan2",
     resolution: str = "64",
     discriminator: Literal["projected", "stylegan2"] = "projected",
     kimg: float | None = None,
@@ -265,6 +271,8 @@ def train(
     g_lr: float = 0.002,
     d_lr: float = 0.0002,
     r1: float = 5.0,
+    unet_channels: Sequence[int] = (32, 64, 128, 128),
+    lr: float = 0.0004,
     mixing: float = 0.0,
     mirror: bool = True,
     feature_size: int = 128,
