@@ -1,4 +1,4 @@
-"""What a diffusion model's features tell of labels, and what they cost: `python benchmarks/diffusion.py MODEL LABELLED`.
+"""What a diffusion model's features tell, and what they cost: `python benchmarks/diffusion.py MODEL LABELLED`.
 
 Quality: for every noise level, and for several together, pixel classifiers on the features of the first labelled photos
 and their score on the others, as they are. Cost: reading labels off a hypercolumn as wide as the published one (three
@@ -113,9 +113,8 @@ def main() -> None:
         print(
             f"8,448 channels at {size} px, {form}: {taken[form]['seconds']:.2f} s, {taken[form]['bytes'] / 1e6:.0f} MB"
         )
-    print(
-        f"50 images on paper: {taken['published_50'] / 1e9:.1f} GB as published, {taken['ours_50'] / 1e9:.1f} GB kept here"
-    )
+    gigabytes = taken["published_50"] / 1e9, taken["ours_50"] / 1e9
+    print(f"50 images on paper: {gigabytes[0]:.1f} GB as published, {gigabytes[1]:.1f} GB kept here")
     if not given.quick:
         write_json(RESULT, {"machine": machine(), "first": given.first, "quality": rows, "cost": taken})
 
