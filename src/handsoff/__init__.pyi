@@ -550,6 +550,7 @@ def train(
     r1: float = 5.0,
     mixing: float = 0.0,
     mirror: bool = True,
+    augment: Literal["none"] | None = None,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
     tensorboard: bool = False,
@@ -579,6 +580,8 @@ def train(
         r1: Weight of the gradient penalty of the projected discriminator, on standardised features.
         mixing: Probability of style mixing per sample.
         mirror: Flip half of the images left to right.
+        augment: None: the projected discriminator sees images as they are; unless said, moved, tinted and in part
+            covered.
         feature_size: Longer side of images for the projected discriminator, pixels.
         snapshot_kimg: How often to measure, draw the grid and keep the best.
         tensorboard: Also write TensorBoard event files: pip install 'handsoff-labels[tensorboard]'.

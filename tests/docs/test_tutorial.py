@@ -32,8 +32,8 @@ def test_the_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     done = [follow(block) for block in page_blocks("docs/tutorial.md")]
     assert sum(done, []) == [
-        *("mkdir", "cp", "sample", "convert", "convert", "inspect", "run", "run", "diagnose", "label", "export"),
-        *("generate", "convert"),
+        *("mkdir", "cp", "sample", "convert", "convert", "inspect", "run", "run", "diagnose", "sample", "label"),
+        *("export", "generate", "convert"),
     ]
     for made in ("30/report/report.html", "30/dataset/preview.png", "30/photos/preview.png", "latents/contact.png"):
         assert (tmp_path / "mine" / "run" / made).is_file(), f"the tutorial names {made}"
