@@ -248,7 +248,9 @@ def gain_row(title: str, budget: str, metric: str, arms: dict[str, Any]) -> str:
 def redesign(result: dict[str, Any]) -> str:
     """Scores and seconds of the demo before and after the code was arranged anew."""
     seconds, scores = result["seconds"], result["miou"]
-    lines = head("", *(f"{name}, seconds" for name in seconds), *(f"mIoU, {arm_title(arm)}" for arm in scores["before"]))
+    lines = head(
+        "", *(f"{name}, seconds" for name in seconds), *(f"mIoU, {arm_title(arm)}" for arm in scores["before"])
+    )
     for when in ("before", "after"):
         took = (f"{step[when]:.0f}" for step in seconds.values())
         lines.append(row(when, *took, *(f"{score:.3f}" for score in scores[when].values())))

@@ -161,6 +161,9 @@ def evaluate(
     mirror: bool = False,
     corrections: Literal["ignore", "only"] | None = None,
     note: str | None = None,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     validation: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -210,6 +213,10 @@ def evaluate(
         corrections: Of handsoff review are applied unless this says ignore (read the data as it was made), or only
             (leave out what nobody accepted or corrected).
         note: A sentence about the data for the top of the report.
+        engine: Compute in this process, in processes of this machine, or on a cluster of Ray.
+        workers: So many at once; without it one per GPU or, where there is none, per core.
+        address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
+            this machine alone.
         validation: Labelled photos that choose the best moment of a run.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
@@ -233,6 +240,7 @@ def fit(
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
     features: Sequence[str] = ("generator", "lite0"),
+    sigmas: Sequence[float] = (0.05, 0.25, 0.5),
     steps: int = 300,
     images: int = 10,
     pixels: int = 400,
@@ -245,6 +253,7 @@ def fit(
     corrections: Literal["ignore", "only"] | None = None,
     seed: int = 0,
     corrected: str | PathLike[str] | None = None,
+    denoiser: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train the labeler on latents or photos and their labels.
@@ -262,7 +271,9 @@ def fit(
         members: Pixel classifiers (small MLPs) in the ensemble.
         hidden: Widths of the two hidden layers.
         dropout: Share of hidden values that training leaves out.
-        features: Feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained).
+        features: Feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained),
+            diffusion (of the image with noise).
+        sigmas: Noise levels at which a diffusion model is read.
         steps: Training steps of the pixel classifiers.
         images: Images per step.
         pixels: Pixels sampled from each of them.
@@ -277,6 +288,7 @@ def fit(
         seed: Where all random numbers come from.
         corrected: A dataset that was reviewed: the samples that a person accepted or corrected are learnt from,
             too.
+        denoiser: A diffusion model whose features are read, where the generator is another; of the same frame.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -301,6 +313,9 @@ def generate(
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw a labelled dataset.
@@ -322,6 +337,10 @@ def generate(
         aim: What the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md.
         attributes: A labelled folder whose attributes.json gives further attributes that the aim may ask for.
         draws_limit: How many samples may be drawn to reach the aim; unless said, four times n.
+        engine: Compute in this process, in processes of this machine, or on a cluster of Ray.
+        workers: So many at once; without it one per GPU or, where there is none, per core.
+        address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
+            this machine alone.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -337,6 +356,9 @@ def import_checkpoint(
     *,
     framing: Literal["crop", "letterbox", "pad", "stretch"] = "crop",
     licence: str | None = None,
+    steps: int = 18,
+    without_class: bool = False,
+    guidance: float = 1.0,
     mapping_lr: float | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -345,10 +367,13 @@ def import_checkpoint(
     As `handsoff import`.
 
     Args:
-        checkpoint: A published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors.
+        checkpoint: A published StyleGAN2 checkpoint (.pkl, .pt, .pth, .safetensors), or a diffusers folder.
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         framing: How photos got into the frame when it was trained: crop, letterbox, pad or stretch.
         licence: The terms of the weights, as their makers state them; goes into every dataset.
+        steps: Of the sampler, of a diffusion model.
+        without_class: The last class that a diffusion model is told means none.
+        guidance: Weight of classifier-free guidance, of a diffusion model with such a class.
         mapping_lr: Learning-rate multiplier of the mapping network, where it is not 0.01 and the file lacks it.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
@@ -386,6 +411,9 @@ def invert(
     tuning_locality: float = 1.0,
     batch: int = 50,
     seed: int = 0,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Find the generator's latents of labelled photos.
@@ -418,6 +446,10 @@ def invert(
         tuning_locality: Weight of the change in random samples, which is held down.
         batch: Photos refined together, fewer where they are large.
         seed: Where all random numbers come from.
+        engine: Compute in this process, in processes of this machine, or on a cluster of Ray.
+        workers: So many at once; without it one per GPU or, where there is none, per core.
+        address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
+            this machine alone.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -440,6 +472,9 @@ def label(
     apart_first: int | None = None,
     mirror: bool = True,
     inversion: Literal["none", "encoder", "refined"] = "none",
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
     apart: str | PathLike[str] | Sequence[str | PathLike[str]] | None = None,
     progress: bool | None = None,
 ) -> Path:
@@ -461,6 +496,10 @@ def label(
         mirror: Networks also look at the mirror image of every photo, where its labels are known.
         inversion: How labelers that read latents get those of a photo, so that their pixel classifiers vote too:
             none (they do not), encoder (its latents as they are), refined (by 200 steps of optimisation).
+        engine: Compute in this process, in processes of this machine, or on a cluster of Ray.
+        workers: So many at once; without it one per GPU or, where there is none, per core.
+        address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
+            this machine alone.
         apart: Photos, such as those of a test, whose copies are left out too; may be repeated.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
@@ -535,6 +574,7 @@ def train(
     images: str | PathLike[str],
     out: str | PathLike[str],
     *,
+    kind: Literal["stylegan2", "diffusion"] = "stylegan2",
     resolution: str = "64",
     discriminator: Literal["projected", "stylegan2"] = "projected",
     kimg: float | None = None,
@@ -548,6 +588,8 @@ def train(
     g_lr: float = 0.002,
     d_lr: float = 0.0002,
     r1: float = 5.0,
+    unet_channels: Sequence[int] = (32, 64, 128, 128),
+    lr: float = 0.0004,
     mixing: float = 0.0,
     mirror: bool = True,
     augment: Literal["none"] | None = None,
@@ -565,6 +607,7 @@ def train(
     Args:
         images: A folder or zip of images.
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
+        kind: What is trained: stylegan2 (a GAN) or diffusion (pip install 'handsoff-labels[diffusion]').
         resolution: H or HxW, a power of two times the base (4x4, or as small as the shape allows).
         discriminator: Who tells real from made: projected (on pretrained features) or stylegan2.
         kimg: Thousands of images shown to the discriminator.
@@ -578,6 +621,8 @@ def train(
         g_lr: Learning rate of the generator.
         d_lr: Learning rate of the discriminator.
         r1: Weight of the gradient penalty of the projected discriminator, on standardised features.
+        unet_channels: Of the U-Net of a diffusion model, level by level, fine to coarse.
+        lr: Learning rate of a diffusion model.
         mixing: Probability of style mixing per sample.
         mirror: Flip half of the images left to right.
         augment: None: the projected discriminator sees images as they are; unless said, moved, tinted and in part

@@ -80,6 +80,11 @@ class GenerateSettings(Selection):
         return None if self.aim is None else read_aim(self.aim)
 
     @property
+    def stratified(self) -> bool:
+        """Whether samples are compared within strata."""
+        return self.strata == "parts" or (self.strata is None and self.aim is not None)
+
+    @property
     def most_draws(self) -> int:
         """How many samples are drawn at the most."""
         return self.n if self.aim is None else max(self.n, self.draws_limit or 4 * self.n)
