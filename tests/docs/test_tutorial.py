@@ -1,5 +1,6 @@
 """The tutorial does what it says: its commands are run one after the other, on fewer images and in fewer steps."""
 
+import itertools
 import os
 import re
 import shutil
@@ -30,8 +31,8 @@ def small(recipe: str) -> str:
 @pytest.mark.slow
 def test_the_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    done = [follow(block) for block in page_blocks("docs/tutorial.md")]
-    assert sum(done, []) == [
+    done = itertools.chain(*map(follow, page_blocks("docs/tutorial.md")))
+    assert list(done) == [
         *("mkdir", "cp", "sample", "convert", "convert", "inspect", "run", "run", "diagnose", "sample", "label"),
         *("export", "generate", "convert"),
     ]
