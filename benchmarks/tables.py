@@ -300,15 +300,17 @@ def review(result: dict[str, Any]) -> str:
     orders = list(dict.fromkeys(case["order"] for case in result["rows"]))
     lines = [said, "", *head("corrected", "minutes", *orders, *(f"wrong pixels, {order}" for order in orders))]
     for count in [0, *settings["budgets"]]:
-        means, wrong = [], []
+        means, wrong, gains = [], [], []
         for order in orders:
             cases = [case for case in result["rows"] if (case["order"], case["corrected"]) == (order, count)]
             scores = [case["miou"] for case in cases]
             shares = [share for case in cases for share in case.get("changed", [])]
             means.append(f"{fmean(scores):.3f} ± {stdev(scores):.3f}")
             wrong.append(f"{fmean(shares):.0%}" if shares else "")
+            first = fmean(case["miou"] for case in result["rows"] if (case["order"], case["corrected"]) == (order, 0))
+            gains.append(f"{100 * (fmean(scores) - first):+.1f} {order}")
         lines.append(row(str(count), f"{count * minutes:g}", *means, *wrong))
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"Points of mIoU after {count * minutes:g} minutes: {', '.join(gains)}."])
 
 
 def scrolling(result: dict[str, Any]) -> str:
