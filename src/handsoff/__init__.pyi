@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "convert",
     "diagnose",
+    "edit",
     "evaluate",
     "export",
     "fit",
@@ -75,6 +76,26 @@ def diagnose(
     progress: bool | None = None,
 ) -> Path:
     """Measure every link of a finished run on its own, to see where quality is lost."""
+
+def edit(
+    labeler: str | PathLike[str],
+    examples: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    steps: int = 100,
+    refine_steps: int = 30,
+    lr: float = 0.05,
+    outside: float = 1.0,
+    pull: float = 0.1,
+    parts: Sequence[str] | None = None,
+    vectors: int = 8,
+    first: int | None = None,
+    labels: dict[str, dict[str, Any]] = {},
+    corrections: Literal["ignore", "only"] | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Path:
+    """Learn edit vectors that add rare classes to a generator's samples."""
 
 def evaluate(
     real: str | PathLike[str],
@@ -160,6 +181,7 @@ def generate(
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
+    edits: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw a labelled dataset."""

@@ -100,8 +100,21 @@ def sample(
     perform("sample", {"generator": generator}, out, settings_of("sample", assignments, n=n, seed=seed))
 
 
+@step("edit")
+def edit(
+    labeler: Annotated[Path, typer.Argument(metavar="LABELER", help=VERBS["edit"].about("labeler"))],
+    examples: Annotated[Path, typer.Argument(metavar="LATENTS|LABELLED", help=VERBS["edit"].about("examples"))],
+    out: Out,
+    first: First = None,
+    seed: Seed = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("edit", assignments, first=first, seed=seed)
+    perform("edit", {"labeler": labeler, "examples": examples}, out, settings)
+
+
 @step("generate")
-def generate(
+def generate(  # noqa: PLR0913, PLR0917  # one per option
     labelers: Annotated[
         list[Path],
         typer.Argument(metavar="LABELER...", help=VERBS["generate"].about("labelers")),
@@ -117,6 +130,7 @@ def generate(
             help="Compose a dataset that holds this, such as 'glasses=0.3, brightness=uniform'; may be repeated.",
         ),
     ] = None,
+    edits: Annotated[Path | None, typer.Option(help=VERBS["generate"].about("edits"))] = None,
     assignments: Set = None,
 ) -> None:
     wanted = None if aim is None else ", ".join(aim)
@@ -131,7 +145,7 @@ def generate(
     if not (out / "DONE").is_file():
         frame = read_card(labelers[0] / FOLDER).image_size
         warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
-    perform("generate", {"labelers": labelers}, out, settings)
+    perform("generate", {"labelers": labelers, "edits": edits}, out, settings)
     show_aim(out)
 
 

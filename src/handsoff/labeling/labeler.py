@@ -130,16 +130,33 @@ class Labeler:
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
         return self.decode(outputs, given)
 
-    def decode(
+    def read(
+        self, latents: Latents
+    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
+        """The images of latents in about [-1, 1], what every member of the ensemble says of them, and their weights.
+
+        Gradients flow back to the latents.
+        """
+        with mixed_precision():
+            images, maps = self.extractor.from_latents(latents)
+            outputs = self.ensemble.dense(maps, self.size)
+        return images.float(), *self.members(outputs, images.float())
+
+    def members(
         self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Labels, Uncertainty]:
-        """Labels and uncertainty, from what the pixel classifiers say and what the image networks see."""
+    ) -> tuple[Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
+        """What the pixel classifiers say and what the image networks see, with the weight of each."""
         share: float = self.card["network_share"]
         groups = [(outputs.float(), 1 - share)]
         if self.networks:
             groups.append((vote(self.task, self.networks, images, mirrored=False), share))
-        members, weights = weighted(groups)
-        labels, uncertainty = self.task.learning.decode(members, weights)
+        return weighted(groups)
+
+    def decode(
+        self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
+    ) -> tuple[Labels, Uncertainty]:
+        """Labels and uncertainty of `members`."""
+        labels, uncertainty = self.task.learning.decode(*self.members(outputs, images))
         return labels, uncertainty.float().cpu().numpy()
 
 

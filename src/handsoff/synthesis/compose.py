@@ -6,7 +6,7 @@ that goes on makes the same samples.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.datasets.generated import Record
+from handsoff.editing.edit import about
 from handsoff.engines.contract import Engine
 from handsoff.generators.contract import Generator, StyleGenerator
 from handsoff.generators.stored import load_generator
@@ -26,7 +27,7 @@ from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
-from handsoff.sampling.edits import ANCHORS, DIRECTIONS, WS
+from handsoff.sampling.edits import ANCHORS, DIRECTIONS, VECTORS, WS
 from handsoff.sampling.probes import Probe, probe
 from handsoff.sampling.proposals import Tools, next_round
 from handsoff.sampling.raking import choose
@@ -36,7 +37,7 @@ from handsoff.synthesis.pooled import read_given
 from handsoff.synthesis.references import examples_of, reference_records
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import LEDGER, DrawShard, shards_of
+from handsoff.synthesis.shard import EDIT, LEDGER, DrawShard, shards_of
 from handsoff.tasks.base import Task
 
 REFERENCE = f"{LEDGER}/reference.json"
@@ -55,6 +56,7 @@ class Composition:
         settings: with an aim.
         reference: records of what is to be matched.
         photos: numbers of the labelled photos, by name.
+        edits: a folder of edit vectors.
         proposals: name of a sample → how it was proposed; it grows with every round.
     """
 
@@ -63,6 +65,7 @@ class Composition:
     settings: GenerateSettings
     reference: Sequence[Record]
     photos: Mapping[str, Record]
+    edits: Path | None = None
     proposals: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
@@ -79,11 +82,12 @@ class Composition:
     def decide(self, records: Sequence[Record]) -> list[Record]:
         """The same records, those marked as kept that come nearest to the aim.
 
-        First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen.
+        First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen. Edits that
+        did something else than they were made for are no candidates.
         """
         settings = self.settings
         told = [{**record, **self.proposal_of(record["name"])} for record in records]
-        certain = select(told, settings.keep, settings.drop, settings.strata or "parts")
+        certain = among_confirmed(told, settings)
         rows = [index for index, record in enumerate(certain) if record["kept"]]
         groups = self.groups(told)
         asked = np.array([group.asked for group in groups])
@@ -113,8 +117,22 @@ class Composition:
         return bool((np.abs(reached - asked) <= max(CLOSE, 1 / self.count) + 1e-9).all())
 
 
+def among_confirmed(records: Sequence[Record], settings: GenerateSettings) -> list[Record]:
+    """The same records, the most certain ones marked as kept; none whose edit the labeler did not confirm."""
+    failed = {record["name"] for record in records if not record.get(EDIT, {"confirmed": True})["confirmed"]}
+    stood = [record for record in records if record["name"] not in failed]
+    chosen = {
+        record["name"]: record for record in select(stood, settings.keep, settings.drop, settings.strata or "parts")
+    }
+    lost = {"kept": False, "reason": "the edit missed its class, or changed more than that"}
+    return [
+        chosen.get(record["name"]) or {**record, "uncertainty": max(record["uncertainties"].values()), **lost}
+        for record in records
+    ]
+
+
 def composition_of(
-    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings
+    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings, edits: Path | None
 ) -> Steps[Progress, None, Composition]:
     """Read what the aim refers to, once per dataset."""
     photos = examples_of(labelers)
@@ -130,7 +148,7 @@ def composition_of(
             known = [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
             write_entry(entry, known)
         reference = known
-    return Composition(labelers, tasks, settings, reference, photos)
+    return Composition(labelers, tasks, settings, reference, photos, edits)
 
 
 def compose(
@@ -198,7 +216,8 @@ def plan_round(
         layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
         classes=classes if settings.condition is None else 0,
         directions=titles,
-        photos={name: numbers for name, numbers in composition.photos.items() if name in anchors(out)},
+        photos={name: numbers for name, numbers in composition.photos.items() if name in stored(out / ANCHORS)},
+        vectors=by_part(stored(out / VECTORS)),
     )
     rng = np.random.default_rng((settings.seed, number))
     made = next_round(groups, shortfalls, decided, tools, draws, rng)
@@ -208,19 +227,29 @@ def plan_round(
     }
 
 
-def anchors(out: Path) -> dict[str, Any]:
-    return read_tensors(out / ANCHORS) if (out / ANCHORS).is_file() else {}
+def stored(file: Path) -> dict[str, Any]:
+    return read_tensors(file) if file.is_file() else {}
+
+
+def by_part(vectors: Iterable[str]) -> dict[str, list[str]]:
+    """TASK/PART → the names of the edit vectors that add it."""
+    found: dict[str, list[str]] = {}
+    for name in vectors:
+        found.setdefault(about(name), []).append(name)
+    return found
 
 
 def write_materials(out: Path, composition: Composition, probes: Mapping[str, Probe]) -> None:
-    """Put what edits need into the folder of the dataset: latents of labelled photos, and directions."""
+    """Put what edits need into the folder of the dataset: latents of labelled photos, edit vectors, and directions."""
     if not (out / ANCHORS).is_file():
         files = (labeler / EXAMPLE_WS for labeler in composition.labelers)
         photos = {name: ws for file in files if file.is_file() for name, ws in read_tensors(file).items()}
         if photos:
             write_tensors(out / ANCHORS, photos)
+    if composition.edits is not None and not (out / VECTORS).is_file():
+        write_tensors(out / VECTORS, read_tensors(composition.edits / VECTORS))
     if probes:
-        before = read_tensors(out / DIRECTIONS) if (out / DIRECTIONS).is_file() else {}
+        before = stored(out / DIRECTIONS)
         found = {name: torch.from_numpy(found.direction).float() for name, found in probes.items()}
         write_tensors(out / DIRECTIONS, {**before, **found})
 
