@@ -1,4 +1,4 @@
-"""Edit vectors: learnt from pasted masks, confirmed by what the labeler sees, applied to samples that are made again."""
+"""Edit vectors: learnt from pasted masks, confirmed by the labeler, applied to samples that are made again."""
 
 import shutil
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_vector_moves_all_layers(world: Path) -> None:
     draw = Draw(3, 0.8, None, (Vector("a", 0.5),))
     assert Draw.of_record(draw.record()) == draw
     materials = read_materials(world)
-    with pytest.raises(InputError, match="need a, which is not in .*vectors.safetensors"):
+    with pytest.raises(InputError, match=r"need a, which is not in .*vectors\.safetensors"):
         draw_latents(net, [draw], materials)
     found = draw_latents(net, [draw], type(materials)(vectors={"a": delta})).tensors["ws"]
     assert torch.allclose(found, net.draw([3], psi=0.8).tensors["ws"] + 0.5 * delta)

@@ -1,7 +1,7 @@
 """`handsoff edit`: edit vectors that add a class (EditGAN, Ling et al. 2021, arXiv 2111.03186, sections 3.3 and 3.4).
 
-The mask of a labelled photo is pasted over that of a sample that shows little of the class, the sample's latents follow,
-and the way they went is the vector. It is kept if the labeler then sees more of the class, and the rest stays.
+The mask of a labelled photo is pasted over that of a sample that shows little of the class. The latents follow, and the
+way they went is the vector. It is kept if the labeler then sees more of the class, and the rest stays.
 """
 
 from collections.abc import Generator as Steps
@@ -70,7 +70,7 @@ def plan(labeler: Path, examples: Path, settings: EditSettings) -> Plan:
     """What the edits are made by.
 
     Raises:
-        InputError: the labels are no masks, the generator has no w space, the photos cannot be used, or a class is none.
+        InputError: the labels are no masks, the generator has no w space, the photos cannot be used, or a part is none.
         MismatchError: the photos are labelled otherwise, or belong to another generator.
     """
     require_done(labeler, "fit")
@@ -78,9 +78,7 @@ def plan(labeler: Path, examples: Path, settings: EditSettings) -> Plan:
     found = open_photos(labeler, examples, settings)
     task = found.labelled.tasks[card["task"]]
     if task.drawing.editor != MASK:
-        raise InputError(
-            f"{labeler} gives labels for {card['task']}, and images are edited by masks: give another one."
-        )
+        raise InputError(f"{labeler} gives labels for {card['task']}, and images are edited by masks.")
     if not isinstance(generator_shell(labeler / GENERATOR), StyleGenerator):
         raise InputError(f"The generator of {labeler} has no w space, so its images cannot be edited.")
     for name in settings.parts or ():
@@ -158,9 +156,8 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
     write_bytes(job.out / CONTACT, png(tile(np.stack(pictures[: 3 * SHOWN]), 6)))
     write_json(job.out / CARD, {"generator": read_card(labeler)["generator"], "task": task.name, "edits": told})
     confirmed = {part: sum(f"{task.name}/{part}" == about(name) for name in vectors) for part in donors}
-    notes = [
-        f"No edit that adds {part} was confirmed: its samples stay as rare." for part, n in confirmed.items() if not n
-    ]
+    failed = [part for part, count in confirmed.items() if not count]
+    notes = [f"No edit that adds {part} was confirmed: its samples stay as rare." for part in failed]
     job.finish(
         seed=settings.seed, licence=net.licence, tried=len(told), confirmed=len(vectors), vectors=confirmed, notes=notes
     )

@@ -1,7 +1,7 @@
 """What is done to latents after they were drawn: style mixing, perturbation, moves in the w space.
 
-An edit is part of a draw's record. What it needs besides (the latents of photos, directions, vectors) lies in the folder
-of the dataset, see `Materials`.
+An edit is part of a draw's record. What it needs besides (latents of photos, directions, vectors) lies in the folder of
+the dataset, see `Materials`.
 """
 
 from collections.abc import Mapping, Sequence
