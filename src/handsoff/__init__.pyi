@@ -146,6 +146,7 @@ def fit(
     first: int | None = None,
     labels: dict[str, dict[str, Any]] = {},
     samples: str | None = None,
+    head: Literal["pixels", "conv"] = "pixels",
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,

@@ -123,7 +123,7 @@ def edit(labeler: Path, examples: Path, out: Path, settings: EditSettings) -> Wo
 def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings) -> Part:
     """Choose what to try, learn it in chunks, and keep what the labeler confirms."""
     canvas, photos = open_canvas(load_labeler(labeler)), open_photos(labeler, examples, settings).labelled
-    net, task = canvas.labeler.generator, canvas.labeler.task
+    net, task = canvas.generator, canvas.labeler.task
     with job.undone_if_refused():
         masks = photos.load(net.image_size, net.framing)[1][task.name]
         donors = {part: donors_of(task.parts.index(part), masks) for part in wanted(settings, task.parts, masks)}
@@ -136,11 +136,11 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
     pictures = []
     together = fitting_together(net, TOGETHER)
     for start in range(0, len(pasted.trials), together):
-        file, part = job.out / "ledger" / f"{start:06d}.safetensors", slice(start, start + together)
-        trials, latents = pasted.trials[part], draw_latents(net, [trial.draw for trial in pasted.trials[part]])
+        file, chunk = job.out / "ledger" / f"{start:06d}.safetensors", slice(start, start + together)
+        trials, latents = pasted.trials[chunk], draw_latents(net, [trial.draw for trial in pasted.trials[chunk]])
         if not is_whole(file):
             stage = f"edits {start + 1} to {start + len(trials)} of {len(pasted.trials)}"
-            found = yield from follow(canvas, latents, pasted.masks[part], pasted.regions[part], settings, stage)
+            found = yield from follow(canvas, latents, pasted.masks[chunk], pasted.regions[chunk], settings, stage)
             write_tensors(file, {trial.name: row.cpu() for trial, row in zip(trials, found, strict=True)}, sealed=True)
         learnt = read_tensors(file)
         delta = torch.stack([learnt[trial.name] for trial in trials]).to(net.device)
@@ -190,7 +190,7 @@ def paste(
 ) -> Steps[Progress, None, Pasted]:
     """Of every class the samples that show least of it, and the mask of a photo with it pasted over theirs."""
     labeler = canvas.labeler
-    task, net = labeler.task, labeler.generator
+    task, net = labeler.task, canvas.generator
     draws = uniform_draws(net.conditions, range(settings.seed, settings.seed + LOOKED_AT * settings.vectors))
     seen = []
     for start in range(0, len(draws), TOGETHER):

@@ -41,6 +41,7 @@ class Canvas:
     """A labeler whose samples can be painted on, and what edits are measured by."""
 
     labeler: Labeler
+    generator: StyleGenerator
     space: LatentSpace
     perceptual: Perceptual
 
@@ -56,7 +57,7 @@ def open_canvas(labeler: Labeler) -> Canvas:
     net = labeler.generator
     if not isinstance(net, StyleGenerator):
         raise InputError("The generator has no w space, so its images cannot be edited by their masks.")
-    return Canvas(labeler, measure_latent_space(net), Perceptual(frozen_lite0(), net.image_size))
+    return Canvas(labeler, net, measure_latent_space(net), Perceptual(frozen_lite0(), net.image_size))
 
 
 def paint(
@@ -144,7 +145,7 @@ def descend(  # noqa: PLR0913, PLR0917  # what is minimised, from where, and how
     delta = start.clone().requires_grad_()
     optimizer = torch.optim.Adam([delta], settings.lr)
     with torch.no_grad(), mixed_precision():
-        before = labeler.generator.synthesize(latents).float()
+        before = canvas.generator.synthesize(latents).float()
         features = canvas.perceptual.features(before)
     weights = inside / inside.sum((1, 2), keepdim=True).clamp_min(1)
     for step in range(*steps[:2]):

@@ -1,14 +1,14 @@
 """The labeler: a generator, and what labels its images."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
@@ -21,6 +21,7 @@ from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import JoinedFeatures, make_extractor, shared_features
 from handsoff.labeling.image_networks import load_image_networks
+from handsoff.labeling.interpreter import Interpreter, class_ids, number_of_classes
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.voting import vote, weighted
 from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
@@ -45,6 +46,7 @@ class LabelerCard:
         examples: number of labelled images that it learnt from.
         networks, network_share: the image networks and their weight in the ensemble.
         generator: hash of the weights of the generator beside it.
+        head: "pixels" or "conv", and maps: (C, H, W) of the feature maps that a convolutional head reads.
     """
 
     task: str
@@ -59,6 +61,8 @@ class LabelerCard:
     licence: str
     framing: Framing
     image_size: list[int]
+    head: str = "pixels"
+    maps: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,13 @@ class Labeler:
 
     Attributes:
         extractor: gives the feature maps.
-        ensemble: the pixel classifiers, which read the maps.
+        ensemble: the pixel classifiers or convolutional heads, which read the maps.
         networks: image networks, which read the image.
         card: what `labeler.json` says.
     """
 
     extractor: JoinedFeatures
-    ensemble: Ensemble
+    ensemble: Ensemble | Interpreter
     networks: tuple[PyramidNet, ...]
     task: Task
     card: dict[str, Any]
@@ -139,7 +143,7 @@ class Labeler:
         """
         with mixed_precision():
             images, maps = self.extractor.from_latents(latents)
-            outputs = self.ensemble.dense(maps, self.size)
+            outputs = self.ensemble.dense(maps, self.size, class_ids(latents.condition))
         return images.float(), *self.members(outputs, images.float())
 
     def members(
@@ -167,13 +171,14 @@ def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Image
     with mixed_precision():
         images, maps = shared_features([labeler.extractor for labeler in labelers], latents)
         outputs = [
-            labeler.ensemble.dense(features, labeler.size) for labeler, features in zip(labelers, maps, strict=True)
+            labeler.ensemble.dense(features, labeler.size, class_ids(latents.condition))
+            for labeler, features in zip(labelers, maps, strict=True)
         ]
     found = [labeler.decode(values, images.float()) for labeler, values in zip(labelers, outputs, strict=True)]
     return to_uint8(images), found
 
 
-def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None:
+def save_labeler(folder: Path, ensemble: nn.Module, card: dict[str, Any]) -> None:
     """Write the pixel classifiers and the card; the generator and the image networks are beside them already."""
     write_json(folder / CARD, card)
     write_tensors(folder / WEIGHTS, ensemble.state_dict())
@@ -188,6 +193,14 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
     return asdict(read_record(folder / CARD, LabelerCard))
+
+
+def new_head(card: dict[str, Any], extractor: JoinedFeatures, task: Task) -> Ensemble | Interpreter:
+    """The head that a card describes, without its weights."""
+    if card["head"] == "conv":
+        classes = number_of_classes(extractor.generator.conditions)
+        return Interpreter(card["maps"], task.channels, card["members"], classes=classes)
+    return Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
 
 
 def read_examples(folder: Path) -> dict[str, dict[str, Any]]:
@@ -223,7 +236,7 @@ def load_labeler(folder: Path | str) -> Labeler:
         )
     generator = load_generator(folder / GENERATOR)
     extractor = make_extractor(generator, tuple(card["features"]))
-    ensemble = Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
+    ensemble = new_head(card, extractor, task)
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:
