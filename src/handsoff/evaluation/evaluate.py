@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels,
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
+from handsoff.evaluation.online import open_online, require_online
 from handsoff.evaluation.pseudo import refuse_idle
 from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
 from handsoff.evaluation.settings import EvaluateSettings
@@ -40,7 +41,7 @@ def plan(
 
 
 def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
-    choose_arms(settings, list(inputs.folders))
+    require_online(inputs, choose_arms(settings, list(inputs.folders), inputs.online))
     require_labels(inputs, settings)
     refuse_idle(inputs, settings)
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
@@ -93,7 +94,9 @@ def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
         require_usable(inputs.task, inputs.frame, settings.model)
         data = yield from load_data(inputs, settings.group, settings.confidence)
         curve = yield from load_curve(inputs, data, settings)
-    arms = choose_arms(settings, list(inputs.folders))
+    arms = choose_arms(settings, list(inputs.folders), inputs.online)
+    fixed = data.pools[inputs.online].labels if inputs.online else data.pools[REAL].labels
+    data = replace(data, online=open_online(inputs, arms, fixed, settings.confidence))
     yield from run_arms(inputs.task, data, arms, out, settings)
     yield from run_curve(inputs.task, data, curve, arms, out, settings)
     finished = finished_runs(out, arms, settings.seeds)

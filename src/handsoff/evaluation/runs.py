@@ -16,7 +16,7 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import contact_sheet, examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Part
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.data import Pool
 from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
@@ -88,8 +88,8 @@ def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[
 def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
     """Train, choose, test, and write the run's file; before it, for the first seed, pictures of predictions."""
 
-    def mixture(position: float) -> list[tuple[LabelledArrays, int]]:
-        return [(data.pools[pool], count) for pool, count in arm.counts(position, settings.batch).items()]
+    def mixture(position: float) -> list[tuple[Pool, int]]:
+        return [(data.pool(pool), count) for pool, count in arm.counts(position, settings.batch).items()]
 
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
     half = unfinished(out, arm, seed)

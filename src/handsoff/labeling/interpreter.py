@@ -1,4 +1,4 @@
-"""The convolutional head: a feature interpreter (BigDatasetGAN, Li et al. 2022, arXiv 2201.04684, section 3.2).
+"""The convolutional head: a feature interpreter (BigDatasetGAN, Li et al. 2022, arXiv 2201.04684).
 
 Neighbouring feature maps form a level. Per level a 1×1 convolution takes each map to a common width, and a mixing block
 looks at neighbouring pixels and, of a class-conditional generator, at the class. What comes out is added to the next
