@@ -84,7 +84,7 @@ def test_arms_without_their_labeler_are_refused(world: Path, tmp_path: Path) -> 
     inputs = world / "labelled", [world / "dataset"], world / "labelled"
     moved = world / "labeler"
     moved.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="was labelled by .*labeler, which is gone: leave out the online arms"):
+    with pytest.raises(InputError, match=r"was labelled by .*labeler, which is gone: leave out the online arms"):
         plan(*inputs, TINY)
     (tmp_path / "elsewhere").rename(moved)
     plan(*inputs, TINY)
