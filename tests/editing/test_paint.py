@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from handsoff.core.errors import InputError
 from handsoff.editing.paint import open_canvas, paint, widened
@@ -12,7 +11,7 @@ from handsoff.editing.settings import PaintSettings
 from handsoff.labeling.labeler import load_labeler
 from toy import CLASSES
 
-FREE = PaintSettings(steps=30, refine_steps=0, lr=0.1, pull=0.0, outside=0.0)
+FREE = PaintSettings(steps=25, refine_steps=0, lr=0.1, pull=0.0, outside=0.0)
 BRIGHT = CLASSES.index("bright")
 
 
@@ -37,8 +36,6 @@ def test_an_image_follows_the_painted_mask_and_the_rest_stays(world: Path) -> No
         return float(np.abs(other.astype(int) - images[0].astype(int))[outside].mean())
 
     assert moved(labeler.label(kept)[0][0]) < moved(second) / 2
-    again, _, _ = paint(labeler, latents, wanted, region, held)
-    assert torch.equal(again.tensors["ws"], kept.tensors["ws"])
 
 
 def test_what_cannot_be_painted_is_refused(world: Path) -> None:

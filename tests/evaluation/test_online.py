@@ -22,7 +22,7 @@ from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
 from toy import FIT, toy_generator, toy_labels
 
-TINY = EvaluateSettings(first=4, steps=3, batch=4, seeds=1, arms="synthetic_only,real_plus_online", test_part="4:")
+TINY = EvaluateSettings(first=4, steps=3, batch=4, seeds=1, arms="real_plus_online", test_part="4:")
 
 
 @pytest.fixture(scope="module")
