@@ -1,7 +1,7 @@
 """What edit vectors are worth: `python benchmarks/editing.py WORK` on the demo's rendered heads.
 
-Measured: how many edits of random samples the labeler confirms, beside moves along the directions of a linear probe; how
-far the edited images are from unedited ones (FD-lite0); and what a model learns of the rare classes from a dataset
+Measured: how many edits of random samples the labeler confirms, beside moves along the directions of a linear probe;
+how far the edited images are from unedited ones (FD-lite0); and what a model learns of the rare classes from a dataset
 composed with edit vectors and from one of as many images composed without. WORK is a folder for all of it, and the same
 command goes on there. Writes benchmarks/results/editing.json. `--quick` shows that it runs: no measurement, no result
 written.

@@ -11,8 +11,8 @@ Beside images and labels (`datasets.labelled`) there are
   `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
 - `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
   from, together with `anchors`, `directions` and `vectors.safetensors` where there are edits; of photos {photo}, its
-  file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the pixels, or 1 for a point}}, `attributes` {name: number or word} and
-  `proposal` {round, group, kind} where there is an aim,
+  file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the pixels, or
+  1 for a point}}, `attributes` {name: number or word} and `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.

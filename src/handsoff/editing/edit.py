@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError, MismatchError, nearest
 from handsoff.core.files import png, read_tensors, weights_hash, write_bytes, write_json, write_tensors
 from handsoff.core.images import tile
-from handsoff.editing.outcome import change
+from handsoff.editing.outcome import Change, change
 from handsoff.editing.paint import MASK, Canvas, Masks, Regions, follow, moved, open_canvas
 from handsoff.editing.settings import EditSettings
 from handsoff.generators.contract import StyleGenerator
@@ -64,6 +65,26 @@ class Pasted:
     trials: list[Trial]
     masks: Masks
     regions: Regions
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """One edit that was learnt.
+
+    Attributes:
+        vector: what is added to ws.
+        outcome: what it did to its own sample.
+        pictures: before, after, and after with its label.
+    """
+
+    trial: Trial
+    vector: Float[Tensor, "l d"]
+    outcome: Change
+    pictures: tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self.trial), "draw": self.trial.draw.record(), **self.outcome.record()}
 
 
 def plan(labeler: Path, examples: Path, settings: EditSettings) -> Plan:
@@ -131,29 +152,15 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
             if not rows:
                 raise InputError(f"None of the labelled photos shows {part}: name other parts, or label some that do.")
     pasted = yield from paste(canvas, photos.names, masks, donors, settings)
-    vectors: dict[str, Tensor] = {}
-    told: dict[str, dict[str, Any]] = {}
-    pictures = []
+    learnt: list[Learnt] = []
     together = fitting_together(net, TOGETHER)
     for start in range(0, len(pasted.trials), together):
-        file, chunk = job.out / "ledger" / f"{start:06d}.safetensors", slice(start, start + together)
-        trials, latents = pasted.trials[chunk], draw_latents(net, [trial.draw for trial in pasted.trials[chunk]])
-        if not is_whole(file):
-            stage = f"edits {start + 1} to {start + len(trials)} of {len(pasted.trials)}"
-            found = yield from follow(canvas, latents, pasted.masks[chunk], pasted.regions[chunk], settings, stage)
-            write_tensors(file, {trial.name: row.cpu() for trial, row in zip(trials, found, strict=True)}, sealed=True)
-        learnt = read_tensors(file)
-        delta = torch.stack([learnt[trial.name] for trial in trials]).to(net.device)
-        images, before, _ = canvas.labeler.label(latents)
-        edited, after, _ = canvas.labeler.label(moved(latents, delta))
-        for row, trial in enumerate(trials):
-            outcome = change(before[row], after[row], task.parts.index(trial.part))
-            told[trial.name] = {**asdict(trial), "draw": trial.draw.record(), **outcome.record()}
-            if outcome.confirmed:
-                vectors[trial.name] = learnt[trial.name]
-            pictures += [images[row], edited[row], task.drawing.draw(edited[row][None], after[row][None])[0]]
+        learnt += yield from learn_chunk(job.out, canvas, pasted, slice(start, start + together), settings)
+    vectors = {found.trial.name: found.vector for found in learnt if found.outcome.confirmed}
     write_tensors(job.out / VECTORS, vectors)
-    write_bytes(job.out / CONTACT, png(tile(np.stack(pictures[: 3 * SHOWN]), 6)))
+    pictures = [picture for found in learnt[:SHOWN] for picture in found.pictures]
+    write_bytes(job.out / CONTACT, png(tile(np.stack(pictures), 6)))
+    told = {found.trial.name: found.record() for found in learnt}
     write_json(job.out / CARD, {"generator": read_card(labeler)["generator"], "task": task.name, "edits": told})
     confirmed = {part: sum(f"{task.name}/{part}" == about(name) for name in vectors) for part in donors}
     failed = [part for part, count in confirmed.items() if not count]
@@ -161,6 +168,32 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
     job.finish(
         seed=settings.seed, licence=net.licence, tried=len(told), confirmed=len(vectors), vectors=confirmed, notes=notes
     )
+
+
+def learn_chunk(
+    out: Path, canvas: Canvas, pasted: Pasted, chunk: slice, settings: EditSettings
+) -> Steps[Progress, None, list[Learnt]]:
+    """Some of the edits; what an interrupted run has learnt is read instead."""
+    trials, file = pasted.trials[chunk], out / "ledger" / f"{chunk.start:06d}.safetensors"
+    latents = draw_latents(canvas.generator, [trial.draw for trial in trials])
+    if not is_whole(file):
+        stage = f"edits {chunk.start + 1} to {chunk.start + len(trials)} of {len(pasted.trials)}"
+        found = yield from follow(canvas, latents, pasted.masks[chunk], pasted.regions[chunk], settings, stage)
+        write_tensors(file, {trial.name: row.cpu() for trial, row in zip(trials, found, strict=True)}, sealed=True)
+    vectors, task = read_tensors(file), canvas.labeler.task
+    delta = torch.stack([vectors[trial.name] for trial in trials]).to(canvas.generator.device)
+    images, before, _ = canvas.labeler.label(latents)
+    edited, after, _ = canvas.labeler.label(moved(latents, delta))
+    drawn = task.drawing.draw(edited, after)
+    return [
+        Learnt(
+            trial,
+            vectors[trial.name],
+            change(before[row], after[row], task.parts.index(trial.part)),
+            (images[row], edited[row], drawn[row]),
+        )
+        for row, trial in enumerate(trials)
+    ]
 
 
 def wanted(settings: EditSettings, parts: Sequence[str], masks: Masks) -> Sequence[str]:

@@ -34,10 +34,13 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         for task, labeler in labelers.items():
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
         folder = recipe.output / str(budget)
-        seen = {"labeler": labelers[Segmentation.name], "examples": latents}
-        yield Step("edit", folder / "edits", seen, recipe.settings("edit", first=budget))
-        drawn = {"labelers": [*labelers.values()], "edits": folder / "edits"}
-        yield Step("generate", folder / "dataset", drawn, recipe.for_generate())
+        masks = labelers[Segmentation.name]
+        settings = recipe.settings("edit", first=budget)
+        yield Step("edit", folder / "edits", {"labeler": masks, "examples": latents}, settings)
+        drawn = [*labelers.values()]
+        yield Step(
+            "generate", folder / "dataset", {"labelers": drawn, "edits": folder / "edits"}, recipe.for_generate()
+        )
         for task in recipe.tasks:
             inputs = evaluated(recipe, [folder / "dataset"])
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
