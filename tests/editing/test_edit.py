@@ -70,7 +70,7 @@ def test_the_labeler_confirms_and_every_sample_is_made_again(
 ) -> None:
     monkeypatch.setattr(rounds, "LEAST_ROUND", 8)
     settings = GenerateSettings(n=16, aim={"bright": {"pixels": 0.9}}, draws_limit=40, keep=1.0, seed=100)
-    run_to_end(generate([world / "labeler"], tmp_path / "out", settings, edits))
+    run_to_end(generate([world / "labeler"], tmp_path / "out", settings, edits=edits))
     data = open_generated(tmp_path / "out")
     edited = [record for record in data.records() if record.get("proposal", {}).get("kind") == "edit vector"]
     confirmed = [record for record in edited if record["edit"]["confirmed"]]

@@ -104,10 +104,11 @@ def new_interpreter(extractor: JoinedFeatures, data: TrainingData, settings: Fit
 
 def hardly_seen(extractor: JoinedFeatures, data: TrainingData) -> list[str]:
     """A sentence about classes of the generator that fewer than two labelled images show, if there are such."""
-    names = extractor.generator.conditions.names if number_of_classes(extractor.generator.conditions) else ()
     classes = classes_of(data, list(range(len(data))))
-    counts = Counter([] if classes is None else classes.tolist())
-    few = [name for index, name in enumerate(names) if counts[index] < FEWEST]
+    if classes is None:
+        return []
+    counts = Counter(classes.tolist())
+    few = [name for index, name in enumerate(extractor.generator.conditions.names) if counts[index] < FEWEST]
     if not few:
         return []
     more = f" and {len(few) - NAMED} more" if len(few) > NAMED else ""

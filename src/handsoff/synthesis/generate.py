@@ -85,8 +85,8 @@ def generate(
     labelers: Sequence[Path],
     out: Path,
     settings: GenerateSettings,
-    edits: Path | None = None,
     engine: Engine = LOCAL,
+    edits: Path | None = None,
 ) -> Work:
     """Draw `n` samples, label them, drop the most uncertain; `out` becomes a labelled folder with a manifest.
 
@@ -97,8 +97,8 @@ def generate(
         labelers: the first one's generator draws.
         out: folder to write.
         settings: see there.
-        edits: the folder of `handsoff edit`, whose vectors are proposed to reach the aim.
         engine: does the work.
+        edits: the folder of `handsoff edit`, whose vectors are proposed to reach the aim.
 
     Raises:
         InputError: as `plan`, or `out` holds something else.
