@@ -8,10 +8,10 @@ import pytest
 
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json
-from handsoff.evaluation.arms import choose_arms
+from handsoff.evaluation.data import load_data
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.inputs import open_inputs
-from handsoff.evaluation.online import OnlinePool, open_online
+from handsoff.evaluation.online import OnlinePool, with_online
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
@@ -41,10 +41,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pool_of(world: Path, settings: EvaluateSettings = TINY) -> OnlinePool:
     inputs = open_inputs(world / "labelled", [world / "dataset"], world / "labelled", settings, None)
-    arms = choose_arms(settings, list(inputs.folders), inputs.online)
-    found = open_online(inputs, arms, np.zeros((1, 16, 16), np.uint8), settings.confidence)
-    assert found is not None
-    return found
+    pool = with_online(inputs, run_to_end(load_data(inputs, None)), settings).online
+    assert isinstance(pool, OnlinePool)
+    return pool
 
 
 def test_a_sample_follows_from_its_place_alone(world: Path) -> None:

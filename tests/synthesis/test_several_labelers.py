@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deciding import decided
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import GeneratedDataset, open_generated
@@ -17,7 +18,7 @@ from handsoff.sampling.draws import Draw
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import check_same_generator, generate
 from handsoff.synthesis.samples import label_draws
-from handsoff.synthesis.select import Drop, select
+from handsoff.synthesis.select import Drop
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from toy import CLASSES, POINTS
@@ -124,7 +125,7 @@ def test_what_was_dropped_is_gone_everywhere(labelers: list[Path], tmp_path: Pat
     for folder in ("images", "masks", "depth", "normals", *MAPS):
         assert sorted(file.stem for file in (tmp_path / "dataset" / folder).iterdir()) == kept
     assert list(read_json(tmp_path / "dataset" / "keypoints.json")) == kept
-    again = select(records, 0.6, drop)
+    again = decided(records, 0.6, drop)
     assert [record["kept"] for record in again] == [record["kept"] for record in records]
 
 
@@ -132,14 +133,14 @@ def test_any_and_all_drop_as_many_but_not_the_same(dataset: GeneratedDataset) ->
     kept: dict[str, set[str]] = {}
     drops: tuple[Drop, Drop] = ("any", "all")
     for drop in drops:
-        chosen = select(dataset.records(), 0.7, drop)
+        chosen = decided(dataset.records(), 0.7, drop)
         kept[drop] = {record["name"] for record in chosen if record["kept"]}
         assert len(kept[drop]) == 28
         values = np.array([[record["uncertainties"][task] for task in TASKS] for record in chosen])
         more_certain = (values[None] < values[:, None]).mean(1)
-        decided = more_certain.max(1) if drop == "any" else more_certain.min(1)
+        shares = more_certain.max(1) if drop == "any" else more_certain.min(1)
         stays = np.array([record["kept"] for record in chosen])
-        assert decided[stays].max() <= decided[~stays].min()
+        assert shares[stays].max() <= shares[~stays].min()
         assert all(record["reason"] for record in chosen if not record["kept"])
     assert kept["any"] != kept["all"]
 

@@ -6,7 +6,7 @@ of which they could be the most uncertain ones.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from jaxtyping import Bool, Int64
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash
 from handsoff.datasets.generated import GeneratedDataset
-from handsoff.evaluation.arms import ONLINE, Arm
+from handsoff.evaluation.arms import ONLINE, Arm, choose_arms
+from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.inputs import Inputs
+from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.folder import JOB, recorded_plan
 from handsoff.labeling.labeler import CARD, Labeler, load_labeler, read_card
 from handsoff.learning.data import LabelledArrays
@@ -72,24 +74,20 @@ def require_online(inputs: Inputs, arms: Sequence[Arm]) -> None:
         labeler_of(inputs)
 
 
-def open_online(inputs: Inputs, arms: Sequence[Arm], labels: PoolLabels, least: float | None) -> OnlinePool | None:
-    """The pool, where an arm asks for it.
-
-    Args:
-        inputs: with one generated dataset, whose labeler draws, with its truncation and its condition.
-        arms: those that are trained.
-        labels: of that dataset.
-        least: as in `OnlinePool`.
+def with_online(inputs: Inputs, data: EvaluationData, settings: EvaluateSettings) -> EvaluationData:
+    """The data with samples to be drawn, where an arm asks for them: by the labeler of the only generated dataset.
 
     Raises:
         InputError, MismatchError: as `require_online`.
     """
+    arms = choose_arms(settings, list(inputs.folders), inputs.online)
     if not any(ONLINE in arm.shares for arm in arms):
-        return None
+        return data
     dataset, folder = labeler_of(inputs)
-    settings: dict[str, Any] = recorded_plan(dataset.folder).settings
-    first = int(settings["seed"]) + int(dataset.manifest["drawn"])
-    return OnlinePool(load_labeler(folder), first, settings["psi"], settings["condition"], labels, least)
+    made: dict[str, Any] = recorded_plan(dataset.folder).settings
+    first, labels = int(made["seed"]) + int(dataset.manifest["drawn"]), data.pools[str(inputs.online)].labels
+    labeler = load_labeler(folder)
+    return replace(data, online=OnlinePool(labeler, first, made["psi"], made["condition"], labels, settings.confidence))
 
 
 def labeler_of(inputs: Inputs) -> tuple[GeneratedDataset, Path]:

@@ -1,6 +1,6 @@
-"""What can be set about the labeler; every default is what worked best in docs/log.md."""
+"""What can be set about the labeler; every default is what worked best in docs/experiments/."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,15 +25,17 @@ class FitSettings(BaseModel):
         description="what reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look "
         "at whole maps and, of a class-conditional generator, at the class)",
     )
-    members: int = Field(
-        10, ge=1, description="pixel classifiers (small MLPs), or convolutional heads, in the ensemble"
-    )
+    members: int = Field(10, ge=1, description="pixel classifiers, or convolutional heads, in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")
     features: tuple[str, ...] = Field(
         ("generator", "lite0"),
         min_length=1,
-        description="feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained)",
+        description="feature maps that labels are read from: generator (its own, the paper's form), lite0 "
+        "(pretrained), diffusion (of the image with noise)",
+    )
+    sigmas: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
+        (0.05, 0.25, 0.5), min_length=1, description="noise levels at which a diffusion model is read"
     )
     steps: int = Field(300, ge=1, description="training steps of the pixel classifiers")
     images: int = Field(10, ge=1, description="images per step")

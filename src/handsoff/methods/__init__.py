@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from handsoff.methods import (
     bigdatasetgan,
     datasetgan,
+    ddpm,
     editgan,
     frozen_features,
     handsoff,
@@ -25,4 +26,7 @@ METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
     "self-training": self_training.steps,
     "transfer": transfer.steps,
     "frozen-features": frozen_features.steps,
+    "ddpm-features": ddpm.features_steps,
+    "datasetddpm": ddpm.dataset_steps,
+    "gan-ddpm": ddpm.both_steps,
 }

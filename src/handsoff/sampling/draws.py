@@ -1,9 +1,9 @@
 """One draw of a generator: all that is needed to make the sample again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -57,9 +57,39 @@ class Draw:
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
 
+@dataclass(frozen=True)
+class Draws(Sequence[Draw]):
+    """One draw per seed, made when it is looked at: millions of them take no memory.
+
+    Attributes:
+        seeds: of the samples.
+        psi: truncation.
+        condition: of all of them.
+        classes: the number of classes of which each sample's is drawn, from its seed alone; 0: `condition` is meant.
+    """
+
+    seeds: Sequence[int]
+    psi: float = 1.0
+    condition: Condition | None = None
+    classes: int = 0
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    @overload
+    def __getitem__(self, index: int) -> Draw: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Draws": ...
+    def __getitem__(self, index: int | slice) -> "Draw | Draws":
+        if isinstance(index, slice):
+            return replace(self, seeds=self.seeds[index])
+        seed = self.seeds[index]
+        return Draw(seed, self.psi, class_of(seed, self.classes) if self.classes else self.condition)
+
+
 def uniform_draws(
     conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | None = None
-) -> list[Draw]:
+) -> Draws:
     """One draw per seed. Without a `condition`, every class is drawn alike often, each sample's from its seed alone.
 
     Raises:
@@ -69,21 +99,20 @@ def uniform_draws(
         raise InputError(
             f"The generator is conditional on {', '.join(conditions.names)}: give a number for each of them."
         )
-    if conditions.kind == "classes" and condition is None:
-        return [Draw(seed, psi, class_of(seed, len(conditions.names))) for seed in seeds]
-    return [Draw(seed, psi, condition) for seed in seeds]
+    drawn = conditions.kind == "classes" and condition is None
+    return Draws(seeds, psi, condition, len(conditions.names) if drawn else 0)
 
 
 def planned_draws(
     conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Condition | None = None
-) -> list[Draw]:
+) -> Draws:
     """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
 
     Raises:
         InputError: the generator does not know the condition, or needs one.
     """
     draws = uniform_draws(conditions, range(seed, seed + n), psi, condition)
-    check_condition(conditions, condition_of(conditions, draws), len(draws))
+    check_condition(conditions, condition_of(conditions, draws[:1]), 1)  # the others are like it
     return draws
 
 

@@ -6,12 +6,12 @@ found the sample in the group, and was certain enough of it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
-from handsoff.sampling.draws import Condition, Draw, anchor_of
+from handsoff.sampling.draws import Draw, anchor_of
 from handsoff.sampling.edits import Anchor, Edit, Mix, Move, Vector
 from handsoff.sampling.targets import Group, Record, members
 
@@ -61,6 +61,36 @@ class Tools:
     vectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Anchors(Sequence[Anchor]):
+    """Samples and photos that others can be mixed with, each made when it is looked at.
+
+    Attributes:
+        records: of all samples.
+        rows: those of them that are meant.
+        photos: follow them.
+    """
+
+    records: Sequence[Mapping[str, Any]]
+    rows: Int64[np.ndarray, " n"]
+    photos: tuple[Anchor, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.photos)
+
+    @overload
+    def __getitem__(self, index: int) -> Anchor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Anchor]: ...
+    def __getitem__(self, index: int | slice) -> Anchor | list[Anchor]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        place = range(len(self))[index]
+        if place >= len(self.rows):
+            return self.photos[place - len(self.rows)]
+        return anchor_of(Draw.of_record(self.records[int(self.rows[place])]["draw"]))
+
+
 def made_by(record: Mapping[str, Any]) -> tuple[str | None, str]:
     """For which group a sample was proposed (None: for all), and how."""
     proposal = record.get("proposal")
@@ -104,14 +134,15 @@ def next_round(
     for group, count in zip(groups, apportioned(shortfalls, len(draws)), strict=True):
         if not count:
             continue
-        inside = members(group, records) & np.array([record["candidate"] for record in records], bool)
+        inside = members(group, records) & np.fromiter((record["candidate"] for record in records), bool, len(records))
         anchors = anchors_of(group, records, inside, tools)
         kinds = possible(group, anchors, tools)
         worked = successes(group, records)
+        rates = class_rates(group, records, tools.classes) if tools.classes else None
         scores = np.array([expected_success(kind, worked) for kind in kinds])
         for kind, share in zip(kinds, apportioned(scores, count), strict=True):
             proposals += [
-                Proposal(proposed(draw, kind, group, anchors, records, tools, rng), group.title, kind)
+                Proposal(proposed(draw, kind, group, anchors, rates, tools, rng), group.title, kind)
                 for draw in draws[len(proposals) : len(proposals) + share]
             ]
     return proposals
@@ -139,11 +170,11 @@ def apportioned(weights: Float[np.ndarray, " m"], count: int) -> list[int]:
 
 def anchors_of(
     group: Group, records: Sequence[Mapping[str, Any]], inside: Bool[np.ndarray, " n"], tools: Tools
-) -> list[Anchor]:
+) -> Anchors:
     """Latents that are known to be in a group: unedited draws that were confirmed, and labelled photos."""
-    drawn = [Draw.of_record(record["draw"]) for record, chosen in zip(records, inside, strict=True) if chosen]
-    photos = [Anchor(photo=name) for name, record in tools.photos.items() if group.holds(record)]
-    return [*(anchor_of(draw) for draw in drawn if not draw.edits), *photos]
+    edited = np.fromiter(("edits" in record["draw"] for record in records), bool, len(records))
+    photos = tuple(Anchor(photo=name) for name, record in tools.photos.items() if group.holds(record))
+    return Anchors(records, np.flatnonzero(inside & ~edited), photos)
 
 
 def possible(group: Group, anchors: Sequence[Anchor], tools: Tools) -> list[str]:
@@ -165,15 +196,15 @@ def proposed(
     kind: str,
     group: Group,
     anchors: Sequence[Anchor],
-    records: Sequence[Mapping[str, Any]],
+    rates: Float[np.ndarray, " c"] | None,
     tools: Tools,
     rng: np.random.Generator,
 ) -> Draw:
     """The draw after a proposal has changed it."""
     if kind == PLAIN:
         return draw
-    if kind == CONDITION:
-        return Draw(draw.seed, draw.psi, class_for(group, records, tools.classes, rng))
+    if rates is not None and kind == CONDITION:
+        return Draw(draw.seed, draw.psi, int(rng.choice(len(rates), p=rates)))
     return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
 
 
@@ -190,8 +221,8 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
 
 
-def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator) -> Condition:
-    """A class, the more often the larger the share of its unedited samples that are in the group."""
+def class_rates(group: Group, records: Sequence[Mapping[str, Any]], classes: int) -> Float[np.ndarray, " c"]:
+    """How often each class is asked for: the more often the larger the share of its unedited samples in the group."""
     tried, inside = np.full(classes, 2.0), np.ones(classes)
     for record in records:
         condition = record["draw"]["condition"]
@@ -199,4 +230,4 @@ def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, 
             tried[condition] += 1
             inside[condition] += record["candidate"] and group.holds(record)
     rates = (inside / tried) ** 2  # squared: most draws go to the best classes
-    return int(rng.choice(classes, p=rates / rates.sum()))
+    return rates / rates.sum()

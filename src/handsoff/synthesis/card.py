@@ -5,23 +5,23 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_bytes, write_lines
 from handsoff.datasets.card import CARD, Card, cell
 from handsoff.datasets.generated import Record
-from handsoff.datasets.labelled import open_like
-from handsoff.synthesis.samples import REST
+from handsoff.synthesis.samples import REST, Image
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.table import Decided, Samples
 from handsoff.synthesis.voter_cards import VoterCard
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Label, Task
 
 METADATA = "metadata.jsonl"
+Shown = tuple[Image, dict[str, Label]]
 LOOKED_AT = 500  # kept samples whose labels are counted
 MADE = "## How it was made"
 FILES = """## Files
@@ -29,6 +29,12 @@ FILES = """## Files
 `images/` has the images, the folders and files beside it their labels, `manifest.json` what those mean, `samples.jsonl`
 how every sample was drawn and how uncertain its labels are, `uncertainty*/` the same per pixel. `datasets.load_dataset`
 loads images and labels by `metadata.jsonl`; `handsoff.Dataset` gives them to PyTorch."""
+SHARDED = """## Files
+
+`shards/` has images and labels in tar archives that WebDataset reads: KEY.png, KEY.mask.npy, … and KEY.uncertainty.png:
+how uncertain labels are per pixel. `manifest.json` and the files beside it say what labels mean, `samples.jsonl` how
+every sample was drawn and how uncertain its labels are, `shards.jsonl` where in the shards which file is: by it
+`handsoff.Dataset` gives the samples to PyTorch."""
 LIMITS = """## Limits
 
 - Labels are predictions of a labeler that learnt from few labelled photos. Nobody has looked at them one by one.
@@ -70,24 +76,29 @@ class Origin:
     synthetic: bool
 
 
-def write_card(out: Path, tasks: Mapping[str, Task], records: Sequence[Record], origin: Origin) -> None:
+def write_card(
+    samples: Samples, tasks: Mapping[str, Task], shown: Iterable[Shown], origin: Origin, *, sharded: bool
+) -> None:
     """Write `README.md` into a dataset whose samples and label cards are written.
 
     Args:
-        out: The dataset.
+        samples: Kept or not.
         tasks: Of the labels.
-        records: Of all samples, kept or not.
+        shown: The first `LOOKED_AT` kept samples, whose labels are counted.
         origin: Where they come from.
+        sharded: Whether they are in tar shards.
     """
-    kept = [record for record in records if record["kept"]]
-    sections = [origin.made, selection(records), content(out, tasks, kept), origin.limits]
-    files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
-    write_bytes(out / METADATA, "".join(json.dumps(line) + "\n" for line in metadata(kept, tasks)).encode())
-    about = "\n\n".join(sections)
+    sections = [origin.made, selection(samples.decided), content(tasks, shown, samples.kept), origin.limits]
+    files = ["shards/*.tar"]
+    if not sharded:
+        files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
+        lines = metadata((record for record in samples if record["kept"]), tasks)
+        write_lines(samples.out / METADATA, map(json.dumps, lines))
+    about, held = "\n\n".join(sections), SHARDED if sharded else FILES
     card = Card(
-        origin.title, len(kept), origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
+        origin.title, samples.kept, origin.licence, tasks, {"train": files}, about, held, synthetic=origin.synthetic
     )
-    write_bytes(out / CARD, card.text().encode())
+    write_bytes(samples.out / CARD, card.text().encode())
 
 
 def image_labels(tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -96,7 +107,7 @@ def image_labels(tasks: Mapping[str, Task]) -> dict[str, str]:
     return {name: place.folder for name, place in places.items() if place.suffixes[:1] == (".png",)}
 
 
-def metadata(kept: Sequence[Record], tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
+def metadata(kept: Iterable[Record], tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
     """A line per sample: its image, its labels and how uncertain they are."""
     pictures = image_labels(tasks)
     for record in kept:
@@ -169,14 +180,13 @@ def number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def selection(records: Sequence[Record]) -> str:
+def selection(decided: Decided) -> str:
     """How many samples stayed, and how uncertain those and the others are."""
-    kept = [record["uncertainty"] for record in records if record["kept"]]
-    dropped = [record["uncertainty"] for record in records if not record["kept"]]
-    composed = any("candidate" in record for record in records)
+    kept, dropped = decided.uncertainty[decided.kept], decided.uncertainty[~decided.kept]
+    composed = decided.candidate is not None
     chosen = "were chosen of the most certain ones" if composed else "most certain ones were kept"
     told = (
-        f"Of {len(records):,} samples {'' if composed else 'the '}{len(kept):,} {chosen}. Uncertainty is the "
+        f"Of {len(decided.rows):,} samples {'' if composed else 'the '}{len(kept):,} {chosen}. Uncertainty is the "
         "disagreement of the ensemble, from 0 to 1; `samples.jsonl` has it per sample."
     )
     lines = [
@@ -188,23 +198,25 @@ def selection(records: Sequence[Record]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, values in (("kept", kept), ("dropped", dropped)):
-        if values:
+        if len(values):
             lines.append(
-                f"| {name} | {len(values):,} | {min(values):.3f} | {np.median(values):.3f} | {max(values):.3f} |"
+                f"| {name} | {len(values):,} | {values.min():.3f} | {np.median(values):.3f} | {values.max():.3f} |"
             )
     return "\n".join(lines)
 
 
-def content(out: Path, tasks: Mapping[str, Task], kept: Sequence[Record]) -> str:
+def content(tasks: Mapping[str, Task], shown: Iterable[Shown], kept: int) -> str:
     """How often every class or point occurs."""
-    data = open_like(out, {name: task.schema for name, task in tasks.items()})
-    names = [record["name"] for record in kept[:LOOKED_AT]]
-    of = f"the first {len(names):,} kept samples" if len(names) < len(kept) else "all kept samples"
+    count, found = 0, {kind: list[dict[str, tuple[int, float]]]() for kind in tasks}
+    for _, labels in shown:
+        count += 1
+        for kind, task in tasks.items():
+            found[kind].append(task.scores.label_statistics(labels[kind][None]))
+    of = f"the first {count:,} kept samples" if count < kept else "all kept samples"
     lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
-    for kind, task in tasks.items():
-        found = [task.scores.label_statistics(data.label(kind, name)[None]) for name in names]
-        for part in dict.fromkeys(part for counts in found for part in counts):
-            counted = [counts[part] for counts in found if part in counts]
-            share = sum(share for _, share in counted) / len(names)
+    for counts_of in found.values():
+        for part in dict.fromkeys(part for counts in counts_of for part in counts):
+            counted = [counts[part] for counts in counts_of if part in counts]
+            share = sum(share for _, share in counted) / count
             lines.append(f"| {cell(part)} | {sum(number for number, _ in counted):,} | {share:.1%} |")
     return "\n".join(lines)

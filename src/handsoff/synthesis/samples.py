@@ -1,6 +1,6 @@
 """Labelled samples: from images with their labels to the files of a dataset."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from handsoff.core.files import recorded
 from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
 from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
@@ -20,6 +21,7 @@ from handsoff.sampling.edits import NOTHING, Materials
 from handsoff.tasks.base import Label, Labels, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
+Image = UInt8[np.ndarray, "h w 3"]
 MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
 REST, FILES = "rest", "files"  # in the ledger: labels that share a file with those of other samples; the others
 
@@ -35,7 +37,7 @@ class LabelledSample:
         uncertainties: task → one number in [0, 1], to select by.
     """
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: Image
     labels: dict[str, Label]
     uncertainty: dict[str, Float[np.ndarray, "..."]]
     uncertainties: dict[str, float]
@@ -110,30 +112,64 @@ def write_all(
     wanted: Wanted = NO_ATTRIBUTES,
 ) -> list[Record]:
     """Write samples and return their records; threads write while the next samples are computed."""
+
+    def write(name: str, sample: LabelledSample) -> Record:
+        return {**described(name, sample, tasks, wanted), **write_labelled(out, name, sample, tasks)}
+
     with ThreadPoolExecutor() as pool:
-        writes = [
-            pool.submit(write_labelled, out, name, sample, tasks, wanted)
-            for name, sample in zip(names, samples, strict=True)
-        ]
+        writes = [pool.submit(write, name, sample) for name, sample in zip(names, samples, strict=True)]
     return [write.result() for write in writes]
 
 
-def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task], wanted: Wanted) -> Record:
-    """Write a sample's files, each atomically, and return its record.
-
-    Under `REST` the record holds labels that have no file of their own, for `write_cards`; under `FILES` the size and
-    hash of every file, for `jobs.ledger.fit`.
-    """
-    record: Record = {
+def described(name: str, sample: LabelledSample, tasks: Mapping[str, Task], wanted: Wanted) -> Record:
+    """The record of a sample, but for its files."""
+    found = {task: values for task, values in sample.uncertainty.items() if values.ndim != MAP_AXES}
+    points = {task: [round(float(value), 4) for value in values] for task, values in found.items()}
+    return {
         "name": name,
         "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
         **describe(sample.image, sample.labels, tasks, wanted.names, measures=wanted.measures),
+        **({"per_point": points} if points else {}),
     }
+
+
+def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:
+    """Write a sample's files, each atomically, and return what its record says of them.
+
+    Under `REST` it holds labels that have no file of their own, for `write_entries`; under `FILES` the size and hash of
+    every file, for `jobs.ledger.fit`.
+    """
     with recorded() as stamps:
         rest = write_sample(out, name, sample.image, sample.labels, tasks)
         for task, values in sample.uncertainty.items():
             if values.ndim == MAP_AXES:
                 write_uncertainty(out, tasks, task, name, values)
-            else:
-                record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
-    return {**record, REST: rest, FILES: relative(stamps, out)}
+    return {REST: rest, FILES: relative(stamps, out)}
+
+
+def reader(
+    tasks: Mapping[str, Task], read: Callable[[str], bytes], suffixes: Mapping[str, str]
+) -> Callable[[Record], tuple[Image, dict[str, Label]]]:
+    """What reads a sample back: from its record in the ledger its image and its labels by task.
+
+    Args:
+        tasks: of the labels.
+        read: gives a file of the dataset.
+        suffixes: task → that of the files of its labels.
+    """
+    parses = {
+        name: task.storage.bind(task.storage.cards().get(task.card), task.card, task.locations[0])
+        for name, task in tasks.items()
+    }
+
+    def sample(record: Record) -> tuple[Image, dict[str, Label]]:
+        name = record["name"]
+        image = decode_image(read(f"images/{name}.png"), name)
+        labels = {}
+        for kind, task in tasks.items():
+            file = f"{task.locations[0].folder}/{name}{suffixes.get(kind, '')}"
+            stored = read(file) if kind in suffixes else record[REST][kind]
+            labels[kind] = parses[kind](stored, file, (image.shape[0], image.shape[1]))
+        return image, labels
+
+    return sample

@@ -1,15 +1,15 @@
-"""One shard of a dataset: some draws → labelled samples → their files → an entry in the ledger.
+"""One shard of a dataset: some draws → labelled samples → their files and records.
 
-The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk, and says what they are. A shard
-that has one is done; any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine
-may do any shard.
+When all files of a shard are on the disk, whoever asked for it writes its records into the ledger, as
+`ledger/SHARD.json`. A shard that has such an entry is done; any other is made again, with the same bytes. So a killed
+run leaves nothing wrong, any engine may do any shard, and a shard may be made twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,12 +17,12 @@ from jaxtyping import UInt8
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.editing.outcome import change
-from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of, write_all
+from handsoff.synthesis.output import Output
+from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
 SHARD = 64  # samples of a shard
 LEDGER = "ledger"
@@ -64,15 +64,65 @@ class ShardContext:
 
     Attributes:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
-        out: the dataset.
+        out: the folder of the dataset.
+        output: where its samples go.
         wanted: what is measured of every sample.
         rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
 
     labelers: tuple[tuple[Path, str], ...]
     out: Path
+    output: Output
     wanted: Wanted = NO_ATTRIBUTES
     rounds: int = 0
+
+
+@dataclass(frozen=True)
+class DrawShards(Sequence[DrawShard]):
+    """The draws of one round after the other in shards, each made when it is looked at.
+
+    Attributes:
+        first: the number of the first sample.
+        rounds: the draws; each round begins with a new shard.
+    """
+
+    first: int
+    rounds: tuple[Sequence[Draw], ...]
+
+    def __len__(self) -> int:
+        return sum(count_shards(draws) for draws in self.rounds)
+
+    @overload
+    def __getitem__(self, index: int) -> DrawShard: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[DrawShard]: ...
+    def __getitem__(self, index: int | slice) -> DrawShard | list[DrawShard]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        first, place = self.first, range(len(self))[index]
+        for draws in self.rounds:
+            if place < count_shards(draws):
+                start = place * SHARD
+                return DrawShard(first + start, tuple(draws[start : start + SHARD]))
+            first, place = first + len(draws), place - count_shards(draws)
+        raise IndexError(index)
+
+    def draw(self, row: int) -> Draw:
+        """The draw of a sample."""
+        for draws in self.rounds:
+            if row < len(draws):
+                return draws[row]
+            row -= len(draws)
+        raise IndexError(row)
+
+    @property
+    def drawn(self) -> int:
+        """Number of samples."""
+        return sum(map(len, self.rounds))
+
+
+def count_shards(samples: Sequence[object]) -> int:
+    return -(-len(samples) // SHARD)
 
 
 def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
@@ -81,25 +131,15 @@ def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
         yield start, tuple(samples[start : start + SHARD])
 
 
-def shards_of(draws: Sequence[Draw], first: int) -> Iterator[DrawShard]:
-    """The draws in shards; the first sample has the number `first`."""
-    for start, part in in_shards(draws):
-        yield DrawShard(first + start, part)
-
-
-def make_shard(shard: DrawShard, context: ShardContext) -> Path:
-    """Make the shard unless it is made and return its ledger entry: the records of its samples."""
-    entry = ledger_entry(context.out, shard)
-    if read_entry(entry) is not None:
-        return entry
+def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
+    """Make the shard and return the records of its samples."""
     labelers = loaded(context.labelers)
     changes: dict[int, Record] = {}
-    samples = compared(
-        label_draws(labelers, shard.draws, materials(context.out, context.rounds)), shard, labelers, changes
-    )
+    drawn = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    samples = compared(drawn, shard, labelers, changes)
     images: list[UInt8[np.ndarray, "h w 3"]] = []
     seen = noted(samples, images) if context.wanted.pooled else samples
-    made = write_all(context.out, shard.names, seen, tasks_of(labelers), context.wanted)
+    made = context.output.write(shard.first, shard.names, seen, tasks_of(labelers), context.wanted)
     if context.wanted.pooled:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
@@ -107,8 +147,7 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
     for index, record in changes.items():
         made[index][EDIT] = record
     records = zip(shard.draws, made, strict=True)
-    write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
-    return entry
+    return [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records]
 
 
 def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w 3"]]) -> Iterator[LabelledSample]:
@@ -138,8 +177,13 @@ def last_vector(draw: Draw) -> Vector | None:
     return draw.edits[-1] if draw.edits and isinstance(draw.edits[-1], Vector) else None
 
 
-def ledger_entry(out: Path, shard: Shard) -> Path:
-    return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
+def ledger_entry(out: Path, first: int, count: int) -> Path:
+    """The entry of the shard of `count` samples whose first one has this number."""
+    return out / LEDGER / f"{first:08d}-{count}.json"
+
+
+def entry_of(out: Path, shard: Shard) -> Path:
+    return ledger_entry(out, shard.first, len(shard.names))
 
 
 @lru_cache(maxsize=1)
