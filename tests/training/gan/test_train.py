@@ -29,7 +29,7 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.training import snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
-from handsoff.training.gan.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
+from handsoff.training.gan.discriminators import Projected, StyleGAN2Discriminator, WithDeviation, steepness
 from handsoff.training.gan.train import parse_resolution
 from handsoff.training.settings import TrainSettings
 from handsoff.training.snapshots import shown_kimg, trim_log
@@ -502,6 +502,13 @@ def test_augmentations_change_images_each_in_its_own_way() -> None:
         y = augment(x)
         assert all(not torch.allclose(y[i], y[j], atol=1e-2) for i in range(6) for j in range(i))
     assert torch.allclose(adaptive_augment(x, 0.0), x, atol=1e-4)
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_the_projected_discriminator_can_see_images_as_they_are(*, augment: bool) -> None:
+    net, images = Projected((16, 16), 32, 0, 5.0, augment=augment), torch.rand(2, 3, 16, 16).to(best_device())
+    first, second = net.extract(images), net.extract(images)
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True)) is not augment
 
 
 def discriminator() -> StyleGAN2Discriminator:

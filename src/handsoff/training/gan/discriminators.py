@@ -87,9 +87,9 @@ class Projected(nn.Module):
 
     chance = 2.0 * len(RandomProjection.widths)  # its loss where it cannot tell real from made
 
-    def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float) -> None:
+    def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float, *, augment: bool = True) -> None:
         super().__init__()
-        self.r1, self.size = r1, scaled_to(frame, feature_size)
+        self.r1, self.size, self.augment = r1, scaled_to(frame, feature_size), augment
         self.heads = nn.ModuleList(
             [projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)]
         )
@@ -100,7 +100,7 @@ class Projected(nn.Module):
         self.frozen = net, projection  # a tuple: not part of the state
 
     def extract(self, images: Images) -> Features:
-        augmented = diff_augment(images)
+        augmented = diff_augment(images) if self.augment else images
         if augmented.shape[-2:] != self.size:
             augmented = F.interpolate(augmented, size=self.size, mode="bilinear", align_corners=False)
         net, projection = self.frozen

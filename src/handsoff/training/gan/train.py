@@ -71,7 +71,8 @@ def build(settings: TrainSettings, init: Path | None = None) -> GANState:
     with seeded(settings.seed):
         generator = begin or StyleGAN2(config, settings.licence, settings.framing)
         if settings.discriminator == "projected":
-            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
+            augment = settings.augment != "none"
+            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1, augment=augment)
         else:
             discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base)
     return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
