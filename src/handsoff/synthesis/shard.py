@@ -53,6 +53,9 @@ class DrawShard:
     first: int
     draws: tuple[Draw, ...]
 
+    def __str__(self) -> str:
+        return f"samples {self.first} to {self.first + len(self.draws) - 1}"
+
     @property
     def names(self) -> list[str]:
         return [f"{number:08d}" for number in range(self.first, self.first + len(self.draws))]
