@@ -22,6 +22,7 @@ from handsoff.tasks.base import Task
 
 Tasks = Mapping[str, Task]
 FOLDER = "shards"  # of tar shards
+SHARD = 64  # samples of a shard
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ class FolderOutput:
     def is_whole(self, record: Record) -> bool:
         """Whether the files of a sample are there as they were written."""
         return fit(record[FILES], self.out)
+
+    def stored(self) -> int:
+        """How many samples lie in the folder."""
+        return sum(1 for _ in (self.out / "images").glob("*.png"))
 
     def suffixes(self, tasks: Tasks) -> dict[str, str]:
         """Task → suffix of the files of its labels, where they have files."""
@@ -102,6 +107,10 @@ class TarOutput:
         if records:
             self.place.write(shard_file(first), tar.whole())
         return records
+
+    def stored(self) -> int:
+        """About how many samples lie in the folder; 0 where the shards lie at a URL."""
+        return 0 if self.place.url else SHARD * sum(1 for _ in (Path(self.place.where) / FOLDER).glob("*.tar"))
 
     def suffixes(self, tasks: Tasks) -> dict[str, str]:
         """As `FolderOutput.suffixes`."""

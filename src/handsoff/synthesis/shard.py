@@ -19,10 +19,9 @@ from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.output import Output
+from handsoff.synthesis.output import SHARD, Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
-SHARD = 64  # samples of a shard
 LEDGER = "ledger"
 T = TypeVar("T")
 
