@@ -602,6 +602,7 @@ def train(
     lr: float = 0.0004,
     mixing: float = 0.0,
     mirror: bool = True,
+    augment: Literal["none"] | None = None,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
     tensorboard: bool = False,
@@ -634,6 +635,8 @@ def train(
         lr: Learning rate of a diffusion model.
         mixing: Probability of style mixing per sample.
         mirror: Flip half of the images left to right.
+        augment: None: the projected discriminator sees images as they are; unless said, moved, tinted and in part
+            covered.
         feature_size: Longer side of images for the projected discriminator, pixels.
         snapshot_kimg: How often to measure, draw the grid and keep the best.
         tensorboard: Also write TensorBoard event files: pip install 'handsoff-labels[tensorboard]'.
