@@ -59,7 +59,6 @@ def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert many - few < 16 * SHARD * PER_SAMPLE + 200_000
-    assert many < (tmp_path / str(20 * SHARD) / "samples.jsonl").stat().st_size / 4
     told = read_records(tmp_path / str(4 * SHARD))
     assert [record["name"] for record in told] == [f"{number:08d}" for number in range(4 * SHARD)]
     assert sum(record["kept"] for record in told) == round(0.9 * 4 * SHARD)
