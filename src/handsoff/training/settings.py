@@ -52,6 +52,11 @@ class TrainSettings(BaseModel):
     lr: float = Field(4e-4, gt=0, description="learning rate of a diffusion model")
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
+    augment: Literal["none"] | None = Field(
+        None,
+        description="none: the projected discriminator sees images as they are; unless said, moved, tinted and in part "
+        "covered",
+    )
     feature_size: int = Field(128, ge=32, description="longer side of images for the projected discriminator, pixels")
     snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
     tensorboard: bool = Field(
