@@ -151,6 +151,22 @@ def writing(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"In 16 bits {same} have the class of 32 bits."])
 
 
+def engines(result: dict[str, Any]) -> str:
+    """What a second worker gives, and what a shard costs beside its labels."""
+    rows = result["engines"]
+    counts = list(dict.fromkeys(count for found in rows.values() for count in found["milliseconds"]))
+    lines = head(
+        "engine", "one worker", "two workers", "ratio", "first result after",
+        *(f"ms per shard, of {int(count):,}" for count in counts),
+    )  # fmt: skip
+    for name, found in rows.items():
+        rates = (f"{rate:.1f}/s" for rate in found["samples_per_second"].values())
+        spent = (f"{found['milliseconds'][count]:.2f}" for count in counts)
+        lines.append(row(f"`{name}`", *rates, f"{found['ratio']:.2f}", f"{found['start']:.1f} s", *spent))
+    told = f"On {result['machine']['cores']} CPU cores; of `local`, workers are threads."
+    return "\n".join([*lines, "", told])
+
+
 def tasks(result: dict[str, Any]) -> str:
     """Every score of every task: the arms, and the labeler on images that nobody fitted to."""
     links = [
@@ -279,6 +295,7 @@ TABLES = (  # of which results, in which page
     ("faces", "docs/experiments/faces.md", faces), ("heads", "docs/experiments/heads.md", heads),
     ("redesign", "docs/experiments/redesign.md", redesign),
     ("generator", "docs/performance.md", generator), ("labeling", "docs/performance.md", labeling),
+    ("engines", "docs/engines.md", engines),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
 )  # fmt: skip
 

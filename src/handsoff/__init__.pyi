@@ -307,6 +307,8 @@ def generate(
     drop: Literal["any", "all"] = "any",
     strata: Literal["none", "parts"] | None = None,
     ignore_pixels: float = 0.0,
+    output: Literal["folder", "webdataset"] = "folder",
+    url: str | None = None,
     seed: int = 0,
     psi: float = 1.0,
     condition: int | None = None,
@@ -330,6 +332,9 @@ def generate(
         strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
             same rare part; unless said, parts where there is an aim.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
+        output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
+        url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into
+            the output folder.
         n: How many samples are drawn; `keep` of them stay.
         seed: Of the first sample; the others count on from it.
         psi: Truncation: 1 = all of the generator's variety.
@@ -468,6 +473,8 @@ def label(
     drop: Literal["any", "all"] = "any",
     strata: Literal["none", "parts"] | None = None,
     ignore_pixels: float = 0.0,
+    output: Literal["folder", "webdataset"] = "folder",
+    url: str | None = None,
     n: int | None = None,
     apart_first: int | None = None,
     mirror: bool = True,
@@ -491,6 +498,9 @@ def label(
         strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
             same rare part; unless said, parts where there is an aim.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
+        output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
+        url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into
+            the output folder.
         n: Label so many of the photos only, spread evenly over them in sorted order.
         apart_first: Only the first N labelled samples of the first --apart are kept apart.
         mirror: Networks also look at the mirror image of every photo, where its labels are known.

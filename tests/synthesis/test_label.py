@@ -110,6 +110,19 @@ def dataset(world: Path) -> Path:
 # --- what comes out ---
 
 
+def test_photos_are_labelled_into_shards_alike(world: Path, dataset: Path, tmp_path: Path) -> None:
+    sharded = ALL.model_copy(update={"output": "webdataset"})
+    run_to_end(label([world / "segmentation", world / "keypoints"], world / "photos.zip", tmp_path / "out", sharded))
+    one, other = open_labelled(dataset), open_labelled(tmp_path / "out")
+    assert one.names == other.names
+    for name in one.names:
+        (image, labels), (same, alike_labels) = one.sample(name), other.sample(name)
+        assert np.array_equal(image, same)
+        assert all(np.array_equal(labels[task], alike_labels[task]) for task in labels)
+    assert (dataset / "left_out.jsonl").read_bytes() == (tmp_path / "out" / "left_out.jsonl").read_bytes()
+    assert not (tmp_path / "out" / "images").exists()
+
+
 def test_the_dataset_is_one_like_those_of_generate(dataset: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(dataset, tmp_path / "moved"))
     data, generated = open_labelled(moved), open_generated(moved)

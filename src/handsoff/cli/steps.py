@@ -24,7 +24,7 @@ EngineName = Annotated[
     typer.Option(
         "--engine",
         metavar="local|processes|ray",
-        help="Compute in this process, in processes of this machine, or on a Ray cluster, see docs/scale.md. [local]",
+        help="Compute in this process, in processes of this machine, or on a Ray cluster, see docs/engines.md. [local]",
     ),
 ]
 Workers = Annotated[

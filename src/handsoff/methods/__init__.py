@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from handsoff.methods import datasetgan, frozen_features, handsoff, paper, self_training, transfer
+from handsoff.methods import datasetgan, ddpm, frozen_features, handsoff, paper, self_training, transfer
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
@@ -14,4 +14,7 @@ METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
     "self-training": self_training.steps,
     "transfer": transfer.steps,
     "frozen-features": frozen_features.steps,
+    "ddpm-features": ddpm.features_steps,
+    "datasetddpm": ddpm.dataset_steps,
+    "gan-ddpm": ddpm.both_steps,
 }

@@ -24,6 +24,7 @@ from handsoff.synthesis.card import drawn_images
 from handsoff.synthesis.compose import compose, composition_of
 from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
 from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
+from handsoff.synthesis.output import output_of
 from handsoff.synthesis.pooled import CLUSTER, given_input, given_names, prepare
 from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
@@ -87,12 +88,15 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
     wanted = Wanted() if aim is None else wanted_of(aim, tasks)
+    output = output_of(settings, job.out)
+    with job.undone_if_refused():
+        output.check()
     named, looked_at = tuple(zip(labelers, marks, strict=True)), parts_of(tasks, settings)
 
     def production(shards: DrawShards, rounds: int = 0) -> Production:
         stage = f"generating, round {rounds}" if rounds else "generating"
-        context = ShardContext(named, job.out, wanted, rounds)
-        return Production(stage, make_shard, shards, context, shards.drawn, partial(Table, looked_at))
+        context = ShardContext(named, job.out, output, wanted, rounds)
+        return Production(stage, make_shard, shards, context, shards.drawn, tasks, partial(Table, looked_at))
 
     composition, notes = None, list[str]()
     decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
@@ -123,7 +127,7 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
         facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
-    finish(job.out, tasks, samples, drawn_images(cards, settings, drawn), facts)
+    finish(samples, made, drawn_images(cards, settings, drawn), facts)
     job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
 
 

@@ -19,7 +19,8 @@ from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of, write_all
+from handsoff.synthesis.output import Output
+from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
 SHARD = 64  # samples of a shard
 LEDGER = "ledger"
@@ -60,13 +61,15 @@ class ShardContext:
 
     Attributes:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
-        out: the dataset.
+        out: the folder of the dataset.
+        output: where its samples go.
         wanted: what is measured of every sample.
         rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
 
     labelers: tuple[tuple[Path, str], ...]
     out: Path
+    output: Output
     wanted: Wanted = NO_ATTRIBUTES
     rounds: int = 0
 
@@ -131,7 +134,7 @@ def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
     samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
     images: list[UInt8[np.ndarray, "h w 3"]] = []
     seen = noted(samples, images) if context.wanted.pooled else samples
-    made = write_all(context.out, shard.names, seen, tasks_of(labelers), context.wanted)
+    made = context.output.write(shard.first, shard.names, seen, tasks_of(labelers), context.wanted)
     if context.wanted.pooled:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
@@ -147,8 +150,13 @@ def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w
         yield sample
 
 
-def ledger_entry(out: Path, shard: Shard) -> Path:
-    return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
+def ledger_entry(out: Path, first: int, count: int) -> Path:
+    """The entry of the shard of `count` samples whose first one has this number."""
+    return out / LEDGER / f"{first:08d}-{count}.json"
+
+
+def entry_of(out: Path, shard: Shard) -> Path:
+    return ledger_entry(out, shard.first, len(shard.names))
 
 
 @lru_cache(maxsize=1)

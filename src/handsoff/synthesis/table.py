@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from handsoff.datasets.generated import Record
 from handsoff.jobs.ledger import read_entry
 from handsoff.sampling.targets import LEAST, is_number
-from handsoff.synthesis.shard import Shard, ledger_entry
+from handsoff.synthesis.shard import Shard, entry_of
 
 FOUND = "uncertainties"  # a record without them is no sample
 PartOf = tuple[str, str]  # a task and what its labels tell apart
@@ -165,15 +165,15 @@ class Samples:
 
     def __iter__(self) -> Iterator[Record]:
         for shard, places in self.places():
-            for place, record in zip(places, read_entry(ledger_entry(self.out, shard)), strict=True):
+            for place, record in zip(places, read_entry(entry_of(self.out, shard)), strict=True):
                 if place is not None:
                     yield {**record, **self.decided.told(place)}
 
     def names(self, *, kept: bool) -> Iterator[str]:
-        """The names of the samples that stay, or of those that do not; nothing is read."""
+        """The names of the samples that stay, or of all that do not; nothing is read."""
         for shard, places in self.places():
             for name, place in zip(shard.names, places, strict=True):
-                if place is not None and self.decided.kept[place] == kept:
+                if (place is not None and bool(self.decided.kept[place])) is kept:
                     yield name
 
     def places(self) -> Iterator[tuple[Shard, list[int | None]]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 from handsoff.core.device import best_device
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
+from handsoff.core.seeds import per_sample
 from handsoff.training.settings import TrainSettings
 
 Budget = dict[str, float | None]
@@ -35,7 +36,8 @@ class Kind:
     Attributes:
         check: the image size that is asked for; raises a HandsOffError where no such generator can be trained.
         build: the state at step 0, begun with the weights of another generator where there is one.
-        step: updates the state with one batch, and returns its losses by name.
+        step: updates the state with one batch, and returns its losses by name. Of the batch each process has its share:
+            all draw the same random numbers, and take those of their samples (`core.seeds.per_sample`).
     """
 
     check: Callable[[TrainSettings, Path | None], Frame]
@@ -45,7 +47,9 @@ class Kind:
 
 def batch_of(photos: Photos, count: int, stream: torch.Generator, *, mirror: bool) -> Float[Tensor, "b 3 h w"]:
     """Some of the photos in [-1, 1], chosen by `stream`; with `mirror` half of them flipped left to right."""
-    chosen = to_float(photos[torch.randint(len(photos), (count,), generator=stream).numpy()]).to(best_device())
+    places = per_sample(lambda n: torch.randint(len(photos), (n,), generator=stream), count)
+    chosen = to_float(photos[places.numpy()]).to(best_device())
     if not mirror:
         return chosen
-    return torch.where(torch.rand(count, 1, 1, 1, device=chosen.device) < 0.5, chosen.flip(3), chosen)  # noqa: PLR2004  # half of them
+    flipped = per_sample(lambda n: torch.rand(n, 1, 1, 1, device=chosen.device), count) < 0.5  # noqa: PLR2004  # half of them
+    return torch.where(flipped, chosen.flip(3), chosen)

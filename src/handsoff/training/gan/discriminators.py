@@ -19,7 +19,7 @@ from handsoff.core.seeds import seeded
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
 from handsoff.geometry.views import scaled_to
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
-from handsoff.training.parallel import mean_everywhere, processes
+from handsoff.training.parallel import mean_everywhere, processes, variance_everywhere
 
 Images = Float[Tensor, "n 3 h w"]
 Features = list[Float[Tensor, "n _c _h _w"]]
@@ -141,7 +141,9 @@ def steepness(logits: list[Tensor], features: Features) -> Float[Tensor, ""]:
     totals = [logit.sum() / math.sqrt(logit[0].numel()) for logit in logits]
     gradients = torch.autograd.grad(torch.stack(totals).sum(), features, create_graph=True)
     pairs = zip(gradients, features, strict=True)
-    return torch.stack([g.float().square().sum((1, 2, 3)).mean() * f.detach().float().var() for g, f in pairs]).sum()
+    return torch.stack(
+        [g.float().square().sum((1, 2, 3)).mean() * variance_everywhere(f.detach().float()) for g, f in pairs]
+    ).sum()
 
 
 class ResidualBlock(nn.Module):

@@ -81,12 +81,13 @@ def build(settings: TrainSettings, init: Path | None = None) -> GANState:
 def gan_step(state: GANState, photos: Photos, settings: TrainSettings, limits: Limits) -> dict[str, float]:
     """One update of each player from one batch of generated images, seen once by the discriminator's fixed part."""
     count = settings.batch // limits.world
-    stream = step_generator(settings.seed, state.step, limits.rank)
+    stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
         reals = batch_of(photos, count, stream, mirror=settings.mirror)
         generator, discriminator = state.generator, state.discriminator
         with mixed_precision():
-            ws = mixed_latents(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
+            z = torch.randn(count * limits.world, generator.z_dim, device=reals.device)  # neighbours may be elsewhere
+            ws = mixed_latents(generator, z, settings.mixing)[limits.rank * count : (limits.rank + 1) * count]
             fake = discriminator.extract(generator.synthesis(ws, noise="random")[0])
             with torch.no_grad():
                 real = discriminator.extract(reals)
