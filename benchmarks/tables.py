@@ -152,6 +152,34 @@ def writing(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"In 16 bits {same} have the class of 32 bits."])
 
 
+def scale(result: dict[str, Any]) -> str:
+    """What was measured of many samples, and ten million by it."""
+    samples, records, wanted = result["samples"], result["records"], 10_000_000
+    seconds, counted = records["seconds"], records["records"]
+    grown = samples["megabytes_most"] - samples["megabytes_warm"]
+    said = (
+        f"From {samples['samples'] // 10:,} to {samples['samples']:,} samples the process grew by {grown:.0f} MB, from "
+        f"{samples['megabytes_warm']:.0f} MB on. With a million records it had "
+        f"{records['megabytes_of_columns'] * 1e6 / counted:.0f} MB of columns, and at the most "
+        f"{records['megabytes_more_at_most'] * 1e6 / counted:.0f} MB more than before."
+    )
+    times, files = wanted / counted, samples["ledger_files"] / samples["samples"] * wanted
+    rows = {
+        "shards": f"{wanted / result['shard']:,.0f}",
+        "files of the ledger": f"{files:,.0f}",
+        "ledger": f"{samples['ledger_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "`samples.jsonl`": f"{samples['records_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "`shards.jsonl`": f"{samples['index_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "memory of the process that decides": f"{records['megabytes_more_at_most'] * times / 1000:.1f} GB more",
+        "samples a second that it can take, at the most": f"{counted / seconds['write']:,.0f}",
+        "reading the ledger, when a run goes on": f"{seconds['read'] * times / 60:.0f} minutes",
+        "selection": f"{seconds['decide'] * times / 60:.1f} minutes",
+        "each file that is written of all records": f"{seconds['stream'] * times / 60:.0f} minutes",
+    }
+    lines = [said, "", *head("of ten million samples", ""), *(row(*pair) for pair in rows.items())]
+    return "\n".join(lines)
+
+
 def engines(result: dict[str, Any]) -> str:
     """What a second worker gives, and what a shard costs beside its labels."""
     rows = result["engines"]
@@ -327,7 +355,7 @@ TABLES = (  # of which results, in which page
     ("redesign", "docs/experiments/redesign.md", redesign),
     ("generator", "docs/performance.md", generator), ("labeling", "docs/performance.md", labeling),
     ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
-    ("engines", "docs/engines.md", engines),
+    ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
 )  # fmt: skip
 
