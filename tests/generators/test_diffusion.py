@@ -8,7 +8,7 @@ import torch
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import DenoisingGenerator, FeatureGenerator
-from handsoff.generators.diffusion import TOGETHER, Diffusion
+from handsoff.generators.diffusion import TOGETHER, Diffusion, sampling_levels
 from handsoff.generators.diffusion_config import DiffusionConfig, Schedule, UNetConfig, noise_levels
 from handsoff.generators.latents import Latents
 from toy_generators import toy_unet
@@ -32,7 +32,8 @@ def test_the_sampler_follows_the_exact_path() -> None:
     shrunk = known.deviation / (known.deviation**2 + 80**2) ** 0.5
     wanted = known.mean + shrunk * (80 * latents.tensors["noise"] - known.mean)
     assert torch.allclose(known.synthesize(latents), wanted, atol=0.02)
-    errors = [float((known.synthesize(latents, steps) - wanted).abs().max()) for steps in (6, 12)]
+    found = [known.synthesize(latents, sampling_levels(steps, 0.002, 80.0)) for steps in (6, 12)]
+    errors = [float((images - wanted).abs().max()) for images in found]
     assert errors[1] < errors[0] / 2.5, "Heun's method is of second order"
 
 

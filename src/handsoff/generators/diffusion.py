@@ -79,24 +79,24 @@ class Diffusion(nn.Module):
         return Latents({NOISE: noise.to(self.device)}, None if condition is None else condition.to(self.device))
 
     @torch.no_grad()
-    def synthesize(self, latents: Latents, steps: int | None = None) -> Images:
+    def synthesize(self, latents: Latents, levels: Sequence[float] | None = None) -> Images:
         """Images in about [-1, 1], `TOGETHER` at a time, the last ones filled up: each depends on its latents alone.
 
         Args:
             latents: noise, and the classes of a conditional model.
-            steps: of the sampler, where not as many as the generator says.
+            levels: noise levels of the sampler, the last of them 0, where not those of the generator.
         """
-        found = []
+        found, config = [], self.config
+        levels = levels or sampling_levels(config.steps, config.sigma_min, config.sigma_max, config.rho)
         for start in range(0, len(latents), TOGETHER):
             part = latents[start : start + TOGETHER]
             filled = [*range(len(part)), *[0] * (TOGETHER - len(part))]
-            images = self.sampled(part[filled].to(self.device), steps or self.config.steps)
+            images = self.sampled(part[filled].to(self.device), levels)
             found.append(images[: len(part)])
         return torch.cat(found)
 
-    def sampled(self, latents: Latents, steps: int) -> Images:
+    def sampled(self, latents: Latents, levels: Sequence[float]) -> Images:
         """Heun's method from noise to image (EDM, algorithm 1)."""
-        levels = self.sampling_levels(steps)
         x = latents.tensors[NOISE] * levels[0]
         for level, following in pairwise(levels):
             slope = (x - self.guided(x, level, latents.condition)) / level
@@ -106,12 +106,6 @@ class Diffusion(nn.Module):
                 there = x + (following - level) * slope
             x = there
         return x
-
-    def sampling_levels(self, steps: int) -> list[float]:
-        """The noise levels of the sampler, the last of them 0 (EDM, equation 5)."""
-        low, high, rho = self.config.sigma_min, self.config.sigma_max, self.config.rho
-        shares = [index / max(steps - 1, 1) for index in range(steps)]
-        return [(high ** (1 / rho) + share * (low ** (1 / rho) - high ** (1 / rho))) ** rho for share in shares] + [0.0]
 
     def guided(self, x: Images, sigma: float, classes: Int64[Tensor, " n"] | None) -> Images:
         """D(x; σ) of the classes, moved away from D of none by the guidance."""
@@ -185,6 +179,16 @@ class Diffusion(nn.Module):
     def config_json(self) -> dict[str, Any]:
         """What `stored.save_generator` writes of the architecture beside the weights."""
         return asdict(self.config)
+
+
+def sampling_levels(steps: int, low: float, high: float, rho: float = 7.0) -> list[float]:
+    """The noise levels of the sampler, from high to low and 0 at the end (EDM, equation 5).
+
+    >>> [round(level, 3) for level in sampling_levels(4, 0.002, 80.0)]
+    [80.0, 9.723, 0.47, 0.002, 0.0]
+    """
+    first, last = high ** (1 / rho), low ** (1 / rho)
+    return [(first + index / max(steps - 1, 1) * (last - first)) ** rho for index in range(steps)] + [0.0]
 
 
 def wide(values: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:

@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from handsoff.generators.diffusion import Diffusion
+from handsoff.generators.diffusion import Diffusion, sampling_levels
 from handsoff.generators.latents import Latents
 from handsoff.training.state import State
 
-SNAPSHOT_STEPS = 6  # of the sampler: a snapshot takes a third of the time of full sampling, and looks a bit blurred
-MEASURED = 500  # samples of a snapshot: each takes as long as training on three images
+QUICK = sampling_levels(8, 0.02, 20.0)  # of a snapshot: as good as 12 steps over the whole range, see docs/diffusion.md
+MEASURED = 500  # samples of a snapshot: each takes as long as training on five images
 
 
 @dataclass(kw_only=True)
@@ -31,7 +31,7 @@ class DiffusionState(State):
         return {"optimizer": self.optimizer}
 
     def draw(self, latents: Latents) -> Float[Tensor, "n 3 h w"]:
-        return self.average.synthesize(latents, SNAPSHOT_STEPS)
+        return self.average.synthesize(latents, QUICK)
 
 
 def new_state(denoiser: Diffusion, lr: float) -> DiffusionState:
