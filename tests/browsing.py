@@ -47,7 +47,7 @@ def launched() -> Iterator[Any]:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def served(folder: Path, labeler: Path | None = None) -> Iterator[str]:
     """The review of a dataset; gives its address."""
     import uvicorn  # noqa: PLC0415  # an extra
 
@@ -57,7 +57,7 @@ def served(folder: Path) -> Iterator[str]:
     from handsoff.review.serve import HERE, listening  # noqa: PLC0415  # as above
     from handsoff.review.session import open_session  # noqa: PLC0415  # as above
 
-    desk = open_desk(open_session(folder), None)
+    desk = open_desk(open_session(folder), labeler)
     desk.look_at_all()
     listener = listening(HERE, 0)
     port = listener.getsockname()[1]
@@ -123,7 +123,11 @@ class Review:
     @property
     def first(self) -> str:
         """The most uncertain sample."""
-        return max(open_labelled(self.folder, corrections="ignore").names)
+        from handsoff.review.queue import Filter, open_queue  # noqa: PLC0415  # an extra
+        from handsoff.review.session import open_session  # noqa: PLC0415  # as above
+
+        queue = open_queue(open_session(self.folder))
+        return queue.names(queue.orders()[0], Filter())[0]
 
     def corrected(self, name: str, task: str = "segmentation") -> np.ndarray:
         return open_labelled(self.folder).label(task, name)

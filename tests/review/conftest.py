@@ -17,12 +17,12 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def start(browser: Any) -> Iterator[Callable[[Path], Review]]:
+def start(browser: Any) -> Iterator[Callable[..., Review]]:
     """Opens a review of a dataset; everything is closed afterwards."""
     with ExitStack() as closing:
 
-        def begin(folder: Path) -> Review:
-            review = Review(folder, closing.enter_context(served(folder)), browser, None, closing)
+        def begin(folder: Path, labeler: Path | None = None) -> Review:
+            review = Review(folder, closing.enter_context(served(folder, labeler)), browser, None, closing)
             review.page = review.window()
             return review
 
@@ -30,5 +30,5 @@ def start(browser: Any) -> Iterator[Callable[[Path], Review]]:
 
 
 @pytest.fixture
-def review(tmp_path: Path, start: Callable[[Path], Review]) -> Review:
+def review(tmp_path: Path, start: Callable[..., Review]) -> Review:
     return start(discs(tmp_path / "data"))

@@ -41,7 +41,7 @@ from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
-VERBS = ("generate", "label")  # that make such datasets
+VERBS = ("generate", "label", "review")  # that make such datasets; the last one of painted samples
 MANIFEST, SAMPLES, UNCERTAINTY = "manifest.json", "samples.jsonl", "uncertainty"
 Record = dict[str, Any]  # a line of samples.jsonl
 UncertaintyMap = Float[np.ndarray, "h w"]  # in [0, 1]

@@ -5,6 +5,7 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import READABLE
+from handsoff.datasets.generated import VERBS
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.formats.exchange import READERS, format_of, open_dataset
 from handsoff.formats.photos import photos_in
@@ -35,7 +36,7 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         state = "finished" if done else "not finished: the same command again goes on"
         statistics = (
             collect_statistics(open_dataset(open_source(path)))
-            if done and job.verb in {"generate", "label", "convert"}
+            if done and job.verb in {*VERBS, "convert"}
             else LabelStatistics()
         )
         return (

@@ -98,7 +98,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
     verb = recorded_plan(path).verb if (path / JOB).is_file() else None
     if verb == "invert":
         return inverted_photos(generator, path, settings)
-    if verb == "generate":
+    if verb in {"generate", "review"}:
         dataset = open_generated(path)
         if dataset.manifest.get("generator") == generator_hash(generator):
             return annotated_samples(generator, dataset, settings)

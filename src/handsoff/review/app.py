@@ -50,6 +50,7 @@ def create_app(desk: Desk) -> FastAPI:
     app.include_router(see(desk))
     app.include_router(decide(desk))
     app.include_router(learn(desk))
+    app.include_router(paint(desk))
     app.add_exception_handler(HandsOffError, explain)
     app.add_exception_handler(HTTPException, explain_http)
     if STATIC.is_dir():
@@ -197,5 +198,34 @@ def learn(desk: Desk) -> APIRouter:
     @router.get("/refit")
     def refit_state() -> dict[str, Any]:
         return desk.refit_state()
+
+    return router
+
+
+def paint(desk: Desk) -> APIRouter:
+    """Images that follow painted masks."""
+    router = APIRouter(prefix="/api")
+
+    @router.post("/paint/{name:path}")
+    def start(name: str, data: Annotated[bytes, Depends(body)]) -> dict[str, int]:
+        painter = desk.painter()
+        return {"job": painter.start(name, from_browser(desk.session, painter.task, name, data))}
+
+    @router.get("/paint")
+    def paint_state() -> dict[str, Any]:
+        return desk.painter().state.record()
+
+    @router.get("/painted/{job}/{side}/{what}")
+    def picture(job: int, side: str, what: str) -> Response:
+        return Response(png(desk.painter().picture(job, side, what)), media_type=PNG)
+
+    @router.post("/painted/{job}")
+    def keep(job: int) -> dict[str, str]:
+        return desk.painter().keep(job)
+
+    @router.delete("/painted/{job}")
+    def drop(job: int) -> dict[str, Any]:
+        desk.painter().drop(job)
+        return desk.painter().state.record()
 
     return router

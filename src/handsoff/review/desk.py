@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.review.painting import Painting, open_painting
 from handsoff.review.queue import Queue, open_queue
 from handsoff.review.refit import Refit, RefitState, open_refit
 from handsoff.review.session import NoSuchSampleError, Session
@@ -27,6 +28,7 @@ class Desk:
     thumbnails: Thumbnails
     suggestions: Suggestions
     refit: Refit | None = None
+    painting: Painting | None = None
     choosing: threading.Lock = field(default_factory=threading.Lock)
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -34,11 +36,12 @@ class Desk:
         """What the page must know of the dataset."""
         session = self.session
         names = session.dataset.names
+        follows = None if self.painting is None else self.painting.task
         return {
             "name": session.dataset.source.path.resolve().name,
             "count": len(names),
             "size": list(session.size(names[0])),
-            "tasks": {name: described(task) for name, task in session.tasks.items()},
+            "tasks": {name: {**described(task), "follows": name == follows} for name, task in session.tasks.items()},
             "orders": self.queue.orders(),
             "labeler": self.refit is not None,
             "decided": session.counts(),
@@ -81,9 +84,24 @@ class Desk:
     def refit_state(self) -> dict[str, Any]:
         return (RefitState() if self.refit is None else self.refit.state).record()
 
+    def painter(self) -> Painting:
+        """What lets images follow painted masks.
+
+        Raises:
+            InputError: they cannot.
+        """
+        if self.painting is None:
+            raise InputError(
+                "Images follow painted masks where handsoff generate drew them from a w space: start handsoff review "
+                "with that dataset and its labeler, DATASET LABELER."
+            )
+        return self.painting
+
     def stop(self) -> None:
         """End what runs in the background, at its next step."""
         self.stopped.set()
+        if self.painting is not None:
+            self.painting.stop()
         if self.refit is not None:
             self.refit.stopped.set()
             if self.refit.thread is not None:
@@ -121,4 +139,5 @@ def open_desk(session: Session, labeler: Path | None = None) -> Desk:
     """
     queue = open_queue(session)
     refit = None if labeler is None else open_refit(session, queue, labeler)
-    return Desk(session, queue, Thumbnails(session), Suggestions(queue), refit)
+    painting = None if labeler is None else open_painting(session, labeler)
+    return Desk(session, queue, Thumbnails(session), Suggestions(queue), refit, painting)

@@ -25,7 +25,7 @@ from handsoff.datasets.corrections import (
     now,
     user_name,
 )
-from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
+from handsoff.datasets.generated import MANIFEST, VERBS, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
 from handsoff.inversion.invert import LABELS
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
@@ -269,7 +269,7 @@ def open_session(path: Path) -> Session:
         InputError: it is none, is not finished, or its corrections do not fit.
     """
     generated, verb = None, recorded_plan(path).verb if path.is_dir() and (path / JOB).is_file() else ""
-    if verb in ("generate", "label"):
+    if verb in VERBS:
         generated = open_generated(path)
     if verb == "invert":
         require_done(path, verb)

@@ -90,3 +90,11 @@ export async function regions(task, name) {
 export const refit = (names) => json("refit", send("POST", { names }));
 export const refitState = () => json("refit");
 export const changes = (since) => json(`changes?since=${since}`);
+
+/** The image of a sample follows a painted mask: how it is begun, how far it is, what became of it. */
+export const paint = (name, body) => json(`paint/${path(name)}`, { method: "POST", headers: { "Content-Type": "image/png" }, body });
+export const paintState = () => json("paint");
+export const paintedUrl = (job, side, what) => address(`painted/${job}/${side}/${what}`);
+export const paintedLabel = async (job, side) => (await ask(`painted/${job}/${side}/label`)).blob();
+export const keepPainted = (job) => json(`painted/${job}`, { method: "POST" });
+export const dropPainted = (job) => json(`painted/${job}`, { method: "DELETE" });

@@ -79,6 +79,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   /** Opens a sample; what this window has not saved yet counts more than what the server has. */
   async function open(next, place) {
     const mine = ++opening;
+    kind?.leave?.();
     if (sample && sample.name !== next.name) saver.flush(sample.name);
     [sample, kind, doubt, lately] = [next, null, null, "label"];
     headline(place);
@@ -160,6 +161,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       else headline(place);
     },
     leave() {
+      kind?.leave?.();
       if (sample) saver.flush(sample.name);
       opening++;
       [sample, kind] = [null, null];

@@ -29,6 +29,15 @@ export function createHistory(copy, restore, size) {
     drop() {
       if (past.length) restore(past.pop());
     },
+    /** Other changes begin, and are forgotten by what is returned: the label is then as it is now. */
+    aside() {
+      const [state, before, after] = [copy(), past, future];
+      [past, future] = [[], []];
+      return () => {
+        [past, future] = [before, after];
+        restore(state);
+      };
+    },
     undo: () => step(past, future),
     redo: () => step(future, past),
   };

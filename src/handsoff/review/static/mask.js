@@ -2,6 +2,7 @@
 
 import { createAreas } from "./areas.js";
 import { button, h } from "./dom.js";
+import { createFollow } from "./follow.js";
 import { createHistory } from "./history.js";
 import * as png from "./png.js";
 import { packed, paint } from "./raster.js";
@@ -43,7 +44,7 @@ export async function picture(task, body, image) {
  * @param {{stage: Object, task: Object, body: Blob, regions: () => Promise<Object>, changed: Function}} on
  * `changed` gets a function that gives the label as it is to be sent.
  */
-export async function open({ stage, task, body, regions, changed }) {
+export async function open({ stage, task, body, sample, regions, changed, say }) {
   const plane = await png.decode(body);
   const canvas = stage.layer("label");
   const colours = palette(task);
@@ -52,9 +53,12 @@ export async function open({ stage, task, body, regions, changed }) {
   let current = kept.get(task.name) ?? task.parts.findIndex((_, id) => id !== background);
   const show = () => paintIds(canvas, plane, colours);
   const history = createHistory(() => plane.values.slice(), (values) => plane.values.set(values), plane.values.length);
+  let own = null; // the label, while another one is painted that the image is to follow
+  let back = null; // to it
+  const encoded = (values) => png.encode({ ...plane, values: values.slice() });
   const done = () => {
     show();
-    changed(() => png.encode({ ...plane, values: plane.values.slice() }));
+    if (!own) changed(() => encoded(own ?? plane.values));
   };
   const areas = createAreas({
     stage, plane, regions, history, paint: show, changed: done,
@@ -62,6 +66,16 @@ export async function open({ stage, task, body, regions, changed }) {
     value: (erased) => (erased ? blank : current),
     colour: () => task.parts[current]?.colour ?? "#ffffff",
   });
+  const target = {
+    begin: () => ([own, back] = [plane.values.slice(), history.aside()]),
+    end() {
+      back();
+      [own, back] = [null, null];
+      show();
+    },
+    body: () => encoded(plane.values),
+  };
+  const follow = task.follows ? createFollow({ sample, task, target, picture, say }) : null;
   const step = (move) => () => move() && (done(), true);
 
   function pick(id) {
@@ -83,11 +97,13 @@ export async function open({ stage, task, body, regions, changed }) {
 
   return {
     panel: [areas.panel, classes,
-      h("div", { className: "row" }, button("Undo", "Z", step(history.undo)), button("Redo", "Y", step(history.redo)))],
+      h("div", { className: "row" }, button("Undo", "Z", step(history.undo)), button("Redo", "Y", step(history.redo))),
+      ...(follow ? [follow.panel] : [])],
     undo: step(history.undo),
     redo: step(history.redo),
-    escape: areas.escape,
-    keys: [...areas.keys,
+    escape: () => areas.escape() || (follow?.escape() ?? false),
+    leave: () => follow?.leave(),
+    keys: [...areas.keys, ...(follow?.keys ?? []),
       { keys: [..."1234567890"], shown: "1 … 0", what: "the class", run: (event) => pick((+event.key + 9) % 10) },
       { keys: ["x"], shown: "X", what: "the class ignored", run: () => pick(IGNORED) }],
   };
