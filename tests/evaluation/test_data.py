@@ -50,8 +50,20 @@ def test_photos_of_a_tested_person_are_left_out_of_the_pool(tmp_path: Path) -> N
     assert data.pools["photos"].names == ("000", "003", "004", "007")
     assert data.excluded == {"validation": 0, "test": 0, "photos": 4}
     assert len(loaded(labelled, photos, settings.model_copy(update={"group": None})).pools["photos"]) == 8
+    tested = write_photos(tmp_path / "tested", 2, ["faces/002_0.jpg", "faces/002_1.jpg"])
     with pytest.raises(InputError, match=r"No photos samples are left \(all are of groups of validation or test\)"):
-        loaded(labelled, photos, settings.model_copy(update={"group": "^.*(0)", "first": 1}))
+        loaded(labelled, tested, settings)
+
+
+def test_photos_of_a_labelled_person_stay_whose_test_photos_are_left_out(tmp_path: Path) -> None:
+    labelled = write_labelled(tmp_path / "labelled", blobs(1, seed=1))
+    test = write_labelled(tmp_path / "test", blobs(4, seed=3))
+    photos = write_photos(tmp_path / "photos", 8, [f"faces/{index % 4:03d}_{index}.jpg" for index in range(8)])
+    settings = EvaluateSettings(group=r"^(\d+)(?:_\d)?$")
+    data = run_to_end(load_data(open_inputs(labelled, [photos], test, settings, None), settings.group))
+    assert data.pools["photos"].names == ("000", "004")
+    assert data.test.names == ("001", "002", "003")
+    assert data.excluded == {"validation": 0, "test": 1, "photos": 6}
 
 
 def test_a_test_photo_that_was_labelled_as_another_file_is_found_by_what_it_shows(tmp_path: Path) -> None:

@@ -172,6 +172,15 @@ def test_a_shard_that_is_lost_is_named(labeler: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / "shards" / "shard-00000000.tar").unlink()
     with pytest.raises(HandsOffError, match=r"shard-00000000\.tar is missing, and images/00000000\.png is in it"):
         data.image("00000000")
-    (tmp_path / "out" / "shards.jsonl").write_text('{"url": null}\n[]\n')
-    with pytest.raises(HandsOffError, match=r"shards\.jsonl, line 2 is damaged"):
-        open_source(tmp_path / "out")
+    index = tmp_path / "out" / "shards.jsonl"
+    heads = ("[]", "", '{"url": "simplecache::s3://a"}')
+    entries = (
+        "[]",
+        '{"shard": "a", "files": {"b": 3}}',
+        '{"shard": "../a", "files": {}}',
+        '{"shard": "/a", "files": {}}',
+    )
+    for number, line in (*((1, line) for line in heads), *((2, line) for line in entries)):
+        index.write_text(f"{line}\n" if number == 1 else f'{{"url": null}}\n{line}\n', encoding="utf-8")
+        with pytest.raises(HandsOffError, match=rf"shards\.jsonl, line {number} is damaged"):
+            open_source(tmp_path / "out")

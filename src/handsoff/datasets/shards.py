@@ -8,12 +8,13 @@ through `datasets.sources` sees the folder format.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_lines
 from handsoff.core.places import Place
+from handsoff.core.urls import is_url
 
 INDEX = "shards.jsonl"
 Extents = dict[str, list[int]]  # path in the folder format → first byte and number of bytes
@@ -90,11 +91,35 @@ def entries_of(file: Path) -> Iterator[dict[str, Any]]:
                 entry = json.loads(line)
             except ValueError:
                 entry = None
-            match entry:
-                case {"url": None | str()} | {"shard": str(), "files": dict()}:
-                    yield entry
-                case _:
-                    raise InputError(f"{file}, line {number} is damaged: restore the file or make the dataset again.")
+            if not (is_head(entry) if number == 1 else is_entry(entry)):
+                raise InputError(f"{file}, line {number} is damaged: restore the file or make the dataset again.")
+            yield entry
+
+
+def is_head(entry: Any) -> bool:
+    match entry:
+        case {"url": None}:
+            return True
+        case {"url": str(url)}:
+            return is_url(url)
+    return False
+
+
+def is_entry(entry: Any) -> bool:
+    """Whether a line names a shard that does not lie outside, and the extents of files."""
+    match entry:
+        case {"shard": str(shard), "files": dict(files)}:
+            path = PurePosixPath(shard)
+            inside = not path.is_absolute() and ".." not in path.parts
+            return inside and all(map(is_extent, files.values()))
+    return False
+
+
+def is_extent(value: Any) -> bool:
+    match value:
+        case [int(start), int(size)]:
+            return start >= 0 and size >= 0
+    return False
 
 
 def write_index(folder: Path, url: str | None, shards: Iterable[tuple[str, Extents]]) -> None:

@@ -105,6 +105,8 @@ def load_pools(
 def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDataset:
     """A pool; if it is one of photos and `group` is given, those that share no group with validation or test.
 
+    Groups of real labels are not among these: no validation or test sample of them is used.
+
     Raises:
         InputError: none is left, or the records of the photos are damaged.
     """
@@ -112,7 +114,8 @@ def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDa
     if photos is None or group is None:
         return labelled
     held_out = [*inputs.test.names, *(inputs.validation.names if inputs.validation else ())]
-    tested = {group_of(group, name) for name in held_out}
+    labelled_groups = {group_of(group, name) for name in (*inputs.pools[REAL].names, *inputs.labels)}
+    tested = {group_of(group, name) for name in held_out} - labelled_groups
     related = {
         record["name"]
         for record in photos.records()

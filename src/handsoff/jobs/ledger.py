@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import Stamp, read_json, sha256, write_json
+from handsoff.core.files import Stamp, read_json, sha256, write_bytes
 
 Files = dict[str, Stamp]  # path in the output folder → size and hash, as JSON gives it back
 
@@ -15,7 +15,7 @@ Files = dict[str, Stamp]  # path in the output folder → size and hash, as JSON
 def write_entry(entry: Path, content: Any) -> Any:
     """Write an entry, when all that it tells of is on the disk; what `read_entry` will give back."""
     content = json.loads(json.dumps(content))  # tuples are lists then, and all keys are strings
-    write_json(entry, {"content": content, "sha256": seal(content)})
+    write_bytes(entry, json.dumps({"content": content, "sha256": seal(content)}).encode())  # not indented: much faster
     return content
 
 

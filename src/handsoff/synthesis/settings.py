@@ -1,11 +1,11 @@
 """What can be set about generation; every default is what worked best in docs/experiments/."""
 
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from handsoff.core.urls import is_url
 from handsoff.sampling.aims import Aim, read_aim, read_text
 
 
@@ -42,7 +42,7 @@ class Selection(BaseModel):
 
     @model_validator(mode="after")
     def fit_together(self) -> "Selection":
-        if self.url is not None and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.+", self.url):
+        if self.url is not None and not is_url(self.url):
             raise ValueError(f"url = {self.url} is no URL: write one such as s3://bucket/folder")
         if self.url is not None and self.output == "folder":
             raise ValueError("url is for shards: add output = webdataset, or leave url out")
