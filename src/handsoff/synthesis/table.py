@@ -1,7 +1,7 @@
 """What decisions look at of all samples, as columns in memory; the records of the samples stay in the ledger.
 
-So millions of samples take some bytes each: 1, 8 per task, 1 per part of the labels where there are strata, 8 per part or
-attribute that an aim names.
+So millions of samples take some bytes each: 1, 8 per task, 1 per part of the labels where there are strata, 8 per part
+or attribute that an aim names.
 """
 
 from array import array
