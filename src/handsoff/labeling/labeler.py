@@ -23,7 +23,7 @@ from handsoff.labeling.features import Denoising, JoinedFeatures, make_extractor
 from handsoff.labeling.image_networks import load_image_networks
 from handsoff.labeling.interpreter import Interpreter, class_ids, number_of_classes
 from handsoff.learning.pyramid import PyramidNet
-from handsoff.learning.voting import vote, weighted
+from handsoff.learning.voting import Consensus, consensus, vote, weighted
 from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -120,8 +120,8 @@ class Labeler:
 
     def label(self, latents: Latents) -> tuple[Images, Labels, Uncertainty]:
         """The images of latents (on any device), with their labels and uncertainty."""
-        images, ((labels, uncertainty),) = label_together([self], latents)
-        return images, labels, uncertainty
+        images, (found,) = label_together([self], latents)
+        return images, found.labels, found.uncertainty
 
     @torch.no_grad()
     def label_images(self, images: Images) -> tuple[Labels, Uncertainty]:
@@ -136,7 +136,8 @@ class Labeler:
         given = to_float(images).to(self.device)
         with mixed_precision():
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
-        return self.decode(outputs, given)
+        agreed = self.decode(outputs, given)
+        return agreed.labels, agreed.uncertainty
 
     def read(
         self, latents: Latents
@@ -148,29 +149,26 @@ class Labeler:
         with mixed_precision():
             images, maps = self.extractor.from_latents(latents)
             outputs = self.ensemble.dense(maps, self.size, class_ids(latents.condition))
-        return images.float(), *self.members(outputs, images.float())
+        return images.float(), *weighted(self.groups(outputs, images.float()))
 
-    def members(
+    def decode(self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]) -> Consensus:
+        """What the pixel classifiers, which say `outputs`, and the image networks find together."""
+        return consensus(self.task, self.groups(outputs, images))
+
+    def groups(
         self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
-        """What the pixel classifiers say and what the image networks see, with the weight of each."""
+    ) -> list[tuple[Float[Tensor, "_m n k h w"], float]]:
+        """What the pixel classifiers say and what the image networks see, with the weight of each group."""
         share: float = self.card["network_share"]
         groups = [(outputs.float(), 1 - share)]
         if self.networks:
             groups.append((vote(self.task, self.networks, images, mirrored=False), share))
-        return weighted(groups)
-
-    def decode(
-        self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Labels, Uncertainty]:
-        """Labels and uncertainty of `members`."""
-        labels, uncertainty = self.task.learning.decode(*self.members(outputs, images))
-        return labels, uncertainty.float().cpu().numpy()
+        return groups
 
 
 @torch.no_grad()
-def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Uncertainty]]]:
-    """Images and, from every labeler of one generator, labels and uncertainty; features are made only once."""
+def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[Consensus]]:
+    """Images, and what every labeler of one generator says of them; features are made only once."""
     latents = latents.to(labelers[0].device)
     with mixed_precision():
         images, maps = shared_features([labeler.extractor for labeler in labelers], latents)

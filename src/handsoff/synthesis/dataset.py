@@ -21,7 +21,7 @@ from handsoff.datasets.labelled import remove_sample, write_cards, write_entries
 from handsoff.engines.contract import Engine
 from handsoff.jobs.folder import Job
 from handsoff.jobs.ledger import read_entry, write_entry
-from handsoff.jobs.progress import Progress
+from handsoff.jobs.progress import Progress, Rate
 from handsoff.synthesis.card import LOOKED_AT, Origin, write_card
 from handsoff.synthesis.closing import close_shards, index, publish, reading
 from handsoff.synthesis.output import FolderOutput, Output, TarOutput
@@ -81,24 +81,24 @@ def make_samples(
 
 def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, Table]:
     """Make all shards that are not made yet, and return the columns of all of them."""
-    table, found, total, looked_at = production.table(), 0, 0.0, 0
+    table, found, total, looked_at, rate = production.table(), 0, 0.0, 0, Rate("samples")
     made = engine.map(production.function, unmade(job.out, production.shards), production.context)
     for shard in production.shards:
         entry = entry_of(job.out, shard)
         records = read_entry(entry)
         if records is None:
             records = write_entry(entry, next(made))
-        if not table.count and isinstance(production.context.output, FolderOutput):
-            images = (job.out / "images").glob("*.png")
-            require_space_for_rest(job.out, sum(1 for _ in images), production.total)
+            rate.count(len(records))
+        if not table.count:
+            require_space_for_rest(job.out, production.context.output.stored(), production.total)
         table.add(records)
         measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
         found, total = found + len(measured), total + sum(measured)
         if table.count >= 2 * looked_at:  # not every time: it looks at all records so far
             table.samples()
             looked_at = table.count
-        note = f"mean uncertainty {total / found:.3f}" if found else ""
-        yield Progress(production.stage, table.count, production.total, note)
+        notes = (str(rate), f"mean uncertainty {total / found:.3f}" if found else "")
+        yield Progress(production.stage, table.count, production.total, ", ".join(filter(None, notes)))
     table.samples()
     return table
 

@@ -42,6 +42,9 @@ class PhotoShard:
     first: int
     photos: tuple[tuple[str, str], ...]
 
+    def __str__(self) -> str:
+        return f"photos {printable(self.photos[0][1])} to {printable(self.photos[-1][1])}"
+
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.photos]

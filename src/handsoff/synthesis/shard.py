@@ -21,10 +21,9 @@ from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.output import Output
+from handsoff.synthesis.output import SHARD, Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
-SHARD = 64  # samples of a shard
 LEDGER = "ledger"
 EDIT = "edit"  # in the record of a sample: what an edit vector did to it
 T = TypeVar("T")
@@ -52,6 +51,9 @@ class DrawShard:
 
     first: int
     draws: tuple[Draw, ...]
+
+    def __str__(self) -> str:
+        return f"samples {self.first} to {self.first + len(self.draws) - 1}"
 
     @property
     def names(self) -> list[str]:
