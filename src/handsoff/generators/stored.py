@@ -53,7 +53,8 @@ class GeneratorCard:
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     config = TypeAdapter(StyleGAN2Config).validate_python(card.config)
-    return StyleGAN2(config, card.licence, card.framing)
+    attributes = card.conditions if card.conditions.kind == "attributes" else None
+    return StyleGAN2(config, card.licence, card.framing, attributes)
 
 
 ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}

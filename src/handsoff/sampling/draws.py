@@ -9,11 +9,20 @@ import torch
 from torch import Tensor
 
 from handsoff.core.errors import InputError
+from handsoff.generators.conditions import UNCONDITIONAL, Asked, Condition, condition_tensor, example
 from handsoff.generators.contract import Conditions, Generator, check_condition
 from handsoff.generators.latents import Latents, join_latents
-from handsoff.sampling.edits import NOTHING, WS, Anchor, Edit, Materials, Mix, edit_of_record, edited
-
-Condition = int | tuple[float, ...]  # a class id, or a number per attribute
+from handsoff.sampling.edits import (
+    NOTHING,
+    WS,
+    Anchor,
+    Edit,
+    Materials,
+    Mix,
+    condition_of_record,
+    edit_of_record,
+    edited,
+)
 
 
 @dataclass(frozen=True)
@@ -49,33 +58,51 @@ class Draw:
             InputError: it is no record of a draw.
         """
         try:
-            condition = record["condition"]
-            stated = tuple(map(float, condition)) if isinstance(condition, list) else condition
             edits = tuple(map(edit_of_record, record.get("edits", ())))
-            return cls(int(record["seed"]), float(record["psi"]), stated, edits)
+            return cls(int(record["seed"]), float(record["psi"]), condition_of_record(record["condition"]), edits)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
 
 def uniform_draws(
-    conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | None = None
+    conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | Asked | None = None
 ) -> list[Draw]:
-    """One draw per seed. Without a `condition`, every class is drawn alike often, each sample's from its seed alone.
+    """One draw per seed, the condition of each from its seed alone where nothing or not all of it is asked for.
+
+    Classes are then drawn alike often, and attributes are those of training photos.
+
+    Args:
+        conditions: of the generator.
+        seeds: ≥ 0.
+        psi: truncation.
+        condition: a class id, a value per attribute, some attributes by their names, or "none": draw unconditionally.
 
     Raises:
-        InputError: the generator is conditional on attributes, and none are given.
+        InputError: the generator does not know what is asked for, or has no photos that would tell all else.
     """
-    if conditions.kind == "attributes" and condition is None:
-        raise InputError(
-            f"The generator is conditional on {', '.join(conditions.names)}: give a number for each of them."
-        )
-    if conditions.kind == "classes" and condition is None:
-        return [Draw(seed, psi, class_of(seed, len(conditions.names))) for seed in seeds]
-    return [Draw(seed, psi, condition) for seed in seeds]
+    return [Draw(seed, psi, stated(conditions, condition, seed)) for seed in seeds]
+
+
+def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -> Condition | None:
+    """The condition of one sample, as `uniform_draws` says."""
+    if isinstance(asked, int | tuple):
+        return asked
+    if conditions.kind == "classes" and asked is None:
+        return class_of(seed, len(conditions.names))
+    if conditions.kind != "attributes":
+        if asked is None:
+            return None
+        known = "has no conditions" if conditions.kind == "none" else "is conditional on classes"
+        raise InputError(f"The generator {known}, and is asked for {asked}: ask for what it knows.")
+    if isinstance(asked, str):
+        if asked != UNCONDITIONAL:
+            raise InputError(f'condition = {asked} is none: write {{NAME = value}}, or "{UNCONDITIONAL}".')
+        return (None,) * len(conditions.names)
+    return example(conditions, seed, asked)
 
 
 def planned_draws(
-    conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Condition | None = None
+    conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Asked | None = None
 ) -> list[Draw]:
     """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
 
@@ -121,7 +148,7 @@ def anchor_draw(edit: Edit | None) -> Draw | None:
 
 def anchor_of(draw: Draw) -> Anchor:
     """An unedited draw as something that others can be mixed with."""
-    return Anchor((draw.seed, draw.psi, draw.condition if isinstance(draw.condition, int) else None))
+    return Anchor((draw.seed, draw.psi, draw.condition))
 
 
 def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
@@ -135,9 +162,9 @@ def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
 
 def condition_of(conditions: Conditions, draws: Sequence[Draw]) -> Tensor | None:
     """Class ids [N] or attributes [N, A] of draws, None where none of them states any."""
-    stated = [draw.condition for draw in draws if draw.condition is not None]
-    if not stated:
+    found = [draw.condition for draw in draws if draw.condition is not None]
+    if not found:
         return None
-    if len(stated) < len(draws):
+    if len(found) < len(draws):
         raise InputError("Some samples state a condition and others do not: state it for all of them.")
-    return torch.tensor(stated, dtype=torch.int64 if conditions.kind == "classes" else torch.float32)
+    return condition_tensor(conditions, found)
