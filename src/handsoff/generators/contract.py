@@ -149,5 +149,7 @@ def check_condition(conditions: Conditions, condition: Tensor | None, count: int
         raise InputError(f"The generator is conditional on {named}: give a number for each of them.")
     else:
         for column, words in zip(condition.T, conditions.words, strict=False):
-            if words and bool(((column < 0) | (column >= len(words)) | (column != column.floor()) & ~column.isnan()).any()):
+            if words and bool(
+                ((column < 0) | (column >= len(words)) | (column != column.floor()) & ~column.isnan()).any()
+            ):
                 raise InputError(f"A word is told by its place among {', '.join(words)}, from 0 on: give one of them.")

@@ -40,7 +40,7 @@ class LatentSpace:
 
 
 def measure_latent_space(generator: StyleGenerator) -> LatentSpace:
-    """Measure the distribution of w from samples, of all classes or as in the photos if the generator is conditional."""
+    """Measure the distribution of w from samples, of all conditions where there are any."""
     mean, whitening = w_statistics(generator)
     return LatentSpace(mean, whitening, torch.linalg.pinv(whitening.double()).float())
 

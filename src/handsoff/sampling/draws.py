@@ -85,20 +85,23 @@ def uniform_draws(
 
 def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -> Condition | None:
     """The condition of one sample, as `uniform_draws` says."""
-    if isinstance(asked, int | tuple):
+    if asked is None:
+        plain = class_of(seed, len(conditions.names)) if conditions.kind == "classes" else None
+        return example(conditions, seed) if conditions.kind == "attributes" else plain
+    if conditions.kind == "none":
+        raise InputError("The generator has no conditions: leave the condition out.")
+    if isinstance(asked, tuple) or (conditions.kind == "classes" and isinstance(asked, int)):
         return asked
-    if conditions.kind == "classes" and asked is None:
-        return class_of(seed, len(conditions.names))
-    if conditions.kind != "attributes":
-        if asked is None:
-            return None
-        known = "has no conditions" if conditions.kind == "none" else "is conditional on classes"
-        raise InputError(f"The generator {known}, and is asked for {asked}: ask for what it knows.")
-    if isinstance(asked, str):
-        if asked != UNCONDITIONAL:
-            raise InputError(f'condition = {asked} is none: write {{NAME = value}}, or "{UNCONDITIONAL}".')
-        return (None,) * len(conditions.names)
-    return example(conditions, seed, asked)
+    if conditions.kind == "classes":
+        raise InputError(f"The generator knows the classes 0 to {len(conditions.names) - 1}: give one of them.")
+    if isinstance(asked, Mapping):
+        return example(conditions, seed, asked)
+    if asked != UNCONDITIONAL:
+        raise InputError(
+            f"The generator is conditional on {', '.join(conditions.names)}: ask for some of them, as "
+            f"{{{conditions.names[0]} = …}}, and not for {asked}."
+        )
+    return (None,) * len(conditions.names)
 
 
 def planned_draws(

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from handsoff.sampling.draws import Condition, Draw, anchor_of
+from handsoff.datasets.attributes import ATTRIBUTES
+from handsoff.generators.conditions import Condition, example
+from handsoff.generators.contract import Conditions
+from handsoff.sampling.draws import Draw, anchor_of
 from handsoff.sampling.edits import Anchor, Edit, Mix, Move
 from handsoff.sampling.targets import Group, Record, members
 
@@ -23,6 +26,7 @@ PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
     "perturbation",
     "direction",
 )
+NO_CONDITIONS = Conditions()
 NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
 
@@ -46,13 +50,13 @@ class Tools:
 
     Attributes:
         layers: of its ws, 0 where it has no w space.
-        classes: that it can be asked for.
+        conditions: that it can be asked for.
         directions: title of a group → a direction of the w space that leads to it.
         photos: numbers of the photos whose latents are known, by name.
     """
 
     layers: int = 0
-    classes: int = 0
+    conditions: Conditions = NO_CONDITIONS
     directions: Mapping[str, str] = field(default_factory=dict)
     photos: Mapping[str, Record] = field(default_factory=dict)
 
@@ -102,7 +106,7 @@ def next_round(
             continue
         inside = members(group, records) & np.array([record["candidate"] for record in records], bool)
         anchors = anchors_of(group, records, inside, tools)
-        kinds = possible(group, anchors, tools)
+        kinds = possible(group, anchors, conditions_of(group, records), tools)
         worked = successes(group, records)
         scores = np.array([expected_success(kind, worked) for kind in kinds])
         for kind, share in zip(kinds, apportioned(scores, count), strict=True):
@@ -142,10 +146,10 @@ def anchors_of(
     return [*(anchor_of(draw) for draw in drawn if not draw.edits), *photos]
 
 
-def possible(group: Group, anchors: Sequence[Anchor], tools: Tools) -> list[str]:
-    """The kinds of proposals that can be made for a group."""
+def possible(group: Group, anchors: Sequence[Anchor], shown: Sequence[Condition], tools: Tools) -> list[str]:
+    """The kinds of proposals that can be made for a group, given the conditions of samples that are in it."""
     found = [PLAIN]
-    if tools.classes:
+    if tools.conditions.kind == "classes" or (tools.conditions.kind == "attributes" and (shown or asks(group, tools))):
         found.append(CONDITION)
     if tools.layers > 1 and anchors:
         found += [COARSE, FINE, PERTURBATION]
@@ -167,7 +171,7 @@ def proposed(
     if kind == PLAIN:
         return draw
     if kind == CONDITION:
-        return Draw(draw.seed, draw.psi, class_for(group, records, tools.classes, rng))
+        return Draw(draw.seed, draw.psi, condition_for(draw.seed, group, records, tools, rng))
     return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
 
 
@@ -179,6 +183,33 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     if kind == PERTURBATION:
         return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))
     return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
+
+
+def asks(group: Group, tools: Tools) -> bool:
+    """Whether a group is about an attribute that the generator can be asked for, which nothing else measures."""
+    return not group.task and group.name in tools.conditions.names and group.name not in ATTRIBUTES
+
+
+def conditions_of(group: Group, records: Sequence[Mapping[str, Any]]) -> list[Condition]:
+    """The attributes that were asked for in samples that turned out to be in a group."""
+    draws = [Draw.of_record(record["draw"]) for record in records if record["candidate"] and group.holds(record)]
+    return [draw.condition for draw in draws if isinstance(draw.condition, tuple) and not draw.edits]
+
+
+def condition_for(
+    seed: int, group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng: np.random.Generator
+) -> Condition:
+    """A condition that leads into a group: the attribute itself, else what worked before."""
+    if tools.conditions.kind == "classes":
+        return class_for(group, records, len(tools.conditions.names), rng)
+    if not asks(group, tools):
+        shown = conditions_of(group, records)
+        return shown[int(rng.integers(len(shown)))]
+    if group.word is not None:
+        return example(tools.conditions, seed, {group.name: group.word})
+    column = np.array([row[tools.conditions.names.index(group.name)] for row in tools.conditions.examples])
+    low, high = max(group.low, column.min()), min(group.high, column.max())
+    return example(tools.conditions, seed, {group.name: float(rng.uniform(min(low, high), max(low, high)))})
 
 
 def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator) -> Condition:

@@ -54,7 +54,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     tasks = tasks_of_cards([card_of(folder) for folder in labelers])
     check_ignoring(settings.ignore_pixels, tasks)
     if settings.wanted is not None:
-        known = [*available(tasks), CLUSTER, *given_names(settings.attributes)]
+        known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked_names(labelers[0])]
         check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
         matched = check_match(settings.wanted.match, labelers)
         inputs |= {} if matched is None else {"match": matched}
@@ -85,7 +85,7 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     cards = [card_of(folder) for folder in labelers]
     tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
-    wanted = Wanted() if aim is None else wanted_of(aim, tasks)
+    wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
     named = tuple(zip(labelers, marks, strict=True))
 
     def production(shards: Sequence[DrawShard], rounds: int = 0) -> Production:
@@ -132,12 +132,24 @@ def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
     return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
 
 
-def wanted_of(aim: Aim, tasks: Mapping[str, Task]) -> Wanted:
-    """What is measured of every sample: the attributes that an aim names."""
+def asked_names(labeler: Path, given: str | None = None) -> list[str]:
+    """The attributes that the generator can be asked for, without the given ones: those are predicted from images."""
+    conditions, others = read_card(labeler / GENERATOR).conditions, given_names(given)
+    return [name for name in conditions.names if name not in others] if conditions.kind == "attributes" else []
+
+
+def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Sequence[str] = ()) -> Wanted:
+    """What is told of every sample: the attributes that an aim names, `asked` ones as the generator was asked."""
     parts = {name: task.parts for name, task in tasks.items()}
     names = [name for name in aim.wishes if located(name, parts) is None]
     measured = tuple(name for name in names if name in ATTRIBUTES)
-    return Wanted(measured, tuple(name for name in names if name not in ATTRIBUTES), aim.match is not None)
+    others = [name for name in names if name not in ATTRIBUTES]
+    return Wanted(
+        measured,
+        tuple(name for name in others if name not in asked),
+        aim.match is not None,
+        tuple(name for name in others if name in asked),
+    )
 
 
 def draws_of(labeler: Path, settings: GenerateSettings) -> list[Draw]:

@@ -1,11 +1,17 @@
 """What can be set about generation; every default is what worked best in docs/log.md."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from handsoff.sampling.aims import Aim, read_aim, read_text
+
+Asked = Annotated[int, Field(ge=0)] | Literal["none"] | dict[str, float | str]
+CONDITION = (
+    "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
+    "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
+)
 
 
 class Selection(BaseModel):
@@ -39,9 +45,7 @@ class SampleSettings(BaseModel):
     n: int = Field(ge=1, description="how many images are drawn")
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    condition: int | None = Field(
-        None, ge=0, description="class that all images show, of a class-conditional generator; default: all alike often"
-    )
+    condition: Asked | None = Field(None, description=CONDITION)
 
 
 class GenerateSettings(Selection):
@@ -50,11 +54,7 @@ class GenerateSettings(Selection):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    condition: int | None = Field(
-        None,
-        ge=0,
-        description="class that all samples show, of a class-conditional generator; default: all alike often",
-    )
+    condition: Asked | None = Field(None, description=CONDITION)
     aim: dict[str, Any] | None = Field(
         None, description="what the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md"
     )

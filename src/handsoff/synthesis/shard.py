@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
+from handsoff.generators.conditions import named
 from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
@@ -97,6 +98,12 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
             record["attributes"] = {**record.get("attributes", {}), **found}
+    if context.wanted.asked:
+        conditions = labelers[0].generator.conditions
+        for draw, record in zip(shard.draws, made, strict=True):
+            told = {} if draw.edits else named(conditions, draw.condition)
+            known = {name: told[name] for name in context.wanted.asked if name in told}
+            record["attributes"] = {**record.get("attributes", {}), **known}
     records = zip(shard.draws, made, strict=True)
     write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
     return entry

@@ -37,6 +37,15 @@ class TrainSettings(BaseModel):
     )
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
+    conditions: str | None = Field(
+        None,
+        description="JSON with a number or a word per photo and attribute: the generator can then be asked for these",
+    )
+    mirrored: tuple[str, ...] | None = Field(
+        None,
+        description="conditions whose sign changes in the mirror, such as ['yaw']; unless said, photos with conditions "
+        "are not mirrored",
+    )
     feature_size: int = Field(128, ge=32, description="longer side of images for the projected discriminator, pixels")
     snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
     tensorboard: bool = Field(

@@ -20,6 +20,7 @@ from handsoff.generators.nearness import Nearness
 from handsoff.generators.stored import read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.geometry.views import scaled_to
+from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.training.events import Events
 from handsoff.training.gan.state import State
 from handsoff.training.nearest import Neighbours, watched
@@ -52,7 +53,8 @@ class Snapshots:
     @torch.no_grad()
     def generated(self, state: State, seeds: Sequence[int]) -> Iterator[Float[Tensor, "n 3 h w"]]:
         for start in range(0, len(seeds), 50):
-            latents = state.average.draw(seeds[start : start + 50])
+            draws = uniform_draws(state.average.conditions, seeds[start : start + 50])
+            latents = draw_latents(state.average, draws)
             with mixed_precision():
                 yield state.average.synthesize(latents).clamp(-1, 1)
 
@@ -118,9 +120,11 @@ def stored_nearness(out: Path) -> Nearness | None:
 
 @torch.no_grad()
 def estimate_w_avg(generator: StyleGAN2) -> None:
-    """Set w_avg, which truncation pulls towards, to the mean of w over many z."""
-    z = torch.randn(10_000, generator.z_dim, generator=torch.Generator().manual_seed(0)).to(best_device())
-    generator.mapping_network.w_avg.copy_(generator.mapping_network(z).mean(0))
+    """Set w_avg, which truncation pulls towards, to the mean of w over many z and, where there are any, conditions."""
+    stream = torch.Generator().manual_seed(0)
+    z = torch.randn(10_000, generator.z_dim, generator=stream).to(best_device())
+    condition = generator.random_condition(len(z), stream)
+    generator.mapping_network.w_avg.copy_(generator.mapping_network(z, condition).mean(0))
 
 
 def trim_log(path: Path, images: int) -> float | None:

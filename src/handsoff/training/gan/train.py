@@ -5,25 +5,26 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from handsoff.core.device import best_device, mixed_precision, on_device
 from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.frames import Frame, frame_of
-from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
-from handsoff.datasets.sources import Source, forget_photos, load_photos, map_photos, open_source
+from handsoff.datasets.sources import Source, forget_photos, load_photos, loaded_names, map_photos, open_source
 from handsoff.formats.photos import photos_in
+from handsoff.generators.conditions import encoded, label_width
 from handsoff.generators.stored import generator_hash
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.training.conditions import NOT_MIRRORED, PhotoConditions, conditions_input, photo_conditions
 from handsoff.training.events import writer_library
 from handsoff.training.gan.beginning import beginning
+from handsoff.training.gan.data import TrainingData
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.snapshots import Snapshots, show_progress, shown_kimg, stored_nearness, trim_log
 from handsoff.training.gan.state import CHECKPOINT, State, load_state, new_state, save_state, spent
@@ -38,7 +39,6 @@ FINEST_CHANNELS = 48
 FEW = 500  # photos: with fewer there is a warning
 LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 Budget = dict[str, float | None]
-Photos = UInt8[np.ndarray, "n h w 3"]
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,13 @@ def plan(images: Path, settings: TrainSettings, init: Path | None = None) -> Pla
     """What the generator is made by; how long it trains may be said anew.
 
     Raises:
-        InputError: there are no such images, or `init` is no generator.
+        InputError: there are no such images, their conditions are not all told, or `init` is no generator.
     """
-    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard"})
+    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard", "conditions"})
     inputs = {"images": open_source(images).describe()}
+    if settings.conditions is not None:
+        photos = photos_in(open_source(images))
+        inputs["conditions"] = conditions_input(Path(settings.conditions), photos, settings.mirrored)
     if init is not None:
         inputs["init"] = {"path": str(init.resolve()), "fingerprint": generator_hash(init)}
     return Plan("train", inputs, fixed)
@@ -92,7 +95,7 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
 
     Raises:
         InputError: no usable images, or `out` holds something else.
-        MismatchError: `init` is of another kind, size or framing.
+        MismatchError: `init` is of another kind, size or framing, or is given together with conditions.
         HandsOffError: `tensorboard` is wanted and its writer is not installed.
     """
     frame, _ = parse_resolution(settings.resolution)
@@ -119,6 +122,8 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, beg
     """Train from the last checkpoint, or from the beginning, until the budget is spent."""
     frame, base = parse_resolution(settings.resolution)
     cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
+    if settings.conditions is not None and settings.mirror and settings.mirrored is None:
+        notes.append(NOT_MIRRORED)
     if limits.rank == 0:
         for note in notes:
             yield Progress("reading images", 0, len(source.sizes), note)
@@ -126,11 +131,14 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, beg
             yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
     barrier()
-    photos = map_photos(cache, frame)
-    state = build(frame, base, settings, begin)
+    photos, told = map_photos(cache, frame), None
+    if settings.conditions is not None:
+        told = photo_conditions(Path(settings.conditions), loaded_names(source, cache), settings.mirrored)
+    state = build(frame, base, settings, begin, told)
     if not load_state(state, job.out) and limits.rank == 0:
         yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
-    yield from run(state, photos, job.out, settings, limits)
+    mirror = settings.mirror and (told is None or told.mirrored)
+    yield from run(state, TrainingData(photos, told, mirror), job.out, settings, limits)
     if limits.rank == 0:
         forget_photos(cache)
         write_report(job, state, len(photos), limits.budget, notes)
@@ -177,28 +185,36 @@ def reached(images: int, seconds: float, budget: Budget) -> bool:
     return (kimg is not None and images >= kimg * 1000) or (minutes is not None and seconds >= minutes * 60)
 
 
-def build(frame: Frame, base: Frame, settings: TrainSettings, begin: StyleGAN2 | None = None) -> State:
+def build(
+    frame: Frame,
+    base: Frame,
+    settings: TrainSettings,
+    begin: StyleGAN2 | None = None,
+    told: PhotoConditions | None = None,
+) -> State:
     """Both players at their first step; the generator as `begin` where there is one."""
     channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
     config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
     discriminator: Discriminator
+    conditions = None if told is None else told.conditions
+    labels = 0 if conditions is None else label_width(conditions)
     with seeded(settings.seed):
-        generator = begin or StyleGAN2(config, settings.licence, settings.framing)
+        generator = begin or StyleGAN2(config, settings.licence, settings.framing, conditions)
         if settings.discriminator == "projected":
-            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1)
+            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1, labels)
         else:
-            discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base)
+            discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base, labels)
     return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
 
 
-def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Part:
+def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, limits: Limits) -> Part:
     """The training loop: steps, and between them checkpoints and snapshots."""
     snapshots = None
     if limits.rank == 0:
         trim_log(out / LOG, state.images)
         yield Progress("measuring the photos", 0, 1)
         show_progress(state, out)
-        snapshots = Snapshots(photos, out, settings, state.images)
+        snapshots = Snapshots(data.photos, out, settings, state.images)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
@@ -206,7 +222,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
     try:
         while not stop(state, limits):
             whole = False
-            losses = gan_step(state, photos, settings, limits)
+            losses = gan_step(state, data, settings, limits)
             if not all(math.isfinite(loss) for loss in losses.values()):
                 raise HandsOffError(
                     f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "
@@ -266,25 +282,28 @@ def progress(state: State, budget: Budget, losses: dict[str, float], rate: float
     return Progress("training", done, total, note)
 
 
-def gan_step(state: State, photos: Photos, settings: TrainSettings, limits: Limits) -> dict[str, float]:
+def gan_step(state: State, data: TrainingData, settings: TrainSettings, limits: Limits) -> dict[str, float]:
     """One update of each player from one batch of generated images, seen once by the discriminator's fixed part."""
     count = settings.batch // limits.world
     stream = step_generator(settings.seed, state.step, limits.rank)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
-        reals = to_float(photos[torch.randint(len(photos), (count,), generator=stream).numpy()]).to(best_device())
-        if settings.mirror:
-            reals = torch.where(torch.rand(count, 1, 1, 1, device=reals.device) < 0.5, reals.flip(3), reals)  # noqa: PLR2004  # half of them
+        reals, shown = data.draw(count, stream)
+        asked = data.draw_conditions(count, stream)
         generator, discriminator = state.generator, state.discriminator
+        labels = tuple(None if told is None else encoded(generator.conditions, told) for told in (shown, asked))
         with mixed_precision():
-            ws = mixed_latents(generator, torch.randn(count, generator.z_dim, device=reals.device), settings.mixing)
-            fake = discriminator.extract(generator.synthesis(ws, noise="random")[0])
+            z = torch.randn(count, generator.z_dim, device=reals.device)
+            fake = discriminator.extract(
+                generator.synthesis(mixed_latents(generator, z, settings.mixing, asked), noise="random")[0]
+            )
             with torch.no_grad():
                 real = discriminator.extract(reals)
-            d_loss = discriminator.loss(real, [feature.detach() for feature in fake], state.step)
+            made = [feature.detach() for feature in fake]
+            d_loss = discriminator.loss(real, made, state.step, (labels[0], labels[1]))
         update(discriminator, state.d_optimizer, d_loss)
         discriminator.requires_grad_(requires_grad=False)
         with mixed_precision():
-            g_loss = discriminator.generator_loss(fake)
+            g_loss = discriminator.generator_loss(fake, labels[1])
         update(generator, state.g_optimizer, g_loss)
         discriminator.requires_grad_(requires_grad=True)
         update_ema(state, count * limits.world)
@@ -298,10 +317,12 @@ def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
     optimizer.step()
 
 
-def mixed_latents(generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float) -> Float[Tensor, "n l d"]:
-    """ws with style mixing: from a random layer on, another sample's w (StyleGAN, section 3.1)."""
-    ws = generator.mapping(z)
-    other = ws.roll(1, 0)
+def mixed_latents(
+    generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float, condition: Tensor | None = None
+) -> Float[Tensor, "n l d"]:
+    """ws with style mixing: from a random layer on, w of another z and the same condition (StyleGAN, section 3.1)."""
+    ws = generator.mapping(z, condition)
+    other = ws.roll(1, 0) if condition is None else generator.mapping(z.roll(1, 0), condition)
     cut = torch.randint(1, generator.num_ws, (z.shape[0], 1, 1), device=z.device)
     cut = torch.where(torch.rand(cut.shape, device=z.device) < mixing, cut, generator.num_ws)
     return torch.where(torch.arange(generator.num_ws, device=z.device)[None, :, None] < cut, ws, other)
