@@ -156,7 +156,7 @@ def generate(
     ignore_pixels: float = 0.0,
     seed: int = 0,
     psi: float = 1.0,
-    condition: int | None = None,
+    condition: int | Literal["none"] | dict[str, float | str] | None = None,
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
@@ -231,7 +231,7 @@ def sample(
     n: int,
     seed: int = 0,
     psi: float = 1.0,
-    condition: int | None = None,
+    condition: int | Literal["none"] | dict[str, float | str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw images for people to label; their latents are known."""
@@ -267,6 +267,8 @@ def train(
     r1: float = 5.0,
     mixing: float = 0.0,
     mirror: bool = True,
+    conditions: str | None = None,
+    mirrored: Sequence[str] | None = None,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
     tensorboard: bool = False,

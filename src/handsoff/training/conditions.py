@@ -143,7 +143,7 @@ def check_varied(file: Path, name: str, column: Sequence[object]) -> None:
     different = len(set(column))
     if different == 1:
         raise InputError(
-            f"{file}: {name} is {column[0]} in all {len(column):,} photos: leave it out, it tells nothing."
+            f"{file}: {name} is {column[0]} in all {len(column):,} photos, so it tells nothing: leave it out."
         )
     if different > MOST_WORDS and isinstance(column[0], str):
         raise InputError(
