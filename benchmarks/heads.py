@@ -81,7 +81,6 @@ def chosen_latents(latents: Path, names: Sequence[str], out: Path) -> Path:
     return out
 
 
-
 def parts_of(metrics: dict[str, Any], parts: Sequence[str]) -> dict[str, dict[str, float]]:
     """Arm → mIoU and the IoU of each part, 0 where the arm never predicts it."""
     return {
