@@ -154,6 +154,11 @@ def measured(world: World, cell: Cell) -> dict[str, Any]:
             labelled = open_labelled(real, tasks=[TASK])
             pasted(labelled, names[: cell.k], cell.part, settings["pasted"], cell.draw, datasets["pasted"])
     arms = {name: shares for name, shares in ARMS.items() if {*shares} <= {"real", *datasets}}
+    if not cell.k:  # evaluate calls the only generated dataset synthetic
+        arms = {
+            name: {"synthetic" if pool == "plain" else pool: share for pool, share in shares.items()}
+            for name, shares in arms.items()
+        }
     report, strong = folder / "report", folder / "report-balance"
     handsoff.evaluate(real, list(datasets.values()), world.test, report, arms=arms, **settings["evaluate"])
     weighted = {**settings["evaluate"], "balance": STRONG}

@@ -258,6 +258,24 @@ def longtail(result: dict[str, Any]) -> str:
     return "\n".join(lines[1:])
 
 
+def selection(result: dict[str, Any]) -> str:
+    """What each rule of selection keeps, and what a model makes of it."""
+    parts = list(next(iter(result["rules"].values()))["shown"])
+    lines = head(
+        "rule",
+        "kept",
+        "synthetic only",
+        "real + synthetic",
+        *(f"{part}: samples, IoU of synthetic only" for part in parts),
+    )
+    for rule, found in result["rules"].items():
+        arms = reached({arm: found["arms"][arm] for arm in ("synthetic_only", "real_plus_synthetic")}, "miou")
+        own = found["per_class"]["synthetic_only"]
+        shown = (f"{found['shown'][part]:,}, {own.get(part, {}).get('mean', 0.0):.3f}" for part in parts)
+        lines.append(row(rule, f"{found['kept']:,}", *arms, *shown))
+    return "\n".join(lines)
+
+
 def bias(result: dict[str, Any]) -> str:
     """mIoU of every arm, and how much of the loss it gives back."""
     lines = head("labels", "trained on", "mIoU", "given back")
@@ -278,8 +296,8 @@ def conditions(result: dict[str, Any]) -> str:
     right = ", ".join(f"{name} {share:.1%}" for name, share in look.items() if name != "yaw_error")
     said = (
         f"{training['kimg']} kimg at {training['resolution']} px; FD-lite0 {result['fd']:.1f} of images with the "
-        f"attributes of photos. On rendered heads the networks that look are wrong by {look['yaw_error']:.1f} degrees of yaw, and "
-        f"right about {right}."
+        f"attributes of photos. On rendered heads the networks that look are wrong by {look['yaw_error']:.1f} degrees "
+        f"of yaw, and right about {right}."
     )
     lines = [said, "", *head("asked for", "came out", "unasked", "FD-lite0, asked", "FD-lite0, unconditional", "heads")]
     for case in result["rows"]:
@@ -294,7 +312,8 @@ def conditions(result: dict[str, Any]) -> str:
 
 TABLES = (  # of which results, in which page
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
-    ("longtail", "docs/composition.md", longtail), ("bias", "docs/composition.md", bias),
+    ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
+    ("bias", "docs/composition.md", bias),
     ("conditions", "docs/composition.md", conditions),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
