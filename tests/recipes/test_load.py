@@ -130,3 +130,11 @@ def written(value: object) -> str:
 def test_recipes_that_come_with_the_project_can_be_read() -> None:
     for path in sorted((Path(__file__).parents[2] / "recipes").glob("*.toml")):
         assert load_recipe(path).budgets
+
+
+def test_the_conditions_of_a_recipe_lie_beside_it(tmp_path: Path) -> None:
+    recipe = 'images = "photos"\nlabelled = "labelled"\noutput = "run"\n[train]\nconditions = "told/attributes.json"\n'
+    (tmp_path / "recipe.toml").write_text(recipe)
+    assert load_recipe(tmp_path / "recipe.toml").for_train().model_dump()["conditions"] == str(
+        tmp_path / "told" / "attributes.json"
+    )

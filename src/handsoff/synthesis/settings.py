@@ -1,13 +1,31 @@
 """What can be set about generation; every default is what worked best in docs/log.md."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WrapValidator,
+    field_validator,
+)
 
 from handsoff.sampling.aims import Aim, read_aim, read_text
 
-Asked = Annotated[int, Field(ge=0)] | Literal["none"] | dict[str, float | str]
+
+def what_can_be_asked(value: Any, check: Callable[[Any], Any]) -> Any:
+    """One sentence where a value is none of the forms of a condition."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("write a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none") from None
+
+
+Asked = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["none"] | dict[str, float | str], WrapValidator(what_can_be_asked)
+]
 CONDITION = (
     "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
     "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
