@@ -52,7 +52,7 @@ QUICK: dict[str, Any] = {
     "evaluate": {"steps": 4, "batch": 4, "seeds": 1},
 }  # fmt: skip
 YAWS, WORDS = (-30.0, -15.0, 0.0, 15.0, 30.0), ("glasses", "hat", "beard")
-RIDGE, BATCH = 1e-2, 50
+RIDGE, BATCH, FEWEST = 1e-2, 50, 2  # the last: heads of a condition that a distance needs
 Images = UInt8[np.ndarray, "n h w 3"]
 
 
@@ -135,7 +135,9 @@ def measured(work: Path, look: Looker, generator: Generator, settings: dict[str,
     of_real, none = features(real), drawn(generator, count, "none")
     of_none = features(none)
 
-    def far(rows: np.ndarray, images: torch.Tensor) -> float:
+    def far(rows: np.ndarray, images: torch.Tensor) -> float | None:
+        if rows.sum() < FEWEST:
+            return None
         return round(distances(of_real[torch.from_numpy(rows)], images)["fd_lite0"], 2)
 
     yaw = np.array([told[name]["yaw"] for name in data.names])

@@ -305,7 +305,8 @@ def conditions(result: dict[str, Any]) -> str:
             came, none = f"{case['mean']:+.1f}°, off by {case['error']:.1f}°", f"off by {case['unasked']:.1f}°"
         else:
             came, none = f"{case['right']:.1%}", f"{case['unasked']:.1%}"
-        distances = (f"{case[name]:.1f}" for name in ("fd_asked", "fd_unconditional"))
+        known = (case[name] for name in ("fd_asked", "fd_unconditional"))
+        distances = ("–" if value is None else f"{value:.1f}" for value in known)
         lines.append(row(case["asked"], came, none, *distances, f"{case['photos']:,}"))
     return "\n".join(lines)
 
