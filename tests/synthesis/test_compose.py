@@ -173,6 +173,13 @@ def test_a_condition_holds_for_all_samples(posed: Path, tmp_path: Path) -> None:
     for wrong, said in (({"hat": "fez"}, "hat = fez is none of"), (2, "conditional on yaw, hat: ask for some")):
         with pytest.raises(InputError, match=said):
             plan([posed], GenerateSettings(n=8, condition=wrong))
+    for aim, said in (
+        ({"hat": {"fez": 0.5}}, "hat = fez is none of the generator's words: choose among none, brim, cap"),
+        ({"hat": [0, 1]}, "hat = 0.0 is none of the generator's words"),
+        ({"yaw": {"left": 0.5}}, "yaw = left is no number"),
+    ):
+        with pytest.raises(InputError, match=said):
+            plan([posed], settings(aim))
 
 
 def test_the_labelled_photos_can_be_matched(labeler: Path, tmp_path: Path) -> None:

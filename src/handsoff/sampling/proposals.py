@@ -4,7 +4,7 @@ Each kind of proposal is tried for each short group, and the more often the bett
 found the sample in the group, and was certain enough of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
     "direction",
 )
 NO_CONDITIONS = Conditions()
+Asker = Callable[[int], Condition]  # seed of a draw → what it is asked for
 NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
 
@@ -106,12 +107,13 @@ def next_round(
             continue
         inside = members(group, records) & np.array([record["candidate"] for record in records], bool)
         anchors = anchors_of(group, records, inside, tools)
-        kinds = possible(group, anchors, conditions_of(group, records), tools)
+        ask = asker(group, records, tools, rng)
+        kinds = possible(group, anchors, tools, asks=ask is not None)
         worked = successes(group, records)
         scores = np.array([expected_success(kind, worked) for kind in kinds])
         for kind, share in zip(kinds, apportioned(scores, count), strict=True):
             proposals += [
-                Proposal(proposed(draw, kind, group, anchors, records, tools, rng), group.title, kind)
+                Proposal(proposed(draw, kind, group, anchors, ask, tools, rng), group.title, kind)
                 for draw in draws[len(proposals) : len(proposals) + share]
             ]
     return proposals
@@ -146,10 +148,10 @@ def anchors_of(
     return [*(anchor_of(draw) for draw in drawn if not draw.edits), *photos]
 
 
-def possible(group: Group, anchors: Sequence[Anchor], shown: Sequence[Condition], tools: Tools) -> list[str]:
-    """The kinds of proposals that can be made for a group, given the conditions of samples that are in it."""
+def possible(group: Group, anchors: Sequence[Anchor], tools: Tools, *, asks: bool) -> list[str]:
+    """The kinds of proposals that can be made for a group; `asks`: whether a condition leads into it."""
     found = [PLAIN]
-    if tools.conditions.kind == "classes" or (tools.conditions.kind == "attributes" and (shown or asks(group, tools))):
+    if asks:
         found.append(CONDITION)
     if tools.layers > 1 and anchors:
         found += [COARSE, FINE, PERTURBATION]
@@ -163,15 +165,15 @@ def proposed(
     kind: str,
     group: Group,
     anchors: Sequence[Anchor],
-    records: Sequence[Mapping[str, Any]],
+    ask: Asker | None,
     tools: Tools,
     rng: np.random.Generator,
 ) -> Draw:
     """The draw after a proposal has changed it."""
     if kind == PLAIN:
         return draw
-    if kind == CONDITION:
-        return Draw(draw.seed, draw.psi, condition_for(draw.seed, group, records, tools, rng))
+    if kind == CONDITION and ask is not None:
+        return Draw(draw.seed, draw.psi, ask(draw.seed))
     return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
 
 
@@ -185,9 +187,22 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
 
 
-def asks(group: Group, tools: Tools) -> bool:
-    """Whether a group is about an attribute that the generator can be asked for, which nothing else measures."""
-    return not group.task and group.name in tools.conditions.names and group.name not in ATTRIBUTES
+def asker(group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng: np.random.Generator) -> Asker | None:
+    """Gives conditions that lead into a group: the attribute itself, else what worked before; None where none does."""
+    conditions = tools.conditions
+    if conditions.kind == "none":
+        return None
+    if conditions.kind == "classes":
+        rates = class_rates(group, records, len(conditions.names))
+        return lambda _: int(rng.choice(len(rates), p=rates))
+    if group.task or group.name not in conditions.names or group.name in ATTRIBUTES:  # the latter are measured
+        shown = conditions_of(group, records)
+        return (lambda _: shown[int(rng.integers(len(shown)))]) if shown else None
+    if group.word is not None:
+        return lambda seed: example(conditions, seed, {group.name: str(group.word)})
+    column = np.array([row[conditions.names.index(group.name)] for row in conditions.examples])
+    ends = sorted((max(group.low, float(column.min())), min(group.high, float(column.max()))))
+    return lambda seed: example(conditions, seed, {group.name: float(rng.uniform(*ends))})
 
 
 def conditions_of(group: Group, records: Sequence[Mapping[str, Any]]) -> list[Condition]:
@@ -196,24 +211,8 @@ def conditions_of(group: Group, records: Sequence[Mapping[str, Any]]) -> list[Co
     return [draw.condition for draw in draws if isinstance(draw.condition, tuple) and not draw.edits]
 
 
-def condition_for(
-    seed: int, group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng: np.random.Generator
-) -> Condition:
-    """A condition that leads into a group: the attribute itself, else what worked before."""
-    if tools.conditions.kind == "classes":
-        return class_for(group, records, len(tools.conditions.names), rng)
-    if not asks(group, tools):
-        shown = conditions_of(group, records)
-        return shown[int(rng.integers(len(shown)))]
-    if group.word is not None:
-        return example(tools.conditions, seed, {group.name: group.word})
-    column = np.array([row[tools.conditions.names.index(group.name)] for row in tools.conditions.examples])
-    low, high = max(group.low, column.min()), min(group.high, column.max())
-    return example(tools.conditions, seed, {group.name: float(rng.uniform(min(low, high), max(low, high)))})
-
-
-def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, rng: np.random.Generator) -> Condition:
-    """A class, the more often the larger the share of its unedited samples that are in the group."""
+def class_rates(group: Group, records: Sequence[Mapping[str, Any]], classes: int) -> Float[np.ndarray, " c"]:
+    """How often each class is asked for: the more often the larger the share of its unedited samples in the group."""
     tried, inside = np.full(classes, 2.0), np.ones(classes)
     for record in records:
         condition = record["draw"]["condition"]
@@ -221,4 +220,4 @@ def class_for(group: Group, records: Sequence[Mapping[str, Any]], classes: int, 
             tried[condition] += 1
             inside[condition] += record["candidate"] and group.holds(record)
     rates = (inside / tried) ** 2  # squared: most draws go to the best classes
-    return int(rng.choice(classes, p=rates / rates.sum()))
+    return rates / rates.sum()

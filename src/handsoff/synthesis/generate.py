@@ -11,12 +11,13 @@ from handsoff.core.files import weights_hash, write_bytes
 from handsoff.datasets.attributes import ATTRIBUTES, available
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
+from handsoff.generators.conditions import as_value
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
-from handsoff.sampling.aims import Aim
+from handsoff.sampling.aims import Aim, Bins, Words
 from handsoff.sampling.draws import Draw, planned_draws
 from handsoff.sampling.targets import check_names, located
 from handsoff.synthesis.account import account, missed
@@ -56,6 +57,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
     if settings.wanted is not None:
         known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked_names(labelers[0])]
         check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
+        check_asked(settings.wanted, labelers[0], settings.attributes)
         matched = check_match(settings.wanted.match, labelers)
         inputs |= {} if matched is None else {"match": matched}
         if settings.attributes is not None:
@@ -136,6 +138,20 @@ def asked_names(labeler: Path, given: str | None = None) -> list[str]:
     """The attributes that the generator can be asked for, without the given ones: those are predicted from images."""
     conditions, others = read_card(labeler / GENERATOR).conditions, given_names(given)
     return [name for name in conditions.names if name not in others] if conditions.kind == "attributes" else []
+
+
+def check_asked(aim: Aim, labeler: Path, given: str | None) -> None:
+    """Whether the generator can be asked for what an aim says of its attributes.
+
+    Raises:
+        InputError: it knows no such word, or has words where a range is asked for, or numbers where words are.
+    """
+    conditions = read_card(labeler / GENERATOR).conditions
+    for name in asked_names(labeler, given):
+        wish = aim.wishes.get(name)
+        for value in wish.shares if isinstance(wish, Words) else [wish.low] if isinstance(wish, Bins) else []:
+            if value is not None and name not in ATTRIBUTES:
+                as_value(conditions, name, value)
 
 
 def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Sequence[str] = ()) -> Wanted:
