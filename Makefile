@@ -8,6 +8,7 @@ PYTEST_ARGS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DOCS := .venv/.docs
 WHEEL := build/wheel
 RENDER := .venv-render
 HEADS := tools/render_heads
@@ -17,7 +18,7 @@ SOURCES := $(shell find src \( -name __pycache__ -o -name '*.egg-info' \) -prune
 
 .DELETE_ON_ERROR:
 .PHONY: install lint lint-code lint-format lint-types lint-layers lint-tables format
-.PHONY: test test-render-heads test-oracles browser quick demo clean
+.PHONY: test test-render-heads test-oracles browser docs quick demo clean
 
 install: $(INSTALLED)
 
@@ -45,9 +46,10 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 # The whole suite, on the wheel a user would install rather than on src/; properties on the same examples every time
-# (`make quick` tries new ones).
+# (`make quick` tries new ones). Each core works on a file of tests at a time.
 test: $(WHEEL)/.built
-	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest --hypothesis-profile=ci $(PYTEST_ARGS)
+	PYTHONPATH=$(CURDIR)/$(WHEEL) $(BIN)/python -m pytest --hypothesis-profile=ci \
+		--numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 $(WHEEL)/.built: $(INSTALLED) $(SOURCES) README.md LICENSE
 	rm -rf build/lib build/bdist.* $(WHEEL)
@@ -82,6 +84,14 @@ browser: $(INSTALLED)
 	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev,browser]'
 	command -v chromium || { apt-get update && apt-get install --yes --no-install-recommends chromium; }
 
+# The pages of docs/ as a site in site/, with links that lead nowhere as errors.
+docs: $(DOCS)
+	$(BIN)/zensical build --strict
+
+$(DOCS): $(INSTALLED)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev,docs]'
+	touch $@
+
 # What is quick, on src/ as it is.
 quick: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
@@ -91,4 +101,4 @@ demo: $(INSTALLED)
 	$(BIN)/handsoff demo
 
 clean:
-	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf build dist site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

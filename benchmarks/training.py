@@ -33,9 +33,9 @@ from handsoff.core.seeds import seeded
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.inspection.diagnose import machine
 from handsoff.jobs.progress import run_to_end
+from handsoff.training.data import TrainingData
 from handsoff.training.gan import train
 from handsoff.training.gan.augment import diff_augment
-from handsoff.training.gan.data import TrainingData
 from handsoff.training.gan.discriminators import (
     EqualConv,
     Features,
@@ -46,14 +46,13 @@ from handsoff.training.gan.discriminators import (
     WithDeviation,
     steepness,
 )
-from handsoff.training.gan.snapshots import estimate_w_avg
-from handsoff.training.gan.state import State
+from handsoff.training.gan.state import GANState, estimate_w_avg
 from handsoff.training.settings import TrainSettings
 
 RESULT = Path(__file__).parent / "results" / "training.json"
-FRAME, BASE, MEASURED, VIEW = (64, 64), (4, 4), 2_000, (128, 128)
+FRAME, MEASURED, VIEW = (64, 64), 2_000, (128, 128)
 EVERY = 5  # processor minutes between measurements
-Step = Callable[[State, np.ndarray, TrainSettings], None]
+Step = Callable[[GANState, np.ndarray, TrainSettings], None]
 
 
 class Relativistic(Projected):
@@ -162,7 +161,7 @@ class Judge:
         return cls(*features_of(images))
 
     @torch.no_grad()
-    def judge(self, state: State) -> dict[str, float]:
+    def judge(self, state: GANState) -> dict[str, float]:
         whole, middle = features_of(list(samples(state, MEASURED)))
         return {**distances(self.whole, whole), "fd_middle": distances(self.middle, middle)["fd_lite0"]}
 
@@ -175,16 +174,16 @@ def features_of(batches: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def samples(state: State, count: int) -> Iterator[Tensor]:
+def samples(state: GANState, count: int) -> Iterator[Tensor]:
     for start in range(0, count, 50):
         with mixed_precision():
             found = state.average.synthesize(state.average.draw(range(start, min(start + 50, count))))
         yield found.float().clamp(-1, 1)
 
 
-def new_state(variant: Variant, settings: TrainSettings) -> State:
+def new_state(variant: Variant, settings: TrainSettings) -> GANState:
     """Both players at their first step."""
-    state = train.build(FRAME, BASE, settings)
+    state = train.build(settings)
     if variant.discriminator is not Projected:
         with seeded(settings.seed):
             found = on_device(variant.discriminator(FRAME, settings.feature_size, settings.seed, settings.r1))

@@ -29,7 +29,7 @@ from handsoff.formats import convert
 from handsoff.generators.stored import load_generator
 from handsoff.inversion import encoder
 from handsoff.synthesis import shard
-from handsoff.training.gan import snapshots, train  # noqa: F401  # loaded before children are forked
+from handsoff.training import snapshots, train  # noqa: F401  # loaded before children are forked
 from handsoff.verbs import VERBS
 from stopping import SIGNALS, How, Stop, begin, end
 from toy import QUICK_RECIPE, toy_generator, toy_several

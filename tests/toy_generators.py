@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.seeds import standard_normal
 from handsoff.generators.contract import Conditions, check_condition
+from handsoff.generators.diffusion import Diffusion
+from handsoff.generators.diffusion_config import DiffusionConfig, UNetConfig
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import GeneratorCard
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
@@ -59,6 +61,18 @@ def build_toy_diffusion(card: GeneratorCard) -> ToyDiffusion:
 def toy_diffusion() -> ToyDiffusion:
     torch.manual_seed(0)
     return ToyDiffusion().eval().requires_grad_(requires_grad=False)
+
+
+def toy_unet(*, classes: int = 0, **changes: Any) -> Diffusion:
+    """A diffusion model of HandsOff's own; of classes, the last that it is told means none."""
+    torch.manual_seed(0)
+    told = classes + 1 if classes else None
+    unet = UNetConfig(
+        (16, 16), (8, 16), ("DownBlock2D", "AttnDownBlock2D"), ("AttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=8, norm_num_groups=4, num_class_embeds=told,
+    )  # fmt: skip
+    config = DiffusionConfig(unet, **{"steps": 3, "without_class": bool(classes), **changes})
+    return Diffusion(config, "CC0").eval().requires_grad_(requires_grad=False)
 
 
 def toy_conditional() -> StyleGAN2:

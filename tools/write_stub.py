@@ -1,15 +1,16 @@
-"""Write `src/handsoff/__init__.pyi`: what editors and type checkers know of the functions that are made of verbs.
+"""Write `src/handsoff/__init__.pyi`: what editors, type checkers and the reference know of the functions made of verbs.
 
 Run it after a change to a verb's inputs or settings: `python tools/write_stub.py`. A test compares.
 """
 
 import inspect
+import textwrap
 import types
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import handsoff
-from handsoff.api.signatures import signature_of
+from handsoff.api.signatures import document, signature_of
 from handsoff.verbs import VERBS, Verb
 
 STUB = Path(handsoff.__file__).with_name("__init__.pyi")
@@ -65,7 +66,7 @@ def function_text(verb: Verb) -> str:
         has_default = parameter.default is not inspect.Parameter.empty
         default = f" = {default_of(parameter.default)}" if has_default else ""
         lines.append(f"    {parameter.name}: {text_of(parameter.annotation)}{default},")
-    return "\n".join([*lines, f') -> Path:\n    """{verb.summary}"""\n'])
+    return "\n".join([*lines, f') -> Path:\n    """{textwrap.indent(document(verb), "    ").lstrip()}    """\n'])
 
 
 def stub() -> str:

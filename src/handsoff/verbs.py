@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.evaluation.settings import EvaluateSettings, ScoreSettings
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.checkpoints.settings import ImportSettings
@@ -51,6 +53,7 @@ class Verb:
         owned: setting → what it follows from in a recipe, where it cannot be set in the verb's own table.
         extends: whether a finished folder can be worked on further; `finished(out, settings)` of the module says
             whether as much was done as is asked for now.
+        shards: whether its work is cut into shards, which any engine computes.
         summary: what it does, in a sentence.
     """
 
@@ -61,6 +64,7 @@ class Verb:
     inputs: tuple[Input, ...]
     owned: Mapping[str, str] = field(default_factory=dict)
     extends: bool = False
+    shards: bool = False
     summary: str = ""
 
     def load(self, name: str) -> Callable[..., Any]:
@@ -72,9 +76,10 @@ class Verb:
         """What to give as an input."""
         return next(given.about for given in self.inputs if given.name == name)
 
-    def work(self, inputs: Inputs, out: Path, settings: BaseModel) -> Work:
-        """Begin, or go on with, the work in the folder `out`."""
-        work: Work = self.load(self.function)(**given(inputs), out=out, settings=settings)
+    def work(self, inputs: Inputs, out: Path, settings: BaseModel, engine: Engine = LOCAL) -> Work:
+        """Begin, or go on with, the work in the folder `out`; the engine computes what is cut into shards."""
+        more = {"engine": engine} if self.shards else {}
+        work: Work = self.load(self.function)(**given(inputs), out=out, settings=settings, **more)
         return work
 
 
@@ -86,7 +91,7 @@ def given(inputs: Inputs) -> dict[str, Path | list[Path]]:
 GENERATOR = Input("generator", about="A generator: the folder of handsoff train or handsoff import.")
 TRAIN = Verb(
     "train",
-    "handsoff.training.gan.train",
+    "handsoff.training.train",
     "train",
     TrainSettings,
     (
@@ -102,7 +107,12 @@ IMPORT = Verb(
     "handsoff.generators.checkpoints.importing",
     "import_checkpoint",
     ImportSettings,
-    (Input("checkpoint", about="A published StyleGAN2 checkpoint: .pkl, .pt, .pth or .safetensors."),),
+    (
+        Input(
+            "checkpoint",
+            about="A published StyleGAN2 checkpoint (.pkl, .pt, .pth, .safetensors), or a diffusers folder.",
+        ),
+    ),
     summary="Turn a published checkpoint into a generator; nothing in the file is run.",
 )
 INVERT = Verb(
@@ -112,6 +122,7 @@ INVERT = Verb(
     InvertSettings,
     (GENERATOR, Input("labelled", about="A folder or zip of images with masks, keypoints or depth.")),
     {"first": "budgets", "skip": "budgets", "tasks": "tasks", "labels": "[labels]"},
+    shards=True,
     summary="Find the generator's latents of labelled photos.",
 )
 FIT = Verb(
@@ -129,6 +140,11 @@ FIT = Verb(
             "corrected",
             optional=True,
             about="A dataset that was reviewed: the samples that a person accepted or corrected are learnt from, too.",
+        ),
+        Input(
+            "denoiser",
+            optional=True,
+            about="A diffusion model whose features are read, where the generator is another; of the same frame.",
         ),
     ),
     {"first": "budgets", "task": "tasks", "labels": "[labels]", "samples": "the method"},
@@ -149,6 +165,7 @@ GENERATE = Verb(
     "generate",
     GenerateSettings,
     (Input("labelers", several=True, about="The folder of handsoff fit; several of one generator label together."),),
+    shards=True,
     summary="Draw a labelled dataset.",
 )
 LABEL = Verb(
@@ -171,6 +188,7 @@ LABEL = Verb(
         ),
     ),
     {"apart_first": "budgets, validation and reserve"},
+    shards=True,
     summary="Label your own photos: real images, labels, uncertainty, selection.",
 )
 EVALUATE = Verb(
@@ -199,6 +217,7 @@ EVALUATE = Verb(
         "frame": "[train] resolution",
         "framing": "[convert] framing",
     },
+    shards=True,
     summary="Measure what datasets are worth beside real labels, on real test photos, and hand over the best model.",
 )
 SCORE = Verb(

@@ -19,9 +19,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def replace_train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Work]], None]:
     def put(work: Callable[..., Work]) -> None:
-        import handsoff.training.gan.train  # noqa: PLC0415  # brings torch along
+        import handsoff.training.train  # noqa: PLC0415  # brings torch along
 
-        monkeypatch.setattr(handsoff.training.gan.train, "train", work)
+        monkeypatch.setattr(handsoff.training.train, "train", work)
 
     return put
 

@@ -12,6 +12,7 @@ import torch
 
 from handsoff.core import files
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import HOST, half_of
 
 
 def opener_that_fails(number: int) -> Callable[[Path, str], io.FileIO]:
@@ -80,8 +81,9 @@ def test_a_long_name_can_be_written_and_one_that_is_too_long_is_said(tmp_path: P
 
 def test_halves_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
-    ours, living = f".a.json.{os.getpid()}.part", f".a.json.{os.getppid()}.part"
-    dead = [".job.json.4194305.part", f".b.{10**40}.part", f"deep/{ours}"]
+    ours, living = half_of(Path("a.json")).name, f".a.json.{HOST}-{os.getppid()}.part"
+    elsewhere = f".a.json.0a1b2c-{os.getppid()}.part"
+    dead = [".job.json.4194305.part", elsewhere, f".b.{10**40}.part", f"deep/{ours}"]
     kept = [f"deep/{living}", ".c.part", "d.4194305.part", ".e.x.part"]
     for name in [*dead, *kept]:
         (tmp_path / name).write_bytes(b"half")

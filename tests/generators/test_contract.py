@@ -11,9 +11,9 @@ from handsoff.generators.latents import load_latents, save_latents
 from handsoff.generators.stored import StoredGenerator, generator_shell, load_generator, read_card, save_generator
 from handsoff.sampling.draws import draw_latents, uniform_draws
 from toy import toy_generator
-from toy_generators import toy_conditional, toy_diffusion
+from toy_generators import toy_conditional, toy_diffusion, toy_unet
 
-GENERATORS = ["diffusion", "conditional", "plain"]
+GENERATORS = ["diffusion", "unet", "conditional", "plain"]
 
 
 @pytest.fixture
@@ -21,6 +21,8 @@ def net(request: pytest.FixtureRequest, tmp_path: Path) -> StoredGenerator:
     match request.param:
         case "diffusion":
             return toy_diffusion()
+        case "unet":
+            return toy_unet(classes=3, guidance=2.0)
         case "conditional":
             return toy_conditional()
         case _:

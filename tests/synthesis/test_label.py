@@ -36,8 +36,8 @@ from handsoff.formats.samples import alike
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import load_generator
-from handsoff.inversion.encoder import load_encoder
-from handsoff.inversion.invert import invert, starting_point
+from handsoff.inversion.encoder import load_encoder, starting_point
+from handsoff.inversion.invert import invert
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings

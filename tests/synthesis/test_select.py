@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsoff.synthesis.select import Drop, Strata, select
+from deciding import decided
+from handsoff.synthesis.select import Drop, Strata
 
 VALUES = st.integers(0, 20).map(lambda tenth: tenth / 20)  # ties are common
 KEEP = st.floats(0.01, 1)
@@ -27,20 +28,20 @@ def tables(draw: st.DrawFn, tasks: int | None = None) -> list[dict[str, Any]]:
 
 
 def kept(records: list[dict[str, Any]], keep: float, drop: Drop = "any") -> set[str]:
-    return {record["name"] for record in select(records, keep, drop) if record["kept"]}
+    return {record["name"] for record in decided(records, keep, drop) if record["kept"]}
 
 
 def test_selection_keeps_the_share_asked_for() -> None:
     records = [{"name": str(number), "uncertainties": {"segmentation": 0.1}} for number in range(10)]
-    assert [record["kept"] for record in select(records, 0.75)] == [True] * 8 + [False] * 2
-    assert [record["kept"] for record in select(records[:1], 0.1)] == [True], "at least one sample stays"
+    assert [record["kept"] for record in decided(records, 0.75)] == [True] * 8 + [False] * 2
+    assert [record["kept"] for record in decided(records[:1], 0.1)] == [True], "at least one sample stays"
 
 
 @given(tables(), KEEP, DROP)
 def test_the_most_certain_stay_and_every_drop_has_a_reason(
     records: list[dict[str, Any]], keep: float, drop: Drop
 ) -> None:
-    chosen = select(records, keep, drop)
+    chosen = decided(records, keep, drop)
     assert [record["name"] for record in chosen] == [record["name"] for record in records]
     assert all(before.items() <= after.items() for before, after in zip(records, chosen, strict=True))
     stay, go = ([record["uncertainty"] for record in chosen if record["kept"] is kept] for kept in (True, False))
@@ -57,7 +58,7 @@ def test_keeping_more_keeps_what_was_kept(records: list[dict[str, Any]], one: fl
 
 @given(tables(1), KEEP, DROP)
 def test_one_task_is_decided_by_its_own_uncertainty(records: list[dict[str, Any]], keep: float, drop: Drop) -> None:
-    chosen = select(records, keep, drop)
+    chosen = decided(records, keep, drop)
     assert [record["uncertainty"] for record in chosen] == [
         pytest.approx(record["uncertainties"]["segmentation"]) for record in records
     ]
@@ -81,7 +82,7 @@ def test_any_looks_at_the_worst_rank_and_all_at_the_best(records: list[dict[str,
     values = np.array([list(record["uncertainties"].values()) for record in records])
     more_certain = (values[None] < values[:, None]).mean(1)
     for drop, expected in (("any", more_certain.max(1)), ("all", more_certain.min(1))):
-        found = [record["uncertainty"] for record in select(records, 1, drop)]  # type: ignore[arg-type]  # one of the two
+        found = [record["uncertainty"] for record in decided(records, 1, drop)]  # type: ignore[arg-type]  # one of the two
         assert found == pytest.approx(expected.tolist(), abs=1e-6)
 
 
@@ -95,7 +96,7 @@ def test_strata_lose_the_same_share(rows: list[tuple[float, str]], keep: float) 
         {"name": str(index), "uncertainties": {"segmentation": value}, **shown(*filter(None, [part]))}
         for index, (value, part) in enumerate(rows)
     ]
-    chosen = select(records, keep, strata="parts")
+    chosen = decided(records, keep, strata="parts")
     assert sum(record["kept"] for record in chosen) == max(1, math.floor(keep * len(records) + 0.5))
     for part in {part for _, part in rows}:
         own = [record for record, (_, found) in zip(chosen, rows, strict=True) if found == part]
@@ -108,7 +109,9 @@ def test_strata_lose_the_same_share(rows: list[tuple[float, str]], keep: float) 
 def test_a_rare_part_that_is_always_uncertain_stays() -> None:
     hats = [{"name": f"hat{i}", "uncertainties": {"segmentation": 0.5 + i / 100}, **shown("hat")} for i in range(20)]
     others = [{"name": f"{i}", "uncertainties": {"segmentation": i / 1000}, **shown()} for i in range(180)]
-    stay = {strata: [r["name"] for r in select([*hats, *others], 0.9, strata=strata) if r["kept"]] for strata in STRATA}
+    stay = {
+        strata: [r["name"] for r in decided([*hats, *others], 0.9, strata=strata) if r["kept"]] for strata in STRATA
+    }
     assert sum(name.startswith("hat") for name in stay["none"]) == 0
     assert sum(name.startswith("hat") for name in stay["parts"]) == 18
 
@@ -116,5 +119,5 @@ def test_a_rare_part_that_is_always_uncertain_stays() -> None:
 def test_what_is_too_rare_to_lose_a_sample_is_pooled() -> None:
     rare = [{"name": part, "uncertainties": {"segmentation": 0.9}, **shown(part)} for part in "abcdefghijkl"]
     others = [{"name": str(i), "uncertainties": {"segmentation": 0.1}, **shown()} for i in range(100)]
-    gone = [record["name"] for record in select([*rare, *others], 0.9, strata="parts") if not record["kept"]]
+    gone = [record["name"] for record in decided([*rare, *others], 0.9, strata="parts") if not record["kept"]]
     assert 1 <= sum(name.isalpha() for name in gone) <= 2

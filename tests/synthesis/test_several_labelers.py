@@ -17,7 +17,7 @@ from handsoff.sampling.draws import Draw
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import check_same_generator, generate
 from handsoff.synthesis.samples import label_draws
-from handsoff.synthesis.select import Drop, select
+from handsoff.synthesis.select import Drop
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from toy import CLASSES, POINTS
@@ -124,7 +124,7 @@ def test_what_was_dropped_is_gone_everywhere(labelers: list[Path], tmp_path: Pat
     for folder in ("images", "masks", "depth", "normals", *MAPS):
         assert sorted(file.stem for file in (tmp_path / "dataset" / folder).iterdir()) == kept
     assert list(read_json(tmp_path / "dataset" / "keypoints.json")) == kept
-    again = select(records, 0.6, drop)
+    again = decided(records, 0.6, drop)
     assert [record["kept"] for record in again] == [record["kept"] for record in records]
 
 
@@ -132,7 +132,7 @@ def test_any_and_all_drop_as_many_but_not_the_same(dataset: GeneratedDataset) ->
     kept: dict[str, set[str]] = {}
     drops: tuple[Drop, Drop] = ("any", "all")
     for drop in drops:
-        chosen = select(dataset.records(), 0.7, drop)
+        chosen = decided(dataset.records(), 0.7, drop)
         kept[drop] = {record["name"] for record in chosen if record["kept"]}
         assert len(kept[drop]) == 28
         values = np.array([[record["uncertainties"][task] for task in TASKS] for record in chosen])

@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from handsoff.api.signatures import AnyPath, as_text, document, signature_of
 from handsoff.core.errors import nearest
+from handsoff.engines.choice import EngineSettings, opened
 from handsoff.jobs.progress import Work
 from handsoff.recipes.errors import explained
 from handsoff.terminal.console import console
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # these bring torch along
     from handsoff.formats.samples import Dataset
     from handsoff.generators.contract import Generator
     from handsoff.labeling.labeler import Labeler
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def function_of(verb: Verb) -> Callable[..., Path]:
@@ -34,17 +37,24 @@ def function_of(verb: Verb) -> Callable[..., Path]:
             raise TypeError(f"{verb.function}() {error}. {question.capitalize()}".strip()) from None
         out, progress = Path(given.pop("out")), given.pop("progress", None)
         inputs = {entry.name: paths(given.pop(entry.name, None), several=entry.several) for entry in verb.inputs}
-        try:
-            settings = verb.settings(**as_text(verb, given))
-        except ValidationError as error:
-            raise explained(error, verb.settings, verb.function) from None
-        do(verb.work(inputs, out, settings), progress)
+        where = {name: given.pop(name) for name in EngineSettings.model_fields if name in given and verb.shards}
+        settings = validated(verb.settings, as_text(verb, given), verb.function)
+        with opened(validated(EngineSettings, where, verb.function)) as engine:
+            do(verb.work(inputs, out, settings, engine), progress)
         return out
 
     function.__name__ = function.__qualname__ = verb.function
     function.__doc__, function.__module__ = document(verb), "handsoff"
     function.__signature__ = signature  # type: ignore[attr-defined]  # inspect looks for it
     return function
+
+
+def validated(model: type[M], values: dict[str, Any], where: str) -> M:
+    """Settings; `where` begins the sentence about a wrong one."""
+    try:
+        return model(**values)
+    except ValidationError as error:
+        raise explained(error, model, where) from None
 
 
 def paths(value: Any, *, several: bool) -> Path | list[Path] | None:
@@ -65,7 +75,14 @@ FUNCTIONS = {verb.function: function_of(verb) for verb in VERBS.values()}
 
 
 def run(
-    recipe: AnyPath, output: AnyPath | None = None, *, redo: bool = False, progress: bool | None = None
+    recipe: AnyPath,
+    output: AnyPath | None = None,
+    *,
+    redo: bool = False,
+    progress: bool | None = None,
+    engine: Literal["local", "processes", "ray"] = "local",
+    workers: int | None = None,
+    address: str | None = None,
 ) -> dict[str, Any]:
     """Do every step of a recipe that is not done yet, as `handsoff run`; returns the run's `report.json`.
 
@@ -74,6 +91,9 @@ def run(
         output: The output folder, instead of the recipe's own.
         redo: Make steps that are out of date again.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
+        engine: Who computes steps that are cut into shards, as for `generate`.
+        workers: So many at once.
+        address: Of the Ray cluster.
 
     Raises:
         HandsOffError: The recipe or its data cannot be used, or steps are out of date and `redo` is not set.
@@ -83,7 +103,9 @@ def run(
     from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
 
     read = load_recipe(Path(recipe), None if output is None else Path(output))
-    do(work(read, redo=redo), progress)
+    where = {"engine": engine, "workers": workers, "address": address}
+    with opened(validated(EngineSettings, where, "run")) as computing:
+        do(work(read, redo=redo, engine=computing), progress)
     report: dict[str, Any] = read_json(read.output / "report.json")
     return report
 

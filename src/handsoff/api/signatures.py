@@ -7,12 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
+from handsoff.engines.choice import EngineSettings
 from handsoff.verbs import Verb
 
 AnyPath = str | os.PathLike[str]
 WIDTH = 112
 OUT = "The folder to write; the same call again goes on where it was, or does nothing where it is finished."
 PROGRESS = "Show how far the work is; unless said, in a terminal and in a notebook."
+
+
+def fields_of(verb: Verb) -> dict[str, FieldInfo]:
+    """What can be set by name: the settings of a verb and, where its work is cut into shards, those of the engine."""
+    return {**verb.settings.model_fields, **(EngineSettings.model_fields if verb.shards else {})}
 
 
 def signature_of(verb: Verb) -> inspect.Signature:
@@ -34,7 +42,7 @@ def signature_of(verb: Verb) -> inspect.Signature:
             default=inspect.Parameter.empty if field.is_required() else field.get_default(call_default_factory=True),
             annotation=field.annotation,
         )
-        for name, field in verb.settings.model_fields.items()
+        for name, field in fields_of(verb).items()
     ]
     out = inspect.Parameter("out", both, annotation=AnyPath)
     progress = inspect.Parameter("progress", named, default=None, annotation=bool | None)
@@ -46,7 +54,7 @@ def document(verb: Verb) -> str:
     """The docstring: what the verb does, and every argument."""
     said = [(given.name, given.about) for given in verb.inputs if not given.optional]
     said.append(("out", OUT))
-    said += [(name, sentence(field.description)) for name, field in verb.settings.model_fields.items()]
+    said += [(name, sentence(field.description)) for name, field in fields_of(verb).items()]
     said += [(given.name, given.about) for given in verb.inputs if given.optional]
     said.append(("progress", PROGRESS))
     lines = [verb.summary, "", f"As `handsoff {verb.name}`.", "", "Args:"]
@@ -63,7 +71,7 @@ def sentence(text: str | None) -> str:
 
 def as_text(verb: Verb, values: dict[str, Any]) -> dict[str, Any]:
     """Settings that are text may be given as what they mean: `resolution=64`, `photos=Path("photos")`."""
-    fields = verb.settings.model_fields
+    fields = fields_of(verb)
     return {
         name: str(value)
         if fields[name].annotation in (str, str | None) and isinstance(value, int | os.PathLike)

@@ -3,22 +3,29 @@
 import json
 import textwrap
 import tomllib
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from handsoff.core.errors import InputError
+from handsoff.engines.choice import EngineSettings
 from handsoff.recipes.errors import explained
 from handsoff.verbs import VERBS
 
 WIDTH, INDENT = 92, "      "
+M = TypeVar("M", bound=BaseModel)
+OF_ENGINE = ("address",)  # settings of the engine that have no option of their own
 
 
 def listing(verb: str) -> str:
     """All settings of a verb, for the end of its help: each as `--set` takes it, and what it means."""
     lines = ["\b", "Settings for --set, with their defaults:"]
-    for name, field in VERBS[verb].settings.model_fields.items():
+    fields = dict(VERBS[verb].settings.model_fields)
+    if VERBS[verb].shards:
+        fields |= {name: EngineSettings.model_fields[name] for name in OF_ENGINE}
+    for name, field in fields.items():
         lines.append(f"  {name}{shown_default(field)}")
         lines += textwrap.wrap(meaning(field), WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
     return "\n".join(lines)
@@ -76,7 +83,23 @@ def settings_of(verb: str, assignments: list[str] | None, **options: object) -> 
     Raises:
         InputError: an unknown name or an impossible value.
     """
-    model = VERBS[verb].settings
+    if VERBS[verb].shards:
+        assignments = [one for one in assignments or () if one.partition("=")[0].strip() not in OF_ENGINE]
+    return validated(VERBS[verb].settings, verb, assignments, options)
+
+
+def engine_of(assignments: list[str] | None, engine: str | None, workers: int | None) -> EngineSettings:
+    """Which engine computes, by its options and by the `--set`s that are about it.
+
+    Raises:
+        InputError: an impossible value.
+    """
+    own = [one for one in assignments or () if one.partition("=")[0].strip() in OF_ENGINE]
+    return validated(EngineSettings, "--engine", own, {"engine": engine, "workers": workers})
+
+
+def validated(model: type[M], where: str, assignments: list[str] | None, options: Mapping[str, object]) -> M:
+    """Settings from options and from `--set`s, which count more; `where` begins the sentence about a wrong one."""
     values: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     for assignment in assignments or ():
         name, equals, text = (part.strip() for part in assignment.partition("="))
@@ -87,7 +110,7 @@ def settings_of(verb: str, assignments: list[str] | None, **options: object) -> 
     try:
         return model(**values)
     except ValidationError as error:
-        raise explained(error, model, verb) from None
+        raise explained(error, model, where) from None
 
 
 def parsed(text: str) -> Any:

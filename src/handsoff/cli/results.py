@@ -8,11 +8,13 @@ from pydantic import BaseModel
 
 from handsoff.cli.options import toml
 from handsoff.core.errors import HandsOffError
+from handsoff.engines.choice import EngineSettings, opened
 from handsoff.jobs.progress import Outcome, Work
 from handsoff.terminal.console import console, detail, give, say, show_facts, show_table, warn
 from handsoff.terminal.progress import drain, duration
 from handsoff.verbs import VERBS, Inputs, given
 
+HERE = EngineSettings()
 AIM = "aim.json"  # in a dataset that was composed
 
 
@@ -26,20 +28,23 @@ def alone(verb: str | None = None) -> None:
         raise HandsOffError("Only handsoff train can use several processes: start this command without torchrun.")
 
 
-def perform(verb: str, inputs: Inputs, out: Path, settings: BaseModel) -> None:
+def perform(verb: str, inputs: Inputs, out: Path, settings: BaseModel, engine: EngineSettings = HERE) -> None:
     """Do the work of a verb and show its report."""
-    if perform_quietly(verb, inputs, out, settings) != "done":
+    if perform_quietly(verb, inputs, out, settings, engine) != "done":
         print_report(out)
 
 
-def perform_quietly(verb: str, inputs: Inputs, out: Path, settings: BaseModel) -> Outcome:
+def perform_quietly(
+    verb: str, inputs: Inputs, out: Path, settings: BaseModel, engine: EngineSettings = HERE
+) -> Outcome:
     """Do the work of a verb, showing how far it is; its report is shown by whoever calls."""
     alone(verb)
     for name, value in given(inputs).items():
         detail(f"{name}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
     for name, value in settings:
         detail(f"{name} = {toml(value)}" if value is not None else f"{name}: not set")
-    outcome = perform_work(VERBS[verb].work(inputs, out, settings), out)
+    with opened(engine) as chosen:
+        outcome = perform_work(VERBS[verb].work(inputs, out, settings, chosen), out)
     give_report(verb, out, outcome)
     return outcome
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from handsoff.cli.app import Command, command
-from handsoff.cli.options import about, listing, parsed, settings_of
+from handsoff.cli.options import about, engine_of, listing, parsed, settings_of
 from handsoff.cli.results import alone, perform, perform_quietly, show_aim, show_arms, show_scores, warn_if_full
 from handsoff.core.errors import InputError
 from handsoff.terminal.console import say, show_table
@@ -19,6 +19,18 @@ Set = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Set any of the settings listed below; may be repeated."),
 ]
 First = Annotated[int | None, typer.Option("--first", help="Use the first N labelled samples, in sorted order.")]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="local|processes|ray",
+        help="Compute in this process, in processes of this machine, or on a Ray cluster, see docs/scale.md. [local]",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="Use so many processes or Ray tasks at once. [one per GPU, else one per core]"),
+]
 Seed = Annotated[int | None, typer.Option("--seed", help="Take all random numbers from this seed. [0]")]
 
 
@@ -31,6 +43,7 @@ def step(verb: str) -> Callable[[Command], Command]:
 def train(  # noqa: PLR0913, PLR0917  # one per option
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help=VERBS["train"].about("images"))],
     out: Out,
+    kind: Annotated[str | None, typer.Option(help="Train a stylegan2 or a diffusion model. [stylegan2]")] = None,
     resolution: Annotated[str | None, typer.Option(help="Train at this size: H or HxW in pixels. [64]")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train on this many thousand images.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Train for this many minutes.")] = None,
@@ -38,7 +51,9 @@ def train(  # noqa: PLR0913, PLR0917  # one per option
     seed: Seed = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("train", assignments, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed)
+    settings = settings_of(
+        "train", assignments, kind=kind, resolution=resolution, kimg=kimg, minutes=minutes, seed=seed
+    )
     perform("train", {"images": images, "init": init}, out, settings)
 
 
@@ -64,14 +79,18 @@ def invert(
     labelled: Annotated[Path, typer.Argument(metavar="LABELLED", help=VERBS["invert"].about("labelled"))],
     out: Out,
     first: First = None,
+    engine: EngineName = None,
+    workers: Workers = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("invert", assignments, first=first)
-    perform("invert", {"generator": generator, "labelled": labelled}, out, settings)
+    perform(
+        "invert", {"generator": generator, "labelled": labelled}, out, settings, engine_of(assignments, engine, workers)
+    )
 
 
 @step("fit")
-def fit(
+def fit(  # one per option
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
     examples: Annotated[
         Path,
@@ -83,10 +102,12 @@ def fit(
     out: Out,
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
     corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
+    denoiser: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["fit"].about("denoiser"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    perform("fit", {"generator": generator, "examples": examples, "corrected": corrected}, out, settings)
+    inputs = {"generator": generator, "examples": examples, "corrected": corrected, "denoiser": denoiser}
+    perform("fit", inputs, out, settings)
 
 
 @step("sample")
@@ -101,7 +122,7 @@ def sample(
 
 
 @step("generate")
-def generate(
+def generate(  # noqa: PLR0913, PLR0917  # one per option
     labelers: Annotated[
         list[Path],
         typer.Argument(metavar="LABELER...", help=VERBS["generate"].about("labelers")),
@@ -117,6 +138,8 @@ def generate(
             help="Compose a dataset that holds this, such as 'glasses=0.3, brightness=uniform'; may be repeated.",
         ),
     ] = None,
+    engine: EngineName = None,
+    workers: Workers = None,
     assignments: Set = None,
 ) -> None:
     wanted = None if aim is None else ", ".join(aim)
@@ -131,7 +154,7 @@ def generate(
     if not (out / "DONE").is_file():
         frame = read_card(labelers[0] / FOLDER).image_size
         warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
-    perform("generate", {"labelers": labelers}, out, settings)
+    perform("generate", {"labelers": labelers}, out, settings, engine_of(assignments, engine, workers))
     show_aim(out)
 
 
@@ -147,6 +170,8 @@ def label(
     out: Out,
     keep: Annotated[float | None, typer.Option(help="Keep this share of them, the most certain ones. [0.9]")] = None,
     apart: Annotated[list[Path] | None, typer.Option(help=VERBS["label"].about("apart"))] = None,
+    engine: EngineName = None,
+    workers: Workers = None,
     assignments: Set = None,
 ) -> None:
     settings: Any = settings_of("label", assignments, keep=keep)
@@ -162,7 +187,13 @@ def label(
     say(f"Licence: {licence_of(cards)}")
     if not (out / "DONE").is_file():
         warn_if_full(out, most_bytes(cards[0].image_size, len(cards), len(photos_of(photos, settings).sizes)))
-    perform("label", {"voters": voters, "photos": photos, "apart": apart or None}, out, settings)
+    perform(
+        "label",
+        {"voters": voters, "photos": photos, "apart": apart or None},
+        out,
+        settings,
+        engine_of(assignments, engine, workers),
+    )
 
 
 @step("evaluate")
@@ -186,6 +217,8 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         str | None,
         typer.Option(metavar="NAMES|TOML", help="Train only these arms (A,B), or others, see docs/evaluate.md."),
     ] = None,
+    engine: EngineName = None,
+    workers: Workers = None,
     assignments: Set = None,
 ) -> None:
     given = {} if arms is None else {"arms": parsed(arms)}
@@ -196,7 +229,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         "test": test,
         "validation": validation,
     }
-    if perform_quietly("evaluate", inputs, out, settings) != "done":
+    if perform_quietly("evaluate", inputs, out, settings, engine_of(assignments, engine, workers)) != "done":
         from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
         show_arms(read_json(out / "metrics.json"))

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from handsoff.cli.app import command
+from handsoff.cli.options import engine_of
 from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
+from handsoff.cli.steps import EngineName, Workers
 from handsoff.core.errors import InputError
+from handsoff.engines.choice import opened
 from handsoff.terminal.console import give, say, show_facts, show_table, warn
 
 if TYPE_CHECKING:  # these bring torch along
@@ -30,6 +33,8 @@ def run(
         bool, typer.Option("--dry-run", help="Show the steps, where they stand and what they may take; do nothing.")
     ] = False,
     redo: Annotated[bool, typer.Option("--redo", help="Make steps that are out of date again.")] = False,  # noqa: FBT002  # as above
+    engine: EngineName = None,
+    workers: Workers = None,
 ) -> None:
     """Run a recipe from images and labels to the report; what is done is skipped."""
     alone()
@@ -38,7 +43,7 @@ def run(
     from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
     from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
-    plan = load_recipe(recipe, out)
+    plan, chosen = load_recipe(recipe, out), engine_of(None, engine, workers)
     if dry_run:
         show_steps(plan, graph(plan), "run")
         return
@@ -50,7 +55,8 @@ def run(
         settings: Any = plan.settings("generate")
         drawn = settings.most_draws * len(plan.budgets)
         warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
-    outcome = perform_work(work(plan, redo=redo), plan.output)
+    with opened(chosen) as computing:
+        outcome = perform_work(work(plan, redo=redo, engine=computing), plan.output)
     show_run(plan.output, plan.reports())
     give_report("run", plan.output, outcome)
 
@@ -78,6 +84,8 @@ def compare(
         bool, typer.Option("--dry-run", help="Show the steps and where they stand; do nothing.")
     ] = False,
     redo: Annotated[bool, typer.Option("--redo", help="Make steps that are out of date again.")] = False,  # noqa: FBT002  # as above
+    engine: EngineName = None,
+    workers: Workers = None,
 ) -> None:
     """Run several methods on the data of one recipe, and set what they reach side by side."""
     alone()
@@ -88,10 +96,12 @@ def compare(
     from handsoff.runner.compare import graph  # noqa: PLC0415  # as above
 
     plan, names = load_recipe(recipe, out), list(dict.fromkeys(name.strip() for name in methods.split(",")))
+    chosen = engine_of(None, engine, workers)
     if dry_run:
         show_steps(plan, graph(plan, names)[0], "compare")
         return
-    outcome = perform_work(work(plan, names, redo=redo), plan.output)
+    with opened(chosen) as computing:
+        outcome = perform_work(work(plan, names, redo=redo, engine=computing), plan.output)
     for table in tables(read_json(plan.output / COMPARISON)):
         show_table(table.title, table.header, table.rows)
     say(f"The whole comparison: {plan.output / 'compare.html'}")

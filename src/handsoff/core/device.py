@@ -46,16 +46,27 @@ def use_device(name: str) -> None:
         if "RANK" in os.environ:
             raise InputError(f"The device {name} cannot be chosen under torchrun, which gives each process its own.")
         torch.cuda.set_device(number)
-    chosen.clear()
-    chosen.append(kind)
+    chosen[:] = [name]
     best_device.cache_clear()
     fast_dtype.cache_clear()
+
+
+def chosen_device() -> str | None:
+    """What `use_device` was told, None where it was told nothing: for other processes of the same work."""
+    return chosen[0] if chosen else None
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process sees, as `CUDA_VISIBLE_DEVICES` names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = torch.cuda.device_count()
+    return named.split(",")[:count] if named else [str(index) for index in range(count)]
 
 
 @functools.cache
 def best_device() -> torch.device:
     """What `use_device` chose; without it the GPU where there is one, else the CPU."""
-    kind = chosen[0] if chosen else "cuda" if torch.cuda.is_available() else "cpu"
+    kind = chosen[0].partition(":")[0] if chosen else "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device("cuda", torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
 
 

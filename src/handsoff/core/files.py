@@ -5,12 +5,13 @@ import hashlib
 import io
 import json
 import os
+import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +27,8 @@ from handsoff.core.errors import HandsOffError, InputError
 T = TypeVar("T")
 Stamp = list[Any]  # size in bytes and SHA-256 of a file's content
 NAME_BYTES = 255  # of a file or folder, in every file system that is in use
-HALF = re.compile(r"\..+\.(\d+)\.part")  # the temporary name of `write_bytes`, with the process that gave it
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]  # this machine among those that share a disk
+HALF = re.compile(r"\..+\.(?:([0-9a-f]{6})-)?(\d+)\.part")  # the temporary name of `write_bytes`: who gave it
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character, as JSON escapes it
 SEAL = "sha256"  # in the header of a safetensors file: hash of its tensors
 stamps_now: ContextVar[dict[Path, Stamp] | None] = ContextVar("stamps_now", default=None)
@@ -39,12 +41,37 @@ def write_bytes(path: Path, data: bytes) -> None:
         InputError: no file can have this name.
         HandsOffError: the disk is full or the folder cannot be written; nothing is left behind.
     """
+    with whole_file(path) as file:
+        file.write(data)
+    stamps = stamps_now.get()
+    if stamps is not None:
+        stamps[path] = [len(data), hashlib.sha256(data).hexdigest()]
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a text of many lines atomically, each as it comes: not all of them need to fit into memory.
+
+    Raises:
+        InputError, HandsOffError: as `write_bytes`.
+    """
+    with whole_file(path) as file:
+        for line in lines:
+            file.write(line.encode() + b"\n")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes its name when all of it is on the disk.
+
+    Raises:
+        InputError, HandsOffError: as `write_bytes`.
+    """
     refuse_unwritable([path.name], str(path.parent))
     temporary = half_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -54,9 +81,6 @@ def write_bytes(path: Path, data: bytes) -> None:
         if isinstance(error, OSError):
             raise disk_error(path, error) from error
         raise
-    stamps = stamps_now.get()
-    if stamps is not None:
-        stamps[path] = [len(data), hashlib.sha256(data).hexdigest()]
 
 
 @contextmanager
@@ -72,17 +96,20 @@ def recorded() -> Iterator[dict[Path, Stamp]]:
 
 def half_of(path: Path) -> Path:
     """The temporary name of a file that is being written; a long name is shortened, for it becomes longer."""
-    end = f".{os.getpid()}.part"
+    end = f".{HOST}-{os.getpid()}.part"
     fits = len(os.fsencode(path.name)) + len(end) < NAME_BYTES
     name = path.name if fits else hashlib.sha256(os.fsencode(path.name)).hexdigest()
     return path.with_name(f".{name}{end}")
 
 
 def remove_halves(folder: Path) -> None:
-    """Remove what dead processes had half written below `folder`; what a living one writes there stays."""
+    """Remove what dead processes, and other machines, had half written below `folder`.
+
+    What a living process writes there stays.
+    """
     for temporary in folder.rglob(".*.part"):
         found = HALF.fullmatch(temporary.name)
-        if found and not writes(int(found[1])):
+        if found and not (found[1] in {None, HOST} and writes(int(found[2]))):
             temporary.unlink(missing_ok=True)
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from jaxtyping import Float
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_json, write_bytes, write_json
+from handsoff.core.files import png, read_json, write_bytes, write_json, write_lines
 from handsoff.core.images import decode_mask
 from handsoff.core.reviewed import Use
 from handsoff.datasets.labelled import LabelledDataset, open_like
@@ -127,7 +127,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def write_records(folder: Path, records: Iterable[Record]) -> None:
-    write_bytes(folder / SAMPLES, "".join(json.dumps(record) + "\n" for record in records).encode())
+    write_lines(folder / SAMPLES, map(json.dumps, records))
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -4,8 +4,9 @@ The layout may lie one folder deep (a zip made by zipping a folder). Whatever el
 """
 
 import hashlib
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, write_bytes, write_json
+from handsoff.core.files import png, write_bytes, write_json, write_lines
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import decode_image, image_size
 from handsoff.core.reviewed import Use
@@ -408,8 +409,20 @@ def write_cards(folder: Path, tasks: Mapping[str, Task], rests: Mapping[str, Map
         for file, content in task.storage.cards().items():
             write_json(folder / file, content)
         if not task.locations[0].suffixes:
-            lines = (
-                f" {json.dumps(sample, ensure_ascii=False)}: {json.dumps(rest[name])}"
-                for sample, rest in (rests or {}).items()
-            )
-            write_bytes(folder / f"{task.locations[0].folder}.json", ("{\n" + ",\n".join(lines) + "\n}\n").encode())
+            write_entries(folder, task, ((sample, rest[name]) for sample, rest in (rests or {}).items()))
+
+
+def write_entries(folder: Path, task: Task, labels: Iterable[tuple[str, Any]]) -> None:
+    """Write the labels of a task that share a file, each as it comes: sample name, and the label as it is stored."""
+    lines = (f" {json.dumps(name, ensure_ascii=False)}: {json.dumps(label)}" for name, label in labels)
+    write_lines(folder / f"{task.locations[0].folder}.json", itertools.chain(["{"], with_commas(lines), ["}"]))
+
+
+def with_commas(lines: Iterable[str]) -> Iterator[str]:
+    """The lines, a comma after each but the last; an empty one where there is none."""
+    last: str | None = None
+    for line in lines:
+        if last is not None:
+            yield f"{last},"
+        last = line
+    yield last or ""

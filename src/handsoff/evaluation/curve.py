@@ -12,10 +12,10 @@ from handsoff.datasets.labelled import LabelledDataset
 from handsoff.evaluation.arms import REAL, Arm
 from handsoff.evaluation.data import EvaluationData, load_arrays, without
 from handsoff.evaluation.inputs import Inputs
-from handsoff.evaluation.runs import Result, finished_runs, run_arms
+from handsoff.evaluation.runs import Result, finished_runs
 from handsoff.evaluation.settings import ALL_LABELS, EvaluateSettings, group_of, part_bounds
 from handsoff.evaluation.worth import fitted_means, worth
-from handsoff.jobs.progress import Part, Progress
+from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays
 from handsoff.tasks.base import Task
 
@@ -115,18 +115,7 @@ def joined(first: LabelledArrays, second: LabelledArrays) -> LabelledArrays:
     return LabelledArrays(images, labels, first.names + second.names)
 
 
-# --- its runs ---
-
-
-def run_curve(
-    task: Task, data: EvaluationData, curve: Curve | None, arms: Sequence[Arm], out: Path, settings: EvaluateSettings
-) -> Part:
-    """Train real only at every point with every seed, as the arms are; finished runs are left as they are."""
-    if curve is None:
-        return
-    for number, arm in curve.arms(arms).items():
-        labelled = replace(data, pools={REAL: curve.first(number)})
-        yield from run_arms(task, labelled, [arm], out / FOLDER, settings)
+# --- what came out ---
 
 
 def curve_metrics(

@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 
 from handsoff.core.files import write_bytes, write_json
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
 from handsoff.evaluation.curve import FOLDER as CURVE
-from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels, run_curve
+from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.pseudo import refuse_idle
-from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs, run_arms
+from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
+from handsoff.evaluation.work import Context, Loaded, run_all, runs_of
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.learning.supervised import require_usable
@@ -53,6 +56,7 @@ def evaluate(
     out: Path,
     settings: EvaluateSettings,
     validation: Path | None = None,
+    engine: Engine = LOCAL,
 ) -> Work:
     """Train the same model on every arm's mixture.
 
@@ -70,6 +74,7 @@ def evaluate(
         out: the output folder.
         settings: the same for every arm.
         validation: labelled photos that choose the best moment of a run.
+        engine: does the runs.
 
     Raises:
         InputError: a folder cannot be used, a part of the data is empty, or an arm or a point of the curve cannot be.
@@ -79,23 +84,24 @@ def evaluate(
     inputs = open_inputs(real, synthetic, test, settings, validation)
     with open_job(out, plan_of(inputs, settings)) as job:
         if not job.done:
-            yield from measure(job, inputs, settings)
+            context = Context(real, tuple(synthetic), test, validation, out, settings, job.plan)
+            yield from measure(job, inputs, context, engine)
         for folder in (out, out / CURVE):
             shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
     return job.outcome
 
 
-def measure(job: Job, inputs: Inputs, settings: EvaluateSettings) -> Part:
+def measure(job: Job, inputs: Inputs, context: Context, engine: Engine) -> Part:
     """Every run, what they say together, and the page."""
-    out = job.out
+    out, settings = job.out, context.settings
     with job.undone_if_refused():
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
         data = yield from load_data(inputs, settings.group, settings.confidence)
         curve = yield from load_curve(inputs, data, settings)
     arms = choose_arms(settings, list(inputs.folders))
-    yield from run_arms(inputs.task, data, arms, out, settings)
-    yield from run_curve(inputs.task, data, curve, arms, out, settings)
+    runs = list(runs_of(arms, curve, settings.seeds))
+    yield from run_all(runs, Loaded(inputs.task, data, curve), context, engine)
     finished = finished_runs(out, arms, settings.seeds)
     handed_over = hand_over(inputs, data, arms, finished, out, settings)
     metrics = {**metrics_of(inputs, arms, finished, data, settings), "handed_over": handed_over}

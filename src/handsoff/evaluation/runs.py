@@ -4,8 +4,7 @@ Every arm gets the same pretrained model, the same rule for when it is over (`le
 augmentation. The weights that count are the last ones or, where a validation part is given, the best on it.
 """
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import contact_sheet, examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
-from handsoff.jobs.progress import Part
+from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
@@ -47,19 +46,16 @@ class Result:
     parts: dict[str, list[float | None]] = field(default_factory=dict)
 
 
-def run_arms(task: Task, data: EvaluationData, arms: Sequence[Arm], out: Path, settings: EvaluateSettings) -> Part:
-    """Every arm with every seed; runs that are in the ledger are left as they are, if their files are whole."""
-    for seed in range(settings.seeds):
-        for arm in arms:
-            if not is_finished(out, arm, seed):
-                yield from run_one(task, data, arm, seed, out, settings)
-    shutil.rmtree(out / UNFINISHED, ignore_errors=True)
-
-
 def is_finished(out: Path, arm: Arm, seed: int) -> bool:
     """Whether the run's files are all there, as they were written."""
     files: Files | None = read_entry(ledger_entry(out, arm, seed))
     return files is not None and fit(files, out)
+
+
+def enter(out: Path, arm: Arm, seed: int, files: Files) -> None:
+    """Note in the ledger that a run is finished."""
+    write_entry(ledger_entry(out, arm, seed), files)
+    unfinished(out, arm, seed).unlink(missing_ok=True)
 
 
 def ledger_entry(out: Path, arm: Arm, seed: int) -> Path:
@@ -85,8 +81,13 @@ def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[
     return {arm.name: [read_record(run_file(out, arm, seed), Result) for seed in range(seeds)] for arm in arms}
 
 
-def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings) -> Part:
-    """Train, choose, test, and write the run's file; before it, for the first seed, pictures of predictions."""
+def run_one(
+    task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, settings: EvaluateSettings
+) -> Generator[Progress, None, Files]:
+    """Train, choose, test, and write the run's file; before it, for the first seed, pictures of predictions.
+
+    Returns the files that it wrote, for the ledger.
+    """
 
     def mixture(position: float) -> list[tuple[LabelledArrays, int]]:
         return [(data.pools[pool], count) for pool, count in arm.counts(position, settings.batch).items()]
@@ -107,5 +108,4 @@ def run_one(task: Task, data: EvaluationData, arm: Arm, seed: int, out: Path, se
             write_bytes(out / "predictions" / f"{arm.name}.png", sheet)
         write_tensors(weights_file(out, arm.name, seed), model.state_dict(), sealed=True)
         write_json(run_file(out, arm, seed), asdict(result))
-    write_entry(ledger_entry(out, arm, seed), relative(stamps, out))
-    half.unlink(missing_ok=True)
+    return relative(stamps, out)

@@ -1,4 +1,4 @@
-"""What can be set about the evaluation; every default is what worked best in docs/log.md."""
+"""What can be set about the evaluation; every default is what worked best in docs/experiments/."""
 
 import math
 import re

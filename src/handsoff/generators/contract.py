@@ -96,6 +96,22 @@ class FeatureGenerator(Generator, Protocol):
 
 
 @runtime_checkable
+class DenoisingGenerator(Generator, Protocol):
+    """A diffusion model, whose denoiser makes feature maps of any image: labels can be read from those, too."""
+
+    @property
+    def denoiser_channels(self) -> tuple[int, ...]: ...
+
+    def denoiser_maps(self, images: Float[Tensor, "n 3 h w"], sigma: float) -> list[Float[Tensor, "n _c _h _w"]]:
+        """Maps of images in [-1, 1] with noise of deviation `sigma`, the same for all, coarse to fine.
+
+        Raises:
+            InputError: the model must be told what images show.
+        """
+        ...
+
+
+@runtime_checkable
 class StyleGenerator(FeatureGenerator, Protocol):
     """A generator with a w space: its latents are {"ws": [N, num_ws, w_dim]}, and photos can be inverted to them.
 

@@ -15,6 +15,8 @@ from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
 from handsoff.core.frames import Frame, Framing
 from handsoff.generators.contract import Conditions, Generator
+from handsoff.generators.diffusion import Diffusion
+from handsoff.generators.diffusion_config import DiffusionConfig
 from handsoff.generators.nearness import Nearness
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -57,7 +59,14 @@ def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     return StyleGAN2(config, card.licence, card.framing, attributes)
 
 
-ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {StyleGAN2.architecture: build_stylegan2}
+def build_diffusion(card: GeneratorCard) -> Diffusion:
+    return Diffusion(TypeAdapter(DiffusionConfig).validate_python(card.config), card.licence, card.framing)
+
+
+ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {
+    StyleGAN2.architecture: build_stylegan2,
+    Diffusion.architecture: build_diffusion,
+}
 
 
 def save_generator(

@@ -23,7 +23,8 @@ from handsoff.generators.stored import OWN, load_generator
 from handsoff.inspection import links
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step, optional_report
-from handsoff.inversion.invert import MIN_LABELLED, invert
+from handsoff.inversion.chunk import MIN_LABELLED
+from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work

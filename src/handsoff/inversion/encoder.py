@@ -172,3 +172,12 @@ def mixed_latents(generator: StyleGenerator, count: int, stream: torch.Generator
     ws = generator.mapping(z, generator.random_condition(count, stream))
     cut = torch.randint(1, 2 * generator.num_ws, (count, 1, 1), generator=stream).to(ws.device)
     return torch.where(torch.arange(generator.num_ws, device=ws.device)[None, :, None] < cut, ws, ws.roll(1, 0))
+
+
+@torch.no_grad()
+def starting_point(target: Target, encoder: Encoder | None, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n l d"]:
+    """Whitened latents to start from: the encoder's, or the mean."""
+    if encoder is None:
+        return torch.zeros(len(images), target.generator.num_ws, target.generator.w_dim, device=images.device)
+    with mixed_precision():
+        return encoded(encoder, target, images)

@@ -7,23 +7,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
-from handsoff.backbones.lite0 import frozen_lite0
-from handsoff.backbones.perceptual import Perceptual
-from handsoff.core.device import mixed_precision
-from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_tensors, refuse_unwritable, sha256, write_bytes, write_json, write_tensors
+from handsoff.core.files import png, read_tensors, sha256, write_bytes, write_json
 from handsoff.core.images import tile, to_float, to_uint8
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.formats.photos import photos_in
 from handsoff.generators.latents import RESIDUAL, Latents, join_latents, save_latents
 from handsoff.generators.stored import generator_hash, generator_shell, load_generator, read_card
-from handsoff.inversion.encoder import ENCODER, PARTIAL, Encoder, encoded, load_encoder, train_encoder
-from handsoff.inversion.latent_space import measure_latent_space, require_w_space
-from handsoff.inversion.refine import Target, fitting_together, measure, refine, residual_shape
+from handsoff.inversion.chunk import (
+    Context,
+    Workplace,
+    chosen_samples,
+    chunks_of,
+    encoder_of,
+    load,
+    refine_chunk,
+    target_of,
+)
+from handsoff.inversion.encoder import ENCODER, PARTIAL, train_encoder
+from handsoff.inversion.latent_space import require_w_space
+from handsoff.inversion.refine import Target, fitting_together, measure, residual_shape
 from handsoff.inversion.settings import InvertSettings
 from handsoff.inversion.tuning import Pivots, tune, tuned_generator
 from handsoff.jobs.checkpoints import is_whole
@@ -34,7 +42,6 @@ from handsoff.tasks.base import Labels, Task
 
 LATENTS, CARD, CONTACT, LABELS = "latents.safetensors", "latents.json", "contact.png", "labels"
 CACHE = "photos.u8"  # the photos that the encoder is trained on, until it is
-MIN_LABELLED = 4
 TERMS = ("pixel", "perceptual", "prior")  # of the reconstruction error
 SHOWN = 12  # photos on the contact sheet
 
@@ -57,11 +64,13 @@ def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
     return Plan("invert", inputs, settings.model_dump())
 
 
-def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings) -> Work:
+def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings, engine: Engine = LOCAL) -> Work:
     """Find ws of labelled photos; `out` gets latents, errors, the labels as framed for the generator, a contact sheet.
 
     With `settings.tuning_steps` it also gets a generator of its own, tuned on the photos; that one then belongs to the
     latents.
+
+    The engine refines chunks of `batch` photos; the encoder and the tuning learn from all photos, in this process.
 
     Every kind of label that all photos have, or those of `settings.tasks`, are carried along: one folder of latents
     serves several tasks.
@@ -71,11 +80,11 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings)
     """
     with open_job(out, plan(generator, labelled, settings)) as job:
         if not job.done:
-            yield from find_latents(job, generator, labelled, settings)
+            yield from find_latents(job, generator, labelled, settings, engine)
     return job.outcome
 
 
-def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSettings) -> Part:
+def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSettings, engine: Engine) -> Part:
     """An encoder where one is needed, latents chunk by chunk, a tuned generator if wanted, and the results."""
     out = job.out
     net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
@@ -83,25 +92,21 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
         photos, labels = data.load(net.image_size, net.framing)
         schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
         tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
-    target = Target(net, measure_latent_space(net), Perceptual(frozen_lite0(), net.image_size))
-    encoder = None
+    context = Context(generator, labelled, out, settings, job.plan)
+    target, encoder = target_of(net), None
     if settings.encoder_steps:
         if settings.encoder is None and not is_whole(out / ENCODER):
             yield from prepare_encoder(generator, target, out, settings)
         (out / PARTIAL).unlink(missing_ok=True)
         forget_photos(out / CACHE)
-        encoder = load_encoder(net, out if settings.encoder is None else Path(settings.encoder))
+        encoder = encoder_of(net, context)
     parts: list[dict[str, Tensor]] = []
     together = fitting_together(net, settings.batch)
-    for start in range(0, len(photos), together):
-        chunk = out / "chunks" / f"{start:06d}.safetensors"
-        if not is_whole(chunk):
-            images = to_float(photos[start : start + together]).to(net.device)
-            inversion = refine(target, images, starting_point(target, encoder, images), settings)
-            write_tensors(chunk, inversion.tensors(), sealed=True)
-        parts.append(read_tensors(chunk))
-        errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
-        yield Progress("refining", min(start + together, len(photos)), len(photos), ", ".join(errors))
+    with load.having(context, Workplace(target, encoder, photos)):
+        for file in engine.map(refine_chunk, chunks_of(len(photos), together), context):
+            parts.append(read_tensors(file))
+            errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
+            yield Progress("refining", sum(len(part["ws"]) for part in parts), len(photos), ", ".join(errors))
     if settings.tuning_steps:
         pivots = Pivots(photos, join_latents([latents_in(part) for part in parts]))
         yield from tune(target, pivots, out, settings, read_card(generator).nearness)
@@ -128,22 +133,6 @@ def measured_again(target: Target, pivots: Pivots, together: int) -> Iterator[di
         yield {name: value.cpu() for name, value in measured.tensors().items()}
 
 
-def chosen_samples(labelled: Path, settings: InvertSettings) -> LabelledDataset:
-    """The samples that the settings choose, no image read yet.
-
-    Raises:
-        InputError: there are no usable labels, or fewer than four.
-    """
-    data = open_labelled(labelled, settings.labels, settings.tasks)
-    data = data.part(settings.skip, None if settings.first is None else settings.skip + settings.first)
-    if len(data.names) < MIN_LABELLED:
-        raise InputError(
-            f"{labelled} gives {len(data.names)} labelled images: at least {MIN_LABELLED} are needed, label some more."
-        )
-    refuse_unwritable((f"{name}.png" for name in data.names), str(labelled))
-    return data
-
-
 def prepare_encoder(generator: Path, target: Target, out: Path, settings: InvertSettings) -> Part:
     """Train the encoder, with the generator's own training photos where they can still be read."""
     path, photos = training_photos(generator, settings), None
@@ -163,15 +152,6 @@ def training_photos(generator: Path, settings: InvertSettings) -> Path | None:
         return Path(settings.photos)
     inputs = recorded_plan(generator).inputs if (generator / JOB).is_file() else {}
     return Path(inputs["images"]["path"]) if "images" in inputs else None  # an imported generator has none
-
-
-@torch.no_grad()
-def starting_point(target: Target, encoder: Encoder | None, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n l d"]:
-    """Whitened latents to start from: the encoder's, or the mean."""
-    if encoder is None:
-        return torch.zeros(len(images), target.generator.num_ws, target.generator.w_dim, device=images.device)
-    with mixed_precision():
-        return encoded(encoder, target, images)
 
 
 def write_results(

@@ -1,4 +1,4 @@
-"""What can be set about inversion; every default is what worked best in docs/log.md."""
+"""What can be set about inversion; every default is what worked best in docs/experiments/."""
 
 from typing import Any
 

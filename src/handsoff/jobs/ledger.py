@@ -12,10 +12,11 @@ from handsoff.core.files import Stamp, read_json, sha256, write_json
 Files = dict[str, Stamp]  # path in the output folder → size and hash, as JSON gives it back
 
 
-def write_entry(entry: Path, content: Any) -> None:
-    """Write an entry, when all that it tells of is on the disk."""
-    content = json.loads(json.dumps(content))  # as it will be read: tuples are lists, and all keys are strings
+def write_entry(entry: Path, content: Any) -> Any:
+    """Write an entry, when all that it tells of is on the disk; what `read_entry` will give back."""
+    content = json.loads(json.dumps(content))  # tuples are lists then, and all keys are strings
     write_json(entry, {"content": content, "sha256": seal(content)})
+    return content
 
 
 def read_entry(entry: Path) -> Any:

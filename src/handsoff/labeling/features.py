@@ -1,4 +1,4 @@
-"""Feature maps that labels are read from: the generator's own, pretrained ones of an image, or both.
+"""Feature maps that labels are read from: the generator's own, those of an image, or several of them.
 
 A new kind is one class and one line in `EXTRACTORS`.
 """
@@ -13,13 +13,14 @@ from torch import Tensor
 
 from handsoff.backbones.lite0 import FEATURE_CHANNELS, frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
-from handsoff.core.errors import InputError, UnknownNameError
-from handsoff.generators.contract import FeatureGenerator, Generator
+from handsoff.core.errors import InputError, MismatchError, UnknownNameError
+from handsoff.generators.contract import DenoisingGenerator, FeatureGenerator, Generator
 from handsoff.generators.latents import Latents
 from handsoff.labeling.hypercolumn import Features
 
 Images = Float[Tensor, "n 3 h w"]  # in about [-1, 1]
 READ_IMAGES = "--set 'features=[\"lite0\"]'"
+DIFFUSION = "diffusion"
 
 
 @runtime_checkable
@@ -90,11 +91,55 @@ class Lite0Features:
 
 
 @dataclass(frozen=True)
+class Denoising:
+    """How a diffusion model is read.
+
+    Attributes:
+        sigmas: noise levels, of images in [-1, 1].
+        model: which one, where the generator itself is none or another one is to be read.
+    """
+
+    sigmas: tuple[float, ...] = ()
+    model: Generator | None = None
+
+    @property
+    def name(self) -> str:
+        """What differs between two ways of reading one generator's images."""
+        return f"{DIFFUSION} {self.sigmas} {'' if self.model is None else id(self.model)}"
+
+
+@dataclass(frozen=True)
+class DiffusionFeatures:
+    """The maps that a denoiser makes of an image with noise, at every level (Baranchuk et al. 2022, arXiv 2112.03126).
+
+    Attributes:
+        generator: makes the images; the same as `model`, or another one.
+    """
+
+    generator: Generator
+    model: DenoisingGenerator
+    sigmas: tuple[float, ...]
+    needs_latents: ClassVar[bool] = False
+
+    @property
+    def channels(self) -> int:
+        return len(self.sigmas) * sum(self.model.denoiser_channels)
+
+    def from_latents(self, latents: Latents) -> tuple[Images, Features]:
+        images = self.generator.synthesize(latents)
+        return images, self.from_images(images)
+
+    def from_images(self, images: Images) -> Features:
+        shown = images.float().clamp(-1, 1)
+        return [values for sigma in self.sigmas for values in self.model.denoiser_maps(shown, sigma)]
+
+
+@dataclass(frozen=True)
 class JoinedFeatures:
     """The maps of several extractors of one generator, coarse to fine.
 
     Attributes:
-        parts: by the name that they have in `EXTRACTORS`.
+        parts: by a name that is the same where they read the same.
     """
 
     generator: Generator
@@ -142,26 +187,54 @@ def shared_features(extractors: Sequence[JoinedFeatures], latents: Latents) -> t
     return images, [extractor.joined(found) for extractor in extractors]
 
 
-def generator_features(generator: Generator) -> GeneratorFeatures:
+def generator_features(generator: Generator, denoising: Denoising) -> GeneratorFeatures:  # noqa: ARG001  # as all extractors
     if not isinstance(generator, FeatureGenerator):
         raise InputError(f"The generator has no feature maps of its own: read its images with {READ_IMAGES}.")
     return GeneratorFeatures(generator)
 
 
-EXTRACTORS: dict[str, Callable[[Generator], FeatureExtractor]] = {
+def diffusion_features(generator: Generator, denoising: Denoising) -> DiffusionFeatures:
+    model = generator if denoising.model is None else denoising.model
+    if not isinstance(model, DenoisingGenerator):
+        raise InputError(
+            "The generator is no diffusion model, and features of one are asked for: name one with --denoiser."
+        )
+    if (model.image_size, model.framing) != (generator.image_size, generator.framing):
+        sizes = [f"{found.image_size[0]}x{found.image_size[1]}, {found.framing}" for found in (model, generator)]
+        raise MismatchError(
+            f"The denoiser sees images in another frame ({sizes[0]}) than the generator's ({sizes[1]}): give one of "
+            "the same."
+        )
+    return DiffusionFeatures(generator, model, denoising.sigmas)
+
+
+EXTRACTORS: dict[str, Callable[[Generator, Denoising], FeatureExtractor]] = {
     "generator": generator_features,
-    "lite0": Lite0Features,
+    "lite0": lambda generator, _: Lite0Features(generator),
+    DIFFUSION: diffusion_features,
 }
 
 
-def make_extractor(generator: Generator, names: Sequence[str]) -> JoinedFeatures:
+def make_extractor(generator: Generator, names: Sequence[str], denoising: Denoising | None = None) -> JoinedFeatures:
     """The extractors of these names, joined; their networks are loaded when they are first needed.
+
+    Args:
+        generator: makes the images.
+        names: of `EXTRACTORS`.
+        denoising: how a diffusion model is read, if one is.
 
     Raises:
         UnknownNameError: there is no such extractor.
-        InputError: it cannot be had of this generator.
+        InputError: it cannot be had of this generator, or a diffusion model is given and not read.
+        MismatchError: the diffusion model sees images in another frame.
     """
+    denoising = denoising or Denoising()
     for name in names:
         if name not in EXTRACTORS:
             raise UnknownNameError("features", name, EXTRACTORS)
-    return JoinedFeatures(generator, {name: EXTRACTORS[name](generator) for name in dict.fromkeys(names)})
+    if denoising.model is not None and DIFFUSION not in names:
+        raise InputError(f"Nothing reads the denoiser: add {DIFFUSION} to features, or leave --denoiser out.")
+    found = {name: EXTRACTORS[name](generator, denoising) for name in names}
+    return JoinedFeatures(
+        generator, {denoising.name if name == DIFFUSION else name: part for name, part in found.items()}
+    )

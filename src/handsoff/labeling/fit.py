@@ -4,7 +4,7 @@ Each pixel classifier leaves out its own fold of the images and stops at the ste
 lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,13 @@ from handsoff.core.seeds import seeded, step_generator
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
 from handsoff.generators.contract import Generator
-from handsoff.generators.stored import copy_generator, generator_hash, generator_shell, load_generator
+from handsoff.generators.stored import (
+    copy_generator,
+    generator_hash,
+    generator_licence,
+    generator_shell,
+    load_generator,
+)
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work, run_to_end
 from handsoff.labeling.ensemble import Ensemble
@@ -31,9 +37,9 @@ from handsoff.labeling.examples import (
     open_examples,
     require_readable,
 )
-from handsoff.labeling.features import make_extractor
+from handsoff.labeling.features import DIFFUSION, Denoising, JoinedFeatures, make_extractor
 from handsoff.labeling.image_networks import train_image_networks
-from handsoff.labeling.labeler import EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
+from handsoff.labeling.labeler import DENOISER, EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
 from handsoff.labeling.pixel_samples import PixelSamples, read_pixel_samples
 from handsoff.labeling.settings import FitSettings
 from handsoff.sampling.edits import WS
@@ -59,7 +65,13 @@ class FitState:
     settings: FitSettings
 
 
-def plan(generator: Path, examples: Path, settings: FitSettings, corrected: Path | None = None) -> Plan:
+def plan(
+    generator: Path,
+    examples: Path,
+    settings: FitSettings,
+    corrected: Path | None = None,
+    denoiser: Path | None = None,
+) -> Plan:
     """What the labeler is made by.
 
     Raises:
@@ -67,13 +79,22 @@ def plan(generator: Path, examples: Path, settings: FitSettings, corrected: Path
         MismatchError: the examples are of another generator.
     """
     parts = open_parts(generator, examples, settings, corrected)
-    needs_latents = make_extractor(generator_shell(parts[0].generator), settings.features).needs_latents
+    needs_latents = extractor_for(parts[0].generator, denoiser, settings, generator_shell).needs_latents
     paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
-    inputs = {"generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)}}
+    nets = {"generator": generator, **({} if denoiser is None else {"denoiser": denoiser})}
+    inputs = {name: {"path": str(path.resolve()), "fingerprint": generator_hash(path)} for name, path in nets.items()}
     for (name, path), found in zip(paths.items(), parts, strict=True):
         require_readable(found, path, needs_latents=needs_latents)
         inputs[name] = {"path": str(path.resolve()), "fingerprint": found.fingerprint}
     return Plan("fit", inputs, settings.model_dump())
+
+
+def extractor_for(
+    generator: Path, denoiser: Path | None, settings: FitSettings, load: Callable[[Path], Generator]
+) -> JoinedFeatures:
+    """What is to be read, of generators or of shells of them, as `load` gives them."""
+    model = None if denoiser is None else load(denoiser)
+    return make_extractor(load(generator), settings.features, Denoising(settings.sigmas, model))
 
 
 def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected: Path | None) -> list[Examples]:
@@ -84,7 +105,14 @@ def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected
     return [found, open_corrected(found.generator, corrected, settings, found.labelled.tasks[settings.task])]
 
 
-def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corrected: Path | None = None) -> Work:
+def fit(  # the inputs of the verb, one by one
+    generator: Path,
+    examples: Path,
+    out: Path,
+    settings: FitSettings,
+    corrected: Path | None = None,
+    denoiser: Path | None = None,
+) -> Work:
     """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
     Of inverted photos it also gets the contact sheet, and the encoder that inverts further ones.
@@ -95,21 +123,22 @@ def fit(generator: Path, examples: Path, out: Path, settings: FitSettings, corre
         out: folder to write.
         settings: see there.
         corrected: a reviewed dataset, whose accepted and corrected samples are learnt from, too.
+        denoiser: a diffusion model whose maps are read, where the generator is not the one.
 
     Raises:
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(generator, examples, settings, corrected)) as job:
+    with open_job(out, plan(generator, examples, settings, corrected, denoiser)) as job:
         if not job.done:
-            yield from write_labeler(job, open_parts(generator, examples, settings, corrected), settings)
+            yield from write_labeler(job, open_parts(generator, examples, settings, corrected), settings, denoiser)
     return job.outcome
 
 
-def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) -> Part:
+def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, denoiser: Path | None) -> Part:
     """Image networks, pixel classifiers, and what they need besides."""
-    out, net = job.out, load_generator(parts[0].generator)
-    extractor = make_extractor(net, settings.features)
+    extractor = extractor_for(parts[0].generator, denoiser, settings, load_generator)
+    out, net = job.out, extractor.generator
     with job.undone_if_refused():
         data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
     yield from train_image_networks(data.task, data.labelled_images(), out, settings)
@@ -122,6 +151,8 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) ->
     state = FitState(ensemble, samples, held_out, data.task, settings)
     yield from train_ensemble(state, curve)
     copy_generator(parts[0].generator, out / GENERATOR)
+    if denoiser is not None:
+        copy_generator(denoiser, out / DENOISER)
     for file, target in ((parts[0].contact_sheet, CONTACT), (parts[0].encoder, ENCODER)):
         if file is not None:
             write_bytes(out / target, file.read_bytes())
@@ -129,11 +160,14 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings) ->
     write_example_numbers(out, parts[0], data, net)
     facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
     facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
-    facts |= {"licence": net.licence, "framing": net.framing, "image_size": list(net.image_size)}
+    licence = "; ".join(dict.fromkeys([net.licence, *([] if denoiser is None else [generator_licence(denoiser)])]))
+    facts |= {"licence": licence, "framing": net.framing, "image_size": list(net.image_size)}
+    facts |= {"sigmas": list(settings.sigmas) if DIFFUSION in settings.features else []}
+    facts |= {"denoiser": None if denoiser is None else generator_hash(denoiser)}
     save_labeler(out, ensemble, facts)
     found = [len(part.labelled.names) for part in parts[1:]]
     corrected = {"corrected_used": found[0], "corrected_loss": loss_of_last(state, found[0])} if found else {}
-    job.finish(seed=settings.seed, licence=net.licence, examples_used=len(data), held_out_loss=curve, **corrected)
+    job.finish(seed=settings.seed, licence=licence, examples_used=len(data), held_out_loss=curve, **corrected)
 
 
 def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: Generator) -> None:

@@ -1,7 +1,7 @@
 """The labeler: a generator, and what labels its images."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
-from handsoff.labeling.features import JoinedFeatures, make_extractor, shared_features
+from handsoff.labeling.features import Denoising, JoinedFeatures, make_extractor, shared_features
 from handsoff.labeling.image_networks import load_image_networks
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.voting import vote, weighted
@@ -32,6 +32,7 @@ Images = UInt8[np.ndarray, "n h w 3"]
 Uncertainty = Float[np.ndarray, "n ..."]  # in [0, 1], per pixel [N, H, W] or per point [N, K]
 
 WEIGHTS, CARD, GENERATOR = "labeler.safetensors", "labeler.json", "generator"
+DENOISER = "denoiser"  # the folder of another generator, a diffusion model whose maps are read
 EXAMPLES = "examples.json"  # name → numbers of the labelled photos, see `datasets.attributes`
 EXAMPLE_WS = "examples.safetensors"  # name → their ws [L, D], where they were inverted
 
@@ -46,6 +47,7 @@ class LabelerCard:
         examples: number of labelled images that it learnt from.
         networks, network_share: the image networks and their weight in the ensemble.
         generator: hash of the weights of the generator beside it.
+        sigmas, denoiser: how a diffusion model is read, and the hash of its weights where it is not the generator.
     """
 
     task: str
@@ -60,6 +62,8 @@ class LabelerCard:
     licence: str
     framing: Framing
     image_size: list[int]
+    sigmas: list[float] = field(default_factory=list)
+    denoiser: str | None = None
 
 
 @dataclass(frozen=True)
@@ -196,18 +200,12 @@ def load_labeler(folder: Path | str) -> Labeler:
     """
     folder = Path(folder)
     card = read_card(folder)
-    found, identity = generator_hash(folder / GENERATOR), card["generator"]
+    check_generators(folder, card)
     try:
         task = make_task(card["task"], card["schema"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD} does not describe a labeler ({error!r}): run handsoff fit again.") from None
-    if found != identity:
-        raise MismatchError(
-            f"{folder} was fitted to generator {identity[:12]}, but {folder / GENERATOR} is {found[:12]}: "
-            "run handsoff fit again."
-        )
-    generator = load_generator(folder / GENERATOR)
-    extractor = make_extractor(generator, tuple(card["features"]))
+    extractor = extractor_of(folder, card, load_generator)
     ensemble = Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
@@ -215,5 +213,30 @@ def load_labeler(folder: Path | str) -> Labeler:
         raise MismatchError(
             f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again."
         ) from None
-    ensemble = ensemble.eval().requires_grad_(requires_grad=False).to(generator.device)
+    ensemble = ensemble.eval().requires_grad_(requires_grad=False).to(extractor.generator.device)
     return Labeler(extractor, ensemble, load_image_networks(folder, task, card["networks"]), task, card)
+
+
+def check_generators(folder: Path, card: dict[str, Any]) -> None:
+    """Whether the generators beside a labeler are those that it was fitted to.
+
+    Raises:
+        InputError: one is missing.
+        MismatchError: one is another.
+    """
+    for name, identity in ((GENERATOR, card["generator"]), (DENOISER, card["denoiser"])):
+        if identity is not None and (found := generator_hash(folder / name)) != identity:
+            raise MismatchError(
+                f"{folder} was fitted to generator {identity[:12]}, but {folder / name} is {found[:12]}: "
+                "run handsoff fit again."
+            )
+
+
+def extractor_of(folder: Path, card: dict[str, Any], load: Callable[[Path], Generator]) -> JoinedFeatures:
+    """What a labeler reads; `load` gives generators, or shells of them.
+
+    Raises:
+        InputError: a generator is missing or damaged.
+    """
+    model = None if card["denoiser"] is None else load(folder / DENOISER)
+    return make_extractor(load(folder / GENERATOR), card["features"], Denoising(tuple(card["sigmas"]), model))

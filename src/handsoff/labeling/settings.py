@@ -1,6 +1,6 @@
-"""What can be set about the labeler; every default is what worked best in docs/log.md."""
+"""What can be set about the labeler; every default is what worked best in docs/experiments/."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -26,7 +26,11 @@ class FitSettings(BaseModel):
     features: tuple[str, ...] = Field(
         ("generator", "lite0"),
         min_length=1,
-        description="feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained)",
+        description="feature maps that labels are read from: generator (its own, the paper's form), lite0 "
+        "(pretrained), diffusion (of the image with noise)",
+    )
+    sigmas: tuple[Annotated[float, Field(gt=0, le=100)], ...] = Field(
+        (0.05, 0.25, 0.5), min_length=1, description="noise levels at which a diffusion model is read"
     )
     steps: int = Field(300, ge=1, description="training steps of the pixel classifiers")
     images: int = Field(10, ge=1, description="images per step")

@@ -1,4 +1,4 @@
-"""The default method. Its settings are the defaults of every verb: what measured best so far, see docs/log.md."""
+"""The default method. Its settings are the defaults of every verb: what measured best so far, see docs/experiments/."""
 
 from collections.abc import Generator, Iterator
 from pathlib import Path

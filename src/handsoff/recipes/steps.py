@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.jobs.folder import Plan
 from handsoff.jobs.progress import Work
 from handsoff.verbs import VERBS, Inputs, given
@@ -41,9 +43,9 @@ class Step:
         plan: Plan = VERBS[self.verb].load("plan")(**given(self.inputs), settings=self.settings)
         return plan
 
-    def work(self) -> Work:
+    def work(self, engine: Engine = LOCAL) -> Work:
         """Begin the step, or go on with it."""
-        return VERBS[self.verb].work(self.inputs, self.folder, self.settings)
+        return VERBS[self.verb].work(self.inputs, self.folder, self.settings, engine)
 
     def finished(self) -> bool:
         """Whether the folder is finished, and as much was done as is asked for now."""

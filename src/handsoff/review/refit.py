@@ -18,8 +18,9 @@ from handsoff.datasets.generated import Record
 from handsoff.generators.stored import generator_hash
 from handsoff.jobs.folder import DONE, JOB, REPORT, Plan, difference, discard, recorded_plan, require_done
 from handsoff.jobs.progress import Progress
+from handsoff.labeling.features import DIFFUSION
 from handsoff.labeling.fit import fit, loss_before, plan
-from handsoff.labeling.labeler import GENERATOR, load_labeler, read_card
+from handsoff.labeling.labeler import DENOISER, GENERATOR, load_labeler, read_card
 from handsoff.labeling.settings import FitSettings
 from handsoff.review.queue import UNCERTAINTY, Queue
 from handsoff.review.session import Session
@@ -83,6 +84,12 @@ class Refit:
         settings = FitSettings(**self.again.settings)
         return settings if self.session.is_drawn else settings.model_copy(update={"features": ("lite0",)})
 
+    @property
+    def denoiser(self) -> Path | None:
+        """The diffusion model that the settings read, where it is not the generator."""
+        found = self.labeler / DENOISER
+        return found if DIFFUSION in self.settings.features and found.is_dir() else None
+
     def start(self, first: Sequence[str]) -> str:
         """Begin in the background; the name of the new labeler.
 
@@ -125,13 +132,13 @@ class Refit:
         if examples is None:
             settings = settings.model_copy(update={"first": None, "corrections": "only"})
         inputs = (generator, examples or corrected)
-        wanted = plan(*inputs, settings, None if examples is None else corrected)
+        wanted = plan(*inputs, settings, None if examples is None else corrected, self.denoiser)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
         self.state = replace(
             self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings))
         )
-        with closing(fit(*inputs, out, settings, None if examples is None else corrected)) as work:
+        with closing(fit(*inputs, out, settings, None if examples is None else corrected, self.denoiser)) as work:
             with self.session.lock:
                 self.show(next(work, None))
             for progress in work:
@@ -152,7 +159,7 @@ class Refit:
         """What the first labeler learnt from; None where that is gone or cannot be read with these features."""
         path = Path(self.again.inputs["examples"]["path"])
         try:
-            found = plan(self.labeler / GENERATOR, path, self.settings)
+            found = plan(self.labeler / GENERATOR, path, self.settings, denoiser=self.denoiser)
         except HandsOffError:
             return None
         same = found.inputs["examples"]["fingerprint"] == self.again.inputs["examples"]["fingerprint"]

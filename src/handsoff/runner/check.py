@@ -9,7 +9,7 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
-from handsoff.inversion.invert import MIN_LABELLED
+from handsoff.inversion.chunk import MIN_LABELLED
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
 

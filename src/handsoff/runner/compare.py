@@ -11,6 +11,8 @@ from typing import Any
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json, write_json
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, default_arms, pool_names
 from handsoff.jobs.folder import Plan, open_job, refuse_foreign
 from handsoff.jobs.progress import Work
@@ -42,7 +44,7 @@ class Comparison:
     methods: dict[str, list[str]]
 
 
-def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False) -> Work:
+def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engine: Engine = LOCAL) -> Work:
     """Run methods below `recipe.output`; it then holds a folder per method, `compare.json` and `compare.html`.
 
     What is done is skipped, what was interrupted goes on, and methods can be added by another call.
@@ -51,6 +53,7 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False) -> Wo
         recipe: the data, budgets and settings of all of them; its own method does not count.
         methods: names of `handsoff.methods.METHODS`.
         redo: remove steps that are out of date and make them again.
+        engine: computes the steps that are cut into shards.
 
     Raises:
         UnknownNameError: there is no such method.
@@ -63,7 +66,7 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False) -> Wo
     with open_job(recipe.output, COMPARE, beside="generator") as job:
         if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(methods):
             job.reopen()
-        outcomes, costs = yield from do_steps(job, nodes)
+        outcomes, costs = yield from do_steps(job, nodes, engine)
         if not job.done:
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
             write_comparison(recipe.output)

@@ -9,6 +9,8 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.core.memory import forget_peak, peak_memory
 from handsoff.datasets.corrections import corrections_folder, is_corrections
+from handsoff.engines.contract import Engine
+from handsoff.engines.local import LOCAL
 from handsoff.evaluation.inputs import named_datasets
 from handsoff.jobs.folder import REPORT, Job, discard, open_job
 from handsoff.jobs.progress import Outcome, Progress, Work, named
@@ -22,12 +24,13 @@ COSTS = "costs.json"
 Cost = dict[str, float]  # of a step: `seconds`, and its memory at the peak, see `core.memory`
 
 
-def run(recipe: Recipe, *, redo: bool = False) -> Work:
+def run(recipe: Recipe, *, redo: bool = False, engine: Engine = LOCAL) -> Work:
     """Do every step of the recipe's method below `recipe.output`, then sum up in its `report.json`.
 
     Args:
         recipe: what to do.
         redo: remove stale steps and make them again.
+        engine: computes the steps that are cut into shards.
 
     Raises:
         InputError: data that cannot be used (seen before any work), stale steps without `redo`, or an output folder
@@ -38,13 +41,15 @@ def run(recipe: Recipe, *, redo: bool = False) -> Work:
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))
     with open_job(recipe.output, RUN, beside="generator") as job:
-        outcomes, costs = yield from do_steps(job, nodes)
+        outcomes, costs = yield from do_steps(job, nodes, engine)
         if not job.done:
             sum_up(job, recipe, nodes, outcomes, costs)
     return job.outcome
 
 
-def do_steps(job: Job, nodes: Sequence[Node]) -> Generator[Progress, None, tuple[dict[str, Outcome], dict[str, Cost]]]:
+def do_steps(
+    job: Job, nodes: Sequence[Node], engine: Engine = LOCAL
+) -> Generator[Progress, None, tuple[dict[str, Outcome], dict[str, Cost]]]:
     """Do what is to be done; step → its outcome, and what it has cost so far."""
     stale = [node for node in nodes if node.state == "stale"]
     for node in stale:
@@ -66,7 +71,7 @@ def do_steps(job: Job, nodes: Sequence[Node]) -> Generator[Progress, None, tuple
                 costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
                 outcomes[node.name] = "done"
             else:
-                outcomes[node.name] = yield from measured(node, job.out, costs)
+                outcomes[node.name] = yield from measured(node, job.out, costs, engine)
     return outcomes, costs
 
 
@@ -87,12 +92,12 @@ def costs_in(out: Path) -> dict[str, Cost]:
     }
 
 
-def measured(node: Node, out: Path, costs: dict[str, Cost]) -> Generator[Progress, None, Outcome]:
+def measured(node: Node, out: Path, costs: dict[str, Cost], engine: Engine) -> Generator[Progress, None, Outcome]:
     """Do one step; the seconds of all its parts, interrupted ones too, are added up in `costs.json`."""
     began = time.monotonic()
     forget_peak()
     try:
-        return (yield from named(node.name, node.step.work()))
+        return (yield from named(node.name, node.step.work(engine)))
     finally:
         if node.step.folder.is_dir():
             before = costs.get(node.name, {})

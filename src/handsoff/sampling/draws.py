@@ -1,9 +1,9 @@
 """One draw of a generator: all that is needed to make the sample again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -64,9 +64,39 @@ class Draw:
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
 
+@dataclass(frozen=True)
+class Draws(Sequence[Draw]):
+    """One draw per seed, made when it is looked at: millions of them take no memory.
+
+    Attributes:
+        conditions: of the generator.
+        seeds: of the samples.
+        psi: truncation.
+        asked: what all samples are to show, as `uniform_draws` takes it.
+    """
+
+    conditions: Conditions
+    seeds: Sequence[int]
+    psi: float = 1.0
+    asked: Condition | Asked | None = None
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    @overload
+    def __getitem__(self, index: int) -> Draw: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Draws": ...
+    def __getitem__(self, index: int | slice) -> "Draw | Draws":
+        if isinstance(index, slice):
+            return replace(self, seeds=self.seeds[index])
+        seed = self.seeds[index]
+        return Draw(seed, self.psi, stated(self.conditions, self.asked, seed))
+
+
 def uniform_draws(
     conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | Asked | None = None
-) -> list[Draw]:
+) -> Draws:
     """One draw per seed, the condition of each from its seed alone where nothing or not all of it is asked for.
 
     Classes are then drawn alike often, and attributes are those of training photos.
@@ -80,7 +110,9 @@ def uniform_draws(
     Raises:
         InputError: the generator does not know what is asked for, or has no photos that would tell all else.
     """
-    return [Draw(seed, psi, stated(conditions, condition, seed)) for seed in seeds]
+    if seeds:
+        stated(conditions, condition, seeds[0])  # refuses what all would be refused for
+    return Draws(conditions, seeds, psi, condition)
 
 
 def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -> Condition | None:
@@ -104,16 +136,14 @@ def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -
     return (None,) * len(conditions.names)
 
 
-def planned_draws(
-    conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Asked | None = None
-) -> list[Draw]:
+def planned_draws(conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Asked | None = None) -> Draws:
     """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
 
     Raises:
         InputError: the generator does not know the condition, or needs one.
     """
     draws = uniform_draws(conditions, range(seed, seed + n), psi, condition)
-    check_condition(conditions, condition_of(conditions, draws), len(draws))
+    check_condition(conditions, condition_of(conditions, draws[:1]), 1)  # the others are like it
     return draws
 
 

@@ -6,10 +6,10 @@ found the sample in the group, and was certain enough of it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 
 from handsoff.datasets.attributes import ATTRIBUTES
 from handsoff.generators.conditions import Condition, example
@@ -62,6 +62,36 @@ class Tools:
     photos: Mapping[str, Record] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Anchors(Sequence[Anchor]):
+    """Samples and photos that others can be mixed with, each made when it is looked at.
+
+    Attributes:
+        records: of all samples.
+        rows: those of them that are meant.
+        photos: follow them.
+    """
+
+    records: Sequence[Mapping[str, Any]]
+    rows: Int64[np.ndarray, " n"]
+    photos: tuple[Anchor, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows) + len(self.photos)
+
+    @overload
+    def __getitem__(self, index: int) -> Anchor: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Anchor]: ...
+    def __getitem__(self, index: int | slice) -> Anchor | list[Anchor]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        place = range(len(self))[index]
+        if place >= len(self.rows):
+            return self.photos[place - len(self.rows)]
+        return anchor_of(Draw.of_record(self.records[int(self.rows[place])]["draw"]))
+
+
 def made_by(record: Mapping[str, Any]) -> tuple[str | None, str]:
     """For which group a sample was proposed (None: for all), and how."""
     proposal = record.get("proposal")
@@ -105,7 +135,7 @@ def next_round(
     for group, count in zip(groups, apportioned(shortfalls, len(draws)), strict=True):
         if not count:
             continue
-        inside = members(group, records) & np.array([record["candidate"] for record in records], bool)
+        inside = members(group, records) & np.fromiter((record["candidate"] for record in records), bool, len(records))
         anchors = anchors_of(group, records, inside, tools)
         ask = asker(group, records, tools, rng)
         kinds = possible(group, anchors, tools, asks=ask is not None)
@@ -141,11 +171,11 @@ def apportioned(weights: Float[np.ndarray, " m"], count: int) -> list[int]:
 
 def anchors_of(
     group: Group, records: Sequence[Mapping[str, Any]], inside: Bool[np.ndarray, " n"], tools: Tools
-) -> list[Anchor]:
+) -> Anchors:
     """Latents that are known to be in a group: unedited draws that were confirmed, and labelled photos."""
-    drawn = [Draw.of_record(record["draw"]) for record, chosen in zip(records, inside, strict=True) if chosen]
-    photos = [Anchor(photo=name) for name, record in tools.photos.items() if group.holds(record)]
-    return [*(anchor_of(draw) for draw in drawn if not draw.edits), *photos]
+    edited = np.fromiter(("edits" in record["draw"] for record in records), bool, len(records))
+    photos = tuple(Anchor(photo=name) for name, record in tools.photos.items() if group.holds(record))
+    return Anchors(records, np.flatnonzero(inside & ~edited), photos)
 
 
 def possible(group: Group, anchors: Sequence[Anchor], tools: Tools, *, asks: bool) -> list[str]:

@@ -77,12 +77,12 @@ def value_of(record: Record, task: str, name: str) -> Any:
 
 def values(groups: Sequence[Group], records: Sequence[Record]) -> Float[np.ndarray, "n m"]:
     """What every sample adds to the share of every group."""
-    rows = [[group.counts(record) for group in groups] for record in records]
-    return np.array(rows, float).reshape(len(records), len(groups))
+    found = (group.counts(record) for record in records for group in groups)
+    return np.fromiter(found, float, len(records) * len(groups)).reshape(len(records), len(groups))
 
 
 def members(group: Group, records: Sequence[Record]) -> Bool[np.ndarray, " n"]:
-    return np.array([group.holds(record) for record in records], bool)
+    return np.fromiter(map(group.holds, records), bool, len(records))
 
 
 def located(name: str, parts: Parts) -> tuple[str, str] | None:

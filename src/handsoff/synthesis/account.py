@@ -1,35 +1,36 @@
 """`aim.json`: what was asked of a dataset, what was reached, and how."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.files import write_json
-from handsoff.datasets.generated import Record
 from handsoff.jobs.ledger import read_entry
 from handsoff.sampling.proposals import successes
 from handsoff.sampling.targets import values
-from handsoff.synthesis.compose import CLOSE, Composition
+from handsoff.synthesis.compose import CLOSE, Composition, Told
 from handsoff.synthesis.shard import LEDGER
+from handsoff.synthesis.table import Decided, Table
 
 REPORT = "aim.json"
 NAMED = 8  # groups that were missed, each in a sentence of its own
 
 
-def account(out: Path, composition: Composition, records: Sequence[Record]) -> dict[str, Any]:
+def account(out: Path, composition: Composition, table: Table, decided: Decided) -> dict[str, Any]:
     """Write and return `aim.json`: what was asked, what was reached, and how.
 
     Shares are of samples (of pixels, where the group says so): `asked`, `reached`, `plain` in plain draws, `photos` in
     the labelled photos, None where that is not known. `proposals` {kind: {tried, confirmed}} are those for the group.
     """
-    groups = composition.groups(records)
-    reached = composition.reached(groups, records)
-    plain = values(groups, [record for record in records if "proposal" not in record]).mean(0)
+    told = Told(composition, table, decided)
+    groups = composition.groups(told)
+    reached = composition.reached(groups, told)
+    plain = values(groups, told[: len(composition.shards.rounds[0])]).mean(0)
     entries = []
     for index, group in enumerate(groups):
         known = [photo for photo in composition.photos.values() if group.knows(photo)]
         share = float(values([group], known).mean()) if known else None
-        worked = successes(group, records)
+        worked = successes(group, told)
         entries.append({
             "group": group.title,
             "asked": round(group.asked, 6),
@@ -45,16 +46,16 @@ def account(out: Path, composition: Composition, records: Sequence[Record]) -> d
         for number, file in enumerate(rounds, start=1)
         for title, skill in (read_entry(file) or {"probes": {}})["probes"].items()
     }
-    told = {
+    report = {
         "aim": composition.settings.aim,
-        "drawn": len(records),
-        "kept": sum(record["kept"] for record in records),
+        "drawn": len(told),
+        "kept": int(decided.kept.sum()),
         "met": composition.is_met(groups, reached),
         "groups": entries,
         "directions": probes,
     }
-    write_json(out / REPORT, told)
-    return told
+    write_json(out / REPORT, report)
+    return report
 
 
 def missed(told: Mapping[str, Any]) -> list[str]:

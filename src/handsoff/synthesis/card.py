@@ -5,19 +5,19 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_bytes, write_lines
 from handsoff.datasets.card import CARD, Card, cell
 from handsoff.datasets.generated import Record
-from handsoff.datasets.labelled import open_like
-from handsoff.synthesis.samples import REST
+from handsoff.synthesis.samples import REST, reader
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.table import Decided, Samples
 from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Task
 
@@ -70,22 +70,22 @@ class Origin:
     synthetic: bool
 
 
-def write_card(out: Path, tasks: Mapping[str, Task], records: Sequence[Record], origin: Origin) -> None:
+def write_card(out: Path, tasks: Mapping[str, Task], samples: Samples, shown: Sequence[Record], origin: Origin) -> None:
     """Write `README.md` into a dataset whose samples and label cards are written.
 
     Args:
         out: The dataset.
         tasks: Of the labels.
-        records: Of all samples, kept or not.
+        samples: Kept or not.
+        shown: Records of the first `LOOKED_AT` kept ones, whose labels are counted.
         origin: Where they come from.
     """
-    kept = [record for record in records if record["kept"]]
-    sections = [origin.made, selection(records), content(out, tasks, kept), origin.limits]
+    sections = [origin.made, selection(samples.decided), content(out, tasks, shown, samples.kept), origin.limits]
     files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
-    write_bytes(out / METADATA, "".join(json.dumps(line) + "\n" for line in metadata(kept, tasks)).encode())
+    write_lines(out / METADATA, map(json.dumps, metadata((record for record in samples if record["kept"]), tasks)))
     about = "\n\n".join(sections)
     card = Card(
-        origin.title, len(kept), origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
+        origin.title, samples.kept, origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
     )
     write_bytes(out / CARD, card.text().encode())
 
@@ -96,7 +96,7 @@ def image_labels(tasks: Mapping[str, Task]) -> dict[str, str]:
     return {name: place.folder for name, place in places.items() if place.suffixes[:1] == (".png",)}
 
 
-def metadata(kept: Sequence[Record], tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
+def metadata(kept: Iterable[Record], tasks: Mapping[str, Task]) -> Iterator[dict[str, Any]]:
     """A line per sample: its image, its labels and how uncertain they are."""
     pictures = image_labels(tasks)
     for record in kept:
@@ -169,14 +169,13 @@ def number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def selection(records: Sequence[Record]) -> str:
+def selection(decided: Decided) -> str:
     """How many samples stayed, and how uncertain those and the others are."""
-    kept = [record["uncertainty"] for record in records if record["kept"]]
-    dropped = [record["uncertainty"] for record in records if not record["kept"]]
-    composed = any("candidate" in record for record in records)
+    kept, dropped = decided.uncertainty[decided.kept], decided.uncertainty[~decided.kept]
+    composed = decided.candidate is not None
     chosen = "were chosen of the most certain ones" if composed else "most certain ones were kept"
     told = (
-        f"Of {len(records):,} samples {'' if composed else 'the '}{len(kept):,} {chosen}. Uncertainty is the "
+        f"Of {len(decided.rows):,} samples {'' if composed else 'the '}{len(kept):,} {chosen}. Uncertainty is the "
         "disagreement of the ensemble, from 0 to 1; `samples.jsonl` has it per sample."
     )
     lines = [
@@ -188,23 +187,24 @@ def selection(records: Sequence[Record]) -> str:
         "|---|---|---|---|---|",
     ]
     for name, values in (("kept", kept), ("dropped", dropped)):
-        if values:
+        if len(values):
             lines.append(
-                f"| {name} | {len(values):,} | {min(values):.3f} | {np.median(values):.3f} | {max(values):.3f} |"
+                f"| {name} | {len(values):,} | {values.min():.3f} | {np.median(values):.3f} | {values.max():.3f} |"
             )
     return "\n".join(lines)
 
 
-def content(out: Path, tasks: Mapping[str, Task], kept: Sequence[Record]) -> str:
+def content(out: Path, tasks: Mapping[str, Task], shown: Sequence[Record], kept: int) -> str:
     """How often every class or point occurs."""
-    data = open_like(out, {name: task.schema for name, task in tasks.items()})
-    names = [record["name"] for record in kept[:LOOKED_AT]]
-    of = f"the first {len(names):,} kept samples" if len(names) < len(kept) else "all kept samples"
+    of = f"the first {len(shown):,} kept samples" if len(shown) < kept else "all kept samples"
     lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
-    for kind, task in tasks.items():
-        found = [task.scores.label_statistics(data.label(kind, name)[None]) for name in names]
+    counts_of: dict[str, list[dict[str, tuple[int, float]]]] = {kind: [] for kind in tasks}
+    for _, labels in map(reader(out, tasks), shown):
+        for kind, task in tasks.items():
+            counts_of[kind].append(task.scores.label_statistics(labels[kind][None]))
+    for found in counts_of.values():
         for part in dict.fromkeys(part for counts in found for part in counts):
             counted = [counts[part] for counts in found if part in counts]
-            share = sum(share for _, share in counted) / len(names)
+            share = sum(share for _, share in counted) / len(shown)
             lines.append(f"| {cell(part)} | {sum(number for number, _ in counted):,} | {share:.1%} |")
     return "\n".join(lines)

@@ -8,9 +8,10 @@ that goes on makes the same samples.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Generator as Steps
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -36,16 +37,18 @@ from handsoff.synthesis.pooled import read_given
 from handsoff.synthesis.references import examples_of, reference_records
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import LEDGER, DrawShard, shards_of
+from handsoff.synthesis.shard import LEDGER, DrawShards
+from handsoff.synthesis.table import Decided, Table
 from handsoff.tasks.base import Task
 
 REFERENCE = f"{LEDGER}/reference.json"
 CLOSE = 0.005  # a share that is missed by less is reached
 LEAST_ROUND = 64  # samples
 BATCH = 256  # latents that are drawn together
+PROBED = 20_000  # unedited draws that directions are found from, at the most
 
 
-@dataclass(frozen=True)
+@dataclass
 class Composition:
     """What decides about the samples of a dataset that has an aim.
 
@@ -55,7 +58,8 @@ class Composition:
         settings: with an aim.
         reference: records of what is to be matched.
         photos: numbers of the labelled photos, by name.
-        proposals: name of a sample → how it was proposed; it grows with every round.
+        shards: of all samples so far.
+        proposals: how the samples after the first round were proposed, in order; both grow with every round.
     """
 
     labelers: Sequence[Path]
@@ -63,7 +67,8 @@ class Composition:
     settings: GenerateSettings
     reference: Sequence[Record]
     photos: Mapping[str, Record]
-    proposals: dict[str, dict[str, str]] = field(default_factory=dict)
+    shards: DrawShards
+    proposals: list[Record] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -76,36 +81,29 @@ class Composition:
         parts = {name: task.parts for name, task in self.tasks.items()}
         return groups_of(aim, parts, records[: self.settings.n], self.reference) if aim else []
 
-    def decide(self, records: Sequence[Record]) -> list[Record]:
-        """The same records, those marked as kept that come nearest to the aim.
+    def decide(self, table: Table) -> Decided:
+        """Those samples stay that come nearest to the aim.
 
         First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen.
         """
         settings = self.settings
-        told = [{**record, **self.proposal_of(record["name"])} for record in records]
-        certain = select(told, settings.keep, settings.drop, settings.strata or "parts")
-        rows = [index for index, record in enumerate(certain) if record["kept"]]
-        groups = self.groups(told)
+        certain = select(table, settings.keep, settings.drop, settings.strata or "parts")
+        rows = np.flatnonzero(certain.kept)
+        groups = self.groups(told := Told(self, table, certain))
         asked = np.array([group.asked for group in groups])
         rng = np.random.default_rng((settings.seed, self.count))
-        found = values(groups, [certain[row] for row in rows])
-        stay = {rows[place] for place in choose(found, asked, self.count, rng)}
-        return [
-            {
-                **record,
-                "candidate": record["kept"],
-                "kept": index in stay,
-                "reason": record["reason"] or (None if index in stay else "the aim needs others"),
-            }
-            for index, record in enumerate(certain)
-        ]
+        kept = np.zeros(len(told), bool)
+        kept[rows[choose(values(groups, told)[rows], asked, self.count, rng)]] = True
+        return replace(certain, kept=kept, candidate=certain.kept, proposal=self.proposal)
 
-    def proposal_of(self, name: str) -> dict[str, Any]:
-        return {"proposal": self.proposals[name]} if name in self.proposals else {}
+    def proposal(self, row: int) -> Record | None:
+        """How a sample was proposed; None: it is of the first round."""
+        later = row - len(self.shards.rounds[0])
+        return self.proposals[later] if later >= 0 else None
 
-    def reached(self, groups: Sequence[Group], records: Sequence[Record]) -> Float[np.ndarray, " m"]:
+    def reached(self, groups: Sequence[Group], told: "Told") -> Float[np.ndarray, " m"]:
         """The share of every group among the samples that stay."""
-        return values(groups, [record for record in records if record["kept"]]).mean(0)
+        return values(groups, told)[told.decided.kept].mean(0)
 
     def is_met(self, groups: Sequence[Group], reached: Float[np.ndarray, " m"]) -> bool:
         """Whether every share is as asked, as nearly as the number of samples allows."""
@@ -113,10 +111,51 @@ class Composition:
         return bool((np.abs(reached - asked) <= max(CLOSE, 1 / self.count) + 1e-9).all())
 
 
+@dataclass(frozen=True)
+class Told(Sequence[Record]):
+    """Samples as decisions and proposals look at them: each a record, made from columns when it is looked at.
+
+    Attributes:
+        composition: of the dataset.
+        table: what samples show, and their attributes.
+        decided: who was certain enough.
+        rows: which samples; None: all.
+    """
+
+    composition: Composition
+    table: Table
+    decided: Decided
+    rows: Sequence[int] | None = None
+
+    @property
+    def chosen(self) -> Sequence[int]:
+        return range(self.table.count) if self.rows is None else self.rows
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Told": ...
+    def __getitem__(self, index: int | slice) -> "Record | Told":
+        if isinstance(index, slice):
+            return replace(self, rows=self.chosen[index])
+        row = self.chosen[index]
+        proposal = self.composition.proposal(row)
+        certain = self.decided.kept if self.decided.candidate is None else self.decided.candidate
+        return {
+            **self.table.record(row),
+            "draw": self.composition.shards.draw(row).record(),
+            "candidate": bool(certain[row]),
+            **({} if proposal is None else {"proposal": proposal}),
+        }
+
+
 def composition_of(
-    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings
+    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings, draws: Sequence[Draw]
 ) -> Steps[Progress, None, Composition]:
-    """Read what the aim refers to, once per dataset."""
+    """Read what the aim refers to, once per dataset; `draws` are those of the first round."""
     photos = examples_of(labelers)
     if settings.attributes is not None:
         for name, found in read_given(Path(settings.attributes))[1].items():
@@ -130,14 +169,13 @@ def composition_of(
             known = [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
             write_entry(entry, known)
         reference = known
-    return Composition(labelers, tasks, settings, reference, photos)
+    return Composition(labelers, tasks, settings, reference, photos, DrawShards(settings.seed, (draws,)))
 
 
 def compose(
     job: Job,
     composition: Composition,
-    first: Sequence[Draw],
-    production: Callable[[Sequence[DrawShard], int], Production],
+    production: Callable[[DrawShards, int], Production],
     engine: Engine,
 ) -> Steps[Progress, None, Production]:
     """Make round after round until the aim is reached, or no more samples may be drawn.
@@ -145,42 +183,39 @@ def compose(
     Args:
         job: of the dataset.
         composition: decides.
-        first: the draws of the first round.
         production: makes the shards, given their number of rounds.
         engine: does the work.
 
     Returns:
         What makes all samples; they are made.
     """
-    settings, shards, drawn = composition.settings, list(shards_of(first, composition.settings.seed)), len(first)
+    settings, known = composition.settings, dict[tuple[Any, ...], Record]()
     for number in range(1, settings.most_draws + 2):
+        shards = composition.shards
         so_far = production(shards, number - 1)
-        records = yield from make_shards(job, so_far, engine)
+        table = yield from make_shards(job, so_far, engine)
         entry = job.out / LEDGER / f"round-{number}.json"
         plan = read_entry(entry)
         if plan is None:
             yield Progress(f"round {number}: deciding what to draw", 0, 1)
-            plan = plan_round(job.out, composition, records, number, settings.most_draws - drawn)
+            plan = plan_round(job.out, composition, table, number, settings.most_draws - shards.drawn)
             write_entry(entry, plan)
         draws = [Draw.of_record(record["draw"]) for record in plan["proposals"]]
         if not draws:
             break
-        shards += (more := list(shards_of(draws, settings.seed + drawn)))
-        names = [name for shard in more for name in shard.names]
-        told = ({"round": number, "group": record["group"], "kind": record["kind"]} for record in plan["proposals"])
-        composition.proposals.update(zip(names, told, strict=True))
-        drawn += len(draws)
+        composition.shards = replace(shards, rounds=(*shards.rounds, draws))
+        for record in plan["proposals"]:  # few differ: they share their tables
+            told = {"round": number, "group": record["group"], "kind": record["kind"]}
+            composition.proposals.append(known.setdefault(tuple(told.values()), told))
     return so_far
 
 
-def plan_round(
-    out: Path, composition: Composition, records: Sequence[Record], number: int, left: int
-) -> dict[str, Any]:
+def plan_round(out: Path, composition: Composition, table: Table, number: int, left: int) -> dict[str, Any]:
     """The proposals of a round, and how well directions were found; none where the aim is reached."""
     settings = composition.settings
-    decided = composition.decide(records)
-    groups = composition.groups(decided)
-    reached = composition.reached(groups, decided)
+    told = Told(composition, table, composition.decide(table))
+    groups = composition.groups(told)
+    reached = composition.reached(groups, told)
     if left <= 0 or composition.is_met(groups, reached):
         return {"proposals": [], "probes": {}}
     count = min(left, max(LEAST_ROUND, settings.n // 2))
@@ -188,10 +223,10 @@ def plan_round(
     shortfalls[shortfalls <= 1 / composition.count] = 0
     generator = load_generator(composition.labelers[0] / GENERATOR)
     short = [group for group, shortfall in zip(groups, shortfalls, strict=True) if shortfall > 0]
-    probes = find_directions(generator, short, decided) if isinstance(generator, StyleGenerator) else {}
+    probes = find_directions(generator, short, told) if isinstance(generator, StyleGenerator) else {}
     titles = {title: f"{title}, round {number}" for title, found in probes.items() if found.useful}
     write_materials(out, composition, {name: probes[title] for title, name in titles.items()})
-    start = settings.seed + len(records)
+    start = settings.seed + len(told)
     draws = uniform_draws(generator.conditions, range(start, start + count), settings.psi, settings.condition)
     tools = Tools(
         layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
@@ -200,7 +235,7 @@ def plan_round(
         photos={name: numbers for name, numbers in composition.photos.items() if name in anchors(out)},
     )
     rng = np.random.default_rng((settings.seed, number))
-    made = next_round(groups, shortfalls, decided, tools, draws, rng)
+    made = next_round(groups, shortfalls, told, tools, draws, rng)
     return {
         "proposals": [{"draw": proposal.draw.record(), **proposal.record()} for proposal in made],
         "probes": {title: round(found.skill, 4) for title, found in probes.items()},
@@ -225,8 +260,8 @@ def write_materials(out: Path, composition: Composition, probes: Mapping[str, Pr
 
 
 def find_directions(generator: Generator, groups: Sequence[Group], records: Sequence[Record]) -> dict[str, Probe]:
-    """A probe for every group that has enough samples among the unedited draws, by its title."""
-    plain = [record for record in records if "edits" not in record["draw"]]
+    """A probe for every group that has enough samples among the first unedited draws, by its title."""
+    plain = list(islice((record for record in records if "edits" not in record["draw"]), PROBED))
     draws = [Draw.of_record(record["draw"]) for record in plain]
     batches = (draws[start : start + BATCH] for start in range(0, len(draws), BATCH))
     w = np.concatenate([draw_latents(generator, batch).tensors[WS][:, 0].cpu().numpy() for batch in batches])

@@ -1,10 +1,12 @@
 """What all datasets share, wherever their images come from: made shard by shard, selected once, then finished.
 
-An engine makes the shards, and when all are made the most certain samples are selected from the ledger.
+An engine makes the shards, and when all are made the most certain samples are selected. Records of samples are written
+into the ledger here, and read from there one shard at a time; only columns of them are in memory (`synthesis.table`).
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress, islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -15,29 +17,24 @@ from handsoff.core.disk import require_space_for_rest
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile
 from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
-from handsoff.datasets.labelled import open_like, remove_sample, write_cards
+from handsoff.datasets.labelled import remove_sample, write_cards, write_entries
 from handsoff.engines.contract import Engine
 from handsoff.jobs.folder import Job
-from handsoff.jobs.ledger import fit, read_entry
+from handsoff.jobs.ledger import fit, read_entry, write_entry
 from handsoff.jobs.progress import Progress
-from handsoff.synthesis.card import Origin, write_card
-from handsoff.synthesis.samples import FILES, REST
+from handsoff.synthesis.card import LOOKED_AT, Origin, write_card
+from handsoff.synthesis.samples import FILES, REST, reader
 from handsoff.synthesis.shard import Shard, ledger_entry
+from handsoff.synthesis.table import FOUND, Decided, Samples, Table
 from handsoff.tasks.base import Task
 
 SHOWN = 16  # samples in preview.png
 CONTENT = "content"  # in the ledger: hash of an image
-FOUND = "uncertainties"  # a record without them is no sample
 OWN = frozenset({REST, FILES, CONTENT})  # of the ledger
 UNCERTAINTY_IS = (
     "disagreement of the ensemble, 0..1; per pixel in uncertainty*/NAME.png times 255, per point in samples.jsonl"
 )
-Sieve = Callable[[list[Record]], list[Record]]
-Decision = Callable[[list[Record]], list[Record]]
-
-
-def everything(records: list[Record]) -> list[Record]:
-    return records
+Decision = Callable[[Table], Decided]
 
 
 @dataclass(frozen=True)
@@ -46,89 +43,96 @@ class Production:
 
     Attributes:
         stage: what is being done, for the progress.
-        function: makes a shard, given the context, and returns its ledger entry.
+        function: makes a shard, given the context, and returns the records of its samples.
         total: number of samples of all shards.
-        sieve: of all records so far, in order, those of samples of the dataset; raises where going on is no use.
+        table: begins the columns of what is made; its `samples()` raises where going on is no use.
     """
 
     stage: str
-    function: Callable[[Any, Any], Path]
+    function: Callable[[Any, Any], list[Record]]
     shards: Sequence[Shard]
     context: Any
     total: int
-    sieve: Sieve = everything
+    table: Callable[[], Table] = Table
 
 
 def make_samples(
     job: Job, production: Production, decide: Decision, engine: Engine
-) -> Generator[Progress, None, list[Record]]:
-    """Make all shards and decide which samples stay; of a run that goes on, damaged shards are made again.
-
-    Returns the records of the samples as `decide` gives them back, marked as kept or not.
-    """
+) -> Generator[Progress, None, Samples]:
+    """Make all shards and decide which samples stay; of a run that goes on, damaged shards are made again."""
     while True:
-        records = yield from make_shards(job, production, engine)
+        table = yield from make_shards(job, production, engine)
         yield Progress("selecting", 0, 1)
-        chosen = decide(records)
-        damaged = [] if job.outcome == "made" else (yield from damaged_shards(job.out, production.shards, chosen))
+        samples = Samples(job.out, production.shards, table, decide(table))
+        damaged = [] if job.outcome == "made" else (yield from damaged_shards(samples))
         if not damaged:
-            return chosen
-        for shard in damaged:
-            ledger_entry(job.out, shard).unlink()
+            return samples
+        for entry in damaged:
+            entry.unlink()
 
 
-def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, list[Record]]:
-    """Make all shards that are not made yet, and return the records of the samples of all of them."""
-    records: list[Record] = []
-    measured: list[float] = []
-    looked_at = 0
-    for entry in engine.map(production.function, production.shards, production.context):
-        made: list[Record] = read_entry(entry)
-        if not records:
-            require_space_for_rest(job.out, len(list((job.out / "images").glob("*.png"))), production.total)
-        records += made
-        measured += [fmean(record[FOUND].values()) for record in made if FOUND in record]
-        if len(records) >= 2 * looked_at:  # not every time: it looks at all records so far
-            production.sieve(records)
-            looked_at = len(records)
-        note = f"mean uncertainty {fmean(measured):.3f}" if measured else ""
-        yield Progress(production.stage, len(records), production.total, note)
-    return production.sieve(records)
+def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, Table]:
+    """Make all shards that are not made yet, and return the columns of all of them."""
+    table, found, total, looked_at = production.table(), 0, 0.0, 0
+    made = engine.map(production.function, unmade(job.out, production.shards), production.context)
+    for shard in production.shards:
+        entry = ledger_entry(job.out, shard)
+        records = read_entry(entry)
+        if records is None:
+            records = write_entry(entry, next(made))
+        if not table.count:
+            images = (job.out / "images").glob("*.png")
+            require_space_for_rest(job.out, sum(1 for _ in images), production.total)
+        table.add(records)
+        measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
+        found, total = found + len(measured), total + sum(measured)
+        if table.count >= 2 * looked_at:  # not every time: it looks at all records so far
+            table.samples()
+            looked_at = table.count
+        note = f"mean uncertainty {total / found:.3f}" if found else ""
+        yield Progress(production.stage, table.count, production.total, note)
+    table.samples()
+    return table
 
 
-def damaged_shards(
-    out: Path, shards: Sequence[Shard], records: Sequence[Record]
-) -> Generator[Progress, None, list[Shard]]:
-    """The shards that a file is missing or wrong of; files of samples that are dropped do not count."""
-    kept = {record["name"]: record[FILES] for record in records if record["kept"]}
+def unmade(out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
+    """The shards without an entry in the ledger. An engine may look ahead: only results are entered, in this order."""
+    return (shard for shard in shards if read_entry(ledger_entry(out, shard)) is None)
+
+
+def damaged_shards(samples: Samples) -> Generator[Progress, None, list[Path]]:
+    """The entries of shards that a file is missing or wrong of; files of samples that are dropped do not count."""
     damaged = []
-    for number, shard in enumerate(shards, start=1):
-        if not all(fit(kept[name], out) for name in shard.names if name in kept):
-            damaged.append(shard)
-        yield Progress("checking what was made before", number, len(shards), f"{len(damaged)} to make again")
+    for number, (shard, places) in enumerate(samples.places(), start=1):
+        entry = ledger_entry(samples.out, shard)
+        kept = [place is not None and samples.decided.kept[place] for place in places]
+        if not all(fit(record[FILES], samples.out) for record in compress(read_entry(entry), kept)):
+            damaged.append(entry)
+        yield Progress("checking what was made before", number, len(samples.shards), f"{len(damaged)} to make again")
     return damaged
 
 
-def finish(
-    out: Path, tasks: Mapping[str, Task], records: Sequence[Record], origin: Origin, facts: Mapping[str, Any]
-) -> None:
-    """Remove what was dropped, and write what the dataset says of itself.
+def finish(out: Path, tasks: Mapping[str, Task], samples: Samples, origin: Origin, facts: Mapping[str, Any]) -> None:
+    """Remove what was dropped, and write what the dataset says of itself; records are read one at a time.
 
     Args:
         out: the dataset.
         tasks: of its labels.
-        records: of all samples, as `make_samples` returns them.
+        samples: as `make_samples` returns them.
         origin: for the card.
         facts: for the manifest.
     """
-    kept = [record for record in records if record["kept"]]
-    for record in records:
-        if not record["kept"]:
-            remove_files(out, record["name"], tasks)
-    write_cards(out, tasks, {record["name"]: record[REST] for record in kept})
-    write_records(out, ({key: value for key, value in record.items() if key not in OWN} for record in records))
-    write_card(out, tasks, records, origin)
-    write_preview(out, [record["name"] for record in kept[:SHOWN]], tasks)
+    for name in samples.names(kept=False):
+        remove_files(out, name, tasks)
+    write_cards(out, tasks)
+    for name, task in tasks.items():
+        if not task.locations[0].suffixes:
+            kept = (record for record in samples if record["kept"])
+            write_entries(out, task, ((record["name"], record[REST][name]) for record in kept))
+    write_records(out, ({key: value for key, value in record.items() if key not in OWN} for record in samples))
+    shown = list(islice((record for record in samples if record["kept"]), LOOKED_AT))
+    write_card(out, tasks, samples, shown, origin)
+    write_preview(out, shown[:SHOWN], tasks)
     schemas = {name: task.schema for name, task in tasks.items()}
     write_manifest(out, {"tasks": schemas, **facts, "uncertainty": UNCERTAINTY_IS})
 
@@ -139,11 +143,9 @@ def remove_files(out: Path, name: str, tasks: Mapping[str, Task]) -> None:
     remove_uncertainty(out, tasks, name)
 
 
-def write_preview(out: Path, names: Sequence[str], tasks: Mapping[str, Task]) -> None:
+def write_preview(out: Path, shown: Sequence[Record], tasks: Mapping[str, Task]) -> None:
     """`preview.png`: some samples, each as its image and, for every task, the image with the label drawn over it."""
-    data = open_like(out, {name: task.schema for name, task in tasks.items()})
     pictures = []
-    for name in names:
-        image, labels = data.sample(name)
+    for image, labels in map(reader(out, tasks), shown):
         pictures += [image, *(task.drawing.draw(image[None], labels[kind][None])[0] for kind, task in tasks.items())]
     write_bytes(out / "preview.png", png(tile(np.stack(pictures), 4 * (1 + len(tasks)))))

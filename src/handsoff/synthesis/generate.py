@@ -18,7 +18,7 @@ from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.aims import Aim, Bins, Words
-from handsoff.sampling.draws import Draw, planned_draws
+from handsoff.sampling.draws import Draws, planned_draws
 from handsoff.sampling.targets import check_names, located
 from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
@@ -30,7 +30,8 @@ from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import LEDGER, DrawShard, ShardContext, loaded, make_shard, materials, shards_of
+from handsoff.synthesis.shard import LEDGER, DrawShards, ShardContext, loaded, make_shard, materials
+from handsoff.synthesis.table import SHARE, SHOWN, PartOf, Table
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -88,30 +89,28 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
     tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
     wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
-    named = tuple(zip(labelers, marks, strict=True))
+    named, looked_at = tuple(zip(labelers, marks, strict=True)), parts_of(tasks, settings)
 
-    def production(shards: Sequence[DrawShard], rounds: int = 0) -> Production:
+    def production(shards: DrawShards, rounds: int = 0) -> Production:
+        stage = f"generating, round {rounds}" if rounds else "generating"
         context = ShardContext(named, job.out, wanted, rounds)
-        total = sum(len(shard.draws) for shard in shards)
-        return Production(
-            "generating" if not rounds else f"generating, round {rounds}", make_shard, shards, context, total
-        )
+        return Production(stage, make_shard, shards, context, shards.drawn, partial(Table, looked_at))
 
     composition, notes = None, list[str]()
     decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
-    made = production(list(shards_of(draws, settings.seed)))
+    made = production(DrawShards(settings.seed, (draws,)))
     if aim is not None:
         with job.undone_if_refused():
             given = None if settings.attributes is None else Path(settings.attributes)
             yield Progress("reading what the aim refers to", 0, 1)
             prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
-        composition = yield from composition_of(job, labelers, tasks, settings)
-        made = yield from compose(job, composition, draws, production, engine)
+        composition = yield from composition_of(job, labelers, tasks, settings, draws)
+        made = yield from compose(job, composition, production, engine)
         decide = composition.decide
-    records = yield from make_samples(job, made, decide, engine)
+    samples = yield from make_samples(job, made, decide, engine)
     loaded.cache_clear()
     materials.cache_clear()
-    card, drawn, kept = cards[0], len(records), sum(record["kept"] for record in records)
+    card, drawn, kept = cards[0], len(samples), samples.kept
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
     nearness = read_card(labelers[0] / GENERATOR).nearness
     if nearness is not None:
@@ -119,14 +118,14 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
         notes += [nearness.sentence()] if nearness.alarming else []
     facts |= {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
     if composition is not None:
-        told = account(job.out, composition, records)
+        told = account(job.out, composition, samples.table, samples.decided)
         facts["aim"] = told
         notes += missed(told)
     if settings.ignore_pixels:
-        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, records, settings.ignore_pixels)
+        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
-    finish(job.out, tasks, records, drawn_images(cards, settings, drawn), facts)
+    finish(job.out, tasks, samples, drawn_images(cards, settings, drawn), facts)
     job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
 
 
@@ -168,7 +167,20 @@ def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Sequence[str] = ()) ->
     )
 
 
-def draws_of(labeler: Path, settings: GenerateSettings) -> list[Draw]:
+def parts_of(tasks: Mapping[str, Task], settings: GenerateSettings) -> dict[PartOf, str]:
+    """The parts that decisions look at: what an aim names; with strata also the others, for whether they are shown."""
+    aim, parts = settings.wanted, {name: task.parts for name, task in tasks.items()}
+    named = set() if aim is None else {located(name, parts) for name in aim.wishes}
+    matched, strata = aim is not None and aim.match is not None, settings.stratified
+    return {
+        (task, part): SHARE if matched or (task, part) in named else SHOWN
+        for task, names in parts.items()
+        for part in names
+        if matched or strata or (task, part) in named
+    }
+
+
+def draws_of(labeler: Path, settings: GenerateSettings) -> Draws:
     """One draw per sample.
 
     Raises:

@@ -1,7 +1,7 @@
 """Uncertain pixels that labels are made to ignore, instead of whole images being dropped."""
 
 from collections.abc import Generator as Steps
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +10,9 @@ from jaxtyping import Int64, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.images import decode_mask
-from handsoff.datasets.generated import Record, uncertainty_file
+from handsoff.datasets.generated import uncertainty_file
 from handsoff.jobs.progress import Progress
+from handsoff.synthesis.table import Samples
 from handsoff.tasks.base import Task
 from handsoff.tasks.maps import MapGeometry
 
@@ -29,7 +30,7 @@ def check_ignoring(share: float, tasks: Mapping[str, Task]) -> None:
 
 
 def ignore_uncertain(
-    out: Path, tasks: Mapping[str, Task], records: Sequence[Record], share: float
+    out: Path, tasks: Mapping[str, Task], samples: Samples, share: float
 ) -> Steps[Progress, None, dict[str, float]]:
     """Make the kept labels ignore the most uncertain `share` of all their pixels; labels that are points stay.
 
@@ -38,24 +39,24 @@ def ignore_uncertain(
     Returns:
         Task → the uncertainty above which a pixel is ignored.
     """
-    names = [record["name"] for record in records if record["kept"]]
-    files = {task: {name: uncertainty_file(out, tasks, task, name) for name in names} for task in tasks}
     limits: dict[str, int] = {}
-    for task, own in files.items():
+    for task in tasks:
         counts = np.zeros(LEVELS, np.int64)
-        for number, file in enumerate(filter(Path.is_file, own.values()), start=1):
+        files = (uncertainty_file(out, tasks, task, name) for name in samples.names(kept=True))
+        for number, file in enumerate(filter(Path.is_file, files), start=1):
             counts += np.bincount(levels(file).ravel(), minlength=LEVELS)
-            yield Progress(f"looking for uncertain pixels, {task}", number, len(names))
+            yield Progress(f"looking for uncertain pixels, {task}", number, samples.kept)
         if counts.any():
             limits[task] = limit_of(counts, share)
     for task, limit in limits.items():
         storage, location = tasks[task].storage, tasks[task].locations[0]
         parse = storage.bind(storage.cards().get(tasks[task].card), tasks[task].card, location)
-        for number, name in enumerate(names, start=1):
-            file, uncertain = out / location.folder / f"{name}{location.suffixes[0]}", levels(files[task][name])
+        for number, name in enumerate(samples.names(kept=True), start=1):
+            file = out / location.folder / f"{name}{location.suffixes[0]}"
+            uncertain = levels(uncertainty_file(out, tasks, task, name))
             label = parse(file.read_bytes(), str(file), (uncertain.shape[0], uncertain.shape[1]))
             write_bytes(file, storage.serialise(tasks[task].geometry.erase(label, uncertain > limit)))
-            yield Progress(f"ignoring uncertain pixels, {task}", number, len(names))
+            yield Progress(f"ignoring uncertain pixels, {task}", number, samples.kept)
     return {task: round(limit / (LEVELS - 1), 4) for task, limit in limits.items()}
 
 

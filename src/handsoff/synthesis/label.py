@@ -4,16 +4,17 @@ It differs from `generate` in where images come from, and in who labels them; se
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from jaxtyping import Int64
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import write_bytes
+from handsoff.core.files import write_lines
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import SIDE, thumbnails, write_thumbnails
@@ -23,18 +24,39 @@ from handsoff.engines.local import LOCAL
 from handsoff.formats.photos import photos_in
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.ledger import read_entry
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.synthesis.card import REASONS, labelled_photos
 from handsoff.synthesis.dataset import CONTENT, Production, finish, make_samples, remove_files
 from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
-from handsoff.synthesis.photo_shard import APART, LEFT_OUT, WHY, PhotoContext, framed, loaded, make_shard, shards_of
+from handsoff.synthesis.photo_shard import (
+    APART,
+    LEFT_OUT,
+    WHY,
+    PhotoContext,
+    PhotoShard,
+    framed,
+    loaded,
+    make_shard,
+    shards_of,
+)
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import LabelSettings
+from handsoff.synthesis.shard import ledger_entry
+from handsoff.synthesis.table import SHOWN, PartOf, Table
 from handsoff.synthesis.voter_cards import VoterCard, licence_of, read_voters
 from handsoff.tasks import make_task
 
 LIST = "left_out.jsonl"
 CHUNK = 256  # photos that are read between two signs of life
+KINDS = (
+    "",
+    "labelled",
+    "apart",
+    "unusable",
+)  # why a photo is no sample, by its record alone
+DIGEST = 32  # bytes
+NO_CONTENT = "00" * DIGEST
 
 
 def plan(voters: Sequence[Path], photos: Path, settings: LabelSettings, apart: Sequence[Path] | None = None) -> Plan:
@@ -98,28 +120,32 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     source = photos_of(photos, settings)
     if not is_whole(job.out / APART):
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
-    sieve, context = Sieve(source), PhotoContext(tuple(voters), photos, job.out, settings)
-    production = Production("labelling", make_shard, list(shards_of(source)), context, len(source.sizes), sieve)
-    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
-    records = yield from make_samples(job, production, decide, engine)
-    loaded.cache_clear()
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}
-    for record in sieve.left_out:
-        remove_files(job.out, record["name"], tasks)  # of those that are there twice
-    lines = ({"photo": record["draw"]["photo"], "reason": record[WHY]} for record in sieve.left_out)
-    write_bytes(job.out / LIST, "".join(json.dumps(line) + "\n" for line in lines).encode())
-    first, kept, licence = voters[0], sum(record["kept"] for record in records), licence_of(voters)
+    shards, context = list(shards_of(source)), PhotoContext(tuple(voters), photos, job.out, settings)
+    parts = {(name, part): SHOWN for name, task in tasks.items() for part in task.parts if settings.strata == "parts"}
+    begin = partial(PhotoTable, source, parts)
+    production = Production("labelling", make_shard, shards, context, len(source.sizes), begin)
+    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    samples = yield from make_samples(job, production, decide, engine)
+    table = cast("PhotoTable", samples.table)
+    loaded.cache_clear()
+    for shard, places in samples.places():
+        for name, place in zip(shard.names, places, strict=True):
+            if place is None:
+                remove_files(job.out, name, tasks)  # there may be some of those that are there twice
+    write_lines(job.out / LIST, map(json.dumps, left_out(job.out, shards, table)))
+    first, licence = voters[0], licence_of(voters)
     facts: dict[str, Any] = {
         "image_size": list(first.image_size),
         "framing": first.framing,
         "licence": licence,
         "source": "photos",
     }
-    counts = {"drawn": len(records), "kept": kept, "left_out": sieve.counts()}
+    counts = {"drawn": len(samples), "kept": samples.kept, "left_out": table.counts()}
     if settings.ignore_pixels:
-        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, records, settings.ignore_pixels)
-    finish(job.out, tasks, records, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
-    job.finish(licence=licence, **counts, notes=[*source.notes, *sieve.notes()])
+        facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
+    finish(job.out, tasks, samples, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
+    job.finish(licence=licence, **counts, notes=[*source.notes, *table.notes()])
 
 
 def photos_of(path: Path, settings: LabelSettings) -> Source:
@@ -163,50 +189,67 @@ def read_apart(file: Path, apart: Sequence[Path], card: VoterCard, first: int | 
     write_thumbnails(file, np.concatenate(found))
 
 
-@dataclass
-class Sieve:
-    """Which photos become samples.
+class PhotoTable(Table):
+    """The columns of photos, and which of them become samples.
 
     Attributes:
-        left_out: records of the others, each with its reason.
+        source: of the photos.
+        left_out: by row why it is no sample: its place in `KINDS`, 0 of a sample.
+        twins: row of a photo that is there twice → the row of the first one.
     """
 
-    source: Source
-    left_out: list[Record] = field(default_factory=list)
+    def __init__(self, source: Source, parts: Mapping[PartOf, str]) -> None:
+        super().__init__(parts)
+        self.source, self.left_out, self.twins = source, bytearray(), dict[int, int]()
+        self.digests, self.first_unusable = bytearray(), ""
 
-    def __call__(self, records: list[Record]) -> list[Record]:
-        """The records of those that do, of all records so far.
+    def add(self, records: Sequence[Record]) -> None:
+        super().add(records)
+        for record in records:
+            self.left_out.append(KINDS.index(record.get(LEFT_OUT, "")))
+            self.digests += bytes.fromhex(record.get(CONTENT, NO_CONTENT))
+            if record.get(LEFT_OUT) == "unusable":
+                self.first_unusable = self.first_unusable or record[WHY]
+
+    def samples(self) -> Int64[np.ndarray, " n"]:
+        """The rows of the photos that become samples.
 
         Raises:
             InputError: too many photos cannot be used, or all photos are left out.
         """
-        samples, self.left_out = [], []
-        names: dict[str, str] = {}  # content → the first photo that has it
-        for record in records:
-            twin = None if LEFT_OUT in record else names.setdefault(record[CONTENT], record["name"])
-            if twin is None:
-                self.left_out.append(record)
-            elif twin != record["name"]:
-                self.left_out.append({**record, LEFT_OUT: "duplicates", WHY: f"the same as {twin}"})
-            else:
-                samples.append(record)
-        total = len(self.source.sizes)
-        unusable = [InputError(record[WHY]) for record in self.of("unusable")]
+        rows = np.flatnonzero((reasons := np.frombuffer(bytes(self.left_out), np.uint8)) == 0)
+        contents = np.frombuffer(bytes(self.digests), f"V{DIGEST}")[rows]
+        _, first, kind = np.unique(contents, return_index=True, return_inverse=True)
+        fresh = first[kind.reshape(-1)] == np.arange(len(rows))
+        self.twins = dict(zip(rows[~fresh].tolist(), rows[first[kind.reshape(-1)]][~fresh].tolist(), strict=True))
+        total, unusable = len(self.source.sizes), int((reasons == KINDS.index("unusable")).sum())
         if unusable:
-            refuse_too_many(unusable, total, self.source)
-        if not samples and len(records) == total:
+            refuse_too_many([InputError(self.first_unusable)] * unusable, total, self.source)
+        if not fresh.any() and self.count == total:
             held = ", ".join(f"{number} {REASONS[kind]}" for kind, number in self.counts().items() if number)
             raise InputError(f"None of the {total} photos in {self.source.path} is left ({held}): give others.")
-        return samples
-
-    def of(self, kind: str) -> list[Record]:
-        return [record for record in self.left_out if record[LEFT_OUT] == kind]
+        return rows[fresh]
 
     def counts(self) -> dict[str, int]:
         """Reason → number of photos."""
-        return {kind: len(self.of(kind)) for kind in REASONS}
+        found = {kind: self.left_out.count(number) for number, kind in enumerate(KINDS)}
+        return {kind: {**found, "duplicates": len(self.twins)}[kind] for kind in REASONS}
 
     def notes(self) -> list[str]:
         """A sentence about photos that cannot be used, where there are any."""
-        unusable = self.of("unusable")
-        return [f"{len(unusable)} photos were skipped, the first: {unusable[0][WHY]}"] if unusable else []
+        unusable = self.counts()["unusable"]
+        return [f"{unusable} photos were skipped, the first: {self.first_unusable}"] if unusable else []
+
+
+def left_out(out: Path, shards: Sequence[PhotoShard], table: PhotoTable) -> Iterator[dict[str, str]]:
+    """Every photo that is no sample, and why."""
+    row = 0
+    for shard in shards:
+        for record in read_entry(ledger_entry(out, shard)):
+            if row in table.twins:
+                twin = table.twins[row]
+                first = shards[twin // len(shards[0].names)]
+                yield {"photo": record["draw"]["photo"], "reason": f"the same as {first.names[twin - first.first]}"}
+            elif LEFT_OUT in record:
+                yield {"photo": record["draw"]["photo"], "reason": record[WHY]}
+            row += 1

@@ -1,6 +1,6 @@
-"""One shard of a labelled photo dataset: some photos → those that nobody labelled yet → their files → a ledger entry.
+"""One shard of a labelled photo dataset: some photos → those that nobody labelled yet → their files and records.
 
-As `synthesis.shard`; the entry also says which photos were left out and why.
+As `synthesis.shard`; the records also say which photos were left out and why.
 """
 
 import hashlib
@@ -22,11 +22,10 @@ from handsoff.datasets.generated import Record
 from handsoff.datasets.likeness import Thumbnails, known, read_seen, read_thumbnails, thumbnails
 from handsoff.datasets.sources import Source, open_source, printable
 from handsoff.formats.samples import alike
-from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.synthesis.dataset import CONTENT
 from handsoff.synthesis.samples import LabelledSample, batch_size, samples_of, write_all
 from handsoff.synthesis.settings import LabelSettings
-from handsoff.synthesis.shard import LEDGER, in_shards, ledger_entry
+from handsoff.synthesis.shard import LEDGER, in_shards
 from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.synthesis.voters import Voter, load_voter
 
@@ -118,11 +117,8 @@ def untaken(name: str, taken: Collection[str]) -> str:
     return next(text for text in itertools.chain([name], numbered) if alike(text) not in taken)
 
 
-def make_shard(shard: PhotoShard, context: PhotoContext) -> Path:
-    """Make the shard unless it is made and return its ledger entry: a record for each of its photos."""
-    entry = ledger_entry(context.out, shard)
-    if read_entry(entry) is not None:
-        return entry
+def make_shard(shard: PhotoShard, context: PhotoContext) -> list[Record]:
+    """Make the shard and return a record for each of its photos."""
     here = loaded(context)
     photos = framed(here.source, [file for _, file in shard.photos], context.voters[0])
     records = [described(photo, pair, here) for photo, pair in zip(photos, shard.photos, strict=True)]
@@ -132,8 +128,7 @@ def make_shard(shard: PhotoShard, context: PhotoContext) -> Path:
     names = [shard.names[index] for index in fresh]
     for index, made in zip(fresh, write_all(context.out, names, label_photos(here.voters, images), tasks), strict=True):
         records[index] |= made
-    write_entry(entry, records)
-    return entry
+    return records
 
 
 def framed(

@@ -17,7 +17,7 @@ from handsoff.generators.stored import generator_hash, load_generator, read_card
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import Images
-from handsoff.sampling.draws import Draw, draw_latents, planned_draws
+from handsoff.sampling.draws import Draw, Draws, draw_latents, planned_draws
 from handsoff.synthesis.samples import batch_size, filled_batches
 from handsoff.synthesis.settings import SampleSettings
 
@@ -33,7 +33,7 @@ def plan(generator: Path, settings: SampleSettings) -> Plan:
     return Plan("sample", {"generator": source}, settings.model_dump())
 
 
-def draws_of(generator: Path, settings: SampleSettings) -> list[Draw]:
+def draws_of(generator: Path, settings: SampleSettings) -> Draws:
     return planned_draws(read_card(generator).conditions, **settings.model_dump())
 
 

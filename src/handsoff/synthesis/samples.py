@@ -1,6 +1,6 @@
 """Labelled samples: from images with their labels to the files of a dataset."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from handsoff.core.files import recorded
 from handsoff.core.frames import Frame
+from handsoff.core.images import decode_image
 from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
@@ -20,6 +21,7 @@ from handsoff.sampling.edits import NOTHING, Materials
 from handsoff.tasks.base import Label, Labels, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
+Image = UInt8[np.ndarray, "h w 3"]
 MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
 REST, FILES = "rest", "files"  # in the ledger: labels that share a file with those of other samples; the others
 
@@ -35,7 +37,7 @@ class LabelledSample:
         uncertainties: task → one number in [0, 1], to select by.
     """
 
-    image: UInt8[np.ndarray, "h w 3"]
+    image: Image
     labels: dict[str, Label]
     uncertainty: dict[str, Float[np.ndarray, "..."]]
     uncertainties: dict[str, float]
@@ -139,3 +141,24 @@ def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[
             else:
                 record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
     return {**record, REST: rest, FILES: relative(stamps, out)}
+
+
+def reader(out: Path, tasks: Mapping[str, Task]) -> Callable[[Record], tuple[Image, dict[str, Label]]]:
+    """What reads a sample back: from its record in the ledger its image and its labels by task."""
+    parses = {
+        name: task.storage.bind(task.storage.cards().get(task.card), task.card, task.locations[0])
+        for name, task in tasks.items()
+    }
+
+    def read(record: Record) -> tuple[Image, dict[str, Label]]:
+        file = out / "images" / f"{record['name']}.png"
+        image = decode_image(file.read_bytes(), str(file))
+        labels = {}
+        for name, task in tasks.items():
+            place = task.locations[0]
+            where = out / place.folder / f"{record['name']}{place.suffixes[0]}" if place.suffixes else out
+            stored = where.read_bytes() if place.suffixes else record[REST][name]
+            labels[name] = parses[name](stored, str(where), (image.shape[0], image.shape[1]))
+        return image, labels
+
+    return read

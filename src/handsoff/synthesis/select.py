@@ -1,49 +1,48 @@
 """Which of the drawn samples stay."""
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
-from handsoff.datasets.generated import Record
-from handsoff.sampling.targets import LEAST
+from handsoff.synthesis.table import Decided, Table
 
 Drop = Literal["any", "all"]
 Strata = Literal["none", "parts"]
 
 
-def select(records: Sequence[Record], keep: float, drop: Drop = "any", strata: Strata = "none") -> list[Record]:
-    """The same records, the `keep` most certain share of them marked as kept (DatasetGAN, section 3.3).
+def select(table: Table, keep: float, drop: Drop = "any", strata: Strata = "none") -> Decided:
+    """The `keep` most certain share of the samples stays (DatasetGAN, section 3.3).
 
-    Every record gets `uncertainty`, the number that was decided by (see `combined`), `kept`, and `reason`: why the
-    sample was dropped, or None. At least one stays; of equally uncertain samples the earlier ones stay.
+    At least one stays; of equally uncertain samples the earlier ones stay.
 
     Args:
-        records: each with its `uncertainties`, a number in [0, 1] per task; all of the same tasks.
+        table: of the samples: a number in [0, 1] per task; with strata, what they show.
         keep: share in (0, 1].
         drop: with several tasks, drop what "any" of them or only what "all" of them find uncertain.
-        strata: what a sample is compared with: all others, or those that show the same rare part (see `stratum_of`).
+        strata: what a sample is compared with: all others, or those that show the same rare part (see `strata_of`).
 
-    >>> chosen = select([{"uncertainties": {"depth": value}} for value in (0.3, 0.1, 0.2)], keep=0.67)
-    >>> [record["kept"] for record in chosen]
+    >>> table = Table()
+    >>> table.add([{"uncertainties": {"depth": value}} for value in (0.3, 0.1, 0.2)])
+    >>> select(table, keep=0.67).kept.tolist()
     [False, True, True]
     """
-    values = combined([record["uncertainties"] for record in records], drop).round(6)
-    kept = set(kept_rows(records, values, keep, strata))
-    chosen = []
-    for index, (record, value) in enumerate(zip(records, values.tolist(), strict=True)):
-        reason = None if index in kept else f"uncertainty {value:.4f} is among the highest {1 - keep:.0%}"
-        chosen.append({**record, "uncertainty": value, "kept": index in kept, "reason": reason})
-    return chosen
+    rows = table.samples()
+    values = combined(table.certainties(rows), drop).round(6)
+    groups = [np.arange(len(rows))] if strata == "none" else strata_of(table, rows, keep)
+    kept = np.zeros(len(rows), bool)
+    for stay in kept_rows(groups, values, keep):
+        kept[stay] = True
+    return Decided(rows, values, kept, keep)
 
 
-def kept_rows(records: Sequence[Record], values: Float[np.ndarray, " n"], keep: float, strata: Strata) -> Iterator[int]:
+def kept_rows(
+    groups: list[Int64[np.ndarray, "_"]], values: Float[np.ndarray, " n"], keep: float
+) -> Iterator[Int64[np.ndarray, "_"]]:
     """The most certain rows of every stratum; what rounding leaves over goes to the largest one."""
-    wanted = max(1, math.floor(len(records) * keep + 0.5))
-    groups = [list(range(len(records)))] if strata == "none" else strata_of(records, keep)
+    wanted = max(1, math.floor(len(values) * keep + 0.5))
     counts = [math.floor(len(rows) * keep) for rows in groups]
     for index in np.argsort(
         [count - len(rows) * keep for count, rows in zip(counts, groups, strict=True)], kind="stable"
@@ -51,41 +50,32 @@ def kept_rows(records: Sequence[Record], values: Float[np.ndarray, " n"], keep: 
         if sum(counts) < wanted and counts[index] < len(groups[index]):
             counts[index] += 1
     for rows, count in zip(groups, counts, strict=True):
-        order = np.argsort(values[rows], kind="stable")[:count]
-        yield from (rows[place] for place in order)
+        yield rows[np.argsort(values[rows], kind="stable")[:count]]
 
 
-def strata_of(records: Sequence[Record], keep: float) -> list[list[int]]:
-    """The rows of the samples in strata: the rarest part that a sample shows names its stratum.
+def strata_of(table: Table, rows: Int64[np.ndarray, " n"], keep: float) -> list[Int64[np.ndarray, "_"]]:
+    """The samples in strata: the rarest part that a sample shows names its stratum.
 
     Strata from which not one sample would be dropped are pooled: else nothing would be dropped of what is rarest.
     """
-    shown = [
-        {
-            (task, part)
-            for task, parts in record.get("shows", {}).items()
-            for part, share in parts.items()
-            if share >= LEAST
-        }
-        for record in records
-    ]
-    counts = Counter(part for parts in shown for part in parts)
-    named: dict[tuple[str, str], list[int]] = {}
-    for row, parts in enumerate(shown):
-        named.setdefault(min(parts, key=lambda part: (counts[part], part), default=("", "")), []).append(row)
-    small = [name for name, rows in named.items() if len(rows) * (1 - keep) < 1]
-    pooled = sorted(row for name in small for row in named.pop(name))
-    return [*named.values(), *([pooled] if pooled else [])]
+    shown = table.shown(rows)
+    named = np.full(len(rows), -1)  # no part
+    for number, part in enumerate(sorted(shown, key=lambda part: (int(shown[part].sum()), part))):
+        named[(named < 0) & shown[part]] = number
+    first = sorted(np.unique(named, return_index=True)[1].tolist())
+    groups = [np.flatnonzero(named == named[row]) for row in first]
+    small = [group for group in groups if len(group) * (1 - keep) < 1]
+    large = [group for group in groups if len(group) * (1 - keep) >= 1]
+    return [*large, *([np.sort(np.concatenate(small))] if small else [])]
 
 
-def combined(uncertainties: Sequence[dict[str, float]], drop: Drop) -> Float[np.ndarray, " n"]:
+def combined(uncertainties: Float[np.ndarray, "n t"], drop: Drop) -> Float[np.ndarray, " n"]:
     """One number per sample, in [0, 1]: of one task its uncertainty.
 
     The uncertainties of several tasks are made comparable by rank: per task the share of samples that are more certain.
     A sample's number is the largest ("any") or smallest ("all") of its shares.
     """
-    table = np.array([[entry[task] for task in uncertainties[0]] for entry in uncertainties])
-    if table.shape[1] == 1:
-        return table[:, 0]
-    shares = np.stack([np.searchsorted(np.sort(column), column) / len(column) for column in table.T], 1)
+    if uncertainties.shape[1] == 1:
+        return uncertainties[:, 0]
+    shares = np.stack([np.searchsorted(np.sort(column), column) / len(column) for column in uncertainties.T], 1)
     return shares.max(1) if drop == "any" else shares.min(1)

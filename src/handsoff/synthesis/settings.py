@@ -1,4 +1,4 @@
-"""What can be set about generation; every default is what worked best in docs/log.md."""
+"""What can be set about generation; every default is what worked best in docs/experiments/."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -96,6 +96,11 @@ class GenerateSettings(Selection):
     def wanted(self) -> Aim | None:
         """The aim, read."""
         return None if self.aim is None else read_aim(self.aim)
+
+    @property
+    def stratified(self) -> bool:
+        """Whether samples are compared within strata."""
+        return self.strata == "parts" or (self.strata is None and self.aim is not None)
 
     @property
     def most_draws(self) -> int:

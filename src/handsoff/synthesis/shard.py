@@ -1,21 +1,21 @@
-"""One shard of a dataset: some draws → labelled samples → their files → an entry in the ledger.
+"""One shard of a dataset: some draws → labelled samples → their files and records.
 
-The entry, `ledger/SHARD.json`, is written when all files of the shard are on the disk, and says what they are. A shard
-that has one is done; any other is made again, with the same bytes. So a killed run leaves nothing wrong, and any engine
-may do any shard.
+When all files of a shard are on the disk, whoever asked for it writes its records into the ledger, as
+`ledger/SHARD.json`. A shard that has such an entry is done; any other is made again, with the same bytes. So a killed
+run leaves nothing wrong, any engine may do any shard, and a shard may be made twice.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, overload, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
+from handsoff.datasets.generated import Record
 from handsoff.generators.conditions import named
-from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, read_materials
@@ -72,23 +72,62 @@ class ShardContext:
     rounds: int = 0
 
 
+@dataclass(frozen=True)
+class DrawShards(Sequence[DrawShard]):
+    """The draws of one round after the other in shards, each made when it is looked at.
+
+    Attributes:
+        first: the number of the first sample.
+        rounds: the draws; each round begins with a new shard.
+    """
+
+    first: int
+    rounds: tuple[Sequence[Draw], ...]
+
+    def __len__(self) -> int:
+        return sum(count_shards(draws) for draws in self.rounds)
+
+    @overload
+    def __getitem__(self, index: int) -> DrawShard: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[DrawShard]: ...
+    def __getitem__(self, index: int | slice) -> DrawShard | list[DrawShard]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        first, place = self.first, range(len(self))[index]
+        for draws in self.rounds:
+            if place < count_shards(draws):
+                start = place * SHARD
+                return DrawShard(first + start, tuple(draws[start : start + SHARD]))
+            first, place = first + len(draws), place - count_shards(draws)
+        raise IndexError(index)
+
+    def draw(self, row: int) -> Draw:
+        """The draw of a sample."""
+        for draws in self.rounds:
+            if row < len(draws):
+                return draws[row]
+            row -= len(draws)
+        raise IndexError(row)
+
+    @property
+    def drawn(self) -> int:
+        """Number of samples."""
+        return sum(map(len, self.rounds))
+
+
+def count_shards(samples: Sequence[object]) -> int:
+    return -(-len(samples) // SHARD)
+
+
 def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
     """The samples in groups of `SHARD`, each with the place of its first."""
     for start in range(0, len(samples), SHARD):
         yield start, tuple(samples[start : start + SHARD])
 
 
-def shards_of(draws: Sequence[Draw], first: int) -> Iterator[DrawShard]:
-    """The draws in shards; the first sample has the number `first`."""
-    for start, part in in_shards(draws):
-        yield DrawShard(first + start, part)
-
-
-def make_shard(shard: DrawShard, context: ShardContext) -> Path:
-    """Make the shard unless it is made and return its ledger entry: the records of its samples."""
-    entry = ledger_entry(context.out, shard)
-    if read_entry(entry) is not None:
-        return entry
+def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
+    """Make the shard and return the records of its samples."""
     labelers = loaded(context.labelers)
     samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
     images: list[UInt8[np.ndarray, "h w 3"]] = []
@@ -105,8 +144,7 @@ def make_shard(shard: DrawShard, context: ShardContext) -> Path:
             known = {name: told[name] for name in context.wanted.asked if name in told}
             record["attributes"] = {**record.get("attributes", {}), **known}
     records = zip(shard.draws, made, strict=True)
-    write_entry(entry, [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records])
-    return entry
+    return [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records]
 
 
 def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w 3"]]) -> Iterator[LabelledSample]:

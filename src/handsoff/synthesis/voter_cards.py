@@ -13,8 +13,8 @@ from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.stored import generator_shell
 from handsoff.inversion.encoder import ENCODER
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
-from handsoff.labeling.features import READ_IMAGES, make_extractor
-from handsoff.labeling.labeler import CARD, GENERATOR, read_card
+from handsoff.labeling.features import READ_IMAGES
+from handsoff.labeling.labeler import CARD, GENERATOR, extractor_of, read_card
 from handsoff.learning.predictor import CARD as MODEL
 from handsoff.learning.predictor import find_predictor, read_predictor_card
 from handsoff.synthesis.settings import LabelSettings
@@ -121,7 +121,7 @@ def read_labeler(folder: Path, settings: LabelSettings) -> VoterCard:
     """
     card = read_card(folder)
     shell = generator_shell(folder / GENERATOR)
-    needs_latents = make_extractor(shell, card["features"]).needs_latents
+    needs_latents = extractor_of(folder, card, generator_shell).needs_latents
     inverted = needs_latents and settings.inversion != "none"
     if inverted and not isinstance(shell, StyleGenerator):
         raise InputError(

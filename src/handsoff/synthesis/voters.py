@@ -19,8 +19,7 @@ from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.images import to_float
 from handsoff.generators.latents import Latents
-from handsoff.inversion.encoder import Encoder, load_encoder
-from handsoff.inversion.invert import starting_point
+from handsoff.inversion.encoder import Encoder, load_encoder, starting_point
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target, refine
 from handsoff.inversion.settings import InvertSettings

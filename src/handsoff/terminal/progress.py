@@ -10,6 +10,7 @@ from typing import Any
 
 from rich import progress as bars
 
+from handsoff.core.interrupts import asked, stop_if_asked
 from handsoff.jobs.progress import Outcome, Progress, Work
 from handsoff.terminal.console import console, detail, say, visible
 
@@ -41,7 +42,6 @@ def shown(work: Work, show: Show) -> Outcome:
 
 def until_stopped(work: Work) -> Work:
     """The same work, ended by Ctrl-C or SIGTERM between two steps instead of within one; the second ends it at once."""
-    asked: list[int] = []
     before: dict[int, Any] = {}
 
     def ask(number: int, _frame: FrameType | None) -> None:
@@ -62,9 +62,9 @@ def until_stopped(work: Work) -> Work:
                 outcome: Outcome = end.value
                 return outcome
             yield now
-            if asked:
-                raise KeyboardInterrupt
+            stop_if_asked()
     finally:
+        asked.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
 

@@ -20,6 +20,7 @@ RELOAD_SECONDS = 30
 EARLIER = 10  # grids that are shown beside the newest
 COLUMNS = {
     "kimg": "kimg", "seconds": "minutes", "images_per_second": "images/s", "loss_d": "loss D", "loss_g": "loss G",
+    "loss_denoising": "loss",
     "fd_lite0": "FD-lite0", "kd_lite0": "KD-lite0", "copies": "copies",
 }  # fmt: skip
 Entry = Mapping[str, Any]  # a line of the log
@@ -59,7 +60,8 @@ def write_progress(out: Path, standing: Standing) -> None:
         headline=headline(standing), tone="good" if standing.finished else "", finished=standing.finished,
         written=f"{datetime.now(UTC).astimezone():%Y-%m-%d at %H:%M}", seconds=RELOAD_SECONDS,
         warnings=log[-1].get("warnings", []) if log else [], facts=facts,
-        charts=charts(log), minutes=minutes_below(log), columns=list(COLUMNS.values()), rows=rows(log),
+        charts=charts(log), minutes=minutes_below(log),
+        columns=[COLUMNS[name] for name in columns(log)], rows=rows(log),
         grid=grids[-1] if grids else None, earlier=spread(grids[:-1]),
         nearest=NEAREST if (out / NEAREST).is_file() else None, nearness=standing.nearness,
     )  # fmt: skip
@@ -110,7 +112,9 @@ def charts(log: Sequence[Entry]) -> list[LineChart]:
         return Line(COLUMNS[name], f"var(--{colour})", points)
 
     drawn = (
-        line_chart("Losses", [line("loss_d", "both"), line("loss_g", "synthetic")], "kimg"),
+        line_chart(
+            "Losses", [line("loss_d", "both"), line("loss_g", "synthetic"), line("loss_denoising", "both")], "kimg"
+        ),
         line_chart("FD-lite0", [line("fd_lite0", "both")], "kimg"),
         line_chart("KD-lite0", [line("kd_lite0", "both")], "kimg"),
     )
@@ -145,7 +149,12 @@ def rows(log: Sequence[Entry]) -> list[list[str]]:
             return f"{100 * value:.1f} %"
         return f"{value / 60:,.1f}" if name == "seconds" else f"{value:,.4g}"
 
-    return [[cell(entry, name) for name in COLUMNS] for entry in reversed(log)]
+    return [[cell(entry, name) for name in columns(log)] for entry in reversed(log)]
+
+
+def columns(log: Sequence[Entry]) -> list[str]:
+    """Of `COLUMNS` those that this log has: a GAN has other losses than a diffusion model."""
+    return [name for name in COLUMNS if any(name in entry for entry in log)]
 
 
 def spread(grids: Sequence[dict[str, str]]) -> list[dict[str, str]]:

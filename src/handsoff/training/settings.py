@@ -1,10 +1,26 @@
-"""What can be set about training; every default is what worked best in docs/log.md."""
+"""What can be set about training; every default is what worked best in docs/experiments/."""
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handsoff.core.frames import Framing
+
+ALONE = {
+    "stylegan2": (
+        "discriminator",
+        "channel_base",
+        "channel_max",
+        "w_dim",
+        "g_lr",
+        "d_lr",
+        "r1",
+        "mixing",
+        "conditions",
+        "mirrored",
+    ),
+    "diffusion": ("unet_channels", "lr"),
+}  # settings that say something about one kind of generator only
 
 
 class TrainSettings(BaseModel):
@@ -12,6 +28,10 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["stylegan2", "diffusion"] = Field(
+        "stylegan2",
+        description="what is trained: stylegan2 (a GAN) or diffusion (pip install 'handsoff-labels[diffusion]')",
+    )
     resolution: str = Field(
         "64", description="H or HxW, a power of two times the base (4x4, or as small as the shape allows)"
     )
@@ -35,6 +55,12 @@ class TrainSettings(BaseModel):
     r1: float = Field(
         5.0, ge=0, description="weight of the gradient penalty of the projected discriminator, on standardised features"
     )
+    unet_channels: tuple[int, ...] = Field(
+        (32, 64, 128, 128),
+        min_length=1,
+        description="of the U-Net of a diffusion model, level by level, fine to coarse",
+    )
+    lr: float = Field(4e-4, gt=0, description="learning rate of a diffusion model")
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
     conditions: str | None = Field(
@@ -52,3 +78,11 @@ class TrainSettings(BaseModel):
         default=False, description="also write TensorBoard event files: pip install 'handsoff-labels[tensorboard]'"
     )
     licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")
+
+    @model_validator(mode="after")
+    def fits_the_kind(self) -> "TrainSettings":
+        for kind, names in ALONE.items():
+            for name in names if kind != self.kind else ():
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is a setting of kind = {kind}, not of {self.kind}: leave it out")
+        return self

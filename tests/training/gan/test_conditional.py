@@ -15,13 +15,13 @@ from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
 from handsoff.sampling.draws import draw_latents, planned_draws
+from handsoff.training import snapshots
 from handsoff.training.conditions import NOT_MIRRORED, photo_conditions
-from handsoff.training.gan import snapshots
-from handsoff.training.gan.data import TrainingData
+from handsoff.training.data import TrainingData
 from handsoff.training.gan.discriminators import Projected, StyleGAN2Discriminator
-from handsoff.training.gan.state import CHECKPOINT
-from handsoff.training.gan.train import plan, train
 from handsoff.training.settings import TrainSettings
+from handsoff.training.state import CHECKPOINT
+from handsoff.training.train import plan, train
 from toy_generators import POSED
 
 Photos = Callable[..., Path]

@@ -26,14 +26,15 @@ from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.checkpoints import read_numbers
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
-from handsoff.training.gan import snapshots
+from handsoff.training import snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.gan.discriminators import StyleGAN2Discriminator, WithDeviation, steepness
-from handsoff.training.gan.snapshots import shown_kimg, trim_log
-from handsoff.training.gan.state import CHECKPOINT
-from handsoff.training.gan.train import parse_resolution, train
+from handsoff.training.gan.train import parse_resolution
 from handsoff.training.settings import TrainSettings
+from handsoff.training.snapshots import shown_kimg, trim_log
+from handsoff.training.state import CHECKPOINT
+from handsoff.training.train import train
 from toy_generators import toy_conditional
 
 Photos = Callable[..., Path]
@@ -305,8 +306,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from handsoff.training.gan import snapshots
-from handsoff.training.gan import snapshots
+from handsoff.training import snapshots
+from handsoff.training import train as whole
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
 
@@ -326,7 +327,7 @@ def killed(*arguments):
 
 
 training.update = killed
-for _ in training.train(Path(sys.argv[1]), Path(sys.argv[2]), TrainSettings.model_validate_json(sys.argv[3])):
+for _ in whole.train(Path(sys.argv[1]), Path(sys.argv[2]), TrainSettings.model_validate_json(sys.argv[3])):
     pass
 """
 
@@ -556,15 +557,15 @@ import sys
 import zipfile
 from pathlib import Path
 import torch
-from handsoff.training.gan import snapshots
-from handsoff.training.gan import snapshots
+from handsoff.training import snapshots
+from handsoff.training import train as whole
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
 
 torch.set_num_threads(1)
 snapshots.MEASURED_IMAGES = 8
 for settings in map(TrainSettings.model_validate_json, sys.argv[3:]):
-    for _ in training.train(Path(sys.argv[1]), Path(sys.argv[2]) / settings.discriminator, settings):
+    for _ in whole.train(Path(sys.argv[1]), Path(sys.argv[2]) / settings.discriminator, settings):
         pass
 """
 

@@ -11,11 +11,13 @@ from handsoff.core.frames import Framing
 from handsoff.core.seeds import standard_normal, step_generator
 from handsoff.generators.checkpoints.bounds import one_sentence
 from handsoff.generators.checkpoints.community import convert_community
+from handsoff.generators.checkpoints.diffusers_folder import find_model, read_config, read_state
 from handsoff.generators.checkpoints.files import read_checkpoint
 from handsoff.generators.checkpoints.layouts import NVIDIA_MARK, Found, find_generator
 from handsoff.generators.checkpoints.nvidia import convert_nvidia
 from handsoff.generators.checkpoints.parameters import Converted, State, complete
 from handsoff.generators.checkpoints.settings import ImportSettings
+from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -31,19 +33,23 @@ NVIDIA_LICENCE = (
 def plan(checkpoint: Path, settings: ImportSettings) -> Plan:
     """The plan of an import: the checkpoint's fingerprint and the settings."""
     with one_sentence(str(checkpoint)):
-        inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": sha256(checkpoint)}}
+        mark = find_model(checkpoint).fingerprint() if checkpoint.is_dir() else sha256(checkpoint)
+        inputs = {"checkpoint": {"path": str(checkpoint.resolve()), "fingerprint": mark}}
     return Plan("import", inputs, settings.model_dump())
 
 
 def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> Work:
-    """Turn a .pkl, .pt, .pth or .safetensors file of a StyleGAN2 generator into the folder `out`.
+    """Turn a file of a StyleGAN2 generator (.pkl, .pt, .pth, .safetensors) or a diffusers folder into the folder `out`.
 
     Raises:
         InputError: the file cannot be read, asks for something that is not data, or holds no known generator; or its
             licence is neither known nor given in `settings`.
     """
-    if not checkpoint.is_file():
-        raise InputError(f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors).")
+    if not checkpoint.exists():
+        raise InputError(
+            f"{checkpoint} does not exist: give a checkpoint file (.pkl, .pt, .pth or .safetensors), or a model folder "
+            "of diffusers."
+        )
     with open_job(out, plan(checkpoint, settings)) as job:
         if not job.done:
             yield from write_generator(job, checkpoint, settings)
@@ -53,9 +59,9 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
 def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Part:
     with job.undone_if_refused():
         yield Progress("reading", 0, 3)
-        read = read_generator(checkpoint, settings.mapping_lr)
-        yield Progress("converting", 1, 3, read.found.path)
-        generator = build(read, checkpoint_licence(read.found, settings, str(checkpoint)), settings.framing)
+        read = read_diffusion if checkpoint.is_dir() else read_stylegan2
+        generator, found = read(checkpoint, settings)
+        yield Progress("converting", 1, 3, found)
     yield Progress("writing", 2, 3)
     save_generator(generator, job.out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
@@ -64,9 +70,45 @@ def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Par
         licence=generator.licence,
         resolution=f"{height}x{width}",
         parameters=parameters,
-        found=read.found.path or "the whole file",
+        found=found or "the whole file",
     )
     yield Progress("writing", 3, 3)
+
+
+def read_stylegan2(checkpoint: Path, settings: ImportSettings) -> tuple[StyleGAN2, str]:
+    """The generator in a file, and where in it it lies.
+
+    Raises:
+        InputError: the file or the settings cannot be used.
+    """
+    if settings.without_class:
+        raise InputError("without_class is a setting of diffusion models: leave it out.")
+    read = read_generator(checkpoint, settings.mapping_lr)
+    licence = checkpoint_licence(settings, str(checkpoint), nvidia=read.found.nvidia)
+    return build(read, licence, settings.framing), read.found.path
+
+
+def read_diffusion(folder: Path, settings: ImportSettings) -> tuple[Diffusion, str]:
+    """The diffusion model in a folder of diffusers, and where its weights lie.
+
+    Raises:
+        InputError: the folder is none, or of a form that is not read.
+        HandsOffError: diffusers is not installed.
+    """
+    where = str(folder)
+    with one_sentence(where):
+        model = find_model(folder)
+        config, state = read_config(model, settings), read_state(model)
+        licence = checkpoint_licence(settings, where, nvidia=False)
+        with torch.device("meta"):
+            wanted = {name: value.shape for name, value in Diffusion(config).state_dict().items()}
+        held = {name: value.shape for name, value in state.items()}
+        differs = next((name for name in sorted(wanted.keys() | held) if wanted.get(name) != held.get(name)), None)
+        if differs is not None:
+            raise InputError(f"{model.weights} does not fit {model.config} ({differs}): get the model again.")
+        generator = Diffusion(config, licence, settings.framing).eval()
+        generator.load_state_dict(state)
+        return generator, str(model.weights.relative_to(folder))
 
 
 @dataclass(frozen=True)
@@ -100,13 +142,13 @@ def read_generator(checkpoint: Path, mapping_lr: float | None = None) -> ReadGen
         return ReadGenerator(found, converted, complete(converted, where))
 
 
-def checkpoint_licence(found: Found, settings: ImportSettings, where: str) -> str:
+def checkpoint_licence(settings: ImportSettings, where: str, *, nvidia: bool) -> str:
     """The licence in the settings; without one, NVIDIA's if the file was made by NVIDIA's code.
 
     Raises:
         InputError: neither is known.
     """
-    licence = settings.licence or (NVIDIA_LICENCE if found.nvidia else None)
+    licence = settings.licence or (NVIDIA_LICENCE if nvidia else None)
     if licence is None:
         raise InputError(
             f"{where} does not say under what terms it stands: add --licence TEXT with what its makers state (or "

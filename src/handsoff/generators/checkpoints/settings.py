@@ -16,6 +16,11 @@ class ImportSettings(BaseModel):
     licence: str | None = Field(
         None, description="the terms of the weights, as their makers state them; goes into every dataset"
     )
+    steps: int = Field(18, ge=1, le=1000, description="of the sampler, of a diffusion model")
+    without_class: bool = Field(default=False, description="the last class that a diffusion model is told means none")
+    guidance: float = Field(
+        1.0, ge=1, le=100, description="weight of classifier-free guidance, of a diffusion model with such a class"
+    )
     mapping_lr: float | None = Field(
         None,
         gt=0,

@@ -12,20 +12,19 @@ from torch import Tensor
 
 from handsoff.backbones.distances import distances, pooled_features
 from handsoff.backbones.lite0 import frozen_lite0
-from handsoff.core.device import best_device, mixed_precision
+from handsoff.core.device import mixed_precision
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.generators.nearness import Nearness
 from handsoff.generators.stored import read_card, save_generator
-from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.geometry.views import scaled_to
 from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.training.events import Events
-from handsoff.training.gan.state import State
 from handsoff.training.nearest import Neighbours, watched
 from handsoff.training.page import GRIDS, LOG, NEAREST, Standing, read_log, write_progress
 from handsoff.training.settings import TrainSettings
+from handsoff.training.state import State
 from handsoff.training.watch import discriminator_losses, warnings_of
 
 MEASURED_IMAGES = 2_000  # on each side of the distances
@@ -56,16 +55,16 @@ class Snapshots:
             draws = uniform_draws(state.average.conditions, seeds[start : start + 50])
             latents = draw_latents(state.average, draws)
             with mixed_precision():
-                yield state.average.synthesize(latents).clamp(-1, 1)
+                yield state.draw(latents).clamp(-1, 1)
 
     def drawn(self, state: State, seeds: Sequence[int]) -> UInt8[np.ndarray, "n h w 3"]:
         return to_uint8(torch.cat(list(self.generated(state, seeds))))
 
     def take(self, state: State, rate: float) -> None:
         """One snapshot: distances, grid, log line, and the generator if it is the best."""
-        estimate_w_avg(state.average)
+        average = state.settled()
         found: list[Tensor] = []
-        images = watched(self.generated(state, range(MEASURED_IMAGES)), found)
+        images = watched(self.generated(state, range(min(MEASURED_IMAGES, state.measured))), found)
         self.last = distances(self.real, pooled_features(self.net, images, self.size))
         nearest = self.neighbours.nearest(torch.cat(found))
         nearness = self.neighbours.nearness(nearest)
@@ -77,7 +76,7 @@ class Snapshots:
             if nearness is not None:
                 pairs = self.neighbours.picture(nearest, lambda seeds: self.drawn(state, seeds))
                 write_bytes(self.out / NEAREST, png(pairs))
-            save_generator(state.average, self.out, nearness)
+            save_generator(average, self.out, nearness)
 
     def log(self, state: State, rate: float, nearness: Nearness | None, grid: UInt8[np.ndarray, "gh gw 3"]) -> None:
         """Add a line to the log, and to TensorBoard's where that is wanted."""
@@ -88,8 +87,8 @@ class Snapshots:
             "copies": None if nearness is None else nearness.share,
             "nearest": None if nearness is None else nearness.ratio,
         }
-        losses = [*discriminator_losses(read_log(self.out / LOG)), measured["loss_d"]]
-        self.warnings = warnings_of(losses, state.discriminator.chance, nearness)
+        losses = discriminator_losses([*read_log(self.out / LOG), measured])
+        self.warnings = warnings_of(losses, state.chance, nearness)
         line: dict[str, Any] = {"kimg": shown_kimg(state.images), "seconds": round(state.seconds, 1), **measured}
         with (self.out / LOG).open("a") as log:
             log.write(json.dumps(line | {"warnings": self.warnings}) + "\n")
@@ -116,15 +115,6 @@ def stored_nearness(out: Path) -> Nearness | None:
         return read_card(out).nearness
     except HandsOffError:
         return None
-
-
-@torch.no_grad()
-def estimate_w_avg(generator: StyleGAN2) -> None:
-    """Set w_avg, which truncation pulls towards, to the mean of w over many z and, where there are any, conditions."""
-    stream = torch.Generator().manual_seed(0)
-    z = torch.randn(10_000, generator.z_dim, generator=stream).to(best_device())
-    condition = generator.random_condition(len(z), stream)
-    generator.mapping_network.w_avg.copy_(generator.mapping_network(z, condition).mean(0))
 
 
 def trim_log(path: Path, images: int) -> float | None:
