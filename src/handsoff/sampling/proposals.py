@@ -231,8 +231,8 @@ def asker(group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng:
     if group.word is not None:
         return lambda seed: example(conditions, seed, {group.name: str(group.word)})
     column = np.array([row[conditions.names.index(group.name)] for row in conditions.examples])
-    ends = sorted((max(group.low, float(column.min())), min(group.high, float(column.max()))))
-    return lambda seed: example(conditions, seed, {group.name: float(rng.uniform(*ends))})
+    low, high = sorted((max(group.low, float(column.min())), min(group.high, float(column.max()))))
+    return lambda seed: example(conditions, seed, {group.name: float(rng.uniform(low, high))})
 
 
 def conditions_of(group: Group, records: Sequence[Mapping[str, Any]]) -> list[Condition]:
