@@ -12,7 +12,7 @@ RUN pip install --no-cache-dir $PIP_ARGS -c constraints.txt ".[exr,hub,onnx,parq
     && rm -rf /source/*
 
 # A user without a home may run it, too.
-ENV HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+ENV HOME=/tmp
 WORKDIR /data
 ENTRYPOINT ["handsoff"]
 CMD ["--help"]

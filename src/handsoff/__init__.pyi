@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "convert",
     "diagnose",
+    "edit",
     "evaluate",
     "export",
     "fit",
@@ -117,6 +118,53 @@ def diagnose(
         photos: Held-out photos that are inverted and labelled.
         images: Images on each side of the distances between generated and real ones.
         samples: Kept and dropped samples, each, whose labels are compared.
+        progress: Show how far the work is; unless said, in a terminal and in a notebook.
+
+    Returns:
+        The folder `out`, whose `report.json` says what was done.
+
+    Raises:
+        HandsOffError: An input or a setting cannot be used; the message says which and why.
+    """
+
+def edit(
+    labeler: str | PathLike[str],
+    examples: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    steps: int = 100,
+    refine_steps: int = 30,
+    lr: float = 0.05,
+    outside: float = 1.0,
+    pull: float = 0.1,
+    parts: Sequence[str] | None = None,
+    vectors: int = 8,
+    first: int | None = None,
+    labels: dict[str, dict[str, Any]] = {},
+    corrections: Literal["ignore", "only"] | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Path:
+    """Learn edit vectors that add rare classes to a generator's samples.
+
+    As `handsoff edit`.
+
+    Args:
+        labeler: The folder of handsoff fit, whose labels are masks.
+        examples: The folder of handsoff invert, or labelled photos: their masks are pasted.
+        out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
+        steps: Optimisation steps towards the edited mask.
+        refine_steps: Further steps towards the mask that the labeler then sees, which mend what lies outside.
+        lr: Learning rate of the edit, in standard deviations of w.
+        outside: Weight of what changes outside of the edited region.
+        pull: Weight of the edit's own mean square, in standard deviations of w.
+        parts: Classes that edits are to add; unless said, those that few of the labelled photos show.
+        vectors: Edits that are tried per class, each of another sample.
+        first: Use the first N labelled photos only.
+        labels: About the labels, by task, as for handsoff invert.
+        corrections: Of handsoff review are applied unless this says ignore (read the data as it was made), or only
+            (leave out what nobody accepted or corrected).
+        seed: Of the first sample that an edit is tried on.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -236,6 +284,7 @@ def fit(
     first: int | None = None,
     labels: dict[str, dict[str, Any]] = {},
     samples: str | None = None,
+    head: Literal["pixels", "conv"] = "pixels",
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
@@ -268,7 +317,9 @@ def fit(
         first: Use the first N labelled images only.
         labels: Of labelled photos: about the labels, by task, as for handsoff invert.
         samples: The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.
-        members: Pixel classifiers (small MLPs) in the ensemble.
+        head: What reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look at
+            whole maps and, of a class-conditional generator, at the class).
+        members: Pixel classifiers, or convolutional heads, in the ensemble.
         hidden: Widths of the two hidden layers.
         dropout: Share of hidden values that training leaves out.
         features: Feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained),
@@ -307,6 +358,8 @@ def generate(
     drop: Literal["any", "all"] = "any",
     strata: Literal["none", "parts"] | None = None,
     ignore_pixels: float = 0.0,
+    output: Literal["folder", "webdataset"] = "folder",
+    url: str | None = None,
     seed: int = 0,
     psi: float = 1.0,
     condition: int | Literal["none"] | dict[str, float | str] | None = None,
@@ -316,6 +369,7 @@ def generate(
     engine: Literal["local", "processes", "ray"] = "local",
     workers: int | None = None,
     address: str | None = None,
+    edits: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw a labelled dataset.
@@ -330,6 +384,9 @@ def generate(
         strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
             same rare part; unless said, parts where there is an aim.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
+        output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
+        url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into
+            the output folder.
         n: How many samples are drawn; `keep` of them stay.
         seed: Of the first sample; the others count on from it.
         psi: Truncation: 1 = all of the generator's variety.
@@ -343,6 +400,7 @@ def generate(
         workers: So many at once; without it one per GPU or, where there is none, per core.
         address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
             this machine alone.
+        edits: The folder of handsoff edit, whose vectors help to reach the aim.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -470,6 +528,8 @@ def label(
     drop: Literal["any", "all"] = "any",
     strata: Literal["none", "parts"] | None = None,
     ignore_pixels: float = 0.0,
+    output: Literal["folder", "webdataset"] = "folder",
+    url: str | None = None,
     n: int | None = None,
     apart_first: int | None = None,
     mirror: bool = True,
@@ -493,6 +553,9 @@ def label(
         strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
             same rare part; unless said, parts where there is an aim.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
+        output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
+        url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into
+            the output folder.
         n: Label so many of the photos only, spread evenly over them in sorted order.
         apart_first: Only the first N labelled samples of the first --apart are kept apart.
         mirror: Networks also look at the mirror image of every photo, where its labels are known.
@@ -598,6 +661,7 @@ def train(
     mirror: bool = True,
     conditions: str | None = None,
     mirrored: Sequence[str] | None = None,
+    augment: Literal["none"] | None = None,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
     tensorboard: bool = False,
@@ -633,6 +697,8 @@ def train(
         conditions: JSON with a number or a word per photo and attribute: the generator can then be asked for these.
         mirrored: Conditions whose sign changes in the mirror, such as ['yaw']; unless said, photos with conditions
             are not mirrored.
+        augment: None: the projected discriminator sees images as they are; unless said, moved, tinted and in part
+            covered.
         feature_size: Longer side of images for the projected discriminator, pixels.
         snapshot_kimg: How often to measure, draw the grid and keep the best.
         tensorboard: Also write TensorBoard event files: pip install 'handsoff-labels[tensorboard]'.

@@ -12,6 +12,7 @@ import pytest
 import handsoff
 from handsoff.api.functions import FUNCTIONS
 from handsoff.core.files import read_json
+from handsoff.engines.choice import EngineSettings
 from handsoff.verbs import VERBS
 from pages import ROOT
 from toy import toy_generator, toy_labels, write_classes, write_mask
@@ -38,7 +39,9 @@ def test_importing_handsoff_loads_no_torch_and_lists_its_names() -> None:
 def test_every_verb_is_a_function_that_says_what_it_takes(verb: "VERBS") -> None:  # type: ignore[valid-type]  # a Verb
     function = getattr(handsoff, verb.function)
     parameters = inspect.signature(function).parameters
-    assert {*parameters} == {entry.name for entry in verb.inputs} | {"out", "progress", *verb.settings.model_fields}
+    engine = EngineSettings.model_fields if verb.shards else {}
+    names = {entry.name for entry in verb.inputs} | {"out", "progress", *verb.settings.model_fields, *engine}
+    assert {*parameters} == names
     assert verb.summary.endswith(".")
     assert all(entry.about.endswith(".") for entry in verb.inputs)
     documented = inspect.getdoc(function)

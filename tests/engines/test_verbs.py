@@ -1,11 +1,13 @@
 """What the verbs make does not depend on the engine: the same bytes, whatever was killed meanwhile."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from alike import contents, differences
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.engines.processes import ProcessEngine
+from handsoff.engines.ray import RayEngine
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
@@ -49,7 +52,7 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, photos: Any, small: None) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory, photos: Any) -> Path:
     """What the verbs take, and what each makes of it in this process, in the folder of its name."""
     root = tmp_path_factory.mktemp("world")
     toy_several(toy_generator(root / "generator"), root / "labelled", 10)
@@ -80,14 +83,44 @@ def engine() -> Iterator[ProcessEngine]:
 
 @pytest.mark.parametrize("verb", SETTINGS)
 def test_processes_make_the_same_bytes_although_one_is_killed(verb: str, world: Path, engine: ProcessEngine) -> None:
+    out = world / verb  # the same place: a report names it
+    whole = contents(out)
+    shutil.rmtree(out)
     killed: list[int] = []
-    for _ in work(verb, world, world / f"{verb}-again", engine):
+    for _ in work(verb, world, out, engine):
         busy = [] if engine.crew is None else [worker for worker, _ in engine.crew.busy.values()]
         if busy and not killed:
             killed += [busy[0].process.pid or 0]
             os.kill(killed[0], signal.SIGKILL)
     assert killed
-    assert not differences(contents(world / f"{verb}-again"), contents(world / verb))
+    assert not differences(contents(out), whole)
+
+
+def test_a_ray_cluster_makes_the_same_bytes_although_a_worker_is_killed(world: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    with closing(RayEngine(1)) as engine:
+        killed: list[int] = []
+        for now in work("generate", world, tmp_path / "out", engine):
+            if now.done and not killed:
+                killed = [process for process in processes() if os.kill(process, signal.SIGKILL) is None]
+    assert killed
+    assert not differences(contents(tmp_path / "out"), contents(world / "generate"))
+
+
+def processes() -> list[int]:
+    """That compute tasks of the cluster which this process began."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (place / "cmdline").read_bytes().startswith(b"ray::handsoff") and parent(parent(place)) == Path(
+                f"/proc/{os.getpid()}"
+            ):
+                found.append(int(place.name))
+    return found
+
+
+def parent(place: Path) -> Path:
+    return place.with_name(re.search(r"^PPid:\t(\d+)$", (place / "status").read_text(), re.MULTILINE)[1])  # type: ignore[index]  # every process has one
 
 
 class TwiceEngine:
@@ -109,13 +142,24 @@ def test_shards_that_are_made_twice_at_once_are_the_same(world: Path, engine: Pr
 
 
 COMMAND = """
+import os
 import sys
-from handsoff.cli.main import main
+import time
 from handsoff.synthesis import shard
 
+label_draws = shard.label_draws
+
+def held(labelers, draws, materials):
+    if draws[0].seed >= int(os.environ["HOLD"]):
+        time.sleep(600)
+    return label_draws(labelers, draws, materials)
+
 if __name__ == "__main__":
+    from handsoff.cli.main import main
     shard.SHARD = 4
     sys.exit(main(sys.argv[1:]))
+else:  # a worker
+    shard.label_draws = held
 """
 
 
@@ -129,7 +173,8 @@ def test_a_run_that_is_stopped_and_killed_goes_on_with_another_engine(world: Pat
     out, environment = tmp_path / "out", {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = ["generate", str(world / "labeler"), "-o", str(out), "-n", "40", "--keep", "0.7"]
     command = [sys.executable, str(tmp_path / "command.py"), *arguments, "--engine", "processes", "--workers", "2"]
-    for number, stop in ((1, signal.SIGINT), (4, signal.SIGKILL)):
+    for number, stop in ((2, signal.SIGINT), (5, signal.SIGKILL)):
+        environment["HOLD"] = str(4 * number)
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as driver:
             wait_for(lambda least=number: len(list((out / "ledger").glob("*.json"))) >= least)
             workers = children(driver.pid)

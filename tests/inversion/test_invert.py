@@ -15,6 +15,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import load_latents
 from handsoff.generators.stored import load_generator, save_generator
+from handsoff.inversion import chunk
 from handsoff.inversion import invert as module
 from handsoff.inversion.encoder import Encoder, load_encoder, new_encoder
 from handsoff.inversion.invert import invert, plan
@@ -144,7 +145,7 @@ def test_the_encoder_is_loaded_once(world: Path, tmp_path: Path, monkeypatch: py
         calls.append(folder)
         return load_encoder(generator, folder)
 
-    monkeypatch.setattr(module, "load_encoder", counted)
+    monkeypatch.setattr(chunk, "load_encoder", counted)
     settings = InvertSettings(
         encoder_steps=1, encoder_batch=2, steps=1, batch=2, photos=str(world / "labelled" / "images")
     )

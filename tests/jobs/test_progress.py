@@ -2,7 +2,7 @@
 
 import pytest
 
-from handsoff.jobs.progress import Progress, Work, named, run_to_end
+from handsoff.jobs.progress import Progress, Rate, Work, named, run_to_end
 
 
 def counting(log: list[str]) -> Work:
@@ -37,3 +37,12 @@ def test_named_work_that_is_closed_closes_what_it_names() -> None:
     assert log == ["0", "tidy"]
     with pytest.raises(StopIteration):
         next(work)
+
+
+def test_a_rate_leaves_out_what_is_done_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([100.0, 104.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    rate = Rate("samples")
+    rate.count(64)
+    rate.count(64)
+    assert str(rate) == "16.0 samples/s"

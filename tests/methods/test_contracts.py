@@ -11,10 +11,11 @@ from handsoff.datasets.generated import open_generated
 from handsoff.evaluation.evaluate import evaluate
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.generators.contract import Generator
-from handsoff.generators.stored import load_generator, save_generator
+from handsoff.generators.stored import load_generator, read_card, save_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.recipes.load import load_recipe
+from handsoff.runner.compare import compare
 from handsoff.runner.run import run
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.synthesis.generate import generate
@@ -22,7 +23,7 @@ from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks import TASKS
 from matte import Matte, write_mattes
 from toy import CLASSES, FIT, QUICK_RECIPE, toy_generator, write_classes, write_mask
-from toy_generators import toy_conditional, toy_diffusion
+from toy_generators import toy_conditional, toy_diffusion, toy_unet
 
 FEW = EvaluateSettings(first=4, steps=2, batch=2, seeds=1, test_part="4:")
 
@@ -92,3 +93,25 @@ def test_a_fifth_task_goes_the_whole_way(tmp_path: Path, monkeypatch: pytest.Mon
     page = (out / "report" / "report.html").read_text(encoding="utf-8")
     assert Matte.metrics["matte_mae"].title in page
     assert list(open_generated(out / "dataset").tasks()) == ["matte"]
+
+
+def test_methods_of_a_diffusion_model_go_the_whole_way(tmp_path: Path) -> None:
+    """Both generators are there; photos are read as they are, and samples of the GAN through the diffusion model."""
+    save_generator(toy_unet(), tmp_path / "model")
+    net = toy_generator(tmp_path / "generator")
+    label_samples(net, tmp_path / "labelled", 12)
+    text = QUICK_RECIPE.replace("[invert]\nencoder_steps = 0\nsteps = 2\n", "").replace(
+        'features = ["generator"]\n', ""
+    )
+    text = f'diffusion = "model"\n{text}'
+    (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")
+    methods = ["ddpm-features", "gan-ddpm"]
+    run_to_end(compare(load_recipe(tmp_path / "recipe.toml", tmp_path / "run"), methods))
+    found = read_json(tmp_path / "run" / "compare.json")
+    assert set(found["methods"]) == set(methods)
+    labeler = tmp_path / "run" / "gan-ddpm" / "6" / "labeler"
+    cards = [read_card(labeler / name).architecture for name in ("generator", "denoiser")]
+    assert cards == ["stylegan2", "diffusion"]
+    assert open_generated(tmp_path / "run" / "gan-ddpm" / "6" / "dataset").records()
+    page = (tmp_path / "run" / "compare.html").read_text(encoding="utf-8")
+    assert all(method in page for method in methods)

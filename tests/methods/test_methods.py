@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handsoff.core.errors import InputError
-from handsoff.methods import METHODS, datasetgan, handsoff, paper
+from handsoff.methods import METHODS, bigdatasetgan, datasetgan, ddpm, editgan, handsoff, paper
 from handsoff.recipes.schema import Recipe
 from handsoff.verbs import VERBS
 
@@ -104,6 +104,29 @@ def test_an_oracle_learns_from_labels_that_nothing_else_sees() -> None:
         list(datasetgan.steps(recipe()))
 
 
+def test_edits_are_made_by_masks_and_serve_the_dataset() -> None:
+    both = recipe(budgets=(50, 16), tasks=("segmentation", "depth"))
+    made = {step.folder.relative_to("out").as_posix(): step for step in editgan.steps(both)}
+    edits, dataset = made["16/edits"], made["16/dataset"]
+    assert edits.inputs == {"labeler": Path("out/16/labeler-segmentation"), "examples": Path("out/latents")}
+    assert edits.settings.model_dump()["first"] == 16
+    assert dataset.inputs["edits"] == Path("out/16/edits")
+    assert dataset.settings.model_dump()["aim"] == {"match": "labelled"}
+    own = recipe(tables={"generate": {"aim": {"hat": 0.2}}})
+    (dataset,) = [step for step in editgan.steps(own) if step.verb == "generate"]
+    assert dataset.settings.model_dump()["aim"] == {"hat": 0.2}
+    with pytest.raises(InputError, match="name segmentation among the tasks"):
+        list(editgan.steps(recipe(tasks=("depth",))))
+
+
+def test_the_other_head_is_measured_online_too() -> None:
+    made = {step.folder.relative_to("out").as_posix(): step for step in bigdatasetgan.steps(recipe(reserve=20))}
+    assert made["50/labeler"].settings.model_dump()["head"] == "conv"
+    arms = made["50/report"].settings.model_dump()["arms"]
+    assert set(arms) >= {"real_only", "synthetic_only", "online_only", "real_plus_online"}
+    assert made["oracle"].settings.model_dump()["arms"] is None
+
+
 def test_the_papers_form_differs_only_in_settings() -> None:
     plain = recipe(tables={"fit": {"networks": 0}})
     ours, theirs = list(handsoff.steps(plain)), list(paper.steps(plain))
@@ -112,3 +135,26 @@ def test_the_papers_form_differs_only_in_settings() -> None:
     ]
     changed = {a.verb for a, b in zip(ours, theirs, strict=True) if a.settings != b.settings}
     assert changed == set(paper.SETTINGS) & {"invert", "fit"}
+
+
+def test_methods_that_read_a_diffusion_model_invert_nothing() -> None:
+    """They train one where none is named, in the frame of the generator, and without the settings of GANs."""
+    both = recipe(tables={"train": {"w_dim": 64, "minutes": 5, "resolution": "32"}})
+    for steps in (ddpm.features_steps, ddpm.dataset_steps, ddpm.both_steps):
+        made = list(steps(both))
+        assert "invert" not in {step.verb for step in made}
+        (train,) = [step for step in made if step.folder.name == "diffusion"]
+        stated = train.settings.model_dump()
+        assert (stated["kind"], stated["minutes"], stated["resolution"]) == ("diffusion", 5, "32x32")
+        (fit,) = [step for step in made if step.verb == "fit"]
+        assert fit.inputs["examples"] == both.labelled
+        assert "diffusion" in fit.settings.model_dump()["features"]
+    assert [step.verb for step in ddpm.features_steps(both)] == ["train", "fit", "score"]
+    assert [step.verb for step in ddpm.dataset_steps(both)] == ["train", "fit", "generate", "evaluate"]
+    gan, _, fit, *_ = ddpm.both_steps(both)
+    assert gan.settings.model_dump()["w_dim"] == 64
+    assert fit.inputs["denoiser"] == Path("out/diffusion")
+    given = recipe(images=None, generator=Path("gan"), diffusion=Path("model"))
+    assert [step.verb for step in ddpm.both_steps(given)] == ["fit", "generate", "evaluate"]
+    with pytest.raises(InputError, match="name one as diffusion, or photos to train it on"):
+        list(ddpm.features_steps(recipe(images=None, generator=Path("gan"))))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.evaluation.settings import group_of
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import DEFAULTS, Recipe
 from handsoff.verbs import VERBS
@@ -138,3 +139,9 @@ def test_the_conditions_of_a_recipe_lie_beside_it(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "recipe.toml").for_train().model_dump()["conditions"] == str(
         tmp_path / "told" / "attributes.json"
     )
+
+
+def test_the_driving_recipe_tells_videos_apart() -> None:
+    pattern = load_recipe(Path(__file__).parents[2] / "recipes" / "driving.toml").tables["evaluate"]["group"]
+    names = ("0001TP_006690", "0006R0_f00930", "0016E5_00390", "train/images/0016E5_00390")
+    assert [group_of(pattern, name) for name in names] == ["0001TP", "0006R0", "0016E5", "0016E5"]

@@ -123,6 +123,19 @@ def test_photos_without_labels_can_be_matched(world: Path, dataset: Path, tmp_pa
 # --- what comes out ---
 
 
+def test_photos_are_labelled_into_shards_alike(world: Path, dataset: Path, tmp_path: Path) -> None:
+    sharded = ALL.model_copy(update={"output": "webdataset"})
+    run_to_end(label([world / "segmentation", world / "keypoints"], world / "photos.zip", tmp_path / "out", sharded))
+    one, other = open_labelled(dataset), open_labelled(tmp_path / "out")
+    assert one.names == other.names
+    for name in one.names:
+        (image, labels), (same, alike_labels) = one.sample(name), other.sample(name)
+        assert np.array_equal(image, same)
+        assert all(np.array_equal(labels[task], alike_labels[task]) for task in labels)
+    assert (dataset / "left_out.jsonl").read_bytes() == (tmp_path / "out" / "left_out.jsonl").read_bytes()
+    assert not (tmp_path / "out" / "images").exists()
+
+
 def test_the_dataset_is_one_like_those_of_generate(dataset: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(dataset, tmp_path / "moved"))
     data, generated = open_labelled(moved), open_generated(moved)
@@ -285,9 +298,12 @@ def test_networks_and_classifiers_vote_on_the_refined_inversion(
     for inversion in ("none", "encoder", "refined"):
         settings = LabelSettings(keep=1, inversion=inversion)
         run_to_end(label([world / "segmentation"], photos, tmp_path / inversion, settings))
-        records = open_generated(tmp_path / inversion).records()
-        outs[inversion] = [record["uncertainty"] for record in records]
-    assert len({tuple(values) for values in outs.values()}) == 3
+        outs[inversion] = open_generated(tmp_path / inversion).records()
+    assert len({tuple(record["uncertainty"] for record in records) for records in outs.values()}) == 3
+    assert not any({"disagreement", "reconstruction_error"} & record.keys() for record in outs["none"])
+    assert all(0 < record["disagreement"] <= 1 for record in [*outs["encoder"], *outs["refined"]])
+    for rough, refined in zip(outs["encoder"], outs["refined"], strict=True):
+        assert refined["reconstruction_error"] < rough["reconstruction_error"]
 
 
 # --- what is left out ---

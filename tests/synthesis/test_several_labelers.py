@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deciding import decided
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import GeneratedDataset, open_generated
@@ -137,9 +138,9 @@ def test_any_and_all_drop_as_many_but_not_the_same(dataset: GeneratedDataset) ->
         assert len(kept[drop]) == 28
         values = np.array([[record["uncertainties"][task] for task in TASKS] for record in chosen])
         more_certain = (values[None] < values[:, None]).mean(1)
-        decided = more_certain.max(1) if drop == "any" else more_certain.min(1)
+        shares = more_certain.max(1) if drop == "any" else more_certain.min(1)
         stays = np.array([record["kept"] for record in chosen])
-        assert decided[stays].max() <= decided[~stays].min()
+        assert shares[stays].max() <= shares[~stays].min()
         assert all(record["reason"] for record in chosen if not record["kept"])
     assert kept["any"] != kept["all"]
 

@@ -1,12 +1,15 @@
 """Random numbers that depend on a seed alone, whatever the batch, the worker or the order."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+share: ContextVar[tuple[int, int]] = ContextVar("share", default=(0, 1))  # of a batch: which, and of how many
 
 
 def standard_normal(seeds: Iterable[int], dim: int) -> Float[Tensor, "n dim"]:
@@ -23,6 +26,29 @@ def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
     """The random stream of one training step, so that a resumed run draws what an uninterrupted one would."""
     state = np.random.SeedSequence((seed, step, stream)).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
+
+
+@contextmanager
+def share_of_batch(rank: int, world: int) -> Iterator[None]:
+    """Within, this process has the `rank`th of `world` equal shares of every batch, see `per_sample`."""
+    token = share.set((rank, world))
+    try:
+        yield
+    finally:
+        share.reset(token)
+
+
+def per_sample(draw: Callable[[int], Tensor], count: int) -> Tensor:
+    """Random numbers for `count` samples of a batch: they are drawn for the whole batch, and those of this share kept.
+
+    So a sample gets the same numbers however many processes there are, as long as all have the same stream.
+
+    Args:
+        draw: gives the numbers of so many samples, the sample axis first.
+        count: samples of this process's share.
+    """
+    rank, world = share.get()
+    return draw(count * world)[rank * count : (rank + 1) * count]
 
 
 @contextmanager

@@ -10,17 +10,21 @@ Beside images and labels (`datasets.labelled`) there are
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
   `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
 - `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
-  from, together with `anchors.safetensors` and `directions.safetensors` where there are edits; of photos {photo}, its
-  file), `shows` {task: {part: share of the pixels, or 1 for a point}}, `attributes` {name: number or word} and
-  `proposal` {round, group, kind} where there is an aim,
+  from, together with `anchors`, `directions` and `vectors.safetensors` where there are edits; of photos {photo}, its
+  file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the pixels, or
+  1 for a point}}, `attributes` {name: number or word} and `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
-  `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
+  `disagreement` (number in [0, 1], where pixel classifiers and image networks vote), `reconstruction_error` (perceptual
+  distance, where a photo was inverted), `uncertainty` (what was selected by), `kept`,
+  `reason` (why it was dropped, null if it was kept).
+- `shards.jsonl`, where images, labels and uncertainty lie in shards (`datasets.shards`).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.
 """
 
 import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,7 @@ from handsoff.core.files import png, read_json, write_bytes, write_json, write_l
 from handsoff.core.images import decode_mask
 from handsoff.core.reviewed import Use
 from handsoff.datasets.labelled import LabelledDataset, open_like
+from handsoff.datasets.shards import Shards, find_shards
 from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -88,9 +93,17 @@ class GeneratedDataset:
             InputError: its file is damaged.
         """
         file = uncertainty_file(self.folder, self.manifest["tasks"], task, name)
-        if not file.is_file():
+        inside = file.relative_to(self.folder).as_posix()
+        sharded = self.shards is not None and inside in self.shards.files
+        if not sharded and not file.is_file():
             return None
-        return decode_mask(file.read_bytes(), str(file)).astype(np.float32) / 255
+        data = self.shards.read(inside) if self.shards is not None else file.read_bytes()
+        return decode_mask(data, str(file)).astype(np.float32) / 255
+
+    @cached_property
+    def shards(self) -> Shards | None:
+        """Where images, labels and uncertainty lie if they are no files of the folder."""
+        return find_shards(self.folder)
 
 
 def open_generated(folder: Path | str) -> GeneratedDataset:

@@ -21,6 +21,7 @@ from handsoff.core.reviewed import Use
 from handsoff.datasets.archives import Archive, is_hidden, open_archive
 from handsoff.datasets.corrections import Corrections, find_corrections, is_corrections
 from handsoff.datasets.framing import frame_photo
+from handsoff.datasets.shards import Shards, find_shards
 from handsoff.jobs.ledger import fits, read_entry, write_entry
 from handsoff.jobs.progress import Progress
 from handsoff.tasks import TASKS
@@ -42,7 +43,7 @@ class Source:
 
     path: Path
     sizes: dict[str, int]
-    archive: Archive | None = None
+    archive: Archive | Shards | None = None
     notes: tuple[str, ...] = ()
     corrections: Corrections | None = None
 
@@ -113,8 +114,12 @@ def open_source(path: Path, corrections: Use | None = None) -> Source:
         archive = open_archive(path)
         sizes = {name: archive.entries[name].file_size for name in sorted(archive.entries)}
         return Source(path, sizes, archive, archive.notes, find_corrections(path, corrections))
-    sizes = dict(sorted(files_in(path, "", (os.path.realpath(path),))))
-    return Source(path, sizes, corrections=find_corrections(path, corrections))
+    found, shards = dict(files_in(path, "", (os.path.realpath(path),))), find_shards(path)
+    if shards is not None:
+        tars = {shard for shard, _, _ in shards.files.values()}
+        inside = {name: size for name, (_, _, size) in shards.files.items()}
+        found = {name: size for name, size in found.items() if name not in tars} | inside
+    return Source(path, dict(sorted(found.items())), shards, corrections=find_corrections(path, corrections))
 
 
 def files_in(folder: Path, prefix: str, above: tuple[str, ...]) -> Iterator[tuple[str, int]]:

@@ -48,13 +48,14 @@ def in_order(pool: Pool[S, R], shards: Iterable[S]) -> Iterator[R]:
                 else:
                     pool.begin(*following)
                     begun, running = begun + 1, running + 1
-            if not running:
-                return
-            for number, result in pool.finished():
-                done[number] = result
-                running -= 1
-            while turn in done:
+            if turn in done:
                 yield done.pop(turn)
                 turn += 1
+            elif not running:
+                return
+            else:
+                for number, result in pool.finished():
+                    done[number] = result
+                    running -= 1
     finally:
         pool.end()

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from handsoff.core.errors import MismatchError
 from handsoff.core.frames import Frame, Framing
-from handsoff.core.seeds import standard_normal
+from handsoff.core.seeds import per_sample, standard_normal
 from handsoff.generators.conditions import encoded, label_width
 from handsoff.generators.contract import Conditions, check_condition
 from handsoff.generators.latents import RESIDUAL, Latents
@@ -134,7 +134,10 @@ class StyledConv(nn.Module):
         return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
 
     def noise(self, x: Float[Tensor, "n o h w"], noise: Noise) -> Tensor:
-        image = self.noise_const if noise == "const" else torch.randn(x.shape[0], 1, *x.shape[2:], device=x.device)
+        if noise == "const":
+            image = self.noise_const
+        else:
+            image = per_sample(lambda n: torch.randn(n, 1, *x.shape[2:], device=x.device), x.shape[0])
         return (image * self.noise_strength).to(x.dtype)
 
 

@@ -1,5 +1,6 @@
 """What a work function yields while it works; whoever drains it decides how to show it."""
 
+import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,6 +17,26 @@ class Progress:
     done: float
     total: float
     note: str = ""
+
+
+class Rate:
+    """How many are done a second, by all who work, from the first report on: what is done once costs no time."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.done, self.began = 0, 0.0
+
+    def count(self, more: int) -> None:
+        """So many more are done."""
+        if self.began:
+            self.done += more
+        else:
+            self.began = time.monotonic()
+
+    def __str__(self) -> str:
+        """For a note, "" while it is not known."""
+        seconds = time.monotonic() - self.began
+        return f"{self.done / seconds:,.1f} {self.unit}/s" if self.done and seconds else ""
 
 
 Outcome = Literal["made", "continued", "done"]  # begun by this call; begun before and finished now; finished before

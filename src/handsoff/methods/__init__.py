@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from handsoff.methods import datasetgan, frozen_features, handsoff, paper, self_training, transfer
+from handsoff.methods import (
+    bigdatasetgan,
+    datasetgan,
+    ddpm,
+    editgan,
+    frozen_features,
+    handsoff,
+    paper,
+    self_training,
+    transfer,
+)
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
@@ -11,7 +21,12 @@ METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
     "handsoff-paper": paper.steps,
     "datasetgan": datasetgan.steps,
     "datasetgan-control": datasetgan.control_steps,
+    "editgan": editgan.steps,
+    "bigdatasetgan": bigdatasetgan.steps,
     "self-training": self_training.steps,
     "transfer": transfer.steps,
     "frozen-features": frozen_features.steps,
+    "ddpm-features": ddpm.features_steps,
+    "datasetddpm": ddpm.dataset_steps,
+    "gan-ddpm": ddpm.both_steps,
 }

@@ -12,7 +12,14 @@ from handsoff.recipes.schema import Recipe, stated_settings
 from handsoff.sampling.aims import LABELLED, UNLABELLED
 from handsoff.verbs import VERBS, Verb
 
-PATHS = ("images", "generator", "photos", "labelled", "test")  # relative to the recipe's folder; `output` is not
+PATHS = (
+    "images",
+    "generator",
+    "diffusion",
+    "photos",
+    "labelled",
+    "test",
+)  # relative to the recipe's folder; `output` is not
 
 
 def load_recipe(path: Path, output: Path | None = None) -> Recipe:

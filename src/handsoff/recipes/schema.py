@@ -12,7 +12,7 @@ from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.stored import read_card
 from handsoff.sampling.aims import UNLABELLED
 from handsoff.tasks import TASKS
-from handsoff.training.settings import TrainSettings
+from handsoff.training.settings import ALONE, TrainSettings
 from handsoff.verbs import VERBS
 
 Role = Literal["labelled", "test"]  # of a labelled dataset
@@ -45,6 +45,9 @@ class Recipe(BaseModel):
 
     images: Path | None = Field(None, description="unlabelled images, a folder or zip")
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")
+    diffusion: Path | None = Field(
+        None, description="a diffusion model made earlier, for methods that read one; without it they train one"
+    )
     photos: Path | None = Field(
         None, description="unlabelled photos that become a second dataset, a folder or zip; unless said, `images`"
     )
@@ -154,6 +157,15 @@ class Recipe(BaseModel):
     def for_train(self) -> BaseModel:
         """Unlabelled images are framed as the labelled ones are."""
         return self.settings("train", framing=self.framing)
+
+    def for_diffusion(self) -> BaseModel:
+        """A diffusion model of the same frame; what the recipe says of GANs alone does not count."""
+        said = self.tables.get("train", {})
+        stated = {name: value for name, value in said.items() if name not in ALONE["stylegan2"]}
+        size = f"{self.frame[0]}x{self.frame[1]}"
+        return stated_settings("train", {**stated, "kind": "diffusion"}).model_copy(
+            update={"framing": self.framing, "resolution": size}
+        )
 
     def for_convert(self, role: Role) -> ConvertSettings:
         """The kinds of labels that are wanted; in the generator's frame where anything is said about framing."""

@@ -87,14 +87,23 @@ class Gallery:
         except HandsOffError:
             return None
 
+    def image(self, name: str) -> UInt8[np.ndarray, "h w 3"] | None:
+        """One image, None where it is not there."""
+        files = (self.folder / "images" / f"{name}{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
+        file = next((file for file in files if file.is_file()), None)
+        if file is not None:
+            return decode_image(file.read_bytes(), file.name)
+        sharded = self.generated is not None and self.generated.shards is not None
+        there = sharded and self.labelled is not None and name in self.labelled.images
+        return self.labelled.image(name) if there else None  # type: ignore[union-attr]  # `there`
+
     def strip(self, record: Record) -> Strip | None:
         """Image, label over image and uncertainty map of one sample; None without the image."""
         name = record["name"]
-        files = (self.folder / "images" / f"{name}{suffix}" for suffix in sorted(IMAGE_SUFFIXES))
-        file = next((file for file in files if file.is_file()), None)
-        if file is None:
+        image = self.image(name)
+        if image is None:
             return None
-        image, label, uncertainty = decode_image(file.read_bytes(), file.name), self.label(name), self.uncertainty(name)
+        label, uncertainty = self.label(name), self.uncertainty(name)
         panels = [Panel("image", data_uri(encoded(image)))]
         if self.task is not None and label is not None:
             panels.append(label_panel(self.task, image, label))

@@ -15,21 +15,23 @@ from handsoff.datasets.attributes import ATTRIBUTES
 from handsoff.generators.conditions import Condition, example
 from handsoff.generators.contract import Conditions
 from handsoff.sampling.draws import Draw, anchor_of
-from handsoff.sampling.edits import Anchor, Edit, Mix, Move
+from handsoff.sampling.edits import Anchor, Edit, Mix, Move, Vector
 from handsoff.sampling.targets import Group, Record, members
 
-PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
+PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION, VECTOR = KINDS = (
     "plain draws",
     "condition",
     "style mixing, coarse layers",
     "style mixing, fine layers",
     "perturbation",
     "direction",
+    "edit vector",
 )
 NO_CONDITIONS = Conditions()
 Asker = Callable[[int], Condition]  # seed of a draw → what it is asked for
 NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
+STRENGTHS = (0.5, 1.5)  # of an edit vector (EditGAN, section 3.4)
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class Tools:
         conditions: that it can be asked for.
         directions: title of a group → a direction of the w space that leads to it.
         photos: numbers of the photos whose latents are known, by name.
+        vectors: TASK/PART → names of edit vectors that add it.
     """
 
     layers: int = 0
     conditions: Conditions = NO_CONDITIONS
     directions: Mapping[str, str] = field(default_factory=dict)
     photos: Mapping[str, Record] = field(default_factory=dict)
+    vectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,8 @@ def possible(group: Group, anchors: Sequence[Anchor], tools: Tools, *, asks: boo
         found += [COARSE, FINE, PERTURBATION]
     if tools.layers and group.title in tools.directions:
         found.append(DIRECTION)
+    if tools.layers and tools.vectors.get(f"{group.task}/{group.name}"):
+        found.append(VECTOR)
     return found
 
 
@@ -211,6 +217,9 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     if kind == DIRECTION:
         strength = round(float(rng.uniform(1, FARTHEST)), 3)
         return Move(tools.directions[group.title], 0, tools.layers, strength)
+    if kind == VECTOR:
+        names = tools.vectors[f"{group.task}/{group.name}"]
+        return Vector(names[int(rng.integers(len(names)))], round(float(rng.uniform(*STRENGTHS)), 3))
     anchor, middle = anchors[int(rng.integers(len(anchors)))], tools.layers // 2
     if kind == PERTURBATION:
         return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))

@@ -7,7 +7,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,14 @@ import numpy as np
 from handsoff.core.files import write_bytes, write_lines
 from handsoff.datasets.card import CARD, Card, cell
 from handsoff.datasets.generated import Record
-from handsoff.synthesis.samples import REST, reader
+from handsoff.synthesis.samples import REST, Image
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.synthesis.table import Decided, Samples
 from handsoff.synthesis.voter_cards import VoterCard
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Label, Task
 
 METADATA = "metadata.jsonl"
+Shown = tuple[Image, dict[str, Label]]
 LOOKED_AT = 500  # kept samples whose labels are counted
 MADE = "## How it was made"
 FILES = """## Files
@@ -29,6 +29,12 @@ FILES = """## Files
 `images/` has the images, the folders and files beside it their labels, `manifest.json` what those mean, `samples.jsonl`
 how every sample was drawn and how uncertain its labels are, `uncertainty*/` the same per pixel. `datasets.load_dataset`
 loads images and labels by `metadata.jsonl`; `handsoff.Dataset` gives them to PyTorch."""
+SHARDED = """## Files
+
+`shards/` has images and labels in tar archives that WebDataset reads: KEY.png, KEY.mask.npy, … and KEY.uncertainty.png:
+how uncertain labels are per pixel. `manifest.json` and the files beside it say what labels mean, `samples.jsonl` how
+every sample was drawn and how uncertain its labels are, `shards.jsonl` where in the shards which file is: by it
+`handsoff.Dataset` gives the samples to PyTorch."""
 LIMITS = """## Limits
 
 - Labels are predictions of a labeler that learnt from few labelled photos. Nobody has looked at them one by one.
@@ -70,24 +76,29 @@ class Origin:
     synthetic: bool
 
 
-def write_card(out: Path, tasks: Mapping[str, Task], samples: Samples, shown: Sequence[Record], origin: Origin) -> None:
+def write_card(
+    samples: Samples, tasks: Mapping[str, Task], shown: Iterable[Shown], origin: Origin, *, sharded: bool
+) -> None:
     """Write `README.md` into a dataset whose samples and label cards are written.
 
     Args:
-        out: The dataset.
-        tasks: Of the labels.
         samples: Kept or not.
-        shown: Records of the first `LOOKED_AT` kept ones, whose labels are counted.
+        tasks: Of the labels.
+        shown: The first `LOOKED_AT` kept samples, whose labels are counted.
         origin: Where they come from.
+        sharded: Whether they are in tar shards.
     """
-    sections = [origin.made, selection(samples.decided), content(out, tasks, shown, samples.kept), origin.limits]
-    files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
-    write_lines(out / METADATA, map(json.dumps, metadata((record for record in samples if record["kept"]), tasks)))
-    about = "\n\n".join(sections)
+    sections = [origin.made, selection(samples.decided), content(tasks, shown, samples.kept), origin.limits]
+    files = ["shards/*.tar"]
+    if not sharded:
+        files = [METADATA, "images/*", *(f"{folder}/*" for folder in image_labels(tasks).values())]
+        lines = metadata((record for record in samples if record["kept"]), tasks)
+        write_lines(samples.out / METADATA, map(json.dumps, lines))
+    about, held = "\n\n".join(sections), SHARDED if sharded else FILES
     card = Card(
-        origin.title, samples.kept, origin.licence, tasks, {"train": files}, about, FILES, synthetic=origin.synthetic
+        origin.title, samples.kept, origin.licence, tasks, {"train": files}, about, held, synthetic=origin.synthetic
     )
-    write_bytes(out / CARD, card.text().encode())
+    write_bytes(samples.out / CARD, card.text().encode())
 
 
 def image_labels(tasks: Mapping[str, Task]) -> dict[str, str]:
@@ -194,17 +205,18 @@ def selection(decided: Decided) -> str:
     return "\n".join(lines)
 
 
-def content(out: Path, tasks: Mapping[str, Task], shown: Sequence[Record], kept: int) -> str:
+def content(tasks: Mapping[str, Task], shown: Iterable[Shown], kept: int) -> str:
     """How often every class or point occurs."""
-    of = f"the first {len(shown):,} kept samples" if len(shown) < kept else "all kept samples"
-    lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
-    counts_of: dict[str, list[dict[str, tuple[int, float]]]] = {kind: [] for kind in tasks}
-    for _, labels in map(reader(out, tasks), shown):
+    count, found = 0, {kind: list[dict[str, tuple[int, float]]]() for kind in tasks}
+    for _, labels in shown:
+        count += 1
         for kind, task in tasks.items():
-            counts_of[kind].append(task.scores.label_statistics(labels[kind][None]))
-    for found in counts_of.values():
-        for part in dict.fromkeys(part for counts in found for part in counts):
-            counted = [counts[part] for counts in found if part in counts]
-            share = sum(share for _, share in counted) / len(shown)
+            found[kind].append(task.scores.label_statistics(labels[kind][None]))
+    of = f"the first {count:,} kept samples" if count < kept else "all kept samples"
+    lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
+    for counts_of in found.values():
+        for part in dict.fromkeys(part for counts in counts_of for part in counts):
+            counted = [counts[part] for counts in counts_of if part in counts]
+            share = sum(share for _, share in counted) / count
             lines.append(f"| {cell(part)} | {sum(number for number, _ in counted):,} | {share:.1%} |")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ An engine makes the shards, and when all are made the most certain samples are s
 into the ledger here, and read from there one shard at a time; only columns of them are in memory (`synthesis.table`).
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
@@ -20,13 +20,15 @@ from handsoff.datasets.generated import Record, remove_uncertainty, write_manife
 from handsoff.datasets.labelled import remove_sample, write_cards, write_entries
 from handsoff.engines.contract import Engine
 from handsoff.jobs.folder import Job
-from handsoff.jobs.ledger import fit, read_entry, write_entry
-from handsoff.jobs.progress import Progress
+from handsoff.jobs.ledger import read_entry, write_entry
+from handsoff.jobs.progress import Progress, Rate
 from handsoff.synthesis.card import LOOKED_AT, Origin, write_card
-from handsoff.synthesis.samples import FILES, REST, reader
-from handsoff.synthesis.shard import Shard, ledger_entry
+from handsoff.synthesis.closing import close_shards, index, publish, reading
+from handsoff.synthesis.output import FolderOutput, Output, TarOutput
+from handsoff.synthesis.samples import FILES, REST, Image, reader
+from handsoff.synthesis.shard import Shard, entry_of
 from handsoff.synthesis.table import FOUND, Decided, Samples, Table
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Label, Task
 
 SHOWN = 16  # samples in preview.png
 CONTENT = "content"  # in the ledger: hash of an image
@@ -45,6 +47,7 @@ class Production:
         stage: what is being done, for the progress.
         function: makes a shard, given the context, and returns the records of its samples.
         total: number of samples of all shards.
+        tasks: of the labels.
         table: begins the columns of what is made; its `samples()` raises where going on is no use.
     """
 
@@ -53,6 +56,7 @@ class Production:
     shards: Sequence[Shard]
     context: Any
     total: int
+    tasks: Mapping[str, Task]
     table: Callable[[], Table] = Table
 
 
@@ -64,7 +68,11 @@ def make_samples(
         table = yield from make_shards(job, production, engine)
         yield Progress("selecting", 0, 1)
         samples = Samples(job.out, production.shards, table, decide(table))
-        damaged = [] if job.outcome == "made" else (yield from damaged_shards(samples))
+        output: Output = production.context.output
+        if isinstance(output, TarOutput):
+            damaged = yield from close_shards(samples, output, production.tasks, engine)
+        else:
+            damaged = [] if job.outcome == "made" else (yield from damaged_shards(samples, output))
         if not damaged:
             return samples
         for entry in damaged:
@@ -73,57 +81,60 @@ def make_samples(
 
 def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, Table]:
     """Make all shards that are not made yet, and return the columns of all of them."""
-    table, found, total, looked_at = production.table(), 0, 0.0, 0
+    table, found, total, looked_at, rate = production.table(), 0, 0.0, 0, Rate("samples")
     made = engine.map(production.function, unmade(job.out, production.shards), production.context)
     for shard in production.shards:
-        entry = ledger_entry(job.out, shard)
+        entry = entry_of(job.out, shard)
         records = read_entry(entry)
         if records is None:
             records = write_entry(entry, next(made))
+            rate.count(len(records))
         if not table.count:
-            images = (job.out / "images").glob("*.png")
-            require_space_for_rest(job.out, sum(1 for _ in images), production.total)
+            require_space_for_rest(job.out, production.context.output.stored(), production.total)
         table.add(records)
         measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
         found, total = found + len(measured), total + sum(measured)
         if table.count >= 2 * looked_at:  # not every time: it looks at all records so far
             table.samples()
             looked_at = table.count
-        note = f"mean uncertainty {total / found:.3f}" if found else ""
-        yield Progress(production.stage, table.count, production.total, note)
+        notes = (str(rate), f"mean uncertainty {total / found:.3f}" if found else "")
+        yield Progress(production.stage, table.count, production.total, ", ".join(filter(None, notes)))
     table.samples()
     return table
 
 
 def unmade(out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
     """The shards without an entry in the ledger. An engine may look ahead: only results are entered, in this order."""
-    return (shard for shard in shards if read_entry(ledger_entry(out, shard)) is None)
+    return (shard for shard in shards if read_entry(entry_of(out, shard)) is None)
 
 
-def damaged_shards(samples: Samples) -> Generator[Progress, None, list[Path]]:
+def damaged_shards(samples: Samples, output: FolderOutput) -> Generator[Progress, None, list[Path]]:
     """The entries of shards that a file is missing or wrong of; files of samples that are dropped do not count."""
     damaged = []
     for number, (shard, places) in enumerate(samples.places(), start=1):
-        entry = ledger_entry(samples.out, shard)
+        entry = entry_of(samples.out, shard)
         kept = [place is not None and samples.decided.kept[place] for place in places]
-        if not all(fit(record[FILES], samples.out) for record in compress(read_entry(entry), kept)):
+        if not all(map(output.is_whole, compress(read_entry(entry), kept))):
             damaged.append(entry)
         yield Progress("checking what was made before", number, len(samples.shards), f"{len(damaged)} to make again")
     return damaged
 
 
-def finish(out: Path, tasks: Mapping[str, Task], samples: Samples, origin: Origin, facts: Mapping[str, Any]) -> None:
+def finish(samples: Samples, production: Production, origin: Origin, facts: Mapping[str, Any]) -> None:
     """Remove what was dropped, and write what the dataset says of itself; records are read one at a time.
 
     Args:
-        out: the dataset.
-        tasks: of its labels.
         samples: as `make_samples` returns them.
+        production: how they were made.
         origin: for the card.
         facts: for the manifest.
     """
-    for name in samples.names(kept=False):
-        remove_files(out, name, tasks)
+    out, tasks, output = samples.out, production.tasks, production.context.output
+    if isinstance(output, TarOutput):
+        index(samples, output)
+    else:
+        for name in samples.names(kept=False):
+            remove_files(out, name, tasks)
     write_cards(out, tasks)
     for name, task in tasks.items():
         if not task.locations[0].suffixes:
@@ -131,10 +142,14 @@ def finish(out: Path, tasks: Mapping[str, Task], samples: Samples, origin: Origi
             write_entries(out, task, ((record["name"], record[REST][name]) for record in kept))
     write_records(out, ({key: value for key, value in record.items() if key not in OWN} for record in samples))
     shown = list(islice((record for record in samples if record["kept"]), LOOKED_AT))
-    write_card(out, tasks, samples, shown, origin)
-    write_preview(out, shown[:SHOWN], tasks)
+    files = reading(samples, output, len(shown)) if isinstance(output, TarOutput) else output.read
+    read = reader(tasks, files, output.suffixes(tasks))
+    write_card(samples, tasks, map(read, shown), origin, sharded=isinstance(output, TarOutput))
+    write_preview(out, map(read, shown[:SHOWN]), tasks)
     schemas = {name: task.schema for name, task in tasks.items()}
     write_manifest(out, {"tasks": schemas, **facts, "uncertainty": UNCERTAINTY_IS})
+    if isinstance(output, TarOutput) and output.place.url:
+        publish(out, output.place, [file for task in tasks.values() for file in task.storage.cards()])
 
 
 def remove_files(out: Path, name: str, tasks: Mapping[str, Task]) -> None:
@@ -143,9 +158,9 @@ def remove_files(out: Path, name: str, tasks: Mapping[str, Task]) -> None:
     remove_uncertainty(out, tasks, name)
 
 
-def write_preview(out: Path, shown: Sequence[Record], tasks: Mapping[str, Task]) -> None:
+def write_preview(out: Path, shown: Iterable[tuple[Image, dict[str, Label]]], tasks: Mapping[str, Task]) -> None:
     """`preview.png`: some samples, each as its image and, for every task, the image with the label drawn over it."""
     pictures = []
-    for image, labels in map(reader(out, tasks), shown):
+    for image, labels in shown:
         pictures += [image, *(task.drawing.draw(image[None], labels[kind][None])[0] for kind, task in tasks.items())]
     write_bytes(out / "preview.png", png(tile(np.stack(pictures), 4 * (1 + len(tasks)))))

@@ -27,8 +27,9 @@ from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.ledger import read_entry
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.synthesis.card import REASONS, labelled_photos
-from handsoff.synthesis.dataset import CONTENT, Production, finish, make_samples, remove_files
+from handsoff.synthesis.dataset import CONTENT, Production, finish, make_samples
 from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
+from handsoff.synthesis.output import output_of
 from handsoff.synthesis.photo_shard import (
     APART,
     LEFT_OUT,
@@ -42,7 +43,7 @@ from handsoff.synthesis.photo_shard import (
 )
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import LabelSettings
-from handsoff.synthesis.shard import ledger_entry
+from handsoff.synthesis.shard import entry_of
 from handsoff.synthesis.table import SHOWN, PartOf, Table
 from handsoff.synthesis.voter_cards import VoterCard, licence_of, read_voters
 from handsoff.tasks import make_task
@@ -117,22 +118,19 @@ def label(
 def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Sequence[Path], engine: Engine) -> Part:
     """Make all samples, and what the dataset says of itself."""
     settings = LabelSettings(**job.plan.settings)
-    source = photos_of(photos, settings)
+    source, output = photos_of(photos, settings), output_of(settings, job.out)
+    output.check()
     if not is_whole(job.out / APART):
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}
-    shards, context = list(shards_of(source)), PhotoContext(tuple(voters), photos, job.out, settings)
+    shards, context = list(shards_of(source)), PhotoContext(tuple(voters), photos, job.out, output, settings)
     parts = {(name, part): SHOWN for name, task in tasks.items() for part in task.parts if settings.strata == "parts"}
     begin = partial(PhotoTable, source, parts)
-    production = Production("labelling", make_shard, shards, context, len(source.sizes), begin)
+    production = Production("labelling", make_shard, shards, context, len(source.sizes), tasks, begin)
     decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
     samples = yield from make_samples(job, production, decide, engine)
     table = cast("PhotoTable", samples.table)
     loaded.cache_clear()
-    for shard, places in samples.places():
-        for name, place in zip(shard.names, places, strict=True):
-            if place is None:
-                remove_files(job.out, name, tasks)  # there may be some of those that are there twice
     write_lines(job.out / LIST, map(json.dumps, left_out(job.out, shards, table)))
     first, licence = voters[0], licence_of(voters)
     facts: dict[str, Any] = {
@@ -144,7 +142,7 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     counts = {"drawn": len(samples), "kept": samples.kept, "left_out": table.counts()}
     if settings.ignore_pixels:
         facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
-    finish(job.out, tasks, samples, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
+    finish(samples, production, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
     job.finish(licence=licence, **counts, notes=[*source.notes, *table.notes()])
 
 
@@ -245,7 +243,7 @@ def left_out(out: Path, shards: Sequence[PhotoShard], table: PhotoTable) -> Iter
     """Every photo that is no sample, and why."""
     row = 0
     for shard in shards:
-        for record in read_entry(ledger_entry(out, shard)):
+        for record in read_entry(entry_of(out, shard)):
             if row in table.twins:
                 twin = table.twins[row]
                 first = shards[twin // len(shards[0].names)]

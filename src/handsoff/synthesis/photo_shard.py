@@ -23,7 +23,8 @@ from handsoff.datasets.likeness import Thumbnails, known, read_seen, read_thumbn
 from handsoff.datasets.sources import Source, open_source, printable
 from handsoff.formats.samples import alike
 from handsoff.synthesis.dataset import CONTENT
-from handsoff.synthesis.samples import LabelledSample, batch_size, samples_of, write_all
+from handsoff.synthesis.output import Output
+from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, batch_size, samples_of
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.shard import LEDGER, in_shards
 from handsoff.synthesis.voter_cards import VoterCard
@@ -41,6 +42,9 @@ class PhotoShard:
     first: int
     photos: tuple[tuple[str, str], ...]
 
+    def __str__(self) -> str:
+        return f"photos {printable(self.photos[0][1])} to {printable(self.photos[-1][1])}"
+
     @property
     def names(self) -> list[str]:
         return [name for name, _ in self.photos]
@@ -52,12 +56,14 @@ class PhotoContext:
 
     Attributes:
         photos: folder or zip.
-        out: the dataset.
+        out: the folder of the dataset.
+        output: where its samples go.
     """
 
     voters: tuple[VoterCard, ...]
     photos: Path
     out: Path
+    output: Output
     settings: LabelSettings
 
 
@@ -126,8 +132,9 @@ def make_shard(shard: PhotoShard, context: PhotoContext) -> list[Record]:
     images = [photo for index in fresh if not isinstance(photo := photos[index], InputError)]
     tasks = {voter.task.name: voter.task for voter in here.voters}
     names = [shard.names[index] for index in fresh]
-    for index, made in zip(fresh, write_all(context.out, names, label_photos(here.voters, images), tasks), strict=True):
-        records[index] |= made
+    made = context.output.write(shard.first, names, label_photos(here.voters, images), tasks, NO_ATTRIBUTES)
+    for index, record in zip(fresh, made, strict=True):
+        records[index] |= record
     return records
 
 

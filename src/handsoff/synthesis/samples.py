@@ -15,10 +15,11 @@ from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
 from handsoff.jobs.ledger import relative
-from handsoff.labeling.labeler import Images, Labeler, Uncertainty, label_together
+from handsoff.labeling.labeler import Images, Labeler, label_together
+from handsoff.learning.voting import Consensus
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.sampling.edits import NOTHING, Materials
-from handsoff.tasks.base import Label, Labels, Task
+from handsoff.tasks.base import Label, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
 Image = UInt8[np.ndarray, "h w 3"]
@@ -35,12 +36,14 @@ class LabelledSample:
         labels: task → label.
         uncertainty: task → in [0, 1], per pixel [H, W] or per point [K].
         uncertainties: task → one number in [0, 1], to select by.
+        numbers: what else is known of it (`learning.voting`, `synthesis.voters`), of several tasks the largest.
     """
 
     image: Image
     labels: dict[str, Label]
     uncertainty: dict[str, Float[np.ndarray, "..."]]
     uncertainties: dict[str, float]
+    numbers: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,20 @@ def filled_batches(draws: Sequence[Draw], size: int) -> Iterator[tuple[list[Draw
 
 
 def samples_of(
-    images: Images, found: Sequence[tuple[Labels, Uncertainty]], tasks: Sequence[Task], count: int
+    images: Images, found: Sequence[Consensus], tasks: Sequence[Task], count: int
 ) -> Iterator[LabelledSample]:
-    """The first `count` samples of a batch, given the labels and the uncertainty that were found for each task."""
-    numbers = [task.scores.image_uncertainty(part[1]) for task, part in zip(tasks, found, strict=True)]
-    names = [task.name for task in tasks]
+    """The first `count` samples of a batch, given what was found for each task."""
+    by_task = {task.name: part for task, part in zip(tasks, found, strict=True)}
+    means = {task.name: task.scores.image_uncertainty(by_task[task.name].uncertainty) for task in tasks}
+    known = dict.fromkeys(number for part in found for number in part.numbers)
+    numbers = {name: np.max([part.numbers[name] for part in found if name in part.numbers], 0) for name in known}
     for index, image in enumerate(images[:count]):
         yield LabelledSample(
             image,
-            {name: labels[index] for name, (labels, _) in zip(names, found, strict=True)},
-            {name: uncertainty[index] for name, (_, uncertainty) in zip(names, found, strict=True)},
-            {name: float(values[index]) for name, values in zip(names, numbers, strict=True)},
+            {name: part.labels[index] for name, part in by_task.items()},
+            {name: part.uncertainty[index] for name, part in by_task.items()},
+            {name: float(values[index]) for name, values in means.items()},
+            {name: float(values[index]) for name, values in numbers.items()},
         )
 
 
@@ -114,51 +120,65 @@ def write_all(
     wanted: Wanted = NO_ATTRIBUTES,
 ) -> list[Record]:
     """Write samples and return their records; threads write while the next samples are computed."""
+
+    def write(name: str, sample: LabelledSample) -> Record:
+        return {**described(name, sample, tasks, wanted), **write_labelled(out, name, sample, tasks)}
+
     with ThreadPoolExecutor() as pool:
-        writes = [
-            pool.submit(write_labelled, out, name, sample, tasks, wanted)
-            for name, sample in zip(names, samples, strict=True)
-        ]
+        writes = [pool.submit(write, name, sample) for name, sample in zip(names, samples, strict=True)]
     return [write.result() for write in writes]
 
 
-def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task], wanted: Wanted) -> Record:
-    """Write a sample's files, each atomically, and return its record.
-
-    Under `REST` the record holds labels that have no file of their own, for `write_cards`; under `FILES` the size and
-    hash of every file, for `jobs.ledger.fit`.
-    """
-    record: Record = {
+def described(name: str, sample: LabelledSample, tasks: Mapping[str, Task], wanted: Wanted) -> Record:
+    """The record of a sample, but for its files."""
+    found = {task: values for task, values in sample.uncertainty.items() if values.ndim != MAP_AXES}
+    points = {task: [round(float(value), 4) for value in values] for task, values in found.items()}
+    return {
         "name": name,
         "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
+        **{number: round(value, 6) for number, value in sample.numbers.items()},
         **describe(sample.image, sample.labels, tasks, wanted.names, measures=wanted.measures),
+        **({"per_point": points} if points else {}),
     }
+
+
+def write_labelled(out: Path, name: str, sample: LabelledSample, tasks: Mapping[str, Task]) -> Record:
+    """Write a sample's files, each atomically, and return what its record says of them.
+
+    Under `REST` it holds labels that have no file of their own, for `write_entries`; under `FILES` the size and hash of
+    every file, for `jobs.ledger.fit`.
+    """
     with recorded() as stamps:
         rest = write_sample(out, name, sample.image, sample.labels, tasks)
         for task, values in sample.uncertainty.items():
             if values.ndim == MAP_AXES:
                 write_uncertainty(out, tasks, task, name, values)
-            else:
-                record.setdefault("per_point", {})[task] = [round(float(value), 4) for value in values]
-    return {**record, REST: rest, FILES: relative(stamps, out)}
+    return {REST: rest, FILES: relative(stamps, out)}
 
 
-def reader(out: Path, tasks: Mapping[str, Task]) -> Callable[[Record], tuple[Image, dict[str, Label]]]:
-    """What reads a sample back: from its record in the ledger its image and its labels by task."""
+def reader(
+    tasks: Mapping[str, Task], read: Callable[[str], bytes], suffixes: Mapping[str, str]
+) -> Callable[[Record], tuple[Image, dict[str, Label]]]:
+    """What reads a sample back: from its record in the ledger its image and its labels by task.
+
+    Args:
+        tasks: of the labels.
+        read: gives a file of the dataset.
+        suffixes: task → that of the files of its labels.
+    """
     parses = {
         name: task.storage.bind(task.storage.cards().get(task.card), task.card, task.locations[0])
         for name, task in tasks.items()
     }
 
-    def read(record: Record) -> tuple[Image, dict[str, Label]]:
-        file = out / "images" / f"{record['name']}.png"
-        image = decode_image(file.read_bytes(), str(file))
+    def sample(record: Record) -> tuple[Image, dict[str, Label]]:
+        name = record["name"]
+        image = decode_image(read(f"images/{name}.png"), name)
         labels = {}
-        for name, task in tasks.items():
-            place = task.locations[0]
-            where = out / place.folder / f"{record['name']}{place.suffixes[0]}" if place.suffixes else out
-            stored = where.read_bytes() if place.suffixes else record[REST][name]
-            labels[name] = parses[name](stored, str(where), (image.shape[0], image.shape[1]))
+        for kind, task in tasks.items():
+            file = f"{task.locations[0].folder}/{name}{suffixes.get(kind, '')}"
+            stored = read(file) if kind in suffixes else record[REST][kind]
+            labels[kind] = parses[kind](stored, file, (image.shape[0], image.shape[1]))
         return image, labels
 
-    return read
+    return sample

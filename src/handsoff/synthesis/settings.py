@@ -1,16 +1,10 @@
 """What can be set about generation; every default is what worked best in docs/experiments/."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    WrapValidator,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, field_validator, model_validator
 
 from handsoff.sampling.aims import Aim, read_aim, read_text
 
@@ -53,6 +47,25 @@ class Selection(BaseModel):
         lt=1,
         description="share of the pixels that the labels ignore: the most uncertain ones of all samples",
     )
+    output: Literal["folder", "webdataset"] = Field(
+        "folder",
+        description="how samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them",
+    )
+    url: str | None = Field(
+        None,
+        description="where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, "
+        "into the output folder",
+    )
+
+    @model_validator(mode="after")
+    def fit_together(self) -> "Selection":
+        if self.url is not None and not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]*://.+", self.url):
+            raise ValueError(f"url = {self.url} is no URL: write one such as s3://bucket/folder")
+        if self.url is not None and self.output == "folder":
+            raise ValueError("url is for shards: add output = webdataset, or leave url out")
+        if self.ignore_pixels and self.output != "folder":
+            raise ValueError("ignore_pixels changes labels after all of them are known: it needs output = folder")
+        return self
 
 
 class SampleSettings(BaseModel):

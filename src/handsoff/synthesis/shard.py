@@ -6,7 +6,7 @@ run leaves nothing wrong, any engine may do any shard, and a shard may be made t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar, overload, runtime_checkable
@@ -15,15 +15,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.datasets.generated import Record
+from handsoff.editing.edit import about
+from handsoff.editing.outcome import change
 from handsoff.generators.conditions import named
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
-from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of, write_all
+from handsoff.synthesis.output import SHARD, Output
+from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
-SHARD = 64  # samples of a shard
 LEDGER = "ledger"
+EDIT = "edit"  # in the record of a sample: what an edit vector did to it
 T = TypeVar("T")
 
 
@@ -50,6 +53,9 @@ class DrawShard:
     first: int
     draws: tuple[Draw, ...]
 
+    def __str__(self) -> str:
+        return f"samples {self.first} to {self.first + len(self.draws) - 1}"
+
     @property
     def names(self) -> list[str]:
         return [f"{number:08d}" for number in range(self.first, self.first + len(self.draws))]
@@ -61,13 +67,15 @@ class ShardContext:
 
     Attributes:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
-        out: the dataset.
+        out: the folder of the dataset.
+        output: where its samples go.
         wanted: what is measured of every sample.
         rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
 
     labelers: tuple[tuple[Path, str], ...]
     out: Path
+    output: Output
     wanted: Wanted = NO_ATTRIBUTES
     rounds: int = 0
 
@@ -129,10 +137,12 @@ def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
 def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
     """Make the shard and return the records of its samples."""
     labelers = loaded(context.labelers)
-    samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    changes: dict[int, Record] = {}
+    drawn = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    samples = compared(drawn, shard, labelers, changes)
     images: list[UInt8[np.ndarray, "h w 3"]] = []
     seen = noted(samples, images) if context.wanted.pooled else samples
-    made = write_all(context.out, shard.names, seen, tasks_of(labelers), context.wanted)
+    made = context.output.write(shard.first, shard.names, seen, tasks_of(labelers), context.wanted)
     if context.wanted.pooled:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
@@ -143,6 +153,8 @@ def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
             told = {} if draw.edits else named(conditions, draw.condition)
             known = {name: told[name] for name in context.wanted.asked if name in told}
             record["attributes"] = {**record.get("attributes", {}), **known}
+    for index, record in changes.items():
+        made[index][EDIT] = record
     records = zip(shard.draws, made, strict=True)
     return [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records]
 
@@ -154,8 +166,33 @@ def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w
         yield sample
 
 
-def ledger_entry(out: Path, shard: Shard) -> Path:
-    return out / LEDGER / f"{shard.first:08d}-{len(shard.names)}.json"
+def compared(
+    samples: Iterable[LabelledSample], shard: DrawShard, labelers: Sequence[Labeler], changes: dict[int, Record]
+) -> Iterator[LabelledSample]:
+    """The samples; what edit vectors did to some of them is noted in `changes`, by their places."""
+    vectors = {index: edit for index, draw in enumerate(shard.draws) if (edit := last_vector(draw)) is not None}
+    plain = label_draws(labelers, [replace(shard.draws[index], edits=()) for index in vectors])
+    tasks = tasks_of(labelers)
+    for index, sample in enumerate(samples):
+        if index in vectors:
+            task, _, part = about(vectors[index].vector).partition("/")
+            before = next(plain).labels[task]
+            changes[index] = change(before, sample.labels[task], tasks[task].parts.index(part)).record()
+        yield sample
+
+
+def last_vector(draw: Draw) -> Vector | None:
+    """The edit vector that a draw ends with, if it does."""
+    return draw.edits[-1] if draw.edits and isinstance(draw.edits[-1], Vector) else None
+
+
+def ledger_entry(out: Path, first: int, count: int) -> Path:
+    """The entry of the shard of `count` samples whose first one has this number."""
+    return out / LEDGER / f"{first:08d}-{count}.json"
+
+
+def entry_of(out: Path, shard: Shard) -> Path:
+    return ledger_entry(out, shard.first, len(shard.names))
 
 
 @lru_cache(maxsize=1)

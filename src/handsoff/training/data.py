@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from handsoff.core.device import best_device
 from handsoff.core.images import to_float
+from handsoff.core.seeds import per_sample
 from handsoff.training.conditions import DROPPED, PhotoConditions
 
 HALF = 0.5
@@ -28,26 +29,28 @@ class TrainingData:
     mirror: bool
 
     def draw(self, count: int, stream: torch.Generator) -> tuple[Float[Tensor, "n 3 h w"], Tensor | None]:
-        """Photos and their conditions."""
-        picked = torch.randint(len(self.photos), (count,), generator=stream)
+        """Photos and their conditions: this process's share of a batch."""
+        picked = per_sample(lambda n: torch.randint(len(self.photos), (n,), generator=stream), count)
         reals = to_float(self.photos[picked.numpy()]).to(best_device())
-        flipped = self.flips(count)
+        flipped = per_sample(self.flips, count)
         reals = torch.where(flipped[:, None, None, None], reals.flip(3), reals) if self.mirror else reals
-        return reals, self.conditions_of(picked, flipped)
+        shown = None if self.told is None else self.told.of(picked, flipped, per_sample(dropped, count))
+        return reals, shown
 
     def draw_conditions(self, count: int, stream: torch.Generator) -> Tensor | None:
-        """Conditions to ask the generator for, as frequent as in the photos."""
+        """Conditions to ask the generator for, as frequent as in the photos: of a whole batch."""
         if self.told is None:
             return None
-        return self.conditions_of(torch.randint(len(self.photos), (count,), generator=stream), self.flips(count))
+        picked = torch.randint(len(self.photos), (count,), generator=stream)
+        return self.told.of(picked, self.flips(count), dropped(count))
 
     def flips(self, count: int) -> Bool[Tensor, " n"]:
-        device = best_device()
+        """Which photos are mirrored."""
         if not self.mirror:
-            return torch.zeros(count, dtype=torch.bool, device=device)
-        return torch.rand(count, device=device) < HALF
+            return torch.zeros(count, dtype=torch.bool, device=best_device())
+        return torch.rand(count, device=best_device()) < HALF
 
-    def conditions_of(self, picked: Int64[Tensor, " n"], flipped: Bool[Tensor, " n"]) -> Tensor | None:
-        if self.told is None:
-            return None
-        return self.told.of(picked, flipped, torch.rand(len(picked), device=flipped.device) < DROPPED)
+
+def dropped(count: int) -> Bool[Tensor, " n"]:
+    """Of which samples nothing is said."""
+    return torch.rand(count, device=best_device()) < DROPPED

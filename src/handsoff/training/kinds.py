@@ -30,7 +30,8 @@ class Kind:
         check: the image size that is asked for; raises a HandsOffError where no such generator can be trained.
         build: the state at step 0, begun with the weights of another generator where there is one, or made for
             conditions where the photos have any.
-        step: updates the state with one batch, and returns its losses by name.
+        step: updates the state with one batch, and returns its losses by name. Of the batch each process has its share:
+            all draw the same random numbers, and take those of their samples (`core.seeds.per_sample`).
     """
 
     check: Callable[[TrainSettings, Path | None], Frame]

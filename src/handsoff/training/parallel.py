@@ -47,6 +47,15 @@ def mean_everywhere(value: Tensor) -> Tensor:
     return value
 
 
+def variance_everywhere(values: Tensor) -> Tensor:
+    """The variance of the numbers of all processes, which have equally many."""
+    if not distributed.is_initialized():
+        return values.var()
+    mean = mean_everywhere(values.mean())
+    count = values.numel() * distributed.get_world_size()
+    return mean_everywhere((values - mean).square().mean()) * count / (count - 1)
+
+
 def same_everywhere(value: Tensor) -> Tensor:
     """The first process's `value` on all of them."""
     if distributed.is_initialized():

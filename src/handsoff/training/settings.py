@@ -72,6 +72,11 @@ class TrainSettings(BaseModel):
         description="conditions whose sign changes in the mirror, such as ['yaw']; unless said, photos with conditions "
         "are not mirrored",
     )
+    augment: Literal["none"] | None = Field(
+        None,
+        description="none: the projected discriminator sees images as they are; unless said, moved, tinted and in part "
+        "covered",
+    )
     feature_size: int = Field(128, ge=32, description="longer side of images for the projected discriminator, pixels")
     snapshot_kimg: float = Field(20.0, gt=0, description="how often to measure, draw the grid and keep the best")
     tensorboard: bool = Field(

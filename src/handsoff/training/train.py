@@ -10,6 +10,7 @@ import torch
 from handsoff.core.device import best_device
 from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError
+from handsoff.core.seeds import share_of_batch
 from handsoff.datasets.sources import Source, forget_photos, load_photos, loaded_names, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.stored import generator_hash
@@ -164,7 +165,8 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
     try:
         while not stop(state, limits):
             whole = False
-            losses = KINDS[settings.kind].step(state, data, settings, limits)
+            with share_of_batch(limits.rank, limits.world):
+                losses = KINDS[settings.kind].step(state, data, settings, limits)
             if not all(math.isfinite(loss) for loss in losses.values()):
                 raise HandsOffError(
                     f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "

@@ -140,6 +140,10 @@ def test_what_is_not_read_is_said_and_leaves_nothing(
 def test_pickled_weights_a_missing_scheduler_and_a_missing_licence_are_said(tmp_path: Path) -> None:
     written(tmp_path / "model", DDPMScheduler())
     weights = tmp_path / "model" / "unet" / "diffusion_pytorch_model.safetensors"
+    with pytest.raises(InputError, match="mapping_lr says nothing about a diffusion model"):
+        imported(tmp_path / "model", tmp_path / "out", mapping_lr=0.1)
+    with pytest.raises(InputError, match="guidance needs a class that means none"):
+        imported(tmp_path / "model", tmp_path / "out", guidance=2.0)
     with pytest.raises(InputError, match="add --licence TEXT"):
         run_to_end(import_checkpoint(tmp_path / "model", tmp_path / "out", ImportSettings()))
     whole = weights.read_bytes()

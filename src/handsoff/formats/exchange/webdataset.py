@@ -9,7 +9,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -32,6 +31,7 @@ from handsoff.tasks.base import Parse, Task
 SHARD = "shard"  # the name of shards without a split
 IMAGES = ("jpg", "jpeg", "webp", "png")  # the first one present is the image: beside a jpg, a png is the mask
 BLOCK = 512
+ARRAY = ".npy"
 UNREADABLE = (tarfile.TarError, OSError, ValueError, EOFError, OverflowError, MemoryError, LookupError)
 
 
@@ -144,7 +144,7 @@ def collect(index: dict[str, Members], shard: str, found: Iterable[tuple[str, in
         key, dot, extension = base.partition(".")
         if not key or not dot:
             continue
-        name = full_name(f"{folder}{slash}{key}".replace("%2E", ".").replace("%25", "%"), shard, SHARD)
+        name = full_name(name_of(f"{folder}{slash}{key}"), shard, SHARD)
         files = index.setdefault(name, {})
         if extension.lower() in files:
             both = f"{source.path / shard} and {source.path / files[extension.lower()].shard}"
@@ -196,40 +196,68 @@ def read_image(source: Source, reading: Reading, parses: dict[str, Parse], files
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:
     """Writes one shard per part and split."""
     entries: list[Entry] = []
-    shards: dict[str, tuple[io.BytesIO, tarfile.TarFile]] = {}
-    with ExitStack() as stack:
-        for sample in samples:
-            split = split_of(sample.name, SHARD)
-            if split not in shards:
-                buffer = io.BytesIO()
-                shards[split] = (
-                    buffer,
-                    stack.enter_context(tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT)),
-                )
-            for file, data in sample_files(sample, writing.tasks):
-                member = tarfile.TarInfo(file)  # no owner, no time: the same bytes every time
-                member.size = len(data)
-                shards[split][1].addfile(member, io.BytesIO(data))
-            entries.append({"name": sample.name})
-    for split, (buffer, _) in shards.items():
-        write_bytes(out / f"{split}-{part:05d}.tar", buffer.getvalue())
+    shards: dict[str, TarBytes] = {}
+    for sample in samples:
+        shard = shards.setdefault(split_of(sample.name, SHARD), TarBytes())
+        for file, data in sample_files(sample, writing.tasks):
+            shard.add(file, data)
+        entries.append({"name": sample.name})
+    for split, shard in shards.items():
+        write_bytes(out / f"{split}-{part:05d}.tar", shard.whole())
     return entries
+
+
+class TarBytes:
+    """A tar archive in memory; the same files give the same bytes."""
+
+    def __init__(self) -> None:
+        self.buffer = io.BytesIO()
+        self.tar = tarfile.open(fileobj=self.buffer, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  # `whole` closes it
+
+    def add(self, name: str, data: bytes) -> int:
+        """Add a file; the place of its first byte."""
+        member = tarfile.TarInfo(name)  # no owner, no time
+        member.size = len(data)
+        self.tar.addfile(member, io.BytesIO(data))
+        return self.buffer.tell() - -(-len(data) // BLOCK) * BLOCK
+
+    def whole(self) -> bytes:
+        """All of it."""
+        self.tar.close()
+        return self.buffer.getvalue()
 
 
 def sample_files(sample: LabelledImage, tasks: Mapping[str, Task]) -> Iterator[tuple[str, bytes]]:
     """Name and content of every file of a sample."""
-    key = sample.name.replace("%", "%25").replace(".", "%2E")
+    key = key_of(sample.name)
     yield (
         f"{key}{PurePosixPath(sample.file).suffix.lower() if sample.data else '.png'}",
         sample.data or png(sample.image),
     )
     for kind, label in sample.labels.items():
-        extension, data = extensions(kind)[0], tasks[kind].storage.serialise(label)
+        suffix, data = suffix_of(tasks[kind]), tasks[kind].storage.serialise(label)
         if not isinstance(data, bytes):
             data = json.dumps(data).encode()
-        elif extension.endswith(".png") and ".npy" in TASKS[kind].locations[0].suffixes:  # the task reads arrays too
-            extension, data = f"{extension.removesuffix('.png')}.npy", npy(label)
-        yield f"{key}.{extension}", data
+        elif suffix == ARRAY:
+            data = npy(label)
+        yield f"{key}.{TASKS[kind].aliases[0]}{suffix}", data
+
+
+def suffix_of(task: Task) -> str:
+    """That of a task's labels in a shard; what others keep as pictures of numbers, such as masks, are arrays."""
+    suffixes = task.locations[0].suffixes
+    first = next(iter(suffixes), ".json")
+    return ARRAY if first == ".png" and ARRAY in suffixes else first
+
+
+def key_of(name: str) -> str:
+    """A name as a key: without dots."""
+    return name.replace("%", "%25").replace(".", "%2E")
+
+
+def name_of(key: str) -> str:
+    """The reverse."""
+    return key.replace("%2E", ".").replace("%25", "%")
 
 
 def npy(array: Shaped[np.ndarray, "..."]) -> bytes:

@@ -1,5 +1,6 @@
 """`handsoff import`: a published checkpoint becomes a generator folder like those of `handsoff train`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,11 +82,21 @@ def read_stylegan2(checkpoint: Path, settings: ImportSettings) -> tuple[StyleGAN
     Raises:
         InputError: the file or the settings cannot be used.
     """
-    if settings.without_class:
-        raise InputError("without_class is a setting of diffusion models: leave it out.")
+    refuse_others(settings, ("steps", "without_class", "guidance"), "a StyleGAN2")
     read = read_generator(checkpoint, settings.mapping_lr)
     licence = checkpoint_licence(settings, str(checkpoint), nvidia=read.found.nvidia)
     return build(read, licence, settings.framing), read.found.path
+
+
+def refuse_others(settings: ImportSettings, names: Sequence[str], what: str) -> None:
+    """Refuse settings that say nothing about what is imported.
+
+    Raises:
+        InputError: one of them is not as it is by default.
+    """
+    for name in names:
+        if getattr(settings, name) != ImportSettings.model_fields[name].default:
+            raise InputError(f"{name} says nothing about {what}: leave it out.")
 
 
 def read_diffusion(folder: Path, settings: ImportSettings) -> tuple[Diffusion, str]:
@@ -96,6 +107,7 @@ def read_diffusion(folder: Path, settings: ImportSettings) -> tuple[Diffusion, s
         HandsOffError: diffusers is not installed.
     """
     where = str(folder)
+    refuse_others(settings, ("mapping_lr",), "a diffusion model")
     with one_sentence(where):
         model = find_model(folder)
         config, state = read_config(model, settings), read_state(model)

@@ -9,7 +9,7 @@ from torch import Tensor
 from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, frame_of
-from handsoff.core.seeds import seeded, step_generator
+from handsoff.core.seeds import per_sample, seeded, step_generator
 from handsoff.generators.contract import Conditions
 from handsoff.generators.diffusion import Diffusion, unet_type, wide
 from handsoff.generators.diffusion_config import DiffusionConfig, Down, UNetConfig, Up
@@ -82,7 +82,7 @@ def denoising_step(
 ) -> dict[str, float]:
     """One update from one batch of photos, each with noise of its own level."""
     count = settings.batch // limits.world
-    stream = step_generator(settings.seed, state.step, limits.rank)
+    stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
         images, _ = data.draw(count, stream)
         with mixed_precision():
@@ -99,9 +99,11 @@ def denoising_step(
 def denoising_loss(denoiser: Diffusion, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, ""]:
     """The mean of λ(σ) ‖D(y + n; σ) − y‖² for log-normal σ and λ = (σ² + σ_data²) / (σ σ_data)² (Table 1)."""
     data = denoiser.config.sigma_data
-    sigma = (torch.randn(len(images), device=images.device) * DEVIATION + MEAN).exp()
+    normal = per_sample(lambda n: torch.randn(n, device=images.device), len(images))
+    sigma = (normal * DEVIATION + MEAN).exp()
+    noise = per_sample(lambda n: torch.randn(n, *images.shape[1:], device=images.device), len(images))
     weight = (sigma.square() + data**2) / (sigma * data).square()
-    found = denoiser.denoise(images + wide(sigma) * torch.randn_like(images), sigma)
+    found = denoiser.denoise(images + wide(sigma) * noise, sigma)
     return (wide(weight) * (found - images).square()).mean()
 
 

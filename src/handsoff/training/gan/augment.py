@@ -7,11 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from handsoff.core.seeds import per_sample
+
 Images = Float[Tensor, "n 3 h w"]
 
 
 def uniform(x: Images, low: float, high: float) -> Float[Tensor, "n 1 1 1"]:
-    return torch.empty(x.shape[0], 1, 1, 1, device=x.device).uniform_(low, high)
+    return per_sample(lambda n: torch.empty(n, 1, 1, 1, device=x.device).uniform_(low, high), x.shape[0])
 
 
 def diff_augment(x: Images) -> Images:
@@ -27,8 +29,8 @@ def diff_augment(x: Images) -> Images:
 def translate(x: Images) -> Images:
     """Shift by whole pixels, up to an eighth of each side, zeros coming in."""
     count, _, height, width = x.shape
-    shift_y = torch.randint(-(height // 8), height // 8 + 1, (count, 1), device=x.device)
-    shift_x = torch.randint(-(width // 8), width // 8 + 1, (count, 1), device=x.device)
+    shift_y = per_sample(lambda n: torch.randint(-(height // 8), height // 8 + 1, (n, 1), device=x.device), count)
+    shift_x = per_sample(lambda n: torch.randint(-(width // 8), width // 8 + 1, (n, 1), device=x.device), count)
     rows = (torch.arange(height, device=x.device) + shift_y + 1).clamp(0, height + 1)
     columns = (torch.arange(width, device=x.device) + shift_x + 1).clamp(0, width + 1)
     padded = F.pad(x, (1, 1, 1, 1)).permute(0, 2, 3, 1)
@@ -41,10 +43,11 @@ def cutout(x: Images) -> Images:
     count, _, height, width = x.shape
 
     def inside(size: int) -> Tensor:
-        centre = torch.rand(count, 1, device=x.device) * size
+        centre = per_sample(lambda n: torch.rand(n, 1, device=x.device), count) * size
         return (torch.arange(size, device=x.device) - centre).abs() < size / 4
 
-    hole = inside(height)[:, :, None] & inside(width)[:, None, :] & (torch.rand(count, 1, 1, device=x.device) < 0.5)  # noqa: PLR2004  # half of them
+    square = inside(height)[:, :, None] & inside(width)[:, None, :]
+    hole = square & (per_sample(lambda n: torch.rand(n, 1, 1, device=x.device), count) < 0.5)  # noqa: PLR2004  # half of them
     return x * ~hole[:, None]
 
 
@@ -53,12 +56,12 @@ def adaptive_augment(x: Images, p: float) -> Images:
     count = x.shape[0]
 
     def often(*values: Tensor) -> list[Tensor]:
-        chosen = torch.rand(count, device=x.device) < p
+        chosen = per_sample(lambda n: torch.rand(n, device=x.device), count) < p
         return [torch.where(chosen, value, torch.zeros_like(value)) for value in values]
 
-    normal = torch.randn(5, count, device=x.device)
+    normal = per_sample(lambda n: torch.randn(5, n, device=x.device).T, count).T
     (log_scale,) = often(normal[0] * 0.2 * math.log(2))
-    (angle,) = often((torch.rand(count, device=x.device) * 2 - 1) * math.pi / 8)
+    (angle,) = often((per_sample(lambda n: torch.rand(n, device=x.device), count) * 2 - 1) * math.pi / 8)
     shift_x, shift_y = often(normal[1] * 0.125 * 2, normal[2] * 0.125 * 2)
     scale, cos, sin = log_scale.exp(), angle.cos(), angle.sin()
     rows = torch.stack(
@@ -72,7 +75,7 @@ def adaptive_augment(x: Images, p: float) -> Images:
         for value in (
             *often(normal[3] * 0.2),
             *often(normal[4] * 0.5 * math.log(2)),
-            *often(torch.randn(count, device=x.device) * math.log(2)),
+            *often(per_sample(lambda n: torch.randn(n, device=x.device), count) * math.log(2)),
         )
     )
     x = x * contrast.exp() + brightness

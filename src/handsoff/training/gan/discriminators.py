@@ -21,7 +21,7 @@ from handsoff.core.seeds import seeded
 from handsoff.generators.stylegan2 import GAIN, SLOPE, Linear
 from handsoff.geometry.views import scaled_to
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
-from handsoff.training.parallel import mean_everywhere, processes
+from handsoff.training.parallel import mean_everywhere, processes, variance_everywhere
 
 Images = Float[Tensor, "n 3 h w"]
 Features = list[Float[Tensor, "n _c _h _w"]]
@@ -92,10 +92,12 @@ class Projected(nn.Module):
 
     chance = 2.0 * len(RandomProjection.widths)  # its loss where it cannot tell real from made
 
-    def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float, labels: int = 0) -> None:
+    def __init__(
+        self, frame: Frame, feature_size: int, seed: int, r1: float, labels: int = 0, *, augment: bool = True
+    ) -> None:
         """`labels`: how many numbers a condition is encoded by, 0 where there are no conditions."""
         super().__init__()
-        self.r1, self.size = r1, scaled_to(frame, feature_size)
+        self.r1, self.size, self.augment = r1, scaled_to(frame, feature_size), augment
         self.heads = nn.ModuleList(
             [projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)]
         )
@@ -109,7 +111,7 @@ class Projected(nn.Module):
         self.frozen = net, projection  # a tuple: not part of the state
 
     def extract(self, images: Images) -> Features:
-        augmented = diff_augment(images)
+        augmented = diff_augment(images) if self.augment else images
         if augmented.shape[-2:] != self.size:
             augmented = F.interpolate(augmented, size=self.size, mode="bilinear", align_corners=False)
         net, projection = self.frozen
@@ -156,7 +158,9 @@ def steepness(logits: list[Tensor], features: Features) -> Float[Tensor, ""]:
     totals = [logit.sum() / math.sqrt(logit[0].numel()) for logit in logits]
     gradients = torch.autograd.grad(torch.stack(totals).sum(), features, create_graph=True)
     pairs = zip(gradients, features, strict=True)
-    return torch.stack([g.float().square().sum((1, 2, 3)).mean() * f.detach().float().var() for g, f in pairs]).sum()
+    return torch.stack(
+        [g.float().square().sum((1, 2, 3)).mean() * variance_everywhere(f.detach().float()) for g, f in pairs]
+    ).sum()
 
 
 class ResidualBlock(nn.Module):

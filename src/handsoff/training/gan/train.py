@@ -77,7 +77,8 @@ def build(settings: TrainSettings, init: Path | None = None, conditions: Conditi
     with seeded(settings.seed):
         generator = begin or StyleGAN2(config, settings.licence, settings.framing, conditions)
         if settings.discriminator == "projected":
-            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1, labels)
+            size, seed, augment = settings.feature_size, settings.seed, settings.augment != "none"
+            discriminator = Projected(frame, size, seed, settings.r1, labels, augment=augment)
         else:
             discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base, labels)
     return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
@@ -86,14 +87,16 @@ def build(settings: TrainSettings, init: Path | None = None, conditions: Conditi
 def gan_step(state: GANState, data: TrainingData, settings: TrainSettings, limits: Limits) -> dict[str, float]:
     """One update of each player from one batch of generated images, seen once by the discriminator's fixed part."""
     count = settings.batch // limits.world
-    stream = step_generator(settings.seed, state.step, limits.rank)
+    stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
         reals, shown = data.draw(count, stream)
-        asked, generator, discriminator = data.draw_conditions(count, stream), state.generator, state.discriminator
-        labels = [None if told is None else encoded(generator.conditions, told) for told in (shown, asked)]
+        asked, own = data.draw_conditions(count * limits.world, stream), share_of(count, limits)
+        generator, discriminator = state.generator, state.discriminator
+        both = (shown, None if asked is None else asked[own])
+        labels = [None if told is None else encoded(generator.conditions, told) for told in both]
         with mixed_precision():
-            z = torch.randn(count, generator.z_dim, device=reals.device)
-            ws = mixed_latents(generator, z, settings.mixing, asked)
+            z = torch.randn(count * limits.world, generator.z_dim, device=reals.device)  # neighbours may be elsewhere
+            ws = mixed_latents(generator, z, settings.mixing, asked)[own]
             fake = discriminator.extract(generator.synthesis(ws, noise="random")[0])
             with torch.no_grad():
                 real = discriminator.extract(reals)
@@ -107,6 +110,11 @@ def gan_step(state: GANState, data: TrainingData, settings: TrainSettings, limit
         discriminator.requires_grad_(requires_grad=True)
         update_ema(state.average, generator, state.images, count * limits.world)
         return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
+
+
+def share_of(count: int, limits: Limits) -> slice:
+    """Which samples of a batch are this process's."""
+    return slice(limits.rank * count, (limits.rank + 1) * count)
 
 
 def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
