@@ -1,6 +1,5 @@
 """What can be set about generation; every default is what worked best in docs/experiments/."""
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
