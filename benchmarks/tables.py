@@ -8,6 +8,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from handsoff.report.verdict import arm_title
@@ -151,6 +152,34 @@ def writing(result: dict[str, Any]) -> str:
     return "\n".join([*lines, "", f"In 16 bits {same} have the class of 32 bits."])
 
 
+def scale(result: dict[str, Any]) -> str:
+    """What was measured of many samples, and ten million by it."""
+    samples, records, wanted = result["samples"], result["records"], 10_000_000
+    seconds, counted = records["seconds"], records["records"]
+    grown = samples["megabytes_most"] - samples["megabytes_warm"]
+    said = (
+        f"From {samples['samples'] // 10:,} to {samples['samples']:,} samples the process grew by {grown:.0f} MB, from "
+        f"{samples['megabytes_warm']:.0f} MB on. With a million records it had "
+        f"{records['megabytes_of_columns'] * 1e6 / counted:.0f} MB of columns, and at the most "
+        f"{records['megabytes_more_at_most'] * 1e6 / counted:.0f} MB more than before."
+    )
+    times, files = wanted / counted, samples["ledger_files"] / samples["samples"] * wanted
+    rows = {
+        "shards": f"{wanted / result['shard']:,.0f}",
+        "files of the ledger": f"{files:,.0f}",
+        "ledger": f"{samples['ledger_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "`samples.jsonl`": f"{samples['records_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "`shards.jsonl`": f"{samples['index_bytes_per_sample'] * wanted / 1e9:.1f} GB",
+        "memory of the process that decides": f"{records['megabytes_more_at_most'] * times / 1000:.1f} GB more",
+        "samples a second that it can take, at the most": f"{counted / seconds['write']:,.0f}",
+        "reading the ledger, when a run goes on": f"{seconds['read'] * times / 60:.0f} minutes",
+        "selection": f"{seconds['decide'] * times / 60:.1f} minutes",
+        "each file that is written of all records": f"{seconds['stream'] * times / 60:.0f} minutes",
+    }
+    lines = [said, "", *head("of ten million samples", ""), *(row(*pair) for pair in rows.items())]
+    return "\n".join(lines)
+
+
 def engines(result: dict[str, Any]) -> str:
     """What a second worker gives, and what a shard costs beside its labels."""
     rows = result["engines"]
@@ -288,6 +317,36 @@ def composition(result: dict[str, Any]) -> str:
     return "\n".join([told, "", *lines])
 
 
+def review(result: dict[str, Any]) -> str:
+    """A simulated review: mIoU by the samples that were corrected, and how much was wrong in these."""
+    settings, minutes = result["settings"], result["minutes_per_sample"]
+    said = (
+        f"{settings['seeds']} seeds, each with {settings['labels']} first labels and {settings['pool']} labelled heads "
+        f"that can be corrected; mIoU on {settings['held_out']} other heads. A person is taken to need {minutes:g} "
+        "minute for a sample:"
+    )
+    orders = list(dict.fromkeys(case["order"] for case in result["rows"]))
+    lines = [said, "", *head("corrected", "minutes", *orders, *(f"wrong pixels, {order}" for order in orders))]
+    for count in [0, *settings["budgets"]]:
+        means, wrong, gains = [], [], []
+        for order in orders:
+            cases = [case for case in result["rows"] if (case["order"], case["corrected"]) == (order, count)]
+            scores = [case["miou"] for case in cases]
+            shares = [share for case in cases for share in case.get("changed", [])]
+            means.append(f"{fmean(scores):.3f} ± {stdev(scores):.3f}")
+            wrong.append(f"{fmean(shares):.0%}" if shares else "")
+            first = fmean(case["miou"] for case in result["rows"] if (case["order"], case["corrected"]) == (order, 0))
+            gains.append(f"{100 * (fmean(scores) - first):+.1f} {order}")
+        lines.append(row(str(count), f"{count * minutes:g}", *means, *wrong))
+    return "\n".join([*lines, "", f"Points of mIoU after {count * minutes:g} minutes: {', '.join(gains)}."])
+
+
+def scrolling(result: dict[str, Any]) -> str:
+    """What the server of a review takes with many samples."""
+    lines = head(f"{result['samples']:,} samples", "seconds of one core")
+    return "\n".join([*lines, *(row(what, f"{seconds:.2g}") for what, seconds in result["seconds"].items())])
+
+
 TABLES = (  # of which results, in which page
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
@@ -295,7 +354,8 @@ TABLES = (  # of which results, in which page
     ("faces", "docs/experiments/faces.md", faces), ("heads", "docs/experiments/heads.md", heads),
     ("redesign", "docs/experiments/redesign.md", redesign),
     ("generator", "docs/performance.md", generator), ("labeling", "docs/performance.md", labeling),
-    ("engines", "docs/engines.md", engines),
+    ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
+    ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
 )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """HandsOff: a folder of images and a few labels in; a labelled dataset and an honest report out.
 
-Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `sample`, `fit`, `generate`,
-`label`, `evaluate`, `score`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to PyTorch, see
-docs/python.md.
+Its functions are those of the command line: `train`, `import_checkpoint`, `invert`, `sample`, `fit`, `edit`,
+`generate`, `label`, `evaluate`, `score`, `convert`, `diagnose`, `run`, `push`. `Dataset` gives labelled images to
+PyTorch, see docs/python.md.
 """
 
 from importlib import import_module
@@ -27,6 +27,7 @@ __all__ = [
     "__version__",
     "convert",
     "diagnose",
+    "edit",
     "evaluate",
     "export",
     "fit",

@@ -21,6 +21,7 @@ __all__ = [
     "__version__",
     "convert",
     "diagnose",
+    "edit",
     "evaluate",
     "export",
     "fit",
@@ -117,6 +118,53 @@ def diagnose(
         photos: Held-out photos that are inverted and labelled.
         images: Images on each side of the distances between generated and real ones.
         samples: Kept and dropped samples, each, whose labels are compared.
+        progress: Show how far the work is; unless said, in a terminal and in a notebook.
+
+    Returns:
+        The folder `out`, whose `report.json` says what was done.
+
+    Raises:
+        HandsOffError: An input or a setting cannot be used; the message says which and why.
+    """
+
+def edit(
+    labeler: str | PathLike[str],
+    examples: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    steps: int = 100,
+    refine_steps: int = 30,
+    lr: float = 0.05,
+    outside: float = 1.0,
+    pull: float = 0.1,
+    parts: Sequence[str] | None = None,
+    vectors: int = 8,
+    first: int | None = None,
+    labels: dict[str, dict[str, Any]] = {},
+    corrections: Literal["ignore", "only"] | None = None,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Path:
+    """Learn edit vectors that add rare classes to a generator's samples.
+
+    As `handsoff edit`.
+
+    Args:
+        labeler: The folder of handsoff fit, whose labels are masks.
+        examples: The folder of handsoff invert, or labelled photos: their masks are pasted.
+        out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
+        steps: Optimisation steps towards the edited mask.
+        refine_steps: Further steps towards the mask that the labeler then sees, which mend what lies outside.
+        lr: Learning rate of the edit, in standard deviations of w.
+        outside: Weight of what changes outside of the edited region.
+        pull: Weight of the edit's own mean square, in standard deviations of w.
+        parts: Classes that edits are to add; unless said, those that few of the labelled photos show.
+        vectors: Edits that are tried per class, each of another sample.
+        first: Use the first N labelled photos only.
+        labels: About the labels, by task, as for handsoff invert.
+        corrections: Of handsoff review are applied unless this says ignore (read the data as it was made), or only
+            (leave out what nobody accepted or corrected).
+        seed: Of the first sample that an edit is tried on.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -236,6 +284,7 @@ def fit(
     first: int | None = None,
     labels: dict[str, dict[str, Any]] = {},
     samples: str | None = None,
+    head: Literal["pixels", "conv"] = "pixels",
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
     dropout: float = 0.1,
@@ -268,7 +317,9 @@ def fit(
         first: Use the first N labelled images only.
         labels: Of labelled photos: about the labels, by task, as for handsoff invert.
         samples: The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.
-        members: Pixel classifiers (small MLPs) in the ensemble.
+        head: What reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look at
+            whole maps and, of a class-conditional generator, at the class).
+        members: Pixel classifiers, or convolutional heads, in the ensemble.
         hidden: Widths of the two hidden layers.
         dropout: Share of hidden values that training leaves out.
         features: Feature maps that labels are read from: generator (its own, the paper's form), lite0 (pretrained),
@@ -318,6 +369,7 @@ def generate(
     engine: Literal["local", "processes", "ray"] = "local",
     workers: int | None = None,
     address: str | None = None,
+    edits: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw a labelled dataset.
@@ -346,6 +398,7 @@ def generate(
         workers: So many at once; without it one per GPU or, where there is none, per core.
         address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
             this machine alone.
+        edits: The folder of handsoff edit, whose vectors help to reach the aim.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from handsoff.editing.settings import EditSettings
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.settings import EvaluateSettings, ScoreSettings
@@ -159,12 +160,27 @@ SAMPLE = Verb(
     {"n": "budgets"},
     summary="Draw images for people to label; their latents are known.",
 )
+EDIT = Verb(
+    "edit",
+    "handsoff.editing.edit",
+    "edit",
+    EditSettings,
+    (
+        Input("labeler", about="The folder of handsoff fit, whose labels are masks."),
+        Input("examples", about="The folder of handsoff invert, or labelled photos: their masks are pasted."),
+    ),
+    {"first": "budgets", "labels": "[labels]"},
+    summary="Learn edit vectors that add rare classes to a generator's samples.",
+)
 GENERATE = Verb(
     "generate",
     "handsoff.synthesis.generate",
     "generate",
     GenerateSettings,
-    (Input("labelers", several=True, about="The folder of handsoff fit; several of one generator label together."),),
+    (
+        Input("labelers", several=True, about="The folder of handsoff fit; several of one generator label together."),
+        Input("edits", optional=True, about="The folder of handsoff edit, whose vectors help to reach the aim."),
+    ),
     shards=True,
     summary="Draw a labelled dataset.",
 )
@@ -261,5 +277,5 @@ DIAGNOSE = Verb(
 )
 VERBS = {
     verb.name: verb
-    for verb in (TRAIN, IMPORT, INVERT, SAMPLE, FIT, GENERATE, LABEL, EVALUATE, SCORE, CONVERT, DIAGNOSE)
+    for verb in (TRAIN, IMPORT, INVERT, SAMPLE, FIT, EDIT, GENERATE, LABEL, EVALUATE, SCORE, CONVERT, DIAGNOSE)
 }

@@ -177,7 +177,7 @@ def test_a_generator_without_feature_maps_says_what_to_do(world: Path, tmp_path:
 
 def test_unknown_features_are_refused(world: Path) -> None:
     settings = FIT.model_copy(update={"features": ("dino",)})
-    with pytest.raises(UnknownNameError, match="Unknown features 'dino': choose one of generator, lite0"):
+    with pytest.raises(UnknownNameError, match="Unknown features 'dino': choose one of diffusion, generator, lite0"):
         plan(world / "generator", world / "latents", settings)
 
 

@@ -85,10 +85,10 @@ def test_several_of_one_generator_share_what_they_read(
     calls = counted(monkeypatch, labelers)
     images, found = label_together(labelers, latents)
     assert calls == ["synthesis", "lite0"], "one image, one set of features of it"
-    for (labels, uncertainty), (image, own, single) in zip(found, alone, strict=True):
+    for part, (image, own, single) in zip(found, alone, strict=True):
         np.testing.assert_array_equal(images, image)
-        assert (labels == own).mean() > 0.99
-        np.testing.assert_allclose(uncertainty, single, atol=0.02)
+        assert (part.labels == own).mean() > 0.99
+        np.testing.assert_allclose(part.uncertainty, single, atol=0.02)
 
 
 def counted(monkeypatch: pytest.MonkeyPatch, labelers: list[Labeler]) -> list[str]:

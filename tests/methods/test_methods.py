@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handsoff.core.errors import InputError
-from handsoff.methods import METHODS, datasetgan, ddpm, handsoff, paper
+from handsoff.methods import METHODS, bigdatasetgan, datasetgan, ddpm, editgan, handsoff, paper
 from handsoff.recipes.schema import Recipe
 from handsoff.verbs import VERBS
 
@@ -102,6 +102,29 @@ def test_an_oracle_learns_from_labels_that_nothing_else_sees() -> None:
     assert control["latents"].inputs["labelled"] == Path("out/annotated")
     with pytest.raises(InputError, match="say how many with reserve = N"):
         list(datasetgan.steps(recipe()))
+
+
+def test_edits_are_made_by_masks_and_serve_the_dataset() -> None:
+    both = recipe(budgets=(50, 16), tasks=("segmentation", "depth"))
+    made = {step.folder.relative_to("out").as_posix(): step for step in editgan.steps(both)}
+    edits, dataset = made["16/edits"], made["16/dataset"]
+    assert edits.inputs == {"labeler": Path("out/16/labeler-segmentation"), "examples": Path("out/latents")}
+    assert edits.settings.model_dump()["first"] == 16
+    assert dataset.inputs["edits"] == Path("out/16/edits")
+    assert dataset.settings.model_dump()["aim"] == {"match": "labelled"}
+    own = recipe(tables={"generate": {"aim": {"hat": 0.2}}})
+    (dataset,) = [step for step in editgan.steps(own) if step.verb == "generate"]
+    assert dataset.settings.model_dump()["aim"] == {"hat": 0.2}
+    with pytest.raises(InputError, match="name segmentation among the tasks"):
+        list(editgan.steps(recipe(tasks=("depth",))))
+
+
+def test_the_other_head_is_measured_online_too() -> None:
+    made = {step.folder.relative_to("out").as_posix(): step for step in bigdatasetgan.steps(recipe(reserve=20))}
+    assert made["50/labeler"].settings.model_dump()["head"] == "conv"
+    arms = made["50/report"].settings.model_dump()["arms"]
+    assert set(arms) >= {"real_only", "synthetic_only", "online_only", "real_plus_online"}
+    assert made["oracle"].settings.model_dump()["arms"] is None
 
 
 def test_the_papers_form_differs_only_in_settings() -> None:

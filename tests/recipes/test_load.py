@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.evaluation.settings import group_of
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import DEFAULTS, Recipe
 from handsoff.verbs import VERBS
@@ -130,3 +131,9 @@ def written(value: object) -> str:
 def test_recipes_that_come_with_the_project_can_be_read() -> None:
     for path in sorted((Path(__file__).parents[2] / "recipes").glob("*.toml")):
         assert load_recipe(path).budgets
+
+
+def test_the_driving_recipe_tells_videos_apart() -> None:
+    pattern = load_recipe(Path(__file__).parents[2] / "recipes" / "driving.toml").tables["evaluate"]["group"]
+    names = ("0001TP_006690", "0006R0_f00930", "0016E5_00390", "train/images/0016E5_00390")
+    assert [group_of(pattern, name) for name in names] == ["0001TP", "0006R0", "0016E5", "0016E5"]

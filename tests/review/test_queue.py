@@ -36,6 +36,10 @@ def test_filters_and_orders(desk: Desk) -> None:
     assert queue.names("name", Filter(corrected=True)) == ["003"]
     sizes = [queue.shows[name]["core"] for name in queue.names("smallest", Filter(part="core"))]
     assert sizes == sorted(sizes)
+    smallest = queue.names("smallest", Filter(part="core"))[0]
+    session.correct("segmentation", smallest, np.full((32, 32), 2, np.uint8), session.record(smallest).version)
+    queue.look_at(smallest)
+    assert queue.names("smallest", Filter(part="core"))[-1] == smallest
     with pytest.raises(UnknownNameError, match="Unknown order"):
         queue.names("beauty", Filter())
     with pytest.raises(InputError, match="choose a part"):

@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json
+from handsoff.datasets.labelled import open_labelled
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
@@ -17,6 +18,7 @@ from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.review.app import create_app
 from handsoff.review.desk import open_desk
+from handsoff.review.queue import Filter
 from handsoff.review.session import open_session
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.label import label
@@ -87,9 +89,27 @@ def test_a_labeler_of_another_generator_is_refused(world: Path, tmp_path: Path) 
         open_desk(open_session(tmp_path / "drawn"), tmp_path / "labeler")
 
 
+def test_where_voters_disagree_and_inversion_fails_is_an_order(world: Path, tmp_path: Path) -> None:
+    queue = open_desk(open_session(tmp_path / "drawn")).queue
+    assert queue.orders() == ["uncertainty", "disagreement", "name", "smallest", "suggested"]
+    numbers = queue.numbers["disagreement"]
+    assert queue.names("disagreement", Filter()) == sorted(numbers, key=lambda name: (-numbers[name], name))
+    assert all(0 <= value <= 1 for value in numbers.values())
+    shutil.copytree(world / "latents", tmp_path / "latents")
+    inverted = open_desk(open_session(tmp_path / "latents"))
+    card = read_json(tmp_path / "latents" / "latents.json")
+    worst = card["names"][int(np.argmax(card["perceptual"]))]
+    assert inverted.queue.names("reconstruction_error", Filter())[0] == worst
+    inverted.session.decide(worst, "reject", 0)
+    assert worst not in open_labelled(tmp_path / "latents" / "labels").names
+    assert open_desk(open_session(world / "labelled")).queue.numbers == {}
+
+
 def test_what_is_no_labeler_or_no_dataset_is_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="made by handsoff invert"):
         open_desk(open_session(tmp_path / "drawn"), world / "latents")
+    with pytest.raises(InputError, match="made by handsoff fit and is no dataset"):
+        open_session(world / "labeler")
     with pytest.raises(InputError, match="is no dataset"):
         open_session(world / "labeler")
     with pytest.raises(InputError, match="does not exist"):

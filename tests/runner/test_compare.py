@@ -146,11 +146,21 @@ def test_an_oracle_labels_in_a_persons_place_and_is_told(world: Path, tmp_path: 
     assert "4 (mIoU" in str(next(table for table in tables(found) if table.title == "What it takes").rows)
 
 
+@pytest.mark.slow
+def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: Path) -> None:
+    plan, out = load_recipe(world / "recipe.toml", tmp_path / "out"), tmp_path / "out"
+    quick = {"parts": ["bright"], "vectors": 1, "steps": 2, "refine_steps": 1}
+    only = {**plan.tables["evaluate"], "arms": ["synthetic_only"]}
+    plan = plan.model_copy(update={"tables": {**plan.tables, "edit": quick, "evaluate": only}})
+    assert run_to_end(compare(plan, ["editgan"])) == "made"
+    assert list(read_json(out / "editgan/4/edits/edits.json")["edits"]) == ["segmentation/bright/0"]
+    assert read_json(out / "editgan/4/dataset/aim.json")["aim"] == {"match": "labelled"}
+    assert list(read_json(out / "compare.json")["results"]["4"]) == ["editgan/4/report"]
+
+
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
-    with pytest.raises(
-        UnknownNameError, match="Unknown method 'magic': choose one of datasetgan, datasetgan-control, "
-    ):
+    with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of bigdatasetgan, datasetgan, "):
         run_to_end(compare(plan, ["magic"]))
     alone = plan.model_copy(update={"photos": None})
     with pytest.raises(InputError, match="self-training learns from unlabelled photos"):

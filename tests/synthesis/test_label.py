@@ -285,9 +285,12 @@ def test_networks_and_classifiers_vote_on_the_refined_inversion(
     for inversion in ("none", "encoder", "refined"):
         settings = LabelSettings(keep=1, inversion=inversion)
         run_to_end(label([world / "segmentation"], photos, tmp_path / inversion, settings))
-        records = open_generated(tmp_path / inversion).records()
-        outs[inversion] = [record["uncertainty"] for record in records]
-    assert len({tuple(values) for values in outs.values()}) == 3
+        outs[inversion] = open_generated(tmp_path / inversion).records()
+    assert len({tuple(record["uncertainty"] for record in records) for records in outs.values()}) == 3
+    assert not any({"disagreement", "reconstruction_error"} & record.keys() for record in outs["none"])
+    assert all(0 < record["disagreement"] <= 1 for record in [*outs["encoder"], *outs["refined"]])
+    for rough, refined in zip(outs["encoder"], outs["refined"], strict=True):
+        assert refined["reconstruction_error"] < rough["reconstruction_error"]
 
 
 # --- what is left out ---

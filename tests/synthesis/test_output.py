@@ -12,18 +12,23 @@ import pytest
 from pydantic import ValidationError
 
 from handsoff.api.dataset import Dataset
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.places import Place, system_of
 from handsoff.datasets.generated import open_generated
+from handsoff.datasets.hub import check_pushable
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
+from handsoff.evaluation.arms import REAL
+from handsoff.evaluation.inputs import open_inputs
+from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
 from handsoff.formats.exchange.webdataset import tar_members
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end
+from handsoff.report.gallery import open_gallery
 from handsoff.synthesis import shard
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.settings import GenerateSettings
@@ -79,6 +84,17 @@ def test_shards_in_a_bucket_hold_what_the_folder_holds(labelers: list[Path], buc
     assert all(map(np.array_equal, torch_sample, Dataset(tmp_path / "folder", "segmentation")[3]))
     run_to_end(convert(tmp_path / "moved", tmp_path / "coco", ConvertSettings(format="coco", tasks=("segmentation",))))
     assert len(open_dataset(open_source(tmp_path / "coco")).names) == 12
+    record = next(record for record in moved.records() if record["kept"])
+    strip = open_gallery(tmp_path / "moved", "segmentation").strip(record)
+    assert strip is not None
+    assert [panel.title for panel in strip.panels] == ["image", "label", "uncertainty"]
+    inputs = open_inputs(
+        tmp_path / "folder", [tmp_path / "moved"], tmp_path / "folder", EvaluateSettings(task="depth"), None
+    )
+    (pool,) = (name for name in inputs.pools if name != REAL)
+    assert inputs.pools[pool].load(inputs.frame)[0].shape == (12, 16, 16, 3)
+    with pytest.raises(InputError, match=r"lie at s3://bucket/all, and would not be uploaded"):
+        check_pushable(tmp_path / "moved")
     # the bucket says all of itself, and WebDataset's readers see the kept samples only
     system, root = system_of(url)
     assert {Path(file).name for file in system.ls(root)} >= {"manifest.json", "samples.jsonl", "classes.json", "shards"}

@@ -121,6 +121,19 @@ def sample(
     perform("sample", {"generator": generator}, out, settings_of("sample", assignments, n=n, seed=seed))
 
 
+@step("edit")
+def edit(
+    labeler: Annotated[Path, typer.Argument(metavar="LABELER", help=VERBS["edit"].about("labeler"))],
+    examples: Annotated[Path, typer.Argument(metavar="LATENTS|LABELLED", help=VERBS["edit"].about("examples"))],
+    out: Out,
+    first: First = None,
+    seed: Seed = None,
+    assignments: Set = None,
+) -> None:
+    settings = settings_of("edit", assignments, first=first, seed=seed)
+    perform("edit", {"labeler": labeler, "examples": examples}, out, settings)
+
+
 @step("generate")
 def generate(  # noqa: PLR0913, PLR0917  # one per option
     labelers: Annotated[
@@ -138,6 +151,7 @@ def generate(  # noqa: PLR0913, PLR0917  # one per option
             help="Compose a dataset that holds this, such as 'glasses=0.3, brightness=uniform'; may be repeated.",
         ),
     ] = None,
+    edits: Annotated[Path | None, typer.Option(help=VERBS["generate"].about("edits"))] = None,
     engine: EngineName = None,
     workers: Workers = None,
     assignments: Set = None,
@@ -154,7 +168,7 @@ def generate(  # noqa: PLR0913, PLR0917  # one per option
     if not (out / "DONE").is_file():
         frame = read_card(labelers[0] / FOLDER).image_size
         warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
-    perform("generate", {"labelers": labelers}, out, settings, engine_of(assignments, engine, workers))
+    perform("generate", {"labelers": labelers, "edits": edits}, out, settings, engine_of(assignments, engine, workers))
     show_aim(out)
 
 

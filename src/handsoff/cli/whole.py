@@ -163,7 +163,7 @@ def review(
     dataset: Annotated[
         Path,
         typer.Argument(
-            metavar="DATASET", help="The folder of handsoff generate or label, or any labelled folder or zip."
+            metavar="DATASET", help="The folder of handsoff generate, label or invert, or any labelled folder or zip."
         ),
     ],
     labeler: Annotated[

@@ -125,7 +125,8 @@ class Place:
         try:
             return ask(system, f"{root.rstrip('/')}/{name}")
         except FileNotFoundError as error:
-            reason = str(error) if "bucket" in str(error).lower().partition("/")[0] else "it is not there"
+            said = first_line(error)
+            reason = said if " " in said else "it is not there"  # some say but the path
             raise MissingError(
                 f"{where} could not be {done} ({reason}): check the URL, and make its bucket where there is none."
             ) from None

@@ -102,7 +102,7 @@ def refuse_strange(path: Path, name: str, entry: zipfile.ZipInfo) -> None:
 
 def is_hidden(name: str) -> bool:
     """Whether a path is that of a hidden file, or of one of macOS's resource forks."""
-    return any(part.startswith((".", "__MACOSX")) and part != ".." for part in PurePosixPath(name).parts)
+    return any(part.startswith((".", "__MACOSX")) and part not in {".", ".."} for part in name.split("/"))
 
 
 def named(path: Path, entries: Sequence[zipfile.ZipInfo]) -> tuple[list[str], list[str]]:

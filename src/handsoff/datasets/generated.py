@@ -10,11 +10,13 @@ Beside images and labels (`datasets.labelled`) there are
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
   `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
 - `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
-  from, together with `anchors.safetensors` and `directions.safetensors` where there are edits; of photos {photo}, its
-  file), `shows` {task: {part: share of the pixels, or 1 for a point}}, `attributes` {name: number or word} and
-  `proposal` {round, group, kind} where there is an aim,
+  from, together with `anchors`, `directions` and `vectors.safetensors` where there are edits; of photos {photo}, its
+  file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the pixels, or
+  1 for a point}}, `attributes` {name: number or word} and `proposal` {round, group, kind} where there is an aim,
   `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
-  `uncertainty` (what was selected by), `kept`, `reason` (why it was dropped, null if it was kept).
+  `disagreement` (number in [0, 1], where pixel classifiers and image networks vote), `reconstruction_error` (perceptual
+  distance, where a photo was inverted), `uncertainty` (what was selected by), `kept`,
+  `reason` (why it was dropped, null if it was kept).
 - `shards.jsonl`, where images, labels and uncertainty lie in shards (`datasets.shards`).
 - `uncertainty/NAME.png`, of several tasks `uncertainty-TASK/NAME.png`: uncertainty per pixel times 255.
 """

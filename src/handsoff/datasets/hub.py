@@ -8,6 +8,7 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
 from handsoff.datasets.corrections import corrections_folder, is_corrections
+from handsoff.datasets.shards import url_of
 
 PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
 # Paths of this machine, and photos of yours: from the anchors a generator rebuilds them.
@@ -70,6 +71,10 @@ def check_pushable(folder: Path) -> None:
     if is_corrections(corrections_folder(folder)):
         raise InputError(
             f"{folder} has corrections, which would not be uploaded: convert it, which applies them, and push that."
+        )
+    if (url := url_of(folder)) is not None:
+        raise InputError(
+            f"The shards of {folder} lie at {url}, and would not be uploaded: convert the dataset, and push that."
         )
     if not (folder / CARD).is_file():
         raise InputError(

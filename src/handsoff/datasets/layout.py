@@ -114,9 +114,8 @@ def layout_of(source: Source) -> Layout:
     folders = {"images", *label_folders()}
     above = [
         parts[:index]
-        for name in source.sizes
-        for parts in [PurePosixPath(name).parts]
-        for index in range(min(len(parts) - 1, 3))
+        for parts in [PurePosixPath(parent).parts for parent in {name.rpartition("/")[0] for name in source.sizes}]
+        for index in range(min(len(parts), 3))
         if parts[index] in folders
     ]
     if not above:
@@ -190,11 +189,11 @@ def by_name(source: Source, root: str, folder: str, suffixes: Iterable[str]) -> 
         InputError: there are two of one name, or a name is not Unicode.
     """
     files: dict[str, str] = {}
+    below, endings = f"{root}{folder}/", tuple(suffixes)
     for file in source.sizes:
-        place = PurePosixPath(file)
-        if not file.startswith(f"{root}{folder}/") or place.suffix.lower() not in suffixes:
+        if not file.startswith(below) or not file.lower().endswith(endings):
             continue
-        name = place.relative_to(f"{root}{folder}").with_suffix("").as_posix()
+        name = PurePosixPath(file).relative_to(below).with_suffix("").as_posix()
         if any("\ud800" <= letter <= "\udfff" for letter in file):  # what Python makes of bytes that are no UTF-8
             raise InputError(f"{source.path} holds the file {file!a}, whose name is not valid UTF-8: rename it.")
         if name in files:

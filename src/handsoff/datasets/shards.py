@@ -53,6 +53,15 @@ class Shards:
         return data
 
 
+def url_of(folder: Path) -> str | None:
+    """The URL at which the shards of a folder lie, None where they lie in it or there are none.
+
+    Raises:
+        InputError: `shards.jsonl` is damaged.
+    """
+    return next(entries_of(folder / INDEX), {}).get("url") if (folder / INDEX).is_file() else None
+
+
 def find_shards(folder: Path) -> Shards | None:
     """The shards of a folder, None where it has none.
 

@@ -10,6 +10,7 @@ from handsoff.evaluation.settings import EvaluateSettings, Shares
 
 REAL = "real"  # the pool of real labelled photos
 PHOTOS, SYNTHETIC = "photos", "synthetic"  # the pool of the only dataset of photos, and of the only other one
+ONLINE = "online"  # the pool of samples that the only generated dataset's labeler draws during training
 ALL = "all"  # in an arm's name: every dataset
 REAL_AT_FIRST = 0.25  # share of real samples in a mixed arm until its cooldown, at whose end all are real
 POSITIONS = 100  # moments of a cooldown at which an arm is looked at
@@ -56,7 +57,9 @@ def pool_names(datasets: Sequence[Path], kinds: Sequence[str]) -> list[str]:
     paths = [[*place.parent.parts[1:], place.name.removesuffix(".zip")] for place in map(Path.resolve, datasets)]
     several = [path for path, kind in zip(paths, kinds, strict=True) if kinds.count(kind) > 1]
     names = [
-        kind if kinds.count(kind) == 1 else shortest_name(path, several, {REAL, ALL, PHOTOS, SYNTHETIC} - {kind})
+        kind
+        if kinds.count(kind) == 1
+        else shortest_name(path, several, {REAL, ALL, PHOTOS, SYNTHETIC, ONLINE} - {kind})
         for path, kind in zip(paths, kinds, strict=True)
     ]
     for index, name in enumerate(names):
@@ -96,20 +99,33 @@ def real_plus(name: str, datasets: Sequence[str]) -> Arm:
     return Arm(f"real_plus_{name}", {REAL: (REAL_AT_FIRST, 1.0), **dict.fromkeys(datasets, (part, 0.0))})
 
 
-def choose_arms(settings: EvaluateSettings, datasets: Sequence[str]) -> list[Arm]:
+def choose_arms(settings: EvaluateSettings, datasets: Sequence[str], online: str | None = None) -> list[Arm]:
     """The arms of the settings, or the default ones, all or those that are named.
+
+    Args:
+        settings: tell which.
+        datasets: names of their pools.
+        online: that of the dataset whose labeler can draw samples during training; the arms with these are only
+            trained where they are named.
 
     Raises:
         UnknownNameError: no default arm has this name.
         InputError: an arm has a pool that is not there, or one too small to be in any batch.
     """
     if not isinstance(settings.arms, dict):
-        known = {arm.name: arm for arm in default_arms(datasets)}
+        default = {arm.name: arm for arm in default_arms(datasets)}
+        known = {**default, **{arm.name: arm for arm in (online_arms() if online else ())}}
         for name in settings.arms or ():
             if name not in known:
                 raise UnknownNameError("arm", name, known)
-        return [known[name] for name in settings.arms or known]
-    return [arm_of(name, shares, [REAL, *datasets], settings) for name, shares in settings.arms.items()]
+        return [known[name] for name in settings.arms or default]
+    pools = [REAL, *datasets, *([ONLINE] if online else [])]
+    return [arm_of(name, shares, pools, settings) for name, shares in settings.arms.items()]
+
+
+def online_arms() -> list[Arm]:
+    """New samples at every step, alone and beside the real ones, as a dataset would be."""
+    return [Arm(f"{ONLINE}_only", {ONLINE: (1.0, 1.0)}), real_plus(ONLINE, [ONLINE])]
 
 
 def arm_of(name: str, shares: Mapping[str, Shares], pools: Sequence[str], settings: EvaluateSettings) -> Arm:

@@ -13,12 +13,13 @@ from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import LabelledDataset
 from handsoff.datasets.likeness import Thumbnails, known, thumbnails
-from handsoff.evaluation.arms import REAL
+from handsoff.evaluation.arms import ONLINE, REAL
 from handsoff.evaluation.inputs import Inputs
+from handsoff.evaluation.lineage import refuse_taught_by_test
 from handsoff.evaluation.pseudo import pseudo_labelled
 from handsoff.evaluation.settings import group_of
 from handsoff.jobs.progress import Progress
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.data import LabelledArrays, Pool
 
 CHUNK = 200  # samples read between two signs of life
 
@@ -32,12 +33,18 @@ class EvaluationData:
         validation: None where there is none.
         excluded: "validation" and "test" → how many of its samples were left out because they were seen before, and
             "photos" → how many photos of datasets because they show a person or scene of validation or test.
+        online: samples that are drawn during training, where an arm asks for them.
     """
 
     pools: dict[str, LabelledArrays]
     test: LabelledArrays
     validation: LabelledArrays | None
     excluded: dict[str, int]
+    online: Pool | None = None
+
+    def pool(self, name: str) -> Pool:
+        """What an arm draws from."""
+        return self.online if name == ONLINE and self.online is not None else self.pools[name]
 
 
 def load_data(
@@ -52,7 +59,8 @@ def load_data(
     uncertainty maps.
 
     Raises:
-        InputError: validation or test has no sample left once those seen before are taken out, or a file is damaged.
+        InputError: validation or test has no sample left once those seen before are taken out, a file is damaged, or
+            the labels of a dataset come from somebody who learnt from the test.
     """
     excluded, seen_as = {"validation": 0, "test": 0}, (inputs.task.name, inputs.frame, inputs.framing)
 
@@ -75,6 +83,8 @@ def load_data(
     test = yield from load_unseen(inputs.test, "test", seen, used)
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
+    labels = [pools[REAL], *([] if validation is None else [validation])]
+    refuse_taught_by_test(inputs, test, np.concatenate([thumbnails(part.images) for part in labels]))
     return EvaluationData(pools, test, validation, {**excluded, "photos": unrelated})
 
 

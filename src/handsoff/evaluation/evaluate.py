@@ -17,6 +17,7 @@ from handsoff.evaluation.curve import curve_metrics, load_curve, require_labels
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
+from handsoff.evaluation.online import require_online, with_online
 from handsoff.evaluation.pseudo import refuse_idle
 from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs
 from handsoff.evaluation.settings import EvaluateSettings
@@ -43,7 +44,7 @@ def plan(
 
 
 def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
-    choose_arms(settings, list(inputs.folders))
+    require_online(inputs, choose_arms(settings, list(inputs.folders), inputs.online))
     require_labels(inputs, settings)
     refuse_idle(inputs, settings)
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
@@ -99,7 +100,8 @@ def measure(job: Job, inputs: Inputs, context: Context, engine: Engine) -> Part:
         require_usable(inputs.task, inputs.frame, settings.model)
         data = yield from load_data(inputs, settings.group, settings.confidence)
         curve = yield from load_curve(inputs, data, settings)
-    arms = choose_arms(settings, list(inputs.folders))
+    arms = choose_arms(settings, list(inputs.folders), inputs.online)
+    data = with_online(inputs, data, settings)
     runs = list(runs_of(arms, curve, settings.seeds))
     yield from run_all(runs, Loaded(inputs.task, data, curve), context, engine)
     finished = finished_runs(out, arms, settings.seeds)

@@ -73,8 +73,8 @@ def worth(task: Task, score: float | np.floating[Any]) -> float:
 
 
 def sizes(arm: Arm, data: EvaluationData) -> dict[str, int]:
-    """Pool → its samples, of the pools that an arm learns from."""
-    return {pool: len(data.pools[pool]) for pool in arm.shares}
+    """Pool → its samples, of the pools that an arm learns from and that have a size."""
+    return {pool: len(data.pools[pool]) for pool in arm.shares if pool in data.pools}
 
 
 def card_of(

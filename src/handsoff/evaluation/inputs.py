@@ -8,7 +8,7 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.datasets.generated import GeneratedDataset, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
-from handsoff.evaluation.arms import PHOTOS, REAL, SYNTHETIC, pool_names
+from handsoff.evaluation.arms import ONLINE, PHOTOS, REAL, SYNTHETIC, pool_names
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks import make_task
@@ -29,6 +29,7 @@ class Inputs:
         labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
         licences: the terms of the datasets that state them, by name.
+        online: the only dataset that handsoff generate made, if there is one: its labeler can draw during training.
         generated: those of the datasets with a manifest, whose labels a machine made, by name.
         fingerprints: for the plan.
     """
@@ -43,6 +44,7 @@ class Inputs:
     validation: LabelledDataset | None
     folders: dict[str, Path]
     licences: dict[str, str]
+    online: str | None
     generated: dict[str, GeneratedDataset]
     fingerprints: dict[str, Fingerprint]
 
@@ -83,13 +85,17 @@ def open_inputs(
     licences = {
         name: str(found.manifest["licence"]) for name, found in generated.items() if "licence" in found.manifest
     }
+    drawn = [name for name, found in generated.items() if verb_of(found.folder) == "generate"]
+    online = drawn[0] if len(drawn) == 1 else None
+    if online in licences:
+        licences[ONLINE] = licences[str(online)]
     stop = None if settings.first is None else settings.skip + settings.first
     return Inputs(
         task, frame, framing,
         pools={REAL: open_once(real).part(settings.skip, stop), **datasets},
         photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
         labels=tuple(name for name in open_once(real).names if name not in others),
-        test=tested, validation=chosen, folders=folders, licences=licences, generated=generated,
+        test=tested, validation=chosen, folders=folders, licences=licences, online=online, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
 
@@ -109,7 +115,12 @@ def kind_of(folder: Path) -> str:
     Raises:
         InputError: its `job.json` is damaged.
     """
-    return PHOTOS if (folder / JOB).is_file() and recorded_plan(folder).verb == "label" else SYNTHETIC
+    return PHOTOS if verb_of(folder) == "label" else SYNTHETIC
+
+
+def verb_of(folder: Path) -> str | None:
+    """The verb that made a folder, None if none did."""
+    return recorded_plan(folder).verb if (folder / JOB).is_file() else None
 
 
 def as_generated(folder: Path) -> GeneratedDataset | None:

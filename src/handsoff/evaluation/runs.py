@@ -15,7 +15,7 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import contact_sheet, examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Progress
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.data import Pool
 from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
@@ -89,8 +89,8 @@ def run_one(
     Returns the files that it wrote, for the ledger.
     """
 
-    def mixture(position: float) -> list[tuple[LabelledArrays, int]]:
-        return [(data.pools[pool], count) for pool, count in arm.counts(position, settings.batch).items()]
+    def mixture(position: float) -> list[tuple[Pool, int]]:
+        return [(data.pool(pool), count) for pool, count in arm.counts(position, settings.batch).items()]
 
     stage = f"{arm.name.replace('_', ' ')}, run {seed + 1} of {settings.seeds}"
     half = unfinished(out, arm, seed)

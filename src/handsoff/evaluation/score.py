@@ -133,7 +133,7 @@ def labels_of(
     """What a voter says of all test samples."""
     voter, parts = load_voter(card, labelling(settings)), []
     for start in range(0, len(test), TEST_BATCH):
-        parts.append(voter.label(test.images[start : start + TEST_BATCH])[0])
+        parts.append(voter.label(test.images[start : start + TEST_BATCH]).labels)
         yield Progress(stage, min(start + TEST_BATCH, len(test)), len(test))
     return np.concatenate(parts)
 

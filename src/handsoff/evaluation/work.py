@@ -13,6 +13,7 @@ from handsoff.evaluation.curve import FOLDER as CURVE
 from handsoff.evaluation.curve import Curve, load_curve
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.inputs import open_inputs
+from handsoff.evaluation.online import with_online
 from handsoff.evaluation.runs import UNFINISHED, enter, is_finished, run_one
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.folder import Plan
@@ -114,6 +115,7 @@ def train_alone(run: Run, context: Context) -> Files:
 def read(context: Context) -> Loaded:
     inputs = open_inputs(context.real, list(context.synthetic), context.test, context.settings, context.validation)
     data = run_to_end(load_data(inputs, context.settings.group, context.settings.confidence))
+    data = with_online(inputs, data, context.settings)
     return Loaded(inputs.task, data, run_to_end(load_curve(inputs, data, context.settings)))
 
 

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -53,7 +53,12 @@ class Ensemble(nn.Module):
             x = (F.relu(x) if layer else x) @ weight[member] + bias[member]
         return x
 
-    def dense(self, features: Features, size: Frame) -> Float[Tensor, "e n k h w"]:
+    def dense(
+        self,
+        features: Features,
+        size: Frame,
+        classes: Int64[Tensor, " n"] | None = None,  # noqa: ARG002  # the features of a pixel say enough
+    ) -> Float[Tensor, "e n k h w"]:
         """Outputs of each member at every pixel of `size`, by the commuting form.
 
         One image and one tile at a time, so that the working set stays in cache.

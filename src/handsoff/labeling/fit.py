@@ -1,23 +1,18 @@
 """`handsoff fit`: a labeler, from labelled latents or labelled images.
 
-Each pixel classifier leaves out its own fold of the images and stops at the step where the loss on that fold was
-lowest: all images are learnt from, and no classifier is stopped by one that it learnt from.
+Two kinds of heads read feature maps: pixel classifiers (`pixel_run`) and convolutional ones (`map_run`). Both are
+trained by the same rule (`runs`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
-from jaxtyping import Bool, Float
-from torch import Tensor
-
-from handsoff.core.device import mixed_precision
 from handsoff.core.files import write_bytes, write_json, write_tensors
-from handsoff.core.seeds import seeded, step_generator
+from handsoff.core.seeds import seeded
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
-from handsoff.generators.contract import Generator
+from handsoff.generators.contract import Generator as ImageGenerator
 from handsoff.generators.stored import (
     copy_generator,
     generator_hash,
@@ -39,30 +34,16 @@ from handsoff.labeling.examples import (
 )
 from handsoff.labeling.features import DIFFUSION, Denoising, JoinedFeatures, make_extractor
 from handsoff.labeling.image_networks import train_image_networks
+from handsoff.labeling.interpreter import Interpreter
 from handsoff.labeling.labeler import DENOISER, EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
-from handsoff.labeling.pixel_samples import PixelSamples, read_pixel_samples
+from handsoff.labeling.map_run import MapRun, hardly_seen, new_interpreter
+from handsoff.labeling.pixel_run import PixelRun, standardise
+from handsoff.labeling.pixel_samples import read_pixel_samples
+from handsoff.labeling.runs import folds, loss_of_last, mean_loss, train
 from handsoff.labeling.settings import FitSettings
 from handsoff.sampling.edits import WS
-from handsoff.tasks.base import Task
 
-CHECKS = 12  # how often a run is measured on the held-out images
-SCALED_BY = 200  # pixels of each image that say how features are standardised
 CONTACT = "inversions.png"  # the contact sheet of the examples, where they have one
-
-
-@dataclass(frozen=True)
-class FitState:
-    """One training run of the pixel classifiers.
-
-    Attributes:
-        held_out: classifier e never trains on image n where held_out[e, n].
-    """
-
-    ensemble: Ensemble
-    samples: PixelSamples
-    held_out: Bool[Tensor, "e n"]
-    task: Task
-    settings: FitSettings
 
 
 def plan(
@@ -90,7 +71,7 @@ def plan(
 
 
 def extractor_for(
-    generator: Path, denoiser: Path | None, settings: FitSettings, load: Callable[[Path], Generator]
+    generator: Path, denoiser: Path | None, settings: FitSettings, load: Callable[[Path], ImageGenerator]
 ) -> JoinedFeatures:
     """What is to be read, of generators or of shells of them, as `load` gives them."""
     model = None if denoiser is None else load(denoiser)
@@ -142,14 +123,9 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, de
     with job.undone_if_refused():
         data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
     yield from train_image_networks(data.task, data.labelled_images(), out, settings)
-    samples = yield from read_pixel_samples(extractor, data, settings.balance, settings.seed)
-    with seeded(settings.seed):
-        ensemble = Ensemble(extractor.channels, data.task.channels, settings.members, settings.hidden, settings.dropout)
-    standardise(ensemble.to(net.device), samples)
-    held_out = folds(len(data), settings.members).to(net.device)
+    run = yield from new_run(extractor, data, settings)
     curve: list[float] = []
-    state = FitState(ensemble, samples, held_out, data.task, settings)
-    yield from train_ensemble(state, curve)
+    yield from train(run, curve)
     copy_generator(parts[0].generator, out / GENERATOR)
     if denoiser is not None:
         copy_generator(denoiser, out / DENOISER)
@@ -158,19 +134,37 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, de
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
     write_example_numbers(out, parts[0], data, net)
-    facts = settings.model_dump(include={"task", "members", "hidden", "features", "networks", "network_share"})
+    facts = settings.model_dump(include={"task", "head", "members", "hidden", "features", "networks", "network_share"})
     facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
     licence = "; ".join(dict.fromkeys([net.licence, *([] if denoiser is None else [generator_licence(denoiser)])]))
     facts |= {"licence": licence, "framing": net.framing, "image_size": list(net.image_size)}
     facts |= {"sigmas": list(settings.sigmas) if DIFFUSION in settings.features else []}
     facts |= {"denoiser": None if denoiser is None else generator_hash(denoiser)}
-    save_labeler(out, ensemble, facts)
+    facts |= {"maps": run.head.maps} if isinstance(run, MapRun) else {}
+    save_labeler(out, run.head, facts)
     found = [len(part.labelled.names) for part in parts[1:]]
-    corrected = {"corrected_used": found[0], "corrected_loss": loss_of_last(state, found[0])} if found else {}
-    job.finish(seed=settings.seed, licence=licence, examples_used=len(data), held_out_loss=curve, **corrected)
+    more: dict[str, Any] = {"notes": hardly_seen(extractor, data)} if isinstance(run, MapRun) else {}
+    more |= {"corrected_used": found[0], "corrected_loss": loss_of_last(run, found[0])} if found else {}
+    job.finish(seed=settings.seed, licence=licence, examples_used=len(data), held_out_loss=curve, **more)
 
 
-def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: Generator) -> None:
+def new_run(
+    extractor: JoinedFeatures, data: TrainingData, settings: FitSettings
+) -> Generator[Progress, None, PixelRun | MapRun]:
+    """An untrained head and what it learns from."""
+    device = extractor.generator.device
+    held_out = folds(len(data), settings.members).to(device)
+    if settings.head == "conv":
+        weights = data.task.learning.class_weights([data.labels], settings.balance)
+        return MapRun(new_interpreter(extractor, data, settings), extractor, data, held_out, settings, weights)
+    samples = yield from read_pixel_samples(extractor, data, settings.balance, settings.seed)
+    with seeded(settings.seed):
+        ensemble = Ensemble(extractor.channels, data.task.channels, settings.members, settings.hidden, settings.dropout)
+    standardise(ensemble.to(device), samples)
+    return PixelRun(ensemble, samples, held_out, data.task, settings)
+
+
+def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: ImageGenerator) -> None:
     """What the photos show, in numbers, and their ws: `generate` compares with them and starts from them.
 
     Args:
@@ -190,102 +184,6 @@ def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: G
         write_tensors(out / EXAMPLE_WS, dict(zip(names, latents.tensors[WS].contiguous().cpu(), strict=True)))
 
 
-def folds(count: int, members: int) -> Bool[Tensor, "e n"]:
-    """Image n is held out from classifier n mod `members`."""
-    return torch.arange(count)[None] % members == torch.arange(members)[:, None]
-
-
-@torch.no_grad()
-def standardise(ensemble: Ensemble, samples: PixelSamples) -> None:
-    """Mean and deviation of every channel of the hypercolumn, over pixels of all images."""
-    stream = torch.Generator().manual_seed(0)
-    some = torch.randperm(samples.hypercolumns.shape[1], generator=stream)[:SCALED_BY].to(samples.device)
-    values = samples.hypercolumns[:, some].float().flatten(0, 1)
-    ensemble.mean.copy_(values.mean(0))
-    ensemble.scale.copy_(values.std(0) + 1e-3)
-
-
-def train_ensemble(state: FitState, curve: list[float]) -> Part:
-    """AdamW with one cycle; every classifier ends with its weights of the step that was best on its held-out images.
-
-    The mean loss on the held-out images is appended to `curve`, `CHECKS` times.
-    """
-    settings, ensemble = state.settings, state.ensemble
-    optimizer = torch.optim.AdamW(ensemble.parameters(), settings.lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, settings.steps)
-    best = torch.full((settings.members,), float("inf"), device=state.held_out.device)
-    kept = {name: value.detach().clone() for name, value in ensemble.named_parameters()}
-    every = max(1, settings.steps // CHECKS)
-    for step in range(settings.steps):
-        loss = fit_step(state, step)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
-            held = held_out_loss(state)
-            better = held < best
-            best = torch.where(better, held, best)
-            for name, value in ensemble.named_parameters():
-                kept[name][better] = value.detach()[better]
-            curve.append(round(float(held.mean()), 4))
-        if step % 5 == 0 or step + 1 == settings.steps:
-            note = f"loss {float(loss.detach()):.3f}" + (f", held out {curve[-1]:.3f}" if curve else "")
-            yield Progress("fitting the labeler", step + 1, settings.steps, note)
-    for name, value in ensemble.named_parameters():
-        value.data.copy_(kept[name])
-    ensemble.eval()
-
-
-def fit_step(state: FitState, step: int) -> Float[Tensor, ""]:
-    """The loss of one step: a few thousand pixels of a few images, each classifier without its held-out images."""
-    samples, settings = state.samples, state.settings
-    stream = step_generator(settings.seed, step, 2)
-    dropout_seed = int(torch.randint(2**62, (), generator=stream))
-    chosen = torch.randint(len(samples), (settings.images,), generator=stream)
-    picks = torch.multinomial(samples.weights[chosen], settings.pixels, replacement=True, generator=stream)
-    chosen, picks = chosen.to(samples.device), picks.to(samples.device)
-    place = chosen[:, None], picks
-    state.ensemble.train()
-    with seeded(dropout_seed), mixed_precision():
-        outputs = state.ensemble(samples.hypercolumns[place].flatten(0, 1))
-    counts = (~state.held_out[:, chosen]).repeat_interleave(settings.pixels, 1).float()
-    target = samples.target[place]
-    by_image = outputs.float().unflatten(1, target.shape[:2]).movedim(3, 2)
-    losses = torch.stack([state.task.learning.loss(member, target).flatten() for member in by_image])
-    return (losses * counts).sum() / counts.sum().clamp_min(1) * settings.members
-
-
-def held_out_loss(state: FitState) -> Float[Tensor, " e"]:
-    """Each classifier's mean loss over the images it may not train on (all images where there are none)."""
-    losses = []
-    for member, held_out in enumerate(state.held_out):
-        images = held_out.nonzero()[:, 0].tolist() or range(len(state.samples))
-        found = [loss_on(state.task, state.ensemble, member, state.samples, image) for image in images]
-        losses.append(torch.stack(found).mean())
-    return torch.stack(losses)
-
-
-def loss_of_last(state: FitState, count: int) -> float:
-    """The mean loss on the last `count` images, each by the classifiers that did not learn from it."""
-    images = range(len(state.samples) - count, len(state.samples))
-    members = {image: state.held_out[:, image].nonzero()[:, 0].tolist() for image in images}
-    found = [
-        loss_on(state.task, state.ensemble, member, state.samples, image)
-        for image in images
-        for member in members[image]
-    ]
-    return round(float(torch.stack(found).mean()), 4)
-
-
-@torch.no_grad()
-def loss_on(task: Task, ensemble: Ensemble, member: int, samples: PixelSamples, image: int) -> Float[Tensor, ""]:
-    """One classifier's mean loss on the pixels of one image."""
-    with mixed_precision():
-        outputs = ensemble.eval().alone(member, samples.hypercolumns[image])
-    return task.learning.loss(outputs.float().T[None], samples.target[image][None]).mean()
-
-
 def loss_before(labeler: Path, corrected: Path, settings: FitSettings) -> float | None:
     """The mean loss of a labeler's classifiers on corrected samples, none of which they learnt from.
 
@@ -301,10 +199,9 @@ def loss_before(labeler: Path, corrected: Path, settings: FitSettings) -> float 
         return None
     needs_latents = loaded.extractor.needs_latents
     data = load_training_data([part], loaded.generator, settings.task, needs_latents=needs_latents)
+    held_out = folds(len(data), loaded.ensemble.members)
+    if isinstance(loaded.ensemble, Interpreter):
+        weights = loaded.task.learning.class_weights([data.labels], settings.balance)
+        return mean_loss(MapRun(loaded.ensemble, loaded.extractor, data, held_out, settings, weights))
     samples = run_to_end(read_pixel_samples(loaded.extractor, data, settings.balance, settings.seed))
-    found = [
-        loss_on(loaded.task, loaded.ensemble, member, samples, image)
-        for image in range(len(samples))
-        for member in range(loaded.ensemble.members)
-    ]
-    return round(float(torch.stack(found).mean()), 4)
+    return mean_loss(PixelRun(loaded.ensemble, samples, held_out, loaded.task, settings))

@@ -11,7 +11,7 @@ from handsoff.core.files import write_tensors
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.progress import Part
 from handsoff.labeling.settings import FitSettings
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.data import LabelledArrays, Pool
 from handsoff.learning.predictor import load_networks, network_file
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.settings import LearnSettings
@@ -25,7 +25,7 @@ def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings
     """`settings.networks` predictors trained on the photos; those that lie whole in `out` are not trained again."""
     learning = LearnSettings(steps=settings.network_steps, balance=settings.balance)
 
-    def mixture(_: float) -> list[tuple[LabelledArrays, int]]:
+    def mixture(_: float) -> list[tuple[Pool, int]]:
         return [(photos, learning.batch)]
 
     for index in range(settings.networks):

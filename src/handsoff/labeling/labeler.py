@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
@@ -21,8 +21,9 @@ from handsoff.generators.stored import generator_hash, load_generator
 from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import Denoising, JoinedFeatures, make_extractor, shared_features
 from handsoff.labeling.image_networks import load_image_networks
+from handsoff.labeling.interpreter import Interpreter, class_ids, number_of_classes
 from handsoff.learning.pyramid import PyramidNet
-from handsoff.learning.voting import vote, weighted
+from handsoff.learning.voting import Consensus, consensus, vote, weighted
 from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -46,6 +47,7 @@ class LabelerCard:
         examples: number of labelled images that it learnt from.
         networks, network_share: the image networks and their weight in the ensemble.
         generator: hash of the weights of the generator beside it.
+        head: "pixels" or "conv", and maps: (C, H, W) of the feature maps that a convolutional head reads.
         sigmas, denoiser: how a diffusion model is read, and the hash of its weights where it is not the generator.
     """
 
@@ -61,6 +63,8 @@ class LabelerCard:
     licence: str
     framing: Framing
     image_size: list[int]
+    head: str = "pixels"
+    maps: list[tuple[int, int, int]] = field(default_factory=list)
     sigmas: list[float] = field(default_factory=list)
     denoiser: str | None = None
 
@@ -71,13 +75,13 @@ class Labeler:
 
     Attributes:
         extractor: gives the feature maps.
-        ensemble: the pixel classifiers, which read the maps.
+        ensemble: the pixel classifiers or convolutional heads, which read the maps.
         networks: image networks, which read the image.
         card: what `labeler.json` says.
     """
 
     extractor: JoinedFeatures
-    ensemble: Ensemble
+    ensemble: Ensemble | Interpreter
     networks: tuple[PyramidNet, ...]
     task: Task
     card: dict[str, Any]
@@ -116,8 +120,8 @@ class Labeler:
 
     def label(self, latents: Latents) -> tuple[Images, Labels, Uncertainty]:
         """The images of latents (on any device), with their labels and uncertainty."""
-        images, ((labels, uncertainty),) = label_together([self], latents)
-        return images, labels, uncertainty
+        images, (found,) = label_together([self], latents)
+        return images, found.labels, found.uncertainty
 
     @torch.no_grad()
     def label_images(self, images: Images) -> tuple[Labels, Uncertainty]:
@@ -132,35 +136,51 @@ class Labeler:
         given = to_float(images).to(self.device)
         with mixed_precision():
             outputs = self.ensemble.dense(self.extractor.from_images(given), self.size)
-        return self.decode(outputs, given)
+        agreed = self.decode(outputs, given)
+        return agreed.labels, agreed.uncertainty
 
-    def decode(
+    def read(
+        self, latents: Latents
+    ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "m n k h w"], Float[Tensor, " m"]]:
+        """The images of latents in about [-1, 1], what every member of the ensemble says of them, and their weights.
+
+        Gradients flow back to the latents.
+        """
+        with mixed_precision():
+            images, maps = self.extractor.from_latents(latents)
+            outputs = self.ensemble.dense(maps, self.size, class_ids(latents.condition))
+        return images.float(), *weighted(self.groups(outputs, images.float()))
+
+    def decode(self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]) -> Consensus:
+        """What the pixel classifiers, which say `outputs`, and the image networks find together."""
+        return consensus(self.task, self.groups(outputs, images))
+
+    def groups(
         self, outputs: Float[Tensor, "e n k h w"], images: Float[Tensor, "n 3 h w"]
-    ) -> tuple[Labels, Uncertainty]:
-        """Labels and uncertainty, from what the pixel classifiers say and what the image networks see."""
+    ) -> list[tuple[Float[Tensor, "_m n k h w"], float]]:
+        """What the pixel classifiers say and what the image networks see, with the weight of each group."""
         share: float = self.card["network_share"]
         groups = [(outputs.float(), 1 - share)]
         if self.networks:
             groups.append((vote(self.task, self.networks, images, mirrored=False), share))
-        members, weights = weighted(groups)
-        labels, uncertainty = self.task.learning.decode(members, weights)
-        return labels, uncertainty.float().cpu().numpy()
+        return groups
 
 
 @torch.no_grad()
-def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[tuple[Labels, Uncertainty]]]:
-    """Images and, from every labeler of one generator, labels and uncertainty; features are made only once."""
+def label_together(labelers: Sequence[Labeler], latents: Latents) -> tuple[Images, list[Consensus]]:
+    """Images, and what every labeler of one generator says of them; features are made only once."""
     latents = latents.to(labelers[0].device)
     with mixed_precision():
         images, maps = shared_features([labeler.extractor for labeler in labelers], latents)
         outputs = [
-            labeler.ensemble.dense(features, labeler.size) for labeler, features in zip(labelers, maps, strict=True)
+            labeler.ensemble.dense(features, labeler.size, class_ids(latents.condition))
+            for labeler, features in zip(labelers, maps, strict=True)
         ]
     found = [labeler.decode(values, images.float()) for labeler, values in zip(labelers, outputs, strict=True)]
     return to_uint8(images), found
 
 
-def save_labeler(folder: Path, ensemble: Ensemble, card: dict[str, Any]) -> None:
+def save_labeler(folder: Path, ensemble: nn.Module, card: dict[str, Any]) -> None:
     """Write the pixel classifiers and the card; the generator and the image networks are beside them already."""
     write_json(folder / CARD, card)
     write_tensors(folder / WEIGHTS, ensemble.state_dict())
@@ -175,6 +195,14 @@ def read_card(folder: Path) -> dict[str, Any]:
     if not (folder / CARD).is_file():
         raise InputError(f"{folder} holds no labeler: give the folder that handsoff fit wrote.")
     return asdict(read_record(folder / CARD, LabelerCard))
+
+
+def new_head(card: dict[str, Any], extractor: JoinedFeatures, task: Task) -> Ensemble | Interpreter:
+    """The head that a card describes, without its weights."""
+    if card["head"] == "conv":
+        classes = number_of_classes(extractor.generator.conditions)
+        return Interpreter(card["maps"], task.channels, card["members"], classes=classes)
+    return Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
 
 
 def read_examples(folder: Path) -> dict[str, dict[str, Any]]:
@@ -204,7 +232,7 @@ def load_labeler(folder: Path | str) -> Labeler:
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CARD} does not describe a labeler ({error!r}): run handsoff fit again.") from None
     extractor = extractor_of(folder, card, load_generator)
-    ensemble = Ensemble(extractor.channels, task.channels, card["members"], card["hidden"])
+    ensemble = new_head(card, extractor, task)
     try:
         ensemble.load_state_dict(read_tensors(folder / WEIGHTS))
     except RuntimeError as error:

@@ -71,7 +71,7 @@ def read_pixel_samples(
 
 
 @torch.no_grad()
-def features_of(extractor: JoinedFeatures, data: TrainingData, part: slice) -> Features:
+def features_of(extractor: JoinedFeatures, data: TrainingData, part: slice | list[int]) -> Features:
     """Feature maps of some of the examples: from latents where the extractor needs them, else from the images."""
     device = extractor.generator.device
     with mixed_precision():

@@ -1,6 +1,6 @@
 """What can be set about the labeler; every default is what worked best in docs/experiments/."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,7 +20,12 @@ class FitSettings(BaseModel):
     samples: str | None = Field(
         None, description="the folder of handsoff sample whose images were labelled, where the labels lie elsewhere"
     )
-    members: int = Field(10, ge=1, description="pixel classifiers (small MLPs) in the ensemble")
+    head: Literal["pixels", "conv"] = Field(
+        "pixels",
+        description="what reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look "
+        "at whole maps and, of a class-conditional generator, at the class)",
+    )
+    members: int = Field(10, ge=1, description="pixel classifiers, or convolutional heads, in the ensemble")
     hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
     dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")
     features: tuple[str, ...] = Field(

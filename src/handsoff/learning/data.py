@@ -1,15 +1,34 @@
 """Labelled images in memory: what every training loop and every score here takes."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
-from handsoff.tasks.base import Labels
+from handsoff.tasks.base import Labels, PoolLabels
 
 FULL = 255  # weight of a pixel that counts in full
 Weights = UInt8[np.ndarray, "n h w"]  # how much each pixel counts in the loss, times 255
+
+
+@runtime_checkable
+class Pool(Protocol):
+    """What a training run draws its samples from.
+
+    Attributes:
+        labels: some or all of its labels: they show how often each class occurs.
+    """
+
+    @property
+    def labels(self) -> PoolLabels: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, index: Int64[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "LabelledArrays":
+        """The samples at these places."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from handsoff.core.seeds import seeded, step_generator
 from handsoff.jobs.checkpoints import is_whole, load_checkpoint, save_checkpoint
 from handsoff.jobs.progress import Progress
 from handsoff.learning.augment import affine, photometric
-from handsoff.learning.data import FULL, Batch, LabelledArrays
+from handsoff.learning.data import FULL, Batch, LabelledArrays, Pool
 from handsoff.learning.models import brief, build_model
 from handsoff.learning.schedule import Schedule
 from handsoff.learning.semi import cut_mix, examples, loss_of, teaches
@@ -32,7 +32,7 @@ from handsoff.tasks.base import Labels, Task
 HALF_LIFE = 50  # steps after which a step counts half in the averaged weights
 TEST_BATCH = 16
 
-Mixture = Callable[[float], list[tuple[LabelledArrays, int]]]  # position in the cooldown → samples of which pool
+Mixture = Callable[[float], list[tuple[Pool, int]]]  # position in the cooldown → samples of which pool
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def require_usable(task: Task, frame: Frame, name: str) -> None:
         ) from None
 
 
-def draw(mixture: list[tuple[LabelledArrays, int]], stream: torch.Generator) -> Batch:
+def draw(mixture: list[tuple[Pool, int]], stream: torch.Generator) -> Batch:
     """A batch: so many samples of each pool, drawn with replacement; those that people labelled come first."""
     picked = [
         pool.take(torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number

@@ -1,12 +1,42 @@
-"""What several networks say of an image together: each looks at it, and at its mirror image."""
+"""What the members of an ensemble say of an image together; a network looks at it, and at its mirror image."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from handsoff.tasks.base import Task
+from handsoff.tasks.base import Labels, Task
+
+DISAGREEMENT = "disagreement"
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What an ensemble says of N images.
+
+    Attributes:
+        labels: of the images.
+        uncertainty: in [0, 1], per pixel [N, H, W] or per point [N, K].
+        numbers: what else is known, one number per image. `DISAGREEMENT`, where there are two groups of members: the
+            uncertainty of an ensemble of two that say the groups' mean outputs, in [0, 1].
+    """
+
+    labels: Labels
+    uncertainty: Float[np.ndarray, "n ..."]
+    numbers: dict[str, Float[np.ndarray, " n"]] = field(default_factory=dict)
+
+
+def consensus(task: Task, groups: Sequence[tuple[Float[Tensor, "_m n k h w"], float]]) -> Consensus:
+    """What an ensemble says, given the outputs of its members as for `weighted`."""
+    labels, uncertainty = task.learning.decode(*weighted(groups))
+    numbers = {}
+    if len(groups) > 1:
+        between = task.learning.decode(torch.stack([found.mean(0) for found, _ in groups]))[1]
+        numbers[DISAGREEMENT] = task.scores.image_uncertainty(between.float().cpu().numpy())
+    return Consensus(labels, uncertainty.float().cpu().numpy(), numbers)
 
 
 def vote(

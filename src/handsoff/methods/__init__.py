@@ -2,7 +2,17 @@
 
 from collections.abc import Callable, Iterator
 
-from handsoff.methods import datasetgan, ddpm, frozen_features, handsoff, paper, self_training, transfer
+from handsoff.methods import (
+    bigdatasetgan,
+    datasetgan,
+    ddpm,
+    editgan,
+    frozen_features,
+    handsoff,
+    paper,
+    self_training,
+    transfer,
+)
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
@@ -11,6 +21,8 @@ METHODS: dict[str, Callable[[Recipe], Iterator[Step]]] = {
     "handsoff-paper": paper.steps,
     "datasetgan": datasetgan.steps,
     "datasetgan-control": datasetgan.control_steps,
+    "editgan": editgan.steps,
+    "bigdatasetgan": bigdatasetgan.steps,
     "self-training": self_training.steps,
     "transfer": transfer.steps,
     "frozen-features": frozen_features.steps,

@@ -22,8 +22,17 @@ SETTINGS: Tables = {  # the paper's form; it truncates the first layers only, ps
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
-    """One generator and one oracle; per budget samples that the oracle labels, labelers, a dataset, and reports."""
-    recipe = recipe.with_defaults(SETTINGS)
+    """The paper's settings wherever the recipe itself says nothing."""
+    yield from annotated_steps(recipe.with_defaults(SETTINGS))
+
+
+def annotated_steps(recipe: Recipe, arms: tuple[str, ...] | None = None) -> Iterator[Step]:
+    """One generator and one oracle; per budget samples that the oracle labels, labelers, a dataset, and reports.
+
+    Args:
+        recipe: with the settings of the method.
+        arms: of the evaluation, where the recipe names none; without them the default ones.
+    """
     generator, oracles = recipe.generator or recipe.output / "generator", oracles_of(recipe)
     yield from made_once(recipe)
     for budget in recipe.budgets:
@@ -35,7 +44,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             fit = recipe.for_fit(budget, task).model_copy(update={"samples": str(samples)})
             labeler = recipe.folder(budget, "labeler", task)
             yield Step("fit", labeler, {"generator": generator, "examples": annotated}, fit)
-        yield from measured(recipe, budget)
+        yield from measured(recipe, budget, arms)
 
 
 def control_steps(recipe: Recipe) -> Iterator[Step]:
@@ -76,11 +85,13 @@ def made_once(recipe: Recipe) -> Iterator[Step]:
         yield Step("evaluate", oracle, evaluated(recipe, []), recipe.for_oracle(task))
 
 
-def measured(recipe: Recipe, budget: int) -> Iterator[Step]:
+def measured(recipe: Recipe, budget: int, arms: tuple[str, ...] | None = None) -> Iterator[Step]:
     """A dataset of generated images, and what it is worth."""
     labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
     dataset = recipe.output / str(budget) / "dataset"
     yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
     for task in recipe.tasks:
         report = recipe.folder(budget, "report", task)
-        yield Step("evaluate", report, evaluated(recipe, [dataset]), recipe.for_evaluate(budget, task))
+        settings = recipe.for_evaluate(budget, task)
+        chosen = settings.model_dump()["arms"] or arms
+        yield Step("evaluate", report, evaluated(recipe, [dataset]), settings.model_copy(update={"arms": chosen}))

@@ -2,17 +2,26 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import read_record
 from handsoff.datasets.corrections import Decision
 from handsoff.datasets.generated import Record
+from handsoff.inversion.invert import CARD, LABELS
+from handsoff.learning.voting import DISAGREEMENT
 from handsoff.review.session import Session
+from handsoff.synthesis.voters import RECONSTRUCTION_ERROR
 from handsoff.tasks.base import Label, Task
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
 LISTS = 8  # that are remembered
-RECORDED = (UNCERTAINTY, "disagreement", "reconstruction")  # numbers of samples.jsonl that give an order, largest first
+RECORDED = (
+    UNCERTAINTY,
+    DISAGREEMENT,
+    RECONSTRUCTION_ERROR,
+)  # that give an order, the largest first
 
 
 @dataclass(frozen=True)
@@ -59,12 +68,21 @@ class Queue:
             UnknownNameError: there is no such order.
             InputError: the order needs a part.
         """
-        seen = len(self.shows) if wanted.part else 0
-        asked = (order, wanted, self.session.clock, seen, self.revision, tuple(self.suggested))
+        sized = wanted.part if order == SMALLEST else ""
+        looked = (len(self.shows), self.session.clock)  # changes with what samples show
+        ranking = (order, sized, looked if sized else (), self.revision, tuple(self.suggested))
+        ranked = self.remembered(ranking, lambda: sorted(self.base(order), key=self.key(order, wanted.part)))
+        if wanted == Filter():
+            return ranked
+        return self.remembered(
+            (ranking, wanted, looked), lambda: [name for name in ranked if self.passes(name, wanted)]
+        )
+
+    def remembered(self, asked: Hashable, make: Callable[[], list[str]]) -> list[str]:
+        """A list that was asked for lately, or else made now."""
         found = self.answers.get(asked)
         if found is None:
-            passing = (name for name in self.base(order) if self.passes(name, wanted))
-            found = self.answers[asked] = sorted(passing, key=self.key(order, wanted.part))
+            found = self.answers[asked] = make()
             for old in list(self.answers)[:-LISTS]:
                 self.answers.pop(old, None)
         return found
@@ -91,7 +109,7 @@ class Queue:
         return lambda _: 0
 
     def passes(self, name: str, wanted: Filter) -> bool:
-        if wanted.decision is not None and self.session.record(name).decision != wanted.decision:
+        if wanted.decision is not None and self.session.decision(name) != wanted.decision:
             return False
         if wanted.corrected is not None and bool(self.session.corrected.get(name)) != wanted.corrected:
             return False
@@ -119,7 +137,28 @@ class Queue:
 
 def open_queue(session: Session) -> Queue:
     """The queue of a dataset, with the orders that its account gives."""
-    return Queue(session, recorded_numbers(session.account()))
+    return Queue(session, recorded_numbers(session.account() or inversion_errors(session.dataset.source.path)))
+
+
+@dataclass(frozen=True)
+class InversionCard:
+    """What `handsoff invert` says of photos: their names, and the perceptual distances of their reconstructions."""
+
+    names: list[str]
+    perceptual: list[float]
+
+
+def inversion_errors(labels: Path) -> dict[str, Record]:
+    """Sample name → its reconstruction error, where `handsoff invert` wrote these labels.
+
+    Raises:
+        InputError: the card beside them is damaged.
+    """
+    file = labels.resolve().parent / CARD
+    if labels.resolve().name != LABELS or not file.is_file():
+        return {}
+    card = read_record(file, InversionCard)
+    return {name: {RECONSTRUCTION_ERROR: error} for name, error in zip(card.names, card.perceptual, strict=False)}
 
 
 def recorded_numbers(account: Mapping[str, Record]) -> dict[str, dict[str, float]]:

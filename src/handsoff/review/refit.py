@@ -183,7 +183,7 @@ class Refit:
     def label_again(self, labeler: Path, first: Sequence[str]) -> None:
         """Ask the new labeler about all undecided samples, and sort the queue by its uncertainty batch by batch."""
         names = self.session.dataset.names
-        undecided = [name for name in names if self.session.record(name).decision == "undecided"]
+        undecided = [name for name in names if self.session.decision(name) == "undecided"]
         numbers = self.queue.numbers.get(UNCERTAINTY, {})
         wanted = set(undecided)
         ranked = sorted(undecided, key=lambda name: -numbers.get(name, 0.0))

@@ -27,7 +27,8 @@ from handsoff.datasets.corrections import (
 )
 from handsoff.datasets.generated import MANIFEST, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
-from handsoff.jobs.folder import JOB, recorded_plan
+from handsoff.inversion.invert import LABELS
+from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks.base import Label, Task
 
 UNDOABLE = 200  # changes of a window that can be taken back
@@ -114,6 +115,10 @@ class Session:
     def record(self, name: str) -> Correction:
         """What was said about a sample; an empty record where nothing was."""
         return self.records.get(name) or Correction(image_bytes=self.dataset.source.sizes[self.dataset.images[name]])
+
+    def decision(self, name: str) -> Decision:
+        record = self.records.get(name)
+        return "undecided" if record is None else record.decision
 
     def image_file(self, name: str) -> bytes:
         self.known(name)
@@ -254,18 +259,21 @@ class Session:
         """The samples whose labels a person accepted or corrected, and did not reject."""
         accepted = {name for name, record in list(self.records.items()) if record.decision == "accept"}
         chosen = accepted | {name for name, tasks in list(self.corrected.items()) if tasks}
-        return [name for name in self.dataset.names if name in chosen and self.record(name).decision != "reject"]
+        return [name for name in self.dataset.names if name in chosen and self.decision(name) != "reject"]
 
 
 def open_session(path: Path) -> Session:
-    """Open a dataset for review: generated samples, labelled photos, or any labelled folder or zip.
+    """Open a dataset for review: generated samples, labelled or inverted photos, or any labelled folder or zip.
 
     Raises:
         InputError: it is none, is not finished, or its corrections do not fit.
     """
-    generated = None
-    if path.is_dir() and (path / JOB).is_file() and recorded_plan(path).verb in ("generate", "label"):
+    generated, verb = None, recorded_plan(path).verb if path.is_dir() and (path / JOB).is_file() else ""
+    if verb in ("generate", "label"):
         generated = open_generated(path)
+    if verb == "invert":
+        require_done(path, verb)
+        path = path / LABELS
     refuse_other_jobs(path)
     dataset = (
         open_labelled(path, corrections="ignore")
@@ -291,6 +299,6 @@ def refuse_other_jobs(path: Path) -> None:
     if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
         verb = recorded_plan(path).verb
         raise InputError(
-            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label or convert, "
-            "or a labelled folder."
+            f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label, invert or "
+            "convert, or a labelled folder."
         )

@@ -38,7 +38,7 @@ class Suggestions:
             InputError: an image is damaged.
         """
         session = self.queue.session
-        seen = [name for name in list(session.records) if session.record(name).decision != "undecided"]
+        seen = [name for name in list(session.records) if session.decision(name) != "undecided"]
         done = {*seen, *(name for name, tasks in list(session.corrected.items()) if tasks)}
         numbers = self.queue.numbers.get("uncertainty", {})
         undecided = [name for name in session.dataset.names if name not in done]

@@ -1,7 +1,7 @@
-"""What is done to latents after they were drawn: style mixing, perturbation, moves along directions of the w space.
+"""What is done to latents after they were drawn: style mixing, perturbation, moves in the w space.
 
-An edit is part of a draw's record. What it needs besides (the latents of photos, directions) lies in the folder of the
-dataset, see `Materials`.
+An edit is part of a draw's record. What it needs besides (latents of photos, directions, vectors) lies in the folder of
+the dataset, see `Materials`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,12 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors
 from handsoff.generators.latents import Latents
 
-ANCHORS, DIRECTIONS = "anchors.safetensors", "directions.safetensors"  # in the folder of a dataset
+ANCHORS, DIRECTIONS, VECTORS = (  # in the folder of a dataset
+    "anchors.safetensors",
+    "directions.safetensors",
+    "vectors.safetensors",
+)
+FILES = (ANCHORS, DIRECTIONS, VECTORS)
 WS = "ws"  # the tensor of latents that edits change, [N, L, D]
 
 
@@ -80,7 +85,22 @@ class Move:
         return {"move": self.direction, "layers": [self.start, self.stop], "strength": self.strength}
 
 
-Edit = Mix | Move
+@dataclass(frozen=True)
+class Vector:
+    """ws move by an edit vector of `vectors.safetensors` that was learnt from an edited mask (`handsoff edit`).
+
+    Attributes:
+        strength: 1 = the edit as it was learnt.
+    """
+
+    vector: str
+    strength: float
+
+    def record(self) -> dict[str, Any]:
+        return {"vector": self.vector, "strength": self.strength}
+
+
+Edit = Mix | Move | Vector
 
 
 def edit_of_record(record: Mapping[str, Any]) -> Edit:
@@ -89,8 +109,10 @@ def edit_of_record(record: Mapping[str, Any]) -> Edit:
     Raises:
         KeyError, TypeError, ValueError: it is none.
     """
-    start, stop = map(int, record["layers"])
     strength = float(record["strength"])
+    if "vector" in record:
+        return Vector(str(record["vector"]), strength)
+    start, stop = map(int, record["layers"])
     if "mix" in record:
         return Mix(Anchor.of_record(record["mix"]), start, stop, strength)
     return Move(str(record["move"]), start, stop, strength)
@@ -103,10 +125,12 @@ class Materials:
     Attributes:
         anchors: name of a photo → its ws [L, D].
         directions: name → one standard deviation of w along it [D].
+        vectors: name → an edit of ws [L, D].
     """
 
     anchors: Mapping[str, Float[Tensor, "l d"]] = field(default_factory=dict)
     directions: Mapping[str, Float[Tensor, " d"]] = field(default_factory=dict)
+    vectors: Mapping[str, Float[Tensor, "l d"]] = field(default_factory=dict)
 
 
 NOTHING = Materials()
@@ -118,7 +142,7 @@ def read_materials(folder: Path) -> Materials:
     Raises:
         InputError: a file is damaged.
     """
-    found = (read_tensors(file) if (file := folder / name).is_file() else {} for name in (ANCHORS, DIRECTIONS))
+    found = (read_tensors(file) if (file := folder / name).is_file() else {} for name in FILES)
     return Materials(*found)
 
 
@@ -131,16 +155,19 @@ def edited(
         latents: of N samples.
         edits: N, None for samples that stay as they are.
         drawn: the ws of the anchors that are draws, in the rows of the samples that are mixed with them.
-        materials: the ws of photos, and directions.
+        materials: the ws of photos, directions, and vectors.
 
     Raises:
-        InputError: the latents are no ws, or a photo or a direction is missing.
+        InputError: the latents are no ws, or a photo, direction or vector is missing.
     """
     if WS not in latents.tensors:
         raise InputError("The samples were made by edits in a w space, and this generator has none: take its own.")
     ws = latents.tensors[WS].clone()
     for row, edit in enumerate(edits):
         if edit is None:
+            continue
+        if isinstance(edit, Vector):
+            ws[row] += edit.strength * found(materials.vectors, edit.vector).to(ws)
             continue
         layers = slice(edit.start, edit.stop)
         if isinstance(edit, Move):
@@ -155,7 +182,7 @@ def edited(
 def found(tensors: Mapping[str, Tensor], name: str | None) -> Tensor:
     if name is None or name not in tensors:
         raise InputError(
-            f"The latents of a sample need {name}, which is not in {ANCHORS} or {DIRECTIONS} of its dataset: restore "
-            "the dataset's folder."
+            f"The latents of a sample need {name}, which is not in {', '.join(FILES)} of its dataset: restore the "
+            "dataset's folder."
         )
     return tensors[name]

@@ -12,19 +12,21 @@ import numpy as np
 from jaxtyping import Bool, Float, Int64
 
 from handsoff.sampling.draws import Draw, anchor_of
-from handsoff.sampling.edits import Anchor, Edit, Mix, Move
+from handsoff.sampling.edits import Anchor, Edit, Mix, Move, Vector
 from handsoff.sampling.targets import Group, Record, members
 
-PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION = KINDS = (
+PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION, VECTOR = KINDS = (
     "plain draws",
     "condition",
     "style mixing, coarse layers",
     "style mixing, fine layers",
     "perturbation",
     "direction",
+    "edit vector",
 )
 NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
+STRENGTHS = (0.5, 1.5)  # of an edit vector (EditGAN, section 3.4)
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Tools:
         classes: that it can be asked for.
         directions: title of a group → a direction of the w space that leads to it.
         photos: numbers of the photos whose latents are known, by name.
+        vectors: TASK/PART → names of edit vectors that add it.
     """
 
     layers: int = 0
     classes: int = 0
     directions: Mapping[str, str] = field(default_factory=dict)
     photos: Mapping[str, Record] = field(default_factory=dict)
+    vectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,8 @@ def possible(group: Group, anchors: Sequence[Anchor], tools: Tools) -> list[str]
         found += [COARSE, FINE, PERTURBATION]
     if tools.layers and group.title in tools.directions:
         found.append(DIRECTION)
+    if tools.layers and tools.vectors.get(f"{group.task}/{group.name}"):
+        found.append(VECTOR)
     return found
 
 
@@ -206,6 +212,9 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     if kind == DIRECTION:
         strength = round(float(rng.uniform(1, FARTHEST)), 3)
         return Move(tools.directions[group.title], 0, tools.layers, strength)
+    if kind == VECTOR:
+        names = tools.vectors[f"{group.task}/{group.name}"]
+        return Vector(names[int(rng.integers(len(names)))], round(float(rng.uniform(*STRENGTHS)), 3))
     anchor, middle = anchors[int(rng.integers(len(anchors)))], tools.layers // 2
     if kind == PERTURBATION:
         return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))

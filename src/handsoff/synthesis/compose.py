@@ -6,7 +6,7 @@ that goes on makes the same samples.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from handsoff.core.files import read_tensors, write_tensors
 from handsoff.datasets.generated import Record
+from handsoff.editing.edit import about
 from handsoff.engines.contract import Engine
 from handsoff.generators.contract import Generator, StyleGenerator
 from handsoff.generators.stored import load_generator
@@ -27,7 +28,7 @@ from handsoff.jobs.ledger import read_entry, write_entry
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
-from handsoff.sampling.edits import ANCHORS, DIRECTIONS, WS
+from handsoff.sampling.edits import ANCHORS, DIRECTIONS, VECTORS, WS
 from handsoff.sampling.probes import Probe, probe
 from handsoff.sampling.proposals import Tools, next_round
 from handsoff.sampling.raking import choose
@@ -60,6 +61,7 @@ class Composition:
         photos: numbers of the labelled photos, by name.
         shards: of all samples so far.
         proposals: how the samples after the first round were proposed, in order; both grow with every round.
+        edits: a folder of edit vectors.
     """
 
     labelers: Sequence[Path]
@@ -69,6 +71,7 @@ class Composition:
     photos: Mapping[str, Record]
     shards: DrawShards
     proposals: list[Record] = field(default_factory=list)
+    edits: Path | None = None
 
     @property
     def count(self) -> int:
@@ -84,7 +87,8 @@ class Composition:
     def decide(self, table: Table) -> Decided:
         """Those samples stay that come nearest to the aim.
 
-        First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen.
+        First the most certain ones are found, within strata (`candidate`), then `count` of these are chosen. Edits that
+        did something else than they were made for are no candidates.
         """
         settings = self.settings
         certain = select(table, settings.keep, settings.drop, settings.strata or "parts")
@@ -152,8 +156,13 @@ class Told(Sequence[Record]):
         }
 
 
-def composition_of(
-    job: Job, labelers: Sequence[Path], tasks: Mapping[str, Task], settings: GenerateSettings, draws: Sequence[Draw]
+def composition_of(  # all that it follows from
+    job: Job,
+    labelers: Sequence[Path],
+    tasks: Mapping[str, Task],
+    settings: GenerateSettings,
+    draws: Sequence[Draw],
+    edits: Path | None,
 ) -> Steps[Progress, None, Composition]:
     """Read what the aim refers to, once per dataset; `draws` are those of the first round."""
     photos = examples_of(labelers)
@@ -169,7 +178,8 @@ def composition_of(
             known = [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
             write_entry(entry, known)
         reference = known
-    return Composition(labelers, tasks, settings, reference, photos, DrawShards(settings.seed, (draws,)))
+    shards = DrawShards(settings.seed, (draws,))
+    return Composition(labelers, tasks, settings, reference, photos, shards, edits=edits)
 
 
 def compose(
@@ -233,7 +243,8 @@ def plan_round(out: Path, composition: Composition, table: Table, number: int, l
         layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
         classes=classes if settings.condition is None else 0,
         directions=titles,
-        photos={name: numbers for name, numbers in composition.photos.items() if name in anchors(out)},
+        photos={name: numbers for name, numbers in composition.photos.items() if name in stored(out / ANCHORS)},
+        vectors=by_part(stored(out / VECTORS)),
     )
     rng = np.random.default_rng((settings.seed, number))
     made = next_round(groups, shortfalls, told, tools, draws, rng)
@@ -243,19 +254,29 @@ def plan_round(out: Path, composition: Composition, table: Table, number: int, l
     }
 
 
-def anchors(out: Path) -> dict[str, Any]:
-    return read_tensors(out / ANCHORS) if (out / ANCHORS).is_file() else {}
+def stored(file: Path) -> dict[str, Any]:
+    return read_tensors(file) if file.is_file() else {}
+
+
+def by_part(vectors: Iterable[str]) -> dict[str, list[str]]:
+    """TASK/PART → the names of the edit vectors that add it."""
+    found: dict[str, list[str]] = {}
+    for name in vectors:
+        found.setdefault(about(name), []).append(name)
+    return found
 
 
 def write_materials(out: Path, composition: Composition, probes: Mapping[str, Probe]) -> None:
-    """Put what edits need into the folder of the dataset: latents of labelled photos, and directions."""
+    """Put what edits need into the folder of the dataset: latents of labelled photos, edit vectors, and directions."""
     if not (out / ANCHORS).is_file():
         files = (labeler / EXAMPLE_WS for labeler in composition.labelers)
         photos = {name: ws for file in files if file.is_file() for name, ws in read_tensors(file).items()}
         if photos:
             write_tensors(out / ANCHORS, photos)
+    if composition.edits is not None and not (out / VECTORS).is_file():
+        write_tensors(out / VECTORS, read_tensors(composition.edits / VECTORS))
     if probes:
-        before = read_tensors(out / DIRECTIONS) if (out / DIRECTIONS).is_file() else {}
+        before = stored(out / DIRECTIONS)
         found = {name: torch.from_numpy(found.direction).float() for name, found in probes.items()}
         write_tensors(out / DIRECTIONS, {**before, **found})
 

@@ -89,9 +89,8 @@ def make_shards(job: Job, production: Production, engine: Engine) -> Generator[P
         if records is None:
             records = write_entry(entry, next(made))
             rate.count(len(records))
-        if not table.count and isinstance(production.context.output, FolderOutput):
-            images = (job.out / "images").glob("*.png")
-            require_space_for_rest(job.out, sum(1 for _ in images), production.total)
+        if not table.count:
+            require_space_for_rest(job.out, production.context.output.stored(), production.total)
         table.add(records)
         measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
         found, total = found + len(measured), total + sum(measured)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import weights_hash, write_bytes
+from handsoff.core.files import read_json, weights_hash, write_bytes
 from handsoff.datasets.attributes import ATTRIBUTES, available
+from handsoff.editing.edit import CARD as EDITS
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.generators.stored import read_card
@@ -38,13 +39,13 @@ from handsoff.tasks.base import Task
 CONTACT = "inversions.png"
 
 
-def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
+def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | None = None) -> Plan:
     """What `generate` is going to do.
 
     Raises:
-        InputError: a labeler is unusable, two have the same task, the generator does not know the condition, or the aim
-            names what is not there.
-        MismatchError: the labelers belong to different generators.
+        InputError: a labeler is unusable, two have the same task, the generator does not know the condition, the aim
+            names what is not there, or there are edits and no aim.
+        MismatchError: the labelers, or the edits, belong to different generators.
     """
     inputs = {}
     for index, folder in enumerate(labelers):
@@ -62,26 +63,58 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings) -> Plan:
         inputs |= {} if matched is None else {"match": matched}
         if settings.attributes is not None:
             inputs["attributes"] = given_input(Path(settings.attributes))
+    if edits is not None:
+        inputs["edits"] = edits_input(edits, labelers[0], settings)
     return Plan("generate", inputs, settings.model_dump())
 
 
-def generate(labelers: Sequence[Path], out: Path, settings: GenerateSettings, engine: Engine = LOCAL) -> Work:
+def edits_input(edits: Path, labeler: Path, settings: GenerateSettings) -> dict[str, str]:
+    """Edit vectors as an input of the plan.
+
+    Raises:
+        InputError: they are none, or there is no aim that they could serve.
+        MismatchError: they are of another generator.
+    """
+    require_done(edits, "edit")
+    if settings.wanted is None:
+        raise InputError("Edits are made to reach an aim: say what the dataset is to hold, such as --aim hat=0.2.")
+    if read_json(edits / EDITS)["generator"] != card_of(labeler)["generator"]:
+        raise MismatchError(f"{edits} holds edits of another generator than that of {labeler}: learn them with it.")
+    return {"path": str(edits.resolve()), "fingerprint": weights_hash(edits / EDITS)}
+
+
+def generate(
+    labelers: Sequence[Path],
+    out: Path,
+    settings: GenerateSettings,
+    engine: Engine = LOCAL,
+    edits: Path | None = None,
+) -> Work:
     """Draw `n` samples, label them, drop the most uncertain; `out` becomes a labelled folder with a manifest.
 
     Several labelers of one generator label the same samples, each with labels of its task. Shards that an
     interrupted run finished are not made again.
 
+    Args:
+        labelers: the first one's generator draws.
+        out: folder to write.
+        settings: see there.
+        engine: does the work.
+        edits: the folder of `handsoff edit`, whose vectors are proposed to reach the aim.
+
     Raises:
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(labelers, settings)) as job:
+    with open_job(out, plan(labelers, settings, edits)) as job:
         if not job.done:
-            yield from write_dataset(job, labelers, settings, engine)
+            yield from write_dataset(job, labelers, settings, edits, engine)
     return job.outcome
 
 
-def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings, engine: Engine) -> Part:
+def write_dataset(
+    job: Job, labelers: Sequence[Path], settings: GenerateSettings, edits: Path | None, engine: Engine
+) -> Part:
     """Make all samples, and what the dataset says of itself."""
     marks = [job.plan.inputs[name]["fingerprint"] for name in job.plan.inputs if name.startswith("labeler")]
     cards = [card_of(folder) for folder in labelers]
@@ -106,7 +139,7 @@ def write_dataset(job: Job, labelers: Sequence[Path], settings: GenerateSettings
             given = None if settings.attributes is None else Path(settings.attributes)
             yield Progress("reading what the aim refers to", 0, 1)
             prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
-        composition = yield from composition_of(job, labelers, tasks, settings, draws)
+        composition = yield from composition_of(job, labelers, tasks, settings, draws, edits)
         made = yield from compose(job, composition, production, engine)
         decide = composition.decide
     samples = yield from make_samples(job, made, decide, engine)

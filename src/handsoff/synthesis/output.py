@@ -22,6 +22,7 @@ from handsoff.tasks.base import Task
 
 Tasks = Mapping[str, Task]
 FOLDER = "shards"  # of tar shards
+SHARD = 64  # samples of a shard
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,10 @@ class FolderOutput:
         """Whether the files of a sample are there as they were written."""
         return fit(record[FILES], self.out)
 
+    def stored(self) -> int:
+        """How many samples lie in the folder."""
+        return sum(1 for _ in (self.out / "images").glob("*.png"))
+
     def suffixes(self, tasks: Tasks) -> dict[str, str]:
         """Task → suffix of the files of its labels, where they have files."""
         return {name: task.locations[0].suffixes[0] for name, task in tasks.items() if task.locations[0].suffixes}
@@ -79,7 +84,8 @@ class TarOutput:
         Raises:
             HandsOffError: they cannot.
         """
-        self.place.check()
+        if self.place.url:
+            self.place.check()
 
     def write(
         self, first: int, names: Sequence[str], samples: Iterable[LabelledSample], tasks: Tasks, wanted: Wanted
@@ -102,6 +108,10 @@ class TarOutput:
         if records:
             self.place.write(shard_file(first), tar.whole())
         return records
+
+    def stored(self) -> int:
+        """About how many samples lie in the folder; 0 where the shards lie at a URL."""
+        return 0 if self.place.url else SHARD * sum(1 for _ in (Path(self.place.where) / FOLDER).glob("*.tar"))
 
     def suffixes(self, tasks: Tasks) -> dict[str, str]:
         """As `FolderOutput.suffixes`."""

@@ -15,10 +15,11 @@ from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.labelled import write_sample
 from handsoff.jobs.ledger import relative
-from handsoff.labeling.labeler import Images, Labeler, Uncertainty, label_together
+from handsoff.labeling.labeler import Images, Labeler, label_together
+from handsoff.learning.voting import Consensus
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.sampling.edits import NOTHING, Materials
-from handsoff.tasks.base import Label, Labels, Task
+from handsoff.tasks.base import Label, Task
 
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
 Image = UInt8[np.ndarray, "h w 3"]
@@ -35,12 +36,14 @@ class LabelledSample:
         labels: task → label.
         uncertainty: task → in [0, 1], per pixel [H, W] or per point [K].
         uncertainties: task → one number in [0, 1], to select by.
+        numbers: what else is known of it (`learning.voting`, `synthesis.voters`), of several tasks the largest.
     """
 
     image: Image
     labels: dict[str, Label]
     uncertainty: dict[str, Float[np.ndarray, "..."]]
     uncertainties: dict[str, float]
+    numbers: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -90,17 +93,20 @@ def filled_batches(draws: Sequence[Draw], size: int) -> Iterator[tuple[list[Draw
 
 
 def samples_of(
-    images: Images, found: Sequence[tuple[Labels, Uncertainty]], tasks: Sequence[Task], count: int
+    images: Images, found: Sequence[Consensus], tasks: Sequence[Task], count: int
 ) -> Iterator[LabelledSample]:
-    """The first `count` samples of a batch, given the labels and the uncertainty that were found for each task."""
-    numbers = [task.scores.image_uncertainty(part[1]) for task, part in zip(tasks, found, strict=True)]
-    names = [task.name for task in tasks]
+    """The first `count` samples of a batch, given what was found for each task."""
+    by_task = {task.name: part for task, part in zip(tasks, found, strict=True)}
+    means = {task.name: task.scores.image_uncertainty(by_task[task.name].uncertainty) for task in tasks}
+    known = dict.fromkeys(number for part in found for number in part.numbers)
+    numbers = {name: np.max([part.numbers[name] for part in found if name in part.numbers], 0) for name in known}
     for index, image in enumerate(images[:count]):
         yield LabelledSample(
             image,
-            {name: labels[index] for name, (labels, _) in zip(names, found, strict=True)},
-            {name: uncertainty[index] for name, (_, uncertainty) in zip(names, found, strict=True)},
-            {name: float(values[index]) for name, values in zip(names, numbers, strict=True)},
+            {name: part.labels[index] for name, part in by_task.items()},
+            {name: part.uncertainty[index] for name, part in by_task.items()},
+            {name: float(values[index]) for name, values in means.items()},
+            {name: float(values[index]) for name, values in numbers.items()},
         )
 
 
@@ -128,6 +134,7 @@ def described(name: str, sample: LabelledSample, tasks: Mapping[str, Task], want
     return {
         "name": name,
         "uncertainties": {task: round(value, 6) for task, value in sample.uncertainties.items()},
+        **{number: round(value, 6) for number, value in sample.numbers.items()},
         **describe(sample.image, sample.labels, tasks, wanted.names, measures=wanted.measures),
         **({"per_point": points} if points else {}),
     }

@@ -14,7 +14,7 @@ Strata = Literal["none", "parts"]
 
 
 def select(table: Table, keep: float, drop: Drop = "any", strata: Strata = "none") -> Decided:
-    """The `keep` most certain share of the samples stays (DatasetGAN, section 3.3).
+    """The `keep` most certain share of the samples stays (DatasetGAN, section 3.3), none whose edit was not confirmed.
 
     At least one stays; of equally uncertain samples the earlier ones stay.
 
@@ -31,18 +31,20 @@ def select(table: Table, keep: float, drop: Drop = "any", strata: Strata = "none
     """
     rows = table.samples()
     values = combined(table.certainties(rows), drop).round(6)
-    groups = [np.arange(len(rows))] if strata == "none" else strata_of(table, rows, keep)
+    confirmed = table.confirmed(rows)
+    stood = np.flatnonzero(confirmed)
+    groups = [stood] if strata == "none" else [stood[group] for group in strata_of(table, rows[stood], keep)]
     kept = np.zeros(len(rows), bool)
     for stay in kept_rows(groups, values, keep):
         kept[stay] = True
-    return Decided(rows, values, kept, keep)
+    return Decided(rows, values, kept, keep, confirmed=confirmed)
 
 
 def kept_rows(
     groups: list[Int64[np.ndarray, "_"]], values: Float[np.ndarray, " n"], keep: float
 ) -> Iterator[Int64[np.ndarray, "_"]]:
     """The most certain rows of every stratum; what rounding leaves over goes to the largest one."""
-    wanted = max(1, math.floor(len(values) * keep + 0.5))
+    wanted = max(1, math.floor(sum(map(len, groups)) * keep + 0.5))
     counts = [math.floor(len(rows) * keep) for rows in groups]
     for index in np.argsort(
         [count - len(rows) * keep for count, rows in zip(counts, groups, strict=True)], kind="stable"

@@ -6,7 +6,7 @@ run leaves nothing wrong, any engine may do any shard, and a shard may be made t
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar, overload, runtime_checkable
@@ -15,15 +15,17 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.datasets.generated import Record
+from handsoff.editing.edit import about
+from handsoff.editing.outcome import change
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
-from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
 from handsoff.synthesis import pooled
-from handsoff.synthesis.output import Output
+from handsoff.synthesis.output import SHARD, Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, Wanted, label_draws, tasks_of
 
-SHARD = 64  # samples of a shard
 LEDGER = "ledger"
+EDIT = "edit"  # in the record of a sample: what an edit vector did to it
 T = TypeVar("T")
 
 
@@ -134,7 +136,9 @@ def in_shards(samples: Sequence[T]) -> Iterator[tuple[int, tuple[T, ...]]]:
 def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
     """Make the shard and return the records of its samples."""
     labelers = loaded(context.labelers)
-    samples = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    changes: dict[int, Record] = {}
+    drawn = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    samples = compared(drawn, shard, labelers, changes)
     images: list[UInt8[np.ndarray, "h w 3"]] = []
     seen = noted(samples, images) if context.wanted.pooled else samples
     made = context.output.write(shard.first, shard.names, seen, tasks_of(labelers), context.wanted)
@@ -142,6 +146,8 @@ def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
             record["attributes"] = {**record.get("attributes", {}), **found}
+    for index, record in changes.items():
+        made[index][EDIT] = record
     records = zip(shard.draws, made, strict=True)
     return [{"name": record["name"], "draw": draw.record(), **record} for draw, record in records]
 
@@ -151,6 +157,26 @@ def noted(samples: Iterable[LabelledSample], images: list[UInt8[np.ndarray, "h w
     for sample in samples:
         images.append(sample.image)
         yield sample
+
+
+def compared(
+    samples: Iterable[LabelledSample], shard: DrawShard, labelers: Sequence[Labeler], changes: dict[int, Record]
+) -> Iterator[LabelledSample]:
+    """The samples; what edit vectors did to some of them is noted in `changes`, by their places."""
+    vectors = {index: edit for index, draw in enumerate(shard.draws) if (edit := last_vector(draw)) is not None}
+    plain = label_draws(labelers, [replace(shard.draws[index], edits=()) for index in vectors])
+    tasks = tasks_of(labelers)
+    for index, sample in enumerate(samples):
+        if index in vectors:
+            task, _, part = about(vectors[index].vector).partition("/")
+            before = next(plain).labels[task]
+            changes[index] = change(before, sample.labels[task], tasks[task].parts.index(part)).record()
+        yield sample
+
+
+def last_vector(draw: Draw) -> Vector | None:
+    """The edit vector that a draw ends with, if it does."""
+    return draw.edits[-1] if draw.edits and isinstance(draw.edits[-1], Vector) else None
 
 
 def ledger_entry(out: Path, first: int, count: int) -> Path:

@@ -1,7 +1,7 @@
 """What decisions look at of all samples, as columns in memory; the records of the samples stay in the ledger.
 
-So millions of samples take some bytes each: 8 per task, 1 per part of the labels where there are strata, 8 per part or
-attribute that an aim names.
+So millions of samples take some bytes each: 1, 8 per task, 1 per part of the labels where there are strata, 8 per part
+or attribute that an aim names.
 """
 
 from array import array
@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int64
 from handsoff.datasets.generated import Record
 from handsoff.jobs.ledger import read_entry
 from handsoff.sampling.targets import LEAST, is_number
-from handsoff.synthesis.shard import Shard, entry_of
+from handsoff.synthesis.shard import EDIT, Shard, entry_of
 
 FOUND = "uncertainties"  # a record without them is no sample
 PartOf = tuple[str, str]  # a task and what its labels tell apart
@@ -61,6 +61,7 @@ class Table:
         self.parts = {part: array(kind) for part, kind in (parts or {}).items()}
         self.attributes: dict[str, Attribute] = {}
         self.uncertainties: dict[str, Any] = {}
+        self.failed = array("B")  # whether an edit vector did something else than it was made for
 
     def add(self, records: Sequence[Record]) -> None:
         """Take the columns from the next records of the ledger."""
@@ -75,6 +76,7 @@ class Table:
                 self.attributes[name] = Attribute(array("d", [np.nan] * self.count))
             for name, attribute in self.attributes.items():
                 attribute.add(known.get(name))
+            self.failed.append(not record.get(EDIT, {"confirmed": True})["confirmed"])
             self.count += 1
             for values in self.uncertainties.values():
                 if len(values) < self.count:
@@ -87,6 +89,10 @@ class Table:
     def certainties(self, rows: Int64[np.ndarray, " n"]) -> Float[np.ndarray, "n t"]:
         """The uncertainty of samples, a column per task."""
         return np.stack([np.frombuffer(values)[rows] for values in self.uncertainties.values()], 1)
+
+    def confirmed(self, rows: Int64[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        """Which samples are what they were made for: all but those whose edit was not confirmed."""
+        return np.frombuffer(self.failed, np.uint8)[rows] == 0
 
     def shown(self, rows: Int64[np.ndarray, " n"]) -> dict[PartOf, Bool[np.ndarray, " n"]]:
         """Which samples show a part, of those parts that any shows."""
@@ -113,6 +119,7 @@ class Decided:
         share: of the samples that stays as the most certain ones.
         candidate: who was certain enough, where not all of these stay.
         proposal: row → how a sample was proposed, where it was.
+        confirmed: who is what it was made for; the others cannot stay.
     """
 
     rows: Int64[np.ndarray, " n"]
@@ -121,6 +128,7 @@ class Decided:
     share: float
     candidate: Bool[np.ndarray, " n"] | None = None
     proposal: Callable[[int], Record | None] | None = None
+    confirmed: Bool[np.ndarray, " n"] | None = None
 
     def told(self, place: int) -> Record:
         """What the record of a sample says of the decision."""
@@ -130,6 +138,8 @@ class Decided:
         reason = None if certain else f"uncertainty {value:.4f} is among the highest {1 - self.share:.0%}"
         if certain and not kept:
             reason = "the aim needs others"
+        if self.confirmed is not None and not self.confirmed[place]:
+            reason = "the edit missed its class, or changed more than that"
         return {
             **({} if proposal is None else {"proposal": proposal}),
             "uncertainty": value,

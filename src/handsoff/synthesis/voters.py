@@ -5,11 +5,11 @@ they can read features of the photo: from the photo itself, or from the latents 
 networks alone.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,14 +23,15 @@ from handsoff.inversion.encoder import Encoder, load_encoder, starting_point
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target, refine
 from handsoff.inversion.settings import InvertSettings
-from handsoff.labeling.labeler import GENERATOR, Images, Labeler, Uncertainty, load_labeler
+from handsoff.labeling.labeler import GENERATOR, Images, Labeler, load_labeler
 from handsoff.learning.predictor import CARD as MODEL
 from handsoff.learning.predictor import Predictor, load_predictor
-from handsoff.learning.voting import vote, weighted
+from handsoff.learning.voting import Consensus, consensus, vote
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import VoterCard
-from handsoff.tasks.base import Labels, Task
+from handsoff.tasks.base import Task
 
+RECONSTRUCTION_ERROR = "reconstruction_error"
 Outputs = Float[Tensor, "_m n k h w"]
 
 
@@ -41,8 +42,8 @@ class Voter(Protocol):
     @property
     def task(self) -> Task: ...
 
-    def label(self, images: Images) -> tuple[Labels, Uncertainty]:
-        """Labels, and their uncertainty in [0, 1]; images of a batch do not influence each other."""
+    def label(self, images: Images) -> Consensus:
+        """Labels and their uncertainty; images of a batch do not influence each other."""
         ...
 
 
@@ -66,6 +67,12 @@ class Inverter:
         with torch.enable_grad():
             return refine(self.target, images, start, InvertSettings()).latents
 
+    def error(self, images: Float[Tensor, "n 3 h w"], rebuilt: Float[Tensor, "n 3 h w"]) -> Float[np.ndarray, " n"]:
+        """The perceptual distance of photos in [-1, 1] and the images of their latents."""
+        perceptual = self.target.perceptual
+        found = perceptual.distance(rebuilt.float().clamp(-1, 1), perceptual.features(images))
+        return found.float().cpu().numpy()
+
 
 @dataclass(frozen=True)
 class LabelerVoter:
@@ -80,23 +87,34 @@ class LabelerVoter:
         return self.labeler.task
 
     @torch.no_grad()
-    def label(self, images: Images) -> tuple[Labels, Uncertainty]:
+    def label(self, images: Images) -> Consensus:
         given, labeler = to_float(images).to(self.labeler.device), self.labeler
-        parts = [(found, 1 - labeler.card["network_share"]) for found in self.classifiers(given)]
+        groups, numbers = self.classifiers(given)
         if labeler.networks:
             found = vote(self.task, labeler.networks, given, mirrored=self.mirror)
-            parts.append((found, labeler.card["network_share"]))
-        return decoded(self.task, parts)
+            groups.append((found, labeler.card["network_share"]))
+        agreed = consensus(self.task, groups)
+        return replace(agreed, numbers=agreed.numbers | numbers)
 
-    def classifiers(self, images: Float[Tensor, "n 3 h w"]) -> list[Outputs]:
-        """What the pixel classifiers say, nothing where they cannot read the photos."""
-        extractor = self.labeler.extractor
+    def classifiers(
+        self, images: Float[Tensor, "n 3 h w"]
+    ) -> tuple[list[tuple[Outputs, float]], dict[str, Float[np.ndarray, " n"]]]:
+        """What the pixel classifiers say, with their weight, and what inversion says of the photos.
+
+        Nothing where they cannot read the photos.
+        """
+        labeler, extractor, numbers = self.labeler, self.labeler.extractor, {}
         if extractor.needs_latents and self.inverter is None:
-            return []
+            return [], {}
         latents = None if self.inverter is None else self.inverter.latents(images)
         with mixed_precision():
-            features = extractor.from_images(images) if latents is None else extractor.from_latents(latents)[1]
-            return [self.labeler.ensemble.dense(features, self.labeler.size).float()]
+            if self.inverter is None or latents is None:
+                features = extractor.from_images(images)
+            else:
+                rebuilt, features = extractor.from_latents(latents)
+                numbers[RECONSTRUCTION_ERROR] = self.inverter.error(images, rebuilt)
+            outputs = labeler.ensemble.dense(features, labeler.size).float()
+        return [(outputs, 1 - labeler.card["network_share"])], numbers
 
 
 @dataclass(frozen=True)
@@ -111,15 +129,9 @@ class ModelVoter:
         return self.predictor.task
 
     @torch.no_grad()
-    def label(self, images: Images) -> tuple[Labels, Uncertainty]:
+    def label(self, images: Images) -> Consensus:
         given = to_float(images).to(best_device())
-        return decoded(self.task, [(vote(self.task, self.predictor.networks, given, mirrored=self.mirror), 1.0)])
-
-
-def decoded(task: Task, parts: Sequence[tuple[Outputs, float]]) -> tuple[Labels, Uncertainty]:
-    """Labels and uncertainty of an ensemble, given its members in groups, each with the weight of the whole group."""
-    labels, uncertainty = task.learning.decode(*weighted(parts))
-    return labels, uncertainty.float().cpu().numpy()
+        return consensus(self.task, [(vote(self.task, self.predictor.networks, given, mirrored=self.mirror), 1.0)])
 
 
 def load_voter(card: VoterCard, settings: LabelSettings) -> Voter:

@@ -86,7 +86,7 @@ def read_config(model: ModelFolder, settings: ImportSettings) -> DiffusionConfig
         raise InputError(
             f"{model.scheduler} is of the kind {shown(kind)}, which is not read: {', '.join((*DDPM, *EDM))} are."
         )
-    for name in ("trained_betas", "rescale_betas_zero_snr"):
+    for name in ("trained_betas", "rescale_betas_zero_snr", "use_flow_sigmas"):
         if scheduler.get(name):
             raise InputError(f"{model.scheduler} sets {name}, which is not read.")
     spelled = {"spacing": "beta_schedule", "timesteps": "num_train_timesteps"}
