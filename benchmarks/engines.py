@@ -45,7 +45,7 @@ RECORD = {
 def labeler(place: Path) -> Path:
     """Fitted to a few photos of the demo."""
     inputs: dict[str, Any] = {"generator": DATA / "generator", "labelled": DATA / "train.zip"}
-    settings = InvertSettings(first=16, encoder_steps=0, steps=0, tasks=("segmentation",))
+    settings = InvertSettings(first=4, encoder_steps=0, steps=0, tasks=("segmentation",))
     run_to_end(VERBS["invert"].work(inputs, place / "latents", settings))
     inputs = {"generator": DATA / "generator", "examples": place / "latents"}
     run_to_end(VERBS["fit"].work(inputs, place / "labeler", FEW))
