@@ -165,6 +165,7 @@ def scale(result: dict[str, Any]) -> str:
     )
     times, files = wanted / counted, samples["ledger_files"] / samples["samples"] * wanted
     rows = {
+        **at_64_px(wanted),
         "shards": f"{wanted / result['shard']:,.0f}",
         "files of the ledger": f"{files:,.0f}",
         "ledger": f"{samples['ledger_bytes_per_sample'] * wanted / 1e9:.1f} GB",
@@ -178,6 +179,19 @@ def scale(result: dict[str, Any]) -> str:
     }
     lines = [said, "", *head("of ten million samples", ""), *(row(*pair) for pair in rows.items())]
     return "\n".join(lines)
+
+
+def at_64_px(samples: int) -> dict[str, str]:
+    """What computing samples of 64 px takes, by `engines.json`."""
+    path = RESULTS / "engines.json"
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))["engines"]["processes"]
+    hours = samples / found["samples_per_second"]["2"] * 2 / 3600
+    return {
+        "computing, at 64 px": f"{hours:,.0f} hours of one core",
+        "images, masks and uncertainty, at 64 px": f"{found['bytes_per_sample'] * samples / 1e9:,.0f} GB",
+    }
 
 
 def engines(result: dict[str, Any]) -> str:
