@@ -3,6 +3,7 @@
 Samples a second of `handsoff generate` from one worker to two, each with one thread, by a labeler of the demo's
 generator that was fitted in a few steps (how well it labels does not change what it costs). Then the seconds that a
 shard takes when labelling costs nothing: its draws are sent to a worker, and 64 records of samples come back.
+A sample is an image of 64 px, its mask and its uncertainty.
 Ten minutes at the most. Writes benchmarks/results/engines.json.
 """
 
@@ -34,6 +35,7 @@ RESULTS = Path(__file__).parent / "results"
 WORKERS = (1, 2)
 COUNTS, QUICK_COUNTS = (100, 1_000, 10_000), (100, 1_000)
 SAMPLES, QUICK_SAMPLES = 24 * SHARD, 6 * SHARD
+FILES = ("images", "masks", "uncertainty")
 FEW = FitSettings(steps=20, images=2, pixels=200, network_steps=2)
 RECORD = {
     "name": "00000000", "draw": {"seed": 0, "psi": 1.0, "condition": None},
@@ -45,21 +47,22 @@ RECORD = {
 def labeler(place: Path) -> Path:
     """Fitted to a few photos of the demo."""
     inputs: dict[str, Any] = {"generator": DATA / "generator", "labelled": DATA / "train.zip"}
-    settings = InvertSettings(first=16, encoder_steps=0, steps=0, tasks=("segmentation",))
+    settings = InvertSettings(first=4, encoder_steps=0, steps=0, tasks=("segmentation",))
     run_to_end(VERBS["invert"].work(inputs, place / "latents", settings))
     inputs = {"generator": DATA / "generator", "examples": place / "latents"}
     run_to_end(VERBS["fit"].work(inputs, place / "labeler", FEW))
     return place / "labeler"
 
 
-def labelled_per_second(folder: Path, samples: int, engine: Engine) -> float:
-    """Samples a second, from the first shard of every worker to the last of all: without what is done once."""
+def generated(folder: Path, samples: int, engine: Engine) -> tuple[float, float]:
+    """Samples a second, from the first shard of every worker to the last of all, and the bytes of a sample's files."""
     with tempfile.TemporaryDirectory() as place:
-        settings = GenerateSettings(n=samples, keep=1.0)
-        work = VERBS["generate"].work({"labelers": [folder]}, Path(place) / "dataset", settings, engine)
+        out, settings = Path(place) / "dataset", GenerateSettings(n=samples, keep=1.0)
+        work = VERBS["generate"].work({"labelers": [folder]}, out, settings, engine)
         seen = [(time.perf_counter(), now.done) for now in work if now.stage == "generating" and now.done]
+        used = sum(path.stat().st_size for kind in FILES for path in (out / kind).glob("*.png"))
     (began, first), (ended, last) = seen[len(WORKERS) - 1], seen[-1]
-    return (last - first) / (ended - began)
+    return (last - first) / (ended - began), used / samples
 
 
 def records(shard: DrawShard, _: None) -> list[dict[str, Any]]:
@@ -90,7 +93,7 @@ def measure(name: str, folder: Path, *, quick: bool) -> dict[str, Any]:
         torch.set_num_threads(workers if name == "local" else 1)
         with ExitStack() as stack:
             engine = stack.enter_context(opened(settings))
-            rate = labelled_per_second(folder, QUICK_SAMPLES if quick else SAMPLES, engine)
+            rate, found["bytes_per_sample"] = generated(folder, QUICK_SAMPLES if quick else SAMPLES, engine)
             found.setdefault("samples_per_second", {})[str(workers)] = round(rate, 2)
             if workers == WORKERS[-1]:
                 found |= overhead(engine, QUICK_COUNTS if quick else COUNTS)

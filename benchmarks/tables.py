@@ -165,6 +165,7 @@ def scale(result: dict[str, Any]) -> str:
     )
     times, files = wanted / counted, samples["ledger_files"] / samples["samples"] * wanted
     rows = {
+        **at_64_px(wanted),
         "shards": f"{wanted / result['shard']:,.0f}",
         "files of the ledger": f"{files:,.0f}",
         "ledger": f"{samples['ledger_bytes_per_sample'] * wanted / 1e9:.1f} GB",
@@ -178,6 +179,19 @@ def scale(result: dict[str, Any]) -> str:
     }
     lines = [said, "", *head("of ten million samples", ""), *(row(*pair) for pair in rows.items())]
     return "\n".join(lines)
+
+
+def at_64_px(samples: int) -> dict[str, str]:
+    """What computing samples of 64 px takes, by `engines.json`."""
+    path = RESULTS / "engines.json"
+    if not path.exists():
+        return {}
+    found = json.loads(path.read_text(encoding="utf-8"))["engines"]["processes"]
+    hours = samples / found["samples_per_second"]["2"] * 2 / 3600
+    return {
+        "computing, at 64 px": f"{hours:,.0f} hours of one core",
+        "images, masks and uncertainty, at 64 px": f"{found['bytes_per_sample'] * samples / 1e9:,.0f} GB",
+    }
 
 
 def engines(result: dict[str, Any]) -> str:
@@ -317,6 +331,85 @@ def composition(result: dict[str, Any]) -> str:
     return "\n".join([told, "", *lines])
 
 
+def of_draws(values: list[float]) -> str:
+    """Mean and, of several, the standard deviation."""
+    mean = sum(values) / len(values)
+    spread = (sum((value - mean) ** 2 for value in values) / len(values)) ** 0.5
+    return f"{mean:.3f}" + (f" ± {spread:.3f}" if values[1:] else "")
+
+
+def longtail(result: dict[str, Any]) -> str:
+    """IoU of each part by the number of labelled heads that show it."""
+    cells, lines = result["cells"], []
+    ks = sorted({cell["k"] for cell in cells})
+    for part in dict.fromkeys(cell["part"] for cell in cells):
+        own = [cell for cell in cells if cell["part"] == part]
+        lines += ["", *head(part, *(f"k = {k}" for k in ks))]
+        for arm in dict.fromkeys(arm for cell in own for arm in cell["scores"]):
+            found = [
+                [cell["scores"][arm][part] for cell in own if cell["k"] == k and arm in cell["scores"]] for k in ks
+            ]
+            lines.append(row(arm.replace("_", " "), *(of_draws(values) if values else "–" for values in found)))
+        reached = [[cell["aim"]["reached"] for cell in own if cell["k"] == k and cell["aim"]] for k in ks]
+        lines.append(
+            row("share of samples that the aim reached", *(of_draws(found) if found else "–" for found in reached))
+        )
+    return "\n".join(lines[1:])
+
+
+def selection(result: dict[str, Any]) -> str:
+    """What each rule of selection keeps, and what a model makes of it."""
+    parts = list(next(iter(result["rules"].values()))["shown"])
+    lines = head(
+        "rule",
+        "kept",
+        "synthetic only",
+        "real + synthetic",
+        *(f"{part}: samples, IoU of synthetic only" for part in parts),
+    )
+    for rule, found in result["rules"].items():
+        arms = reached({arm: found["arms"][arm] for arm in ("synthetic_only", "real_plus_synthetic")}, "miou")
+        own = found["per_class"]["synthetic_only"]
+        shown = (f"{found['shown'][part]:,}, {own.get(part, {}).get('mean', 0.0):.3f}" for part in parts)
+        lines.append(row(rule, f"{found['kept']:,}", *arms, *shown))
+    return "\n".join(lines)
+
+
+def bias(result: dict[str, Any]) -> str:
+    """mIoU of every arm, and how much of the loss it gives back."""
+    lines = head("labels", "trained on", "mIoU", "given back")
+    for kind in dict.fromkeys(cell["bias"] for cell in result["cells"]):
+        cells = [cell["miou"] for cell in result["cells"] if cell["bias"] == kind]
+        lost = sum(cell["unbiased"] - cell["real_only"] for cell in cells)
+        for arm in cells[0]:
+            gained = sum(cell[arm] - cell["real_only"] for cell in cells)
+            share = f"{gained / lost:.0%}" if lost > 0 and arm not in {"real_only", "unbiased"} else ""
+            title = "real only, labels of all kinds" if arm == "unbiased" else arm.replace("_", " ")
+            lines.append(row(kind, title, of_draws([cell[arm] for cell in cells]), share))
+    return "\n".join(lines)
+
+
+def conditions(result: dict[str, Any]) -> str:
+    """What came out of what was asked for."""
+    training, look = result["training"], result["looker"]
+    right = ", ".join(f"{name} {share:.1%}" for name, share in look.items() if name != "yaw_error")
+    said = (
+        f"{training['kimg']} kimg at {training['resolution']} px; FD-lite0 {result['fd']:.1f} of images with the "
+        f"attributes of photos. On rendered heads the networks that look are wrong by {look['yaw_error']:.1f} degrees "
+        f"of yaw, and right about {right}."
+    )
+    lines = [said, "", *head("asked for", "came out", "unasked", "FD-lite0, asked", "FD-lite0, unconditional", "heads")]
+    for case in result["rows"]:
+        if "error" in case:
+            came, none = f"{case['mean']:+.1f}°, off by {case['error']:.1f}°", f"off by {case['unasked']:.1f}°"
+        else:
+            came, none = f"{case['right']:.1%}", f"{case['unasked']:.1%}"
+        known = (case[name] for name in ("fd_asked", "fd_unconditional"))
+        distances = ("–" if value is None else f"{value:.1f}" for value in known)
+        lines.append(row(case["asked"], came, none, *distances, f"{case['photos']:,}"))
+    return "\n".join(lines)
+
+
 def review(result: dict[str, Any]) -> str:
     """A simulated review: mIoU by the samples that were corrected, and how much was wrong in these."""
     settings, minutes = result["settings"], result["minutes_per_sample"]
@@ -349,6 +442,9 @@ def scrolling(result: dict[str, Any]) -> str:
 
 TABLES = (  # of which results, in which page
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
+    ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
+    ("bias", "docs/composition.md", bias),
+    ("conditions", "docs/composition.md", conditions),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
     ("faces", "docs/experiments/faces.md", faces), ("heads", "docs/experiments/heads.md", heads),

@@ -33,13 +33,16 @@ from handsoff.core.seeds import seeded
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.inspection.diagnose import machine
 from handsoff.jobs.progress import run_to_end
+from handsoff.training.data import TrainingData
 from handsoff.training.gan import train
 from handsoff.training.gan.augment import diff_augment
 from handsoff.training.gan.discriminators import (
     EqualConv,
     Features,
+    Labels,
     Projected,
     ResidualBlock,
+    Sides,
     WithDeviation,
     steepness,
 )
@@ -55,25 +58,25 @@ Step = Callable[[GANState, np.ndarray, TrainSettings], None]
 class Relativistic(Projected):
     """Pairs a real image with a made one (R3GAN, arXiv 2501.05441, equation 5), R1 and R2 on the features."""
 
-    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
-        del step
+    def loss(self, real: Features, fake: Features, step: int, labels: Sides = (None, None)) -> Tensor:
+        del step, labels
         sides = [[feature.detach().requires_grad_() for feature in side] for side in (real, fake)]
         logits = [self.logits(side) for side in sides]
         self.last = [logit.detach() for logit in logits[0]]
         gap = torch.stack([F.softplus(f - r).mean() for r, f in zip(*logits, strict=True)]).sum()
         return gap + self.r1 / 2 * sum(steepness(found, side) for found, side in zip(logits, sides, strict=True))
 
-    def generator_loss(self, fake: Features) -> Tensor:
-        pairs = zip(self.last, self.logits(fake), strict=True)
+    def generator_loss(self, fake: Features, labels: Labels = None) -> Tensor:
+        pairs = zip(self.last, self.logits(fake, labels), strict=True)
         return torch.stack([F.softplus(r - f).mean() for r, f in pairs]).sum()
 
 
 class HingeR2(Projected):
     """Hinge loss with R2 beside R1: also flat around made images."""
 
-    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
+    def loss(self, real: Features, fake: Features, step: int, labels: Sides = (None, None)) -> Tensor:
         made = [feature.detach().requires_grad_() for feature in fake]
-        return super().loss(real, made, step) + self.r1 / 2 * steepness(self.logits(made), made)
+        return super().loss(real, made, step, labels) + self.r1 / 2 * steepness(self.logits(made), made)
 
 
 class Pixels(nn.Module):
@@ -105,7 +108,7 @@ class WithPixels(Projected):
     def extract(self, images: Tensor) -> Features:
         return [diff_augment(images), *super().extract(images)]
 
-    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
+    def loss(self, real: Features, fake: Features, step: int, labels: Sides = (None, None)) -> Tensor:
         penalise = step % self.interval == 0
         images = real[0].detach().requires_grad_(penalise)
         found = self.pixels(images)
@@ -113,10 +116,10 @@ class WithPixels(Projected):
         if penalise:
             (gradient,) = torch.autograd.grad(found.mean((1, 2, 3)).sum(), images, create_graph=True)
             loss = loss + self.interval * self.gamma / 2 * gradient.float().square().sum((1, 2, 3)).mean()
-        return super().loss(real[1:], fake[1:], step) + loss
+        return super().loss(real[1:], fake[1:], step, labels) + loss
 
-    def generator_loss(self, fake: Features) -> Tensor:
-        return super().generator_loss(fake[1:]) + self.weight * F.softplus(-self.pixels(fake[0])).mean()
+    def generator_loss(self, fake: Features, labels: Labels = None) -> Tensor:
+        return super().generator_loss(fake[1:], labels) + self.weight * F.softplus(-self.pixels(fake[0])).mean()
 
 
 @dataclass(frozen=True)
@@ -200,7 +203,7 @@ def trial(name: str, seed: int, photos: np.ndarray, judge: Judge, minutes: float
             share = min(1.0, (1 - spent / (minutes * 60)) / 0.3)
             state.g_optimizer.param_groups[0]["lr"] = settings.g_lr * share
             state.d_optimizer.param_groups[0]["lr"] = settings.d_lr * share
-        train.gan_step(state, photos, settings, limits)
+        train.gan_step(state, TrainingData(photos, None, settings.mirror), settings, limits)
         state.images += settings.batch
         state.step += 1
         spent = time.process_time() - mark

@@ -85,3 +85,19 @@ def toy_conditional() -> StyleGAN2:
     embed = cast("nn.Module", net.mapping_network.embed)
     cast("Tensor", embed.weight).mul_(3)
     return net
+
+
+POSED = Conditions(
+    "attributes",
+    ("yaw", "hat"),
+    ((), ("none", "brim", "cap")),
+    ((0.0, 15.0), (0.0, 1.0)),
+    tuple((float(yaw), 2.0 if yaw > 10 else float(yaw % 2)) for yaw in range(-30, 31)),
+)
+
+
+def toy_posed() -> StyleGAN2:
+    """A StyleGAN2 that is asked for a yaw and a hat; it is not trained, so it draws something else, always the same."""
+    torch.manual_seed(0)
+    config = StyleGAN2Config((16, 16), z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16)
+    return StyleGAN2(config, "CC0", conditions=POSED).eval().requires_grad_(requires_grad=False)

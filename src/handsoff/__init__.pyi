@@ -362,7 +362,7 @@ def generate(
     url: str | None = None,
     seed: int = 0,
     psi: float = 1.0,
-    condition: int | None = None,
+    condition: int | Literal["none"] | dict[str, float | str] | None = None,
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
@@ -390,7 +390,9 @@ def generate(
         n: How many samples are drawn; `keep` of them stay.
         seed: Of the first sample; the others count on from it.
         psi: Truncation: 1 = all of the generator's variety.
-        condition: Class that all samples show, of a class-conditional generator; default: all alike often.
+        condition: What a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat =
+            'yes'}, or none (drawn unconditionally); unless said, classes come alike often and attributes as in the
+            training photos.
         aim: What the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md.
         attributes: A labelled folder whose attributes.json gives further attributes that the aim may ask for.
         draws_limit: How many samples may be drawn to reach the aim; unless said, four times n.
@@ -580,7 +582,7 @@ def sample(
     n: int,
     seed: int = 0,
     psi: float = 1.0,
-    condition: int | None = None,
+    condition: int | Literal["none"] | dict[str, float | str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw images for people to label; their latents are known.
@@ -593,7 +595,9 @@ def sample(
         n: How many images are drawn.
         seed: Of the first sample; the others count on from it.
         psi: Truncation: 1 = all of the generator's variety.
-        condition: Class that all images show, of a class-conditional generator; default: all alike often.
+        condition: What a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat =
+            'yes'}, or none (drawn unconditionally); unless said, classes come alike often and attributes as in the
+            training photos.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:
@@ -655,6 +659,8 @@ def train(
     lr: float = 0.0004,
     mixing: float = 0.0,
     mirror: bool = True,
+    conditions: str | None = None,
+    mirrored: Sequence[str] | None = None,
     augment: Literal["none"] | None = None,
     feature_size: int = 128,
     snapshot_kimg: float = 20.0,
@@ -688,6 +694,9 @@ def train(
         lr: Learning rate of a diffusion model.
         mixing: Probability of style mixing per sample.
         mirror: Flip half of the images left to right.
+        conditions: JSON with a number or a word per photo and attribute: the generator can then be asked for these.
+        mirrored: Conditions whose sign changes in the mirror, such as ['yaw']; unless said, photos with conditions
+            are not mirrored.
         augment: None: the projected discriminator sees images as they are; unless said, moved, tinted and in part
             covered.
         feature_size: Longer side of images for the projected discriminator, pixels.

@@ -149,10 +149,10 @@ from handsoff.synthesis import shard
 
 label_draws = shard.label_draws
 
-def held(labelers, draws, materials):
+def held(labelers, draws, *others):
     if draws[0].seed >= int(os.environ["HOLD"]):
         time.sleep(600)
-    return label_draws(labelers, draws, materials)
+    return label_draws(labelers, draws, *others)
 
 if __name__ == "__main__":
     from handsoff.cli.main import main

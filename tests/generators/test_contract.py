@@ -107,8 +107,8 @@ def test_attributes_have_a_number_each() -> None:
         check_condition(conditions, torch.zeros(3, 1), 3)
 
 
-def test_random_classes_come_alike_often() -> None:
+def test_random_condition_come_alike_often() -> None:
     net = toy_conditional()
-    classes = net.random_classes(3000, torch.Generator().manual_seed(0))
+    classes = net.random_condition(3000, torch.Generator().manual_seed(0))
     assert classes is not None
     assert torch.bincount(classes, minlength=3).min() > 900

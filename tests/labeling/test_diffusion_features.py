@@ -24,7 +24,7 @@ from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from toy import FIT, toy_generator, toy_labels
 from toy_generators import toy_unet
 
-SETTINGS = FIT.model_copy(update={"features": ("diffusion",), "sigmas": (0.1, 0.4), "steps": 60})
+SETTINGS = FIT.model_copy(update={"features": ("diffusion",), "sigmas": (0.1, 0.4), "steps": 30})
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from handsoff.core.files import read_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.stored import save_generator
+from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit
 from handsoff.labeling.interpreter import WIDTH, Interpreter
@@ -19,7 +20,7 @@ from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.sample import sample
 from handsoff.synthesis.settings import GenerateSettings, SampleSettings
-from toy import CLASSES, FIT, write_classes, write_mask
+from toy import CLASSES, FIT, toy_generator, write_classes, write_mask
 from toy_generators import toy_conditional
 
 MAPS = [(6, 4, 4), (5, 8, 8), (5, 8, 8), (4, 16, 16), (3, 32, 32)]
@@ -64,37 +65,41 @@ def test_a_class_changes_what_is_mixed_once_it_was_learnt() -> None:
     assert not torch.allclose(learnt[:, 1], plain[:, 1], atol=0.1)
 
 
-def test_a_labeler_has_it_and_labels_as_any_other(world: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "labeler"
-    run_to_end(fit(world / "generator", world / "latents", folder, CONV))
-    curve, card = read_json(folder / "report.json")["held_out_loss"], read_json(folder / "labeler.json")
-    assert min(curve) < 0.8 * curve[0]
+def annotated(net: StyleGAN2, root: Path, count: int, seed: int) -> None:
+    """A generator, and samples of it with labels: how bright a pixel is."""
+    save_generator(net, root / "generator")
+    run_to_end(sample(root / "generator", root / "samples", SampleSettings(n=count, seed=seed)))
+    draws = uniform_draws(net.conditions, range(seed, seed + count))
+    images = to_uint8(net.synthesize(draw_latents(net, draws)))
+    levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
+    for draw, image, mask in zip(draws, images, levels, strict=True):
+        write_mask(root / "samples", f"{draw.seed:08d}", image, mask)
+    write_classes(root / "samples", CLASSES)
+
+
+def test_a_labeler_has_it_and_labels_as_any_other(tmp_path: Path) -> None:
+    annotated(toy_generator(tmp_path / "generator"), tmp_path, 8, 1000)
+    for name in ("labeler", "again"):
+        run_to_end(fit(tmp_path / "generator", tmp_path / "samples", tmp_path / name, CONV))
+    curve, card = (read_json(tmp_path / "labeler" / name) for name in ("report.json", "labeler.json"))
+    assert min(curve["held_out_loss"]) < 0.8 * curve["held_out_loss"][0]
     assert (card["head"], len(card["maps"])) == ("conv", 5)
-    labeler = load_labeler(folder)
+    labeler = load_labeler(tmp_path / "labeler")
     _, labels, uncertainty = labeler.sample(range(1000, 1008))
-    photos = open_labelled(world / "labelled")
-    truth = np.stack([photos.label("segmentation", name) for name in photos.names])
-    assert (labels == truth).mean() > 0.6, "the photos are these samples"
+    truth = open_labelled(tmp_path / "samples")
+    assert (labels == np.stack([truth.label("segmentation", name) for name in truth.names])).mean() > 0.6
     assert uncertainty.min() >= 0 < uncertainty.max() <= 1
-    run_to_end(generate([folder], tmp_path / "dataset", GenerateSettings(n=4)))
-    run_to_end(fit(world / "generator", world / "latents", tmp_path / "again", CONV))
-    ours, again = (load_labeler(path).ensemble.state_dict() for path in (folder, tmp_path / "again"))
+    run_to_end(generate([tmp_path / "labeler"], tmp_path / "dataset", GenerateSettings(n=4)))
+    ours, again = (load_labeler(tmp_path / name).ensemble.state_dict() for name in ("labeler", "again"))
     assert all(torch.equal(value, again[name]) for name, value in ours.items())
 
 
 def test_classes_of_the_generator_are_learnt_and_those_with_few_labels_are_named(tmp_path: Path) -> None:
     net = toy_conditional()
-    save_generator(net, tmp_path / "generator")
-    settings = SampleSettings(n=5, seed=2)
-    run_to_end(sample(tmp_path / "generator", tmp_path / "samples", settings))
-    draws = uniform_draws(net.conditions, range(2, 7))
-    images = to_uint8(net.synthesize(draw_latents(net, draws)))
-    levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
-    for draw, image, mask in zip(draws, images, levels, strict=True):
-        write_mask(tmp_path / "samples", f"{draw.seed:08d}", image, mask)
-    write_classes(tmp_path / "samples", CLASSES)
+    annotated(net, tmp_path, 5, 2)
     quick = CONV.model_copy(update={"steps": 4, "members": 2})
     run_to_end(fit(tmp_path / "generator", tmp_path / "samples", tmp_path / "labeler", quick))
+    draws = uniform_draws(net.conditions, range(2, 7))
     counts = np.bincount([int(str(draw.condition)) for draw in draws], minlength=3)
     (note,) = read_json(tmp_path / "labeler" / "report.json")["notes"]
     few = ", ".join(str(index) for index in range(3) if counts[index] < 2)

@@ -133,6 +133,14 @@ def test_recipes_that_come_with_the_project_can_be_read() -> None:
         assert load_recipe(path).budgets
 
 
+def test_the_conditions_of_a_recipe_lie_beside_it(tmp_path: Path) -> None:
+    recipe = 'images = "photos"\nlabelled = "labelled"\noutput = "run"\n[train]\nconditions = "told/attributes.json"\n'
+    (tmp_path / "recipe.toml").write_text(recipe)
+    assert load_recipe(tmp_path / "recipe.toml").for_train().model_dump()["conditions"] == str(
+        tmp_path / "told" / "attributes.json"
+    )
+
+
 def test_the_driving_recipe_tells_videos_apart() -> None:
     pattern = load_recipe(Path(__file__).parents[2] / "recipes" / "driving.toml").tables["evaluate"]["group"]
     names = ("0001TP_006690", "0006R0_f00930", "0016E5_00390", "train/images/0016E5_00390")

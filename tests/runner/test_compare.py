@@ -160,7 +160,7 @@ def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: P
 
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
-    with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of bigdatasetgan, datasetgan, "):
+    with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of bigdatasetgan, datasetddpm, "):
         run_to_end(compare(plan, ["magic"]))
     alone = plan.model_copy(update={"photos": None})
     with pytest.raises(InputError, match="self-training learns from unlabelled photos"):

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handsoff.generators.contract import Conditions
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import Mix, Move
 from handsoff.sampling.proposals import (
@@ -78,7 +79,8 @@ def test_groups_share_the_draws_by_how_short_they_are() -> None:
 
 def test_a_class_that_shows_it_is_asked_for() -> None:
     seen = [record(seed, {"hat": 0.1} if seed % 3 == 2 and seed % 2 else {}, condition=seed % 3) for seed in range(300)]
-    made = [p.draw.condition for p in proposed(seen, Tools(classes=3)) if p.kind == CONDITION]
+    tools = Tools(conditions=Conditions("classes", ("a", "b", "c")))
+    made = [p.draw.condition for p in proposed(seen, tools) if p.kind == CONDITION]
     assert made.count(2) > 0.9 * len(made)
     assert len(made) > 50
 

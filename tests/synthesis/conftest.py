@@ -16,6 +16,7 @@ from handsoff.labeling.fit import fit
 from handsoff.labeling.settings import FitSettings
 from handsoff.tasks import TASKS
 from toy import CLASSES, toy_generator, toy_labels, toy_several, write_classes, write_mask
+from toy_generators import POSED, toy_posed
 
 FIT = FitSettings(members=3, hidden=(8, 8), steps=5, images=2, pixels=20, networks=0)
 INVERT = InvertSettings(encoder_steps=0, steps=2)
@@ -45,17 +46,27 @@ def labelers(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return fitted(root, *TASKS)
 
 
-@pytest.fixture(scope="session")
-def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Segments the images of a class-conditional generator."""
-    root = tmp_path_factory.mktemp("conditional")
-    torch.manual_seed(0)
-    net = StyleGAN2(StyleGAN2Config((16, 16), (4, 4), 16, 16, 2, 256, 16, classes=3), "CC0").eval()
+def fitted_to_samples(root: Path, net: StyleGAN2, condition: torch.Tensor) -> Path:
+    """Segments the images of a conditional generator: eight of them are its labelled photos."""
     save_generator(net, root / "generator")
     with torch.no_grad():
-        images = to_uint8(net.synthesize(net.draw(range(1000, 1008), torch.arange(8) % 3)))
+        images = to_uint8(net.synthesize(net.draw(range(1000, 1008), condition)))
     levels = np.digitize(images.mean(-1), np.quantile(images.mean(-1), [0.33, 0.67])).astype(np.uint8)
     for index, (image, mask) in enumerate(zip(images, levels, strict=True)):
         write_mask(root / "labelled", f"photo{index}", image, mask)
     write_classes(root / "labelled", CLASSES)
     return fitted(root, "segmentation")[0]
+
+
+@pytest.fixture(scope="session")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Segments the images of a class-conditional generator."""
+    torch.manual_seed(0)
+    net = StyleGAN2(StyleGAN2Config((16, 16), (4, 4), 16, 16, 2, 256, 16, classes=3), "CC0").eval()
+    return fitted_to_samples(tmp_path_factory.mktemp("conditional"), net, torch.arange(8) % 3)
+
+
+@pytest.fixture(scope="session")
+def posed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Segments the images of a generator that is asked for a yaw and a hat."""
+    return fitted_to_samples(tmp_path_factory.mktemp("posed"), toy_posed(), torch.tensor(POSED.examples[:8]))

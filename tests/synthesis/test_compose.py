@@ -143,6 +143,45 @@ def test_a_conditional_generator_is_asked_for_the_class_that_shows_it(conditiona
     assert set(asked) <= {0, 1, 2}
 
 
+def test_an_attribute_of_the_generator_is_asked_for(posed: Path, tmp_path: Path) -> None:
+    aim = {"yaw": [20, 31], "hat": {"none": 0.4}}
+    run_to_end(generate([posed], tmp_path / "out", settings(aim, keep=1)))
+    told = read_json(tmp_path / "out" / "aim.json")
+    turned, bare = told["groups"]
+    assert (bare["group"], turned["plain"] < 0.5, turned["reached"] > 0.7) == ("hat none", True, True)
+    assert turned["proposals"]["condition"]["tried"] == turned["proposals"]["condition"]["confirmed"] > 5
+    data = open_generated(tmp_path / "out")
+    records = list(data.records())
+    for record in records:
+        draw = Draw.of_record(record["draw"])
+        assert isinstance(draw.condition, tuple)
+        known = {} if draw.edits else {"yaw": draw.condition[0], "hat": ["none", "brim", "cap"][int(draw.condition[1])]}
+        assert record.get("attributes", {}) == known, "of edited samples nobody knows"
+    asked = [record for record in records if record.get("proposal", {}).get("kind") == "condition"]
+    assert all(20 <= record["draw"]["condition"][0] <= 31 for record in asked if "yaw" in record["proposal"]["group"])
+    again = [record for record in records if record["kept"] and (record in asked or "edits" in record["draw"])][-8:]
+    draws = [Draw.of_record(record["draw"]) for record in again]
+    remade = label_draws([load_labeler(posed)], draws, read_materials(tmp_path / "out"))
+    for record, sample in zip(again, remade, strict=True):
+        assert np.array_equal(sample.image, data.labelled("segmentation").image(record["name"]))
+
+
+def test_a_condition_holds_for_all_samples(posed: Path, tmp_path: Path) -> None:
+    run_to_end(generate([posed], tmp_path / "out", GenerateSettings(n=8, condition={"yaw": 25})))
+    asked = [record["draw"]["condition"] for record in open_generated(tmp_path / "out").records()]
+    assert asked == [[25.0, 2.0]] * 8, "who is turned so far wears a cap"
+    for wrong, said in (({"hat": "fez"}, "hat = fez is none of"), (2, "conditional on yaw, hat: ask for some")):
+        with pytest.raises(InputError, match=said):
+            plan([posed], GenerateSettings(n=8, condition=wrong))
+    for aim, said in (
+        ({"hat": {"fez": 0.5}}, "hat = fez is none of the generator's words: choose among none, brim, cap"),
+        ({"hat": [0, 1]}, "hat = 0.0 is none of the generator's words"),
+        ({"yaw": {"left": 0.5}}, "yaw = left is no number"),
+    ):
+        with pytest.raises(InputError, match=said):
+            plan([posed], settings(aim))
+
+
 def test_the_labelled_photos_can_be_matched(labeler: Path, tmp_path: Path) -> None:
     run_to_end(generate([labeler], tmp_path / "out", settings({"match": "labelled"})))
     told = read_json(tmp_path / "out" / "aim.json")

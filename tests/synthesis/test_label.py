@@ -50,9 +50,10 @@ from handsoff.learning.predictor import PredictorCard, load_predictor, save_pred
 from handsoff.learning.voting import vote
 from handsoff.report.gallery import open_gallery
 from handsoff.synthesis import shard
+from handsoff.synthesis.generate import generate
 from handsoff.synthesis.label import label, plan
 from handsoff.synthesis.photo_shard import sample_names
-from handsoff.synthesis.settings import LabelSettings
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.tasks.base import Task
 from toy import CLASSES, toy_generator, toy_several
 
@@ -105,6 +106,18 @@ def dataset(world: Path) -> Path:
     out = world / "dataset"
     run_to_end(label([world / "segmentation", world / "keypoints"], world / "photos.zip", out, ALL))
     return out
+
+
+def test_photos_without_labels_can_be_matched(world: Path, dataset: Path, tmp_path: Path) -> None:
+    """The labelers label them first, as `label` does: the first two, which it leaves out, know their labels."""
+    aim = {"match": str(world / "photos.zip")}
+    run_to_end(generate([world / "segmentation"], tmp_path / "out", GenerateSettings(n=12, aim=aim, draws_limit=16)))
+    reference = read_json(tmp_path / "out" / "ledger" / "reference.json")["content"]
+    assert len(reference) == PHOTOS
+    labelled = [record["shows"]["segmentation"] for record in open_generated(dataset).records() if "shows" in record]
+    assert [record["shows"]["segmentation"] for record in reference[PHOTOS - len(labelled) :]] == labelled
+    told = read_json(tmp_path / "out" / "aim.json")
+    assert any(group["group"].startswith("bright, ") for group in told["groups"]), "areas are cut into thirds"
 
 
 # --- what comes out ---

@@ -1,7 +1,8 @@
 """Render synthetic heads: `python tools/render_heads/render.py OUT --count N --size 64 --seed S [--labels]`.
 
 Without `--labels`: a folder of PNGs, or a zip of them where OUT ends in `.zip`. With it: a labelled folder
-(images, masks, keypoints, depth, classes).
+(images, masks, keypoints, depth, classes). `--attributes` also writes `attributes.json`: yaw, pitch, light, age, hat,
+glasses and beard of every head.
 Image i of a seed is the same whatever the number of workers; what exists already is left alone.
 """
 
@@ -143,6 +144,19 @@ def write_lists(out: Path, args: argparse.Namespace) -> None:
     write(out / "about.json", (json.dumps(about, indent=1) + "\n").encode())
 
 
+def attributes_of(args: argparse.Namespace) -> Path:
+    """Where the attributes go: into the folder, beside a zip."""
+    return args.out.with_suffix(".json") if args.out.suffix == ".zip" else args.out / "attributes.json"
+
+
+def write_attributes(args: argparse.Namespace) -> None:
+    """What is random about every head and can be told in a number or a word; nothing is rendered for it."""
+    indices = range(args.first, args.first + args.count)
+    heads = {name_of(args.seed, i): scene.sample_head(studio(args.assets), args.seed, i).attributes() for i in indices}
+    lines = ",\n".join(f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in heads.items())
+    write(attributes_of(args), f"{{\n{lines}\n}}\n".encode())
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Render synthetic human heads.")
@@ -152,6 +166,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="heads of different seeds share no identity")
     parser.add_argument("--first", type=int, default=0, help="index of the first head")
     parser.add_argument("--labels", action="store_true", help="write masks, keypoints and depth too")
+    parser.add_argument(
+        "--attributes", action="store_true", help="write attributes.json too, of a zip as a .json beside it"
+    )
     parser.add_argument("--factor", type=int, default=3, help="samples per pixel and axis")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--assets", type=Path, help="folder with the unpacked data, where the wheel is not installed")
@@ -177,6 +194,8 @@ def main() -> None:
         archive.close()
     if args.labels:
         write_lists(args.out, args)
+    if args.attributes:
+        write_attributes(args)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,36 @@ class Picture(NamedTuple):
     depth: np.ndarray
 
 
+class Head(NamedTuple):
+    """What is random about a head, but for what growing, dressing and colouring it draws from `rngs`."""
+
+    rngs: list[np.random.Generator]
+    person: shape.Person
+    style: styles.Style
+    hat: str | None
+    glasses: bool
+    expression: np.ndarray  # (M,) weights of targets
+    pose: shape.Pose
+    light: Light
+
+    @property
+    def bearded(self) -> bool:
+        """Whether a beard or moustache is grown; stubble is painted on the skin."""
+        return self.person.male > 0.3 and self.style.beard not in {"none", "stubble"}
+
+    def attributes(self) -> dict[str, float | str]:
+        """Angles in degrees, yaw positive to the right of the picture, pitch down; the unit vector to the key light."""
+        ahead = self.pose.head[:, 2]
+        yaw, pitch = np.degrees([np.arctan2(ahead[0], ahead[2]), -np.arcsin(np.clip(ahead[1], -1, 1))])
+        words = {"hat": bool(self.hat), "glasses": self.glasses, "beard": self.bearded}
+        numbers = {"yaw": yaw, "pitch": pitch, "age": self.person.age}
+        numbers |= {"light_x": self.light.key[0], "light_y": self.light.key[1]}
+        return {
+            **{name: round(float(value), 4) for name, value in numbers.items()},
+            **{name: "yes" if value else "no" for name, value in words.items()},
+        }
+
+
 class View(NamedTuple):
     """The camera at (0, 0, distance), looking along −z at the origin.
 
@@ -95,8 +125,8 @@ def openness(assets: Assets) -> np.ndarray:
     return np.clip((total / (weight + 1e-6)) ** 0.8 * 1.05, 0.08, 1).astype(np.float32)
 
 
-def draw(studio: Studio, seed: int, index: int, size: int, factor: int = 3) -> Picture:
-    """Head `index` of `seed`: the same whatever else is drawn. `factor`² samples per pixel."""
+def sample_head(studio: Studio, seed: int, index: int) -> Head:
+    """What is random about head `index` of `seed`."""
     rngs = [np.random.default_rng(stream) for stream in np.random.SeedSequence((seed, index)).spawn(6)]
     person = shape.sample_person(rngs[0], studio.assets)
     style = styles.sample_style(rngs[1], person)
@@ -111,18 +141,26 @@ def draw(studio: Studio, seed: int, index: int, size: int, factor: int = 3) -> P
             name=style.name if keeps else "crop",
             length=style.length if keeps else (0.4, 0.25),
         )
-    weights = person.weights + shape.expression(rngs[3], studio.assets, person)
-    verts = shape.settle(shape.morph(studio.assets.rest, studio.assets.targets, weights), studio.assets)
+    expression = shape.expression(rngs[3], studio.assets, person)
     pose = shape.sample_pose(rngs[3])
     light = sample_light(rngs[4], SHADOW_TEXELS)
+    return Head(rngs, person, style, hat, bool(wears_glasses), expression, pose, light)
+
+
+def draw(studio: Studio, seed: int, index: int, size: int, factor: int = 3) -> Picture:
+    """Head `index` of `seed`: the same whatever else is drawn. `factor`² samples per pixel."""
+    head = sample_head(studio, seed, index)
+    rngs, person, style, pose, light = head.rngs, head.person, head.style, head.pose, head.light
+    weights = person.weights + head.expression
+    verts = shape.settle(shape.morph(studio.assets.rest, studio.assets.targets, weights), studio.assets)
     view = sample_view(rngs[4], size, factor)
-    strands, table = grow_all(rngs[1], studio, person, style, verts, pose)
+    strands, table = grow_all(rngs[1], studio, head, verts)
     pieces = []
-    if hat:
+    if head.hat:
         tilt = rngs[2].normal(0, 3)
-        pieces = accessories.hat(rngs[2], hat, table, tilt)
-        strands = under_hat(strands, hat, tilt)
-    if wears_glasses:
+        pieces = accessories.hat(rngs[2], head.hat, table, tilt)
+        strands = under_hat(strands, head.hat, tilt)
+    if head.glasses:
         pieces += accessories.glasses(rngs[2], face_of(studio, verts))
     mesh = assemble(studio, style, verts, pieces, looks.sample_neckline(rngs[2]))
     mesh, strands = posed(mesh, strands, pose, view.origin)
@@ -139,26 +177,21 @@ def sample_view(rng: np.random.Generator, size: int, factor: int) -> View:
 
 
 def grow_all(
-    rng: np.random.Generator,
-    studio: Studio,
-    person: shape.Person,
-    style: styles.Style,
-    verts: np.ndarray,
-    pose: shape.Pose,
+    rng: np.random.Generator, studio: Studio, head: Head, verts: np.ndarray
 ) -> tuple[hair.Strands, np.ndarray]:
     """All strands on the unposed head, and the reach table of the head."""
-    assets = studio.assets
+    assets, style = studio.assets, head.style
     table = grow.reach(verts, assets.rest, assets.regions[:, 2], shape.SKULL)
     on = hair.Surface(verts, raster.normals(verts, assets.tris), assets.tris)
-    down = (pose.head.T @ np.array([0, -1, 0])).astype(np.float32)
+    down = (head.pose.head.T @ np.array([0, -1, 0])).astype(np.float32)
     parts = [
         hair.scalp_strands(rng, style, studio.pools["scalp"], on, table, down),
         hair.brow_strands(rng, style, studio.pools["brow"], on),
     ]
     if style.name == "bun":
-        head = verts[assets.rest[:, 1] > 8]
-        parts.append(hair.bun(rng, style, head[np.argmax(head[:, 1])]))
-    if person.male > 0.3 and style.beard not in {"none", "stubble"}:
+        upper = verts[assets.rest[:, 1] > 8]
+        parts.append(hair.bun(rng, style, upper[np.argmax(upper[:, 1])]))
+    if head.bearded:
         parts.append(hair.beard_strands(rng, style, studio.pools["beard"], on))
     return hair.joined(parts), table
 

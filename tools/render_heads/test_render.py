@@ -57,6 +57,26 @@ def test_labels_agree_with_the_picture(studio: scene.Studio, index: int) -> None
     assert on_head.mean() > 0.85  # those on the silhouette may fall on a background pixel
 
 
+def test_attributes_agree_with_the_labels(studio: scene.Studio) -> None:
+    """Of the first heads of a seed that wear something: what is said is seen, and the nose points to where yaw says."""
+    heads = {index: scene.sample_head(studio, 9, index).attributes() for index in range(60)}
+    rare = [index for index, head in heads.items() if "yes" in {head["hat"], head["glasses"], head["beard"]}][:5]
+    turned = sorted(heads, key=lambda index: heads[index]["yaw"])
+    tip, left, right = (studio.names.index(name) for name in ("nose_tip", "left_pupil", "right_pupil"))
+    for index in {*rare, turned[0], turned[-1]}:
+        picture = scene.draw(studio, 9, index, 64)
+        seen = {scene.CLASSES[number] for number in np.unique(picture.mask)}
+        for name in ("hat", "glasses", "beard"):
+            assert (heads[index][name] == "yes") == (name in seen)
+        x = picture.keypoints[:, 0]
+        beside = x[tip] - (x[left] + x[right]) / 2
+        if index in {turned[0], turned[-1]}:
+            assert beside * heads[index]["yaw"] > 0
+    assert all(
+        abs(head["yaw"]) <= 35 and abs(head["light_x"]) <= 1 and 16 <= head["age"] <= 80 for head in heads.values()
+    )
+
+
 def test_the_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -67,6 +87,7 @@ def test_the_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
         "--size",
         "32",
         "--labels",
+        "--attributes",
     ]
     subprocess.run(command, check=True, capture_output=True)  # noqa: S603  # our own script
     names = sorted(path.stem for path in (tmp_path / "out/images").iterdir())
@@ -78,4 +99,10 @@ def test_the_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out/classes.json").read_text())) == 12
     keypoints = json.loads((tmp_path / "out/keypoints.json").read_text())
     assert sorted(keypoints) == names
+    told = json.loads((tmp_path / "out/attributes.json").read_text())
+    assert sorted(told) == names
+    assert all(
+        head.keys() == {"yaw", "pitch", "age", "light_x", "light_y", "hat", "glasses", "beard"}
+        for head in told.values()
+    )
     assert np.load(tmp_path / "out/depth" / f"{names[0]}.npz")["depth"].shape == (32, 32)

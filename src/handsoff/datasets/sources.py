@@ -212,7 +212,7 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
         InputError: no images, or more than 5 % of them cannot be used.
     """
     stamp = read_entry(stamp_of(cache))
-    if stamp is not None and fits(cache, *stamp):
+    if stamp is not None and fits(cache, *stamp[:2]):
         return
     names = image_names(source)
 
@@ -225,6 +225,7 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
 
     partial = cache.with_suffix(".part")
     broken: list[InputError] = []
+    skipped: list[str] = []
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file, ThreadPoolExecutor() as pool:
@@ -232,6 +233,7 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
             for index, result in enumerate(itertools.chain.from_iterable(chunks), start=1):
                 if isinstance(result, InputError):
                     broken.append(result)
+                    skipped.append(names[index - 1])
                     refuse_too_many(broken, len(names), source)
                 else:
                     file.write(result.tobytes())
@@ -245,11 +247,17 @@ def load_photos(source: Source, frame: Frame, cache: Path, framing: Framing = "c
         partial.unlink(missing_ok=True)
         raise
     partial.replace(cache)
-    write_entry(stamp_of(cache), (cache.stat().st_size, sha256(cache)))
+    write_entry(stamp_of(cache), (cache.stat().st_size, sha256(cache), skipped))
+
+
+def loaded_names(source: Source, cache: Path) -> list[str]:
+    """The images that a finished cache holds, in its order."""
+    skipped = set(read_entry(stamp_of(cache))[2])
+    return [name for name in image_names(source) if name not in skipped]
 
 
 def stamp_of(cache: Path) -> Path:
-    """Where size and hash of a finished cache lie."""
+    """Where size and hash of a finished cache lie, and which images were skipped."""
     return cache.with_suffix(".json")
 
 

@@ -20,11 +20,12 @@ from handsoff.evaluation.arms import ONLINE, Arm, choose_arms
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.inputs import Inputs
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.generators.conditions import Asked
 from handsoff.jobs.folder import JOB, recorded_plan
 from handsoff.labeling.labeler import CARD, Labeler, load_labeler, read_card
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.semi import confidence_weights
-from handsoff.sampling.draws import Condition, uniform_draws
+from handsoff.sampling.draws import uniform_draws
 from handsoff.synthesis.samples import label_draws
 from handsoff.tasks.base import PoolLabels
 
@@ -44,7 +45,7 @@ class OnlinePool:
     labeler: Labeler
     first: int
     psi: float
-    condition: Condition | None
+    condition: Asked | None
     labels: PoolLabels
     least: float | None = None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.core.errors import InputError
@@ -17,13 +17,26 @@ from handsoff.generators.latents import Latents
 class Conditions:
     """What a generator can be told to show.
 
+    The value of an attribute is a number, or the place of its word in `words`; NaN: nothing is said of it.
+
     Attributes:
-        kind: nothing, one of some classes, or a number for each of some attributes.
+        kind: nothing, one of some classes, or a value for each of some attributes.
         names: of the classes or attributes.
+        words: per attribute, what it can be; () where it is a number.
+        scales: per attribute, mean and standard deviation of its numbers in the training photos.
+        examples: the attributes of training photos, spread evenly over them: what is not asked for follows these.
     """
 
     kind: Literal["none", "classes", "attributes"] = "none"
     names: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
+    scales: tuple[tuple[float, float], ...] = ()
+    examples: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        told = [len(found) for found in (self.words, self.scales, *self.examples) if found]
+        if any(count != len(self.names) for count in told) or any(spread <= 0 for _, spread in self.scales):
+            raise ValueError("conditions say something else than their names")
 
 
 @runtime_checkable
@@ -57,7 +70,7 @@ class Generator(Protocol):
 
         Args:
             seeds: ≥ 0.
-            condition: class ids [N] or attributes [N, A]; None where the generator has no conditions.
+            condition: class ids [N] or values of attributes [N, A]; None where the generator has no conditions.
             psi: truncation, 1 = all of the generator's variety; generators without it ignore it.
 
         Raises:
@@ -121,13 +134,13 @@ class StyleGenerator(FeatureGenerator, Protocol):
     def map_shapes(self) -> tuple[tuple[int, int, int], ...]: ...
 
     def mapping(
-        self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
+        self, z: Float[Tensor, "n z"], condition: Tensor | None = None, psi: float = 1.0
     ) -> Float[Tensor, "n l d"]:
-        """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards their mean by psi; `classes` where it has classes."""
+        """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards their mean by psi; `condition` as in `draw`."""
         ...
 
-    def random_classes(self, count: int, stream: torch.Generator) -> Int64[Tensor, " n"] | None:
-        """Class ids, each class with the same probability; None where the generator has no classes."""
+    def random_condition(self, count: int, stream: torch.Generator) -> Tensor | None:
+        """Class ids, all alike often, or attributes as in the training photos; None where there are no conditions."""
         ...
 
 
@@ -150,3 +163,9 @@ def check_condition(conditions: Conditions, condition: Tensor | None, count: int
             raise InputError(f"The generator knows the classes 0 to {len(conditions.names) - 1}: give one of them.")
     elif condition.shape != (count, len(conditions.names)):
         raise InputError(f"The generator is conditional on {named}: give a number for each of them.")
+    else:
+        for column, words in zip(condition.T, conditions.words, strict=False):
+            if words and bool(
+                ((column < 0) | (column >= len(words)) | (column != column.floor()) & ~column.isnan()).any()
+            ):
+                raise InputError(f"A word is told by its place among {', '.join(words)}, from 0 on: give one of them.")

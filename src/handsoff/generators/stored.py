@@ -55,7 +55,8 @@ class GeneratorCard:
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     config = TypeAdapter(StyleGAN2Config).validate_python(card.config)
-    return StyleGAN2(config, card.licence, card.framing)
+    attributes = card.conditions if card.conditions.kind == "attributes" else None
+    return StyleGAN2(config, card.licence, card.framing, attributes)
 
 
 def build_diffusion(card: GeneratorCard) -> Diffusion:

@@ -10,13 +10,14 @@ from dataclasses import asdict
 from typing import Any, Literal, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from handsoff.core.errors import MismatchError
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.seeds import per_sample, standard_normal
+from handsoff.generators.conditions import encoded, label_width
 from handsoff.generators.contract import Conditions, check_condition
 from handsoff.generators.latents import RESIDUAL, Latents
 from handsoff.generators.stylegan2_config import StyleGAN2Config
@@ -47,12 +48,12 @@ class Linear(nn.Module):
 class Mapping(nn.Module):
     """z → w: normalise, then fully connected layers at a hundredth of the learning rate (StyleGAN, section 2)."""
 
-    def __init__(self, config: StyleGAN2Config) -> None:
+    def __init__(self, config: StyleGAN2Config, conditions: Conditions) -> None:
         super().__init__()
-        self.layers, self.classes = config.mapping_layers, config.classes
-        if config.classes:
-            self.embed = Linear(config.classes, config.w_dim)
-        first = config.z_dim + (config.w_dim if config.classes else 0)
+        self.layers, self.conditions, labels = config.mapping_layers, conditions, label_width(conditions)
+        if labels:
+            self.embed = Linear(labels, config.w_dim)
+        first = config.z_dim + (config.w_dim if labels else 0)
         for index in range(config.mapping_layers):
             setattr(
                 self,
@@ -62,14 +63,14 @@ class Mapping(nn.Module):
         self.w_avg: Tensor
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
-    def forward(self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None) -> Float[Tensor, "n d"]:
-        """`classes` are ids, of a conditional generator alone."""
-        if (classes is not None) != bool(self.classes):
-            raise ValueError("classes are given to a conditional generator, and to no other")
+    def forward(self, z: Float[Tensor, "n z"], condition: Tensor | None = None) -> Float[Tensor, "n d"]:
+        """`condition` holds class ids [N] or values of attributes [N, A], of a conditional generator alone."""
+        if (condition is not None) != (self.conditions.kind != "none"):
+            raise ValueError("a condition is given to a conditional generator, and to no other")
         with torch.autocast(z.device.type, enabled=False):
             w = normalised(z.float())
-            if classes is not None:
-                w = torch.cat([w, normalised(self.embed(F.one_hot(classes, self.classes).float()))], 1)
+            if condition is not None:
+                w = torch.cat([w, normalised(self.embed(encoded(self.conditions, condition)))], 1)
             for index in range(self.layers):
                 w = getattr(self, f"fc{index}")(w)
         return w
@@ -178,14 +179,20 @@ class StyleGAN2(nn.Module):
 
     architecture: str = "stylegan2"
 
-    def __init__(self, config: StyleGAN2Config, licence: str = "unknown", framing: Framing = "crop") -> None:
+    def __init__(
+        self,
+        config: StyleGAN2Config,
+        licence: str = "unknown",
+        framing: Framing = "crop",
+        conditions: Conditions | None = None,
+    ) -> None:
+        """`conditions` are attributes; classes are part of the `config`."""
         super().__init__()
         self.config, self.licence, self.framing = config, licence, framing
         self.image_size, self.z_dim, self.w_dim = config.resolution, config.z_dim, config.w_dim
-        self.conditions = (
-            Conditions("classes", tuple(map(str, range(config.classes)))) if config.classes else Conditions()
-        )
-        self.mapping_network = Mapping(config)
+        classes = Conditions("classes", tuple(map(str, range(config.classes)))) if config.classes else Conditions()
+        self.conditions = conditions or classes
+        self.mapping_network = Mapping(config, self.conditions)
         channels = config.channels
         blocks = []
         for level, outputs in enumerate(channels):
@@ -207,15 +214,15 @@ class StyleGAN2(nn.Module):
         return self.mapping_network.w_avg.device
 
     def draw(self, seeds: Sequence[int], condition: Tensor | None = None, psi: float = 1.0) -> Latents:
-        """{"ws": [N, num_ws, w_dim]}, each row from its seed alone; `condition` holds class ids [N].
+        """{"ws": [N, num_ws, w_dim]}, each row from its seed alone; `condition` as in the contract.
 
         Raises:
-            InputError: classes of a generator that has none, or the reverse, or an unknown one.
+            InputError: a condition of a generator that has none, or the reverse, or an unknown one.
         """
         check_condition(self.conditions, condition, len(seeds))
         z = standard_normal(seeds, self.z_dim).to(self.device)
-        classes = None if condition is None else condition.to(self.device)
-        return Latents({"ws": self.mapping(z, classes, psi)}, classes)
+        shown = None if condition is None else condition.to(self.device)
+        return Latents({"ws": self.mapping(z, shown, psi)}, shown)
 
     def synthesize(self, latents: Latents) -> Float[Tensor, "n 3 h w"]:
         """Images in about [-1, 1], with the noise that the checkpoint carries."""
@@ -233,19 +240,22 @@ class StyleGAN2(nn.Module):
         return self.synthesis(latents.tensors["ws"], residual=residual)
 
     def mapping(
-        self, z: Float[Tensor, "n z"], classes: Int64[Tensor, " n"] | None = None, psi: float = 1.0
+        self, z: Float[Tensor, "n z"], condition: Tensor | None = None, psi: float = 1.0
     ) -> Float[Tensor, "n l d"]:
         """z [N, z_dim] → ws [N, num_ws, w_dim], truncated towards w_avg by psi (StyleGAN, appendix B)."""
-        w = self.mapping_network(z, classes)
+        w = self.mapping_network(z, condition)
         if psi != 1:
             w = torch.lerp(self.mapping_network.w_avg.to(w), w, psi)
         return w[:, None].expand(-1, self.num_ws, -1)
 
-    def random_classes(self, count: int, stream: torch.Generator) -> Int64[Tensor, " n"] | None:
-        """Class ids, all alike often, of a conditional generator; None of any other."""
-        if not self.config.classes:
+    def random_condition(self, count: int, stream: torch.Generator) -> Tensor | None:
+        """Class ids, all alike often, or attributes as in the training photos; None where there are no conditions."""
+        if self.conditions.kind == "none":
             return None
-        return torch.randint(self.config.classes, (count,), generator=stream).to(self.device)
+        if self.conditions.kind == "classes":
+            return torch.randint(self.config.classes, (count,), generator=stream).to(self.device)
+        photos = torch.tensor(self.conditions.examples)
+        return photos[torch.randint(len(photos), (count,), generator=stream)].to(self.device)
 
     def synthesis(
         self, ws: Float[Tensor, "n l d"], noise: Noise = "const", residual: Float[Tensor, "n _c _h _w"] | None = None

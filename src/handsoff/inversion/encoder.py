@@ -169,7 +169,7 @@ def encoder_losses(
 def mixed_latents(generator: StyleGenerator, count: int, stream: torch.Generator) -> Float[Tensor, "n l d"]:
     """ws of random z, half of them with two styles mixed, so that the encoder learns W+ and not only W."""
     z = torch.randn(count, generator.z_dim, generator=stream).to(generator.device)
-    ws = generator.mapping(z, generator.random_classes(count, stream))
+    ws = generator.mapping(z, generator.random_condition(count, stream))
     cut = torch.randint(1, 2 * generator.num_ws, (count, 1, 1), generator=stream).to(ws.device)
     return torch.where(torch.arange(generator.num_ws, device=ws.device)[None, :, None] < cut, ws, ws.roll(1, 0))
 

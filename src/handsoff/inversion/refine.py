@@ -118,7 +118,7 @@ def map_scale(generator: StyleGenerator, height: int, samples: int = 64) -> Floa
     shape = residual_shape(generator, height)
     stream = torch.Generator().manual_seed(0)
     z = torch.randn(samples, generator.z_dim, generator=stream).to(generator.device)
-    ws = generator.mapping(z, generator.random_classes(samples, stream))
+    ws = generator.mapping(z, generator.random_condition(samples, stream))
     parts = []
     with mixed_precision():
         for part in ws.split(16):

@@ -105,7 +105,7 @@ def near_pivots(generator: StyleGenerator, pivots: Float[Tensor, "n l d"], strea
     """
     count = (len(pivots) + 1) // 2
     z = torch.randn(count, generator.z_dim, generator=stream).to(generator.device)
-    ws = generator.mapping(z, generator.random_classes(count, stream))
+    ws = generator.mapping(z, generator.random_condition(count, stream))
     share = NEAREST + (1 - NEAREST) * torch.rand(count, 1, 1, generator=stream).to(ws.device)
     return Latents({"ws": torch.lerp(pivots[:count], ws, share)})
 

@@ -15,6 +15,7 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, read_record, read_tensors, write_json, write_tensors
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import to_float, to_uint8
+from handsoff.generators.conditions import Asked, Condition
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import generator_hash, load_generator
@@ -24,7 +25,7 @@ from handsoff.labeling.image_networks import load_image_networks
 from handsoff.labeling.interpreter import Interpreter, class_ids, number_of_classes
 from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.voting import Consensus, consensus, vote, weighted
-from handsoff.sampling.draws import Condition, draw_latents, uniform_draws
+from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
@@ -104,13 +105,14 @@ class Labeler:
         return self.generator.device
 
     def sample(
-        self, seeds: Sequence[int], condition: Condition | None = None, psi: float = 1.0
+        self, seeds: Sequence[int], condition: Condition | Asked | None = None, psi: float = 1.0
     ) -> tuple[Images, Labels, Uncertainty]:
         """Images made from seeds, with their labels and uncertainty.
 
         Args:
             seeds: ≥ 0, one per image.
-            condition: a class id, or a number per attribute; without it classes are drawn alike often.
+            condition: as `sampling.draws.uniform_draws` takes it; without it classes are drawn alike often, and
+                attributes as in the training photos.
             psi: truncation, 1 = all of the generator's variety.
 
         Raises:

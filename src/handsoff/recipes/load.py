@@ -41,6 +41,8 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     unfold(path, values)
     tables = {name: read_table(path, verb, values.pop(name)) for name, verb in VERBS.items() if name in values}
     match_beside(path, tables.get("generate", {}))
+    if tables.get("train", {}).get("conditions") is not None:
+        tables["train"]["conditions"] = str(path.parent / tables["train"]["conditions"])
     if output is not None:
         values["output"] = output
     try:

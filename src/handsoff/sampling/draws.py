@@ -9,11 +9,20 @@ import torch
 from torch import Tensor
 
 from handsoff.core.errors import InputError
+from handsoff.generators.conditions import UNCONDITIONAL, Asked, Condition, condition_tensor, example
 from handsoff.generators.contract import Conditions, Generator, check_condition
 from handsoff.generators.latents import Latents, join_latents
-from handsoff.sampling.edits import NOTHING, WS, Anchor, Edit, Materials, Mix, edit_of_record, edited
-
-Condition = int | tuple[float, ...]  # a class id, or a number per attribute
+from handsoff.sampling.edits import (
+    NOTHING,
+    WS,
+    Anchor,
+    Edit,
+    Materials,
+    Mix,
+    condition_of_record,
+    edit_of_record,
+    edited,
+)
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,8 @@ class Draw:
             InputError: it is no record of a draw.
         """
         try:
-            condition = record["condition"]
-            stated = tuple(map(float, condition)) if isinstance(condition, list) else condition
             edits = tuple(map(edit_of_record, record.get("edits", ())))
-            return cls(int(record["seed"]), float(record["psi"]), stated, edits)
+            return cls(int(record["seed"]), float(record["psi"]), condition_of_record(record["condition"]), edits)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
@@ -62,16 +69,16 @@ class Draws(Sequence[Draw]):
     """One draw per seed, made when it is looked at: millions of them take no memory.
 
     Attributes:
+        conditions: of the generator.
         seeds: of the samples.
         psi: truncation.
-        condition: of all of them.
-        classes: the number of classes of which each sample's is drawn, from its seed alone; 0: `condition` is meant.
+        asked: what all samples are to show, as `uniform_draws` takes it.
     """
 
+    conditions: Conditions
     seeds: Sequence[int]
     psi: float = 1.0
-    condition: Condition | None = None
-    classes: int = 0
+    asked: Condition | Asked | None = None
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -84,28 +91,52 @@ class Draws(Sequence[Draw]):
         if isinstance(index, slice):
             return replace(self, seeds=self.seeds[index])
         seed = self.seeds[index]
-        return Draw(seed, self.psi, class_of(seed, self.classes) if self.classes else self.condition)
+        return Draw(seed, self.psi, stated(self.conditions, self.asked, seed))
 
 
 def uniform_draws(
-    conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | None = None
+    conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | Asked | None = None
 ) -> Draws:
-    """One draw per seed. Without a `condition`, every class is drawn alike often, each sample's from its seed alone.
+    """One draw per seed, the condition of each from its seed alone where nothing or not all of it is asked for.
+
+    Classes are then drawn alike often, and attributes are those of training photos.
+
+    Args:
+        conditions: of the generator.
+        seeds: ≥ 0.
+        psi: truncation.
+        condition: a class id, a value per attribute, some attributes by their names, or "none": draw unconditionally.
 
     Raises:
-        InputError: the generator is conditional on attributes, and none are given.
+        InputError: the generator does not know what is asked for, or has no photos that would tell all else.
     """
-    if conditions.kind == "attributes" and condition is None:
+    if seeds:
+        stated(conditions, condition, seeds[0])  # refuses what all would be refused for
+    return Draws(conditions, seeds, psi, condition)
+
+
+def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -> Condition | None:
+    """The condition of one sample, as `uniform_draws` says."""
+    if asked is None:
+        plain = class_of(seed, len(conditions.names)) if conditions.kind == "classes" else None
+        return example(conditions, seed) if conditions.kind == "attributes" else plain
+    if conditions.kind == "none":
+        raise InputError("The generator has no conditions: leave the condition out.")
+    if isinstance(asked, tuple) or (conditions.kind == "classes" and isinstance(asked, int)):
+        return asked
+    if conditions.kind == "classes":
+        raise InputError(f"The generator knows the classes 0 to {len(conditions.names) - 1}: give one of them.")
+    if isinstance(asked, Mapping):
+        return example(conditions, seed, asked)
+    if asked != UNCONDITIONAL:
         raise InputError(
-            f"The generator is conditional on {', '.join(conditions.names)}: give a number for each of them."
+            f"The generator is conditional on {', '.join(conditions.names)}: ask for some of them, as "
+            f"{{{conditions.names[0]} = …}}, and not for {asked}."
         )
-    drawn = conditions.kind == "classes" and condition is None
-    return Draws(seeds, psi, condition, len(conditions.names) if drawn else 0)
+    return (None,) * len(conditions.names)
 
 
-def planned_draws(
-    conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Condition | None = None
-) -> Draws:
+def planned_draws(conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Asked | None = None) -> Draws:
     """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
 
     Raises:
@@ -150,7 +181,7 @@ def anchor_draw(edit: Edit | None) -> Draw | None:
 
 def anchor_of(draw: Draw) -> Anchor:
     """An unedited draw as something that others can be mixed with."""
-    return Anchor((draw.seed, draw.psi, draw.condition if isinstance(draw.condition, int) else None))
+    return Anchor((draw.seed, draw.psi, draw.condition))
 
 
 def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
@@ -164,9 +195,9 @@ def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
 
 def condition_of(conditions: Conditions, draws: Sequence[Draw]) -> Tensor | None:
     """Class ids [N] or attributes [N, A] of draws, None where none of them states any."""
-    stated = [draw.condition for draw in draws if draw.condition is not None]
-    if not stated:
+    found = [draw.condition for draw in draws if draw.condition is not None]
+    if not found:
         return None
-    if len(stated) < len(draws):
+    if len(found) < len(draws):
         raise InputError("Some samples state a condition and others do not: state it for all of them.")
-    return torch.tensor(stated, dtype=torch.int64 if conditions.kind == "classes" else torch.float32)
+    return condition_tensor(conditions, found)

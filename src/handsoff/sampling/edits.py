@@ -15,6 +15,7 @@ from torch import Tensor
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_tensors
+from handsoff.generators.conditions import Condition
 from handsoff.generators.latents import Latents
 
 ANCHORS, DIRECTIONS, VECTORS = (  # in the folder of a dataset
@@ -31,25 +32,35 @@ class Anchor:
     """Latents that others are moved to: of an unedited draw, or of a photo.
 
     Attributes:
-        draw: seed, truncation and condition (class id) of the draw.
+        draw: seed, truncation and condition of the draw.
         photo: the name of its latents in `anchors.safetensors`.
     """
 
-    draw: tuple[int, float, int | None] | None = None
+    draw: tuple[int, float, Condition | None] | None = None
     photo: str | None = None
 
     def record(self) -> dict[str, Any]:
         if self.draw is None:
             return {"photo": self.photo}
         seed, psi, condition = self.draw
-        return {"seed": seed, "psi": psi, "condition": condition}
+        return {"seed": seed, "psi": psi, "condition": list(condition) if isinstance(condition, tuple) else condition}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Anchor":
         if "photo" in record:
             return cls(photo=str(record["photo"]))
-        condition = record["condition"]
-        return cls((int(record["seed"]), float(record["psi"]), None if condition is None else int(condition)))
+        return cls((int(record["seed"]), float(record["psi"]), condition_of_record(record["condition"])))
+
+
+def condition_of_record(condition: Any) -> Condition | None:
+    """The condition that JSON holds: a class id, or the values of attributes.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    if isinstance(condition, list):
+        return tuple(None if value is None else float(value) for value in condition)
+    return None if condition is None else int(condition)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ Each kind of proposal is tried for each short group, and the more often the bett
 found the sample in the group, and was certain enough of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from handsoff.datasets.attributes import ATTRIBUTES
+from handsoff.generators.conditions import Condition, example
+from handsoff.generators.contract import Conditions
 from handsoff.sampling.draws import Draw, anchor_of
 from handsoff.sampling.edits import Anchor, Edit, Mix, Move, Vector
 from handsoff.sampling.targets import Group, Record, members
@@ -24,6 +27,8 @@ PLAIN, CONDITION, COARSE, FINE, PERTURBATION, DIRECTION, VECTOR = KINDS = (
     "direction",
     "edit vector",
 )
+NO_CONDITIONS = Conditions()
+Asker = Callable[[int], Condition]  # seed of a draw → what it is asked for
 NEARNESS = (0.5, 0.9)  # how far a perturbation goes from a draw to its anchor
 FARTHEST = 3.0  # standard deviations that a sample is moved along a direction, at the most
 STRENGTHS = (0.5, 1.5)  # of an edit vector (EditGAN, section 3.4)
@@ -48,14 +53,14 @@ class Tools:
 
     Attributes:
         layers: of its ws, 0 where it has no w space.
-        classes: that it can be asked for.
+        conditions: that it can be asked for.
         directions: title of a group → a direction of the w space that leads to it.
         photos: numbers of the photos whose latents are known, by name.
         vectors: TASK/PART → names of edit vectors that add it.
     """
 
     layers: int = 0
-    classes: int = 0
+    conditions: Conditions = NO_CONDITIONS
     directions: Mapping[str, str] = field(default_factory=dict)
     photos: Mapping[str, Record] = field(default_factory=dict)
     vectors: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -136,13 +141,13 @@ def next_round(
             continue
         inside = members(group, records) & np.fromiter((record["candidate"] for record in records), bool, len(records))
         anchors = anchors_of(group, records, inside, tools)
-        kinds = possible(group, anchors, tools)
+        ask = asker(group, records, tools, rng)
+        kinds = possible(group, anchors, tools, asks=ask is not None)
         worked = successes(group, records)
-        rates = class_rates(group, records, tools.classes) if tools.classes else None
         scores = np.array([expected_success(kind, worked) for kind in kinds])
         for kind, share in zip(kinds, apportioned(scores, count), strict=True):
             proposals += [
-                Proposal(proposed(draw, kind, group, anchors, rates, tools, rng), group.title, kind)
+                Proposal(proposed(draw, kind, group, anchors, ask, tools, rng), group.title, kind)
                 for draw in draws[len(proposals) : len(proposals) + share]
             ]
     return proposals
@@ -177,10 +182,10 @@ def anchors_of(
     return Anchors(records, np.flatnonzero(inside & ~edited), photos)
 
 
-def possible(group: Group, anchors: Sequence[Anchor], tools: Tools) -> list[str]:
-    """The kinds of proposals that can be made for a group."""
+def possible(group: Group, anchors: Sequence[Anchor], tools: Tools, *, asks: bool) -> list[str]:
+    """The kinds of proposals that can be made for a group; `asks`: whether a condition leads into it."""
     found = [PLAIN]
-    if tools.classes:
+    if asks:
         found.append(CONDITION)
     if tools.layers > 1 and anchors:
         found += [COARSE, FINE, PERTURBATION]
@@ -196,15 +201,15 @@ def proposed(
     kind: str,
     group: Group,
     anchors: Sequence[Anchor],
-    rates: Float[np.ndarray, " c"] | None,
+    ask: Asker | None,
     tools: Tools,
     rng: np.random.Generator,
 ) -> Draw:
     """The draw after a proposal has changed it."""
     if kind == PLAIN:
         return draw
-    if rates is not None and kind == CONDITION:
-        return Draw(draw.seed, draw.psi, int(rng.choice(len(rates), p=rates)))
+    if kind == CONDITION and ask is not None:
+        return Draw(draw.seed, draw.psi, ask(draw.seed))
     return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
 
 
@@ -219,6 +224,30 @@ def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, r
     if kind == PERTURBATION:
         return Mix(anchor, 0, tools.layers, round(float(rng.uniform(*NEARNESS)), 3))
     return Mix(anchor, 0, middle) if kind == COARSE else Mix(anchor, middle, tools.layers)
+
+
+def asker(group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng: np.random.Generator) -> Asker | None:
+    """Gives conditions that lead into a group: the attribute itself, else what worked before; None where none does."""
+    conditions = tools.conditions
+    if conditions.kind == "none":
+        return None
+    if conditions.kind == "classes":
+        rates = class_rates(group, records, len(conditions.names))
+        return lambda _: int(rng.choice(len(rates), p=rates))
+    if group.task or group.name not in conditions.names or group.name in ATTRIBUTES:  # the latter are measured
+        shown = conditions_of(group, records)
+        return (lambda _: shown[int(rng.integers(len(shown)))]) if shown else None
+    if group.word is not None:
+        return lambda seed: example(conditions, seed, {group.name: str(group.word)})
+    column = np.array([row[conditions.names.index(group.name)] for row in conditions.examples])
+    low, high = sorted((max(group.low, float(column.min())), min(group.high, float(column.max()))))
+    return lambda seed: example(conditions, seed, {group.name: float(rng.uniform(low, high))})
+
+
+def conditions_of(group: Group, records: Sequence[Mapping[str, Any]]) -> list[Condition]:
+    """The attributes that were asked for in samples that turned out to be in a group."""
+    draws = [Draw.of_record(record["draw"]) for record in records if record["candidate"] and group.holds(record)]
+    return [draw.condition for draw in draws if isinstance(draw.condition, tuple) and not draw.edits]
 
 
 def class_rates(group: Group, records: Sequence[Mapping[str, Any]], classes: int) -> Float[np.ndarray, " c"]:

@@ -30,7 +30,7 @@ from handsoff.labeling.labeler import EXAMPLE_WS, GENERATOR
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.sampling.edits import ANCHORS, DIRECTIONS, VECTORS, WS
 from handsoff.sampling.probes import Probe, probe
-from handsoff.sampling.proposals import Tools, next_round
+from handsoff.sampling.proposals import NO_CONDITIONS, Tools, next_round
 from handsoff.sampling.raking import choose
 from handsoff.sampling.targets import Group, groups_of, members, values
 from handsoff.synthesis.dataset import Production, make_shards
@@ -238,10 +238,9 @@ def plan_round(out: Path, composition: Composition, table: Table, number: int, l
     write_materials(out, composition, {name: probes[title] for title, name in titles.items()})
     start = settings.seed + len(told)
     draws = uniform_draws(generator.conditions, range(start, start + count), settings.psi, settings.condition)
-    classes = len(generator.conditions.names) if generator.conditions.kind == "classes" else 0
     tools = Tools(
         layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
-        classes=classes if settings.condition is None else 0,
+        conditions=generator.conditions if settings.condition is None else NO_CONDITIONS,
         directions=titles,
         photos={name: numbers for name, numbers in composition.photos.items() if name in stored(out / ANCHORS)},
         vectors=by_part(stored(out / VECTORS)),

@@ -12,12 +12,13 @@ from handsoff.datasets.attributes import ATTRIBUTES, available
 from handsoff.editing.edit import CARD as EDITS
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
+from handsoff.generators.conditions import as_value
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
-from handsoff.sampling.aims import Aim
+from handsoff.sampling.aims import Aim, Bins, Words
 from handsoff.sampling.draws import Draws, planned_draws
 from handsoff.sampling.targets import check_names, located
 from handsoff.synthesis.account import account, missed
@@ -57,8 +58,9 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
     tasks = tasks_of_cards([card_of(folder) for folder in labelers])
     check_ignoring(settings.ignore_pixels, tasks)
     if settings.wanted is not None:
-        known = [*available(tasks), CLUSTER, *given_names(settings.attributes)]
+        known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked_names(labelers[0])]
         check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
+        check_asked(settings.wanted, labelers[0], settings.attributes)
         matched = check_match(settings.wanted.match, labelers)
         inputs |= {} if matched is None else {"match": matched}
         if settings.attributes is not None:
@@ -120,7 +122,7 @@ def write_dataset(
     cards = [card_of(folder) for folder in labelers]
     tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
-    wanted = Wanted() if aim is None else wanted_of(aim, tasks)
+    wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
     output = output_of(settings, job.out)
     with job.undone_if_refused():
         output.check()
@@ -168,12 +170,38 @@ def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
     return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
 
 
-def wanted_of(aim: Aim, tasks: Mapping[str, Task]) -> Wanted:
-    """What is measured of every sample: the attributes that an aim names."""
+def asked_names(labeler: Path, given: str | None = None) -> list[str]:
+    """The attributes that the generator can be asked for, without the given ones: those are predicted from images."""
+    conditions, others = read_card(labeler / GENERATOR).conditions, given_names(given)
+    return [name for name in conditions.names if name not in others] if conditions.kind == "attributes" else []
+
+
+def check_asked(aim: Aim, labeler: Path, given: str | None) -> None:
+    """Whether the generator can be asked for what an aim says of its attributes.
+
+    Raises:
+        InputError: it knows no such word, or has words where a range is asked for, or numbers where words are.
+    """
+    conditions = read_card(labeler / GENERATOR).conditions
+    for name in asked_names(labeler, given):
+        wish = aim.wishes.get(name)
+        for value in wish.shares if isinstance(wish, Words) else [wish.low] if isinstance(wish, Bins) else []:
+            if value is not None and name not in ATTRIBUTES:
+                as_value(conditions, name, value)
+
+
+def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Sequence[str] = ()) -> Wanted:
+    """What is told of every sample: the attributes that an aim names, `asked` ones as the generator was asked."""
     parts = {name: task.parts for name, task in tasks.items()}
     names = [name for name in aim.wishes if located(name, parts) is None]
     measured = tuple(name for name in names if name in ATTRIBUTES)
-    return Wanted(measured, tuple(name for name in names if name not in ATTRIBUTES), aim.match is not None)
+    others = [name for name in names if name not in ATTRIBUTES]
+    return Wanted(
+        measured,
+        tuple(name for name in others if name not in asked),
+        aim.match is not None,
+        tuple(name for name in others if name in asked),
+    )
 
 
 def parts_of(tasks: Mapping[str, Task], settings: GenerateSettings) -> dict[PartOf, str]:

@@ -23,24 +23,22 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.framing import frame_photo
+from handsoff.datasets.given import GIVEN, Values, check_given, is_number
 from handsoff.datasets.labelled import LabelledDataset, open_labelled
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.labeling.labeler import GENERATOR, read_card
 from handsoff.sampling.draws import Draw, draw_latents
-from handsoff.sampling.targets import is_number
 
 CLUSTER, CLUSTERS, ROUNDS = "cluster", 8, 50
 FITTED_ON = 512  # draws that the clusters are found from
 BATCH = 16
-GIVEN = "attributes.json"
 FOLDS, RIDGE = 5, 1.0  # of the features' mean variance, per photo
 LEAST_SKILL = 0.5  # held-out: correlation of a number, or accuracy over that of the most frequent word, 0 to 1
 FILE, CARD = "pooled.safetensors", "pooled.json"  # in the ledger
 
 Features = Float[np.ndarray, "n c"]
 Centres = Float[np.ndarray, "k c"]
-Values = Mapping[str, Mapping[str, Any]]  # name of a photo → attribute → number or word
 
 
 @dataclass(frozen=True)
@@ -99,19 +97,7 @@ def read_given(path: Path) -> tuple[LabelledDataset, Values]:
     """
     data = open_labelled(path)
     found, where = data.source.json(GIVEN), data.source.path / GIVEN
-    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
-        raise InputError(f'{where} is missing or no table: write {{"NAME": {{"attribute": number or word}}, …}}.')
-    for attribute in dict.fromkeys(attribute for entry in found.values() for attribute in entry):
-        values = {name: found.get(name, {}).get(attribute) for name in data.names}
-        missing = [name for name, value in values.items() if not (is_number(value) or isinstance(value, str))]
-        if missing:
-            raise InputError(
-                f"{where} has no {attribute} for {len(missing)} of {len(data.names)} images, the first is "
-                f"{missing[0]}: give a number or a word for each."
-            )
-        if len({is_number(value) for value in values.values()}) > 1:
-            raise InputError(f"{where}: {attribute} is a number in some images and a word in others: make it one kind.")
-    return data, found
+    return data, check_given(found, str(where), data.names)
 
 
 def given_names(path: str | None) -> list[str]:

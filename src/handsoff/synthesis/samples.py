@@ -53,12 +53,14 @@ class Wanted:
     Attributes:
         names: of attributes that are measured.
         pooled: of attributes that are read from pooled features.
+        asked: of attributes that are as the generator was asked for them, unless the sample was edited.
         measures: whether further numbers of its labels are wanted, as a match needs them.
     """
 
     names: tuple[str, ...] = ()
     pooled: tuple[str, ...] = ()
     measures: bool = False
+    asked: tuple[str, ...] = ()
 
 
 NO_ATTRIBUTES = Wanted()

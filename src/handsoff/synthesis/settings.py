@@ -1,12 +1,29 @@
 """What can be set about generation; every default is what worked best in docs/experiments/."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, field_validator, model_validator
 
 from handsoff.core.urls import is_url
 from handsoff.sampling.aims import Aim, read_aim, read_text
+
+
+def what_can_be_asked(value: Any, check: Callable[[Any], Any]) -> Any:
+    """One sentence where a value is none of the forms of a condition."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("write a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none") from None
+
+
+Asked = Annotated[
+    Annotated[int, Field(ge=0)] | Literal["none"] | dict[str, float | str], WrapValidator(what_can_be_asked)
+]
+CONDITION = (
+    "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
+    "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
+)
 
 
 class Selection(BaseModel):
@@ -59,9 +76,7 @@ class SampleSettings(BaseModel):
     n: int = Field(ge=1, description="how many images are drawn")
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    condition: int | None = Field(
-        None, ge=0, description="class that all images show, of a class-conditional generator; default: all alike often"
-    )
+    condition: Asked | None = Field(None, description=CONDITION)
 
 
 class GenerateSettings(Selection):
@@ -70,11 +85,7 @@ class GenerateSettings(Selection):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    condition: int | None = Field(
-        None,
-        ge=0,
-        description="class that all samples show, of a class-conditional generator; default: all alike often",
-    )
+    condition: Asked | None = Field(None, description=CONDITION)
     aim: dict[str, Any] | None = Field(
         None, description="what the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md"
     )

@@ -17,6 +17,7 @@ from jaxtyping import UInt8
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.editing.outcome import change
+from handsoff.generators.conditions import named
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
@@ -146,6 +147,12 @@ def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
         read = pooled.load(context.out / LEDGER).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
             record["attributes"] = {**record.get("attributes", {}), **found}
+    if context.wanted.asked:
+        conditions = labelers[0].generator.conditions
+        for draw, record in zip(shard.draws, made, strict=True):
+            told = {} if draw.edits else named(conditions, draw.condition)
+            known = {name: told[name] for name in context.wanted.asked if name in told}
+            record["attributes"] = {**record.get("attributes", {}), **known}
     for index, record in changes.items():
         made[index][EDIT] = record
     records = zip(shard.draws, made, strict=True)

@@ -5,19 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor
-
-from handsoff.core.device import best_device
 from handsoff.core.frames import Frame
-from handsoff.core.images import to_float
-from handsoff.core.seeds import per_sample
+from handsoff.generators.contract import Conditions
+from handsoff.training.data import TrainingData
 from handsoff.training.settings import TrainSettings
 
 Budget = dict[str, float | None]
-Photos = UInt8[np.ndarray, "n h w 3"]
 
 
 @dataclass(frozen=True)
@@ -35,21 +28,12 @@ class Kind:
 
     Attributes:
         check: the image size that is asked for; raises a HandsOffError where no such generator can be trained.
-        build: the state at step 0, begun with the weights of another generator where there is one.
+        build: the state at step 0, begun with the weights of another generator where there is one, or made for
+            conditions where the photos have any.
         step: updates the state with one batch, and returns its losses by name. Of the batch each process has its share:
             all draw the same random numbers, and take those of their samples (`core.seeds.per_sample`).
     """
 
     check: Callable[[TrainSettings, Path | None], Frame]
-    build: Callable[[TrainSettings, Path | None], Any]
-    step: Callable[[Any, Photos, TrainSettings, Limits], dict[str, float]]
-
-
-def batch_of(photos: Photos, count: int, stream: torch.Generator, *, mirror: bool) -> Float[Tensor, "b 3 h w"]:
-    """Some of the photos in [-1, 1], chosen by `stream`; with `mirror` half of them flipped left to right."""
-    places = per_sample(lambda n: torch.randint(len(photos), (n,), generator=stream), count)
-    chosen = to_float(photos[places.numpy()]).to(best_device())
-    if not mirror:
-        return chosen
-    flipped = per_sample(lambda n: torch.rand(n, 1, 1, 1, device=chosen.device), count) < 0.5  # noqa: PLR2004  # half of them
-    return torch.where(flipped, chosen.flip(3), chosen)
+    build: Callable[[TrainSettings, Path | None, Conditions | None], Any]
+    step: Callable[[Any, TrainingData, TrainSettings, Limits], dict[str, float]]

@@ -7,7 +7,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from handsoff.core.frames import Framing
 
 ALONE = {
-    "stylegan2": ("discriminator", "channel_base", "channel_max", "w_dim", "g_lr", "d_lr", "r1", "mixing"),
+    "stylegan2": (
+        "discriminator",
+        "channel_base",
+        "channel_max",
+        "w_dim",
+        "g_lr",
+        "d_lr",
+        "r1",
+        "mixing",
+        "conditions",
+        "mirrored",
+    ),
     "diffusion": ("unet_channels", "lr"),
 }  # settings that say something about one kind of generator only
 
@@ -52,6 +63,15 @@ class TrainSettings(BaseModel):
     lr: float = Field(4e-4, gt=0, description="learning rate of a diffusion model")
     mixing: float = Field(0.0, ge=0, le=1, description="probability of style mixing per sample")
     mirror: bool = Field(default=True, description="flip half of the images left to right")
+    conditions: str | None = Field(
+        None,
+        description="JSON with a number or a word per photo and attribute: the generator can then be asked for these",
+    )
+    mirrored: tuple[str, ...] | None = Field(
+        None,
+        description="conditions whose sign changes in the mirror, such as ['yaw']; unless said, photos with conditions "
+        "are not mirrored",
+    )
     augment: Literal["none"] | None = Field(
         None,
         description="none: the projected discriminator sees images as they are; unless said, moved, tinted and in part "

@@ -19,6 +19,7 @@ from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.generators.nearness import Nearness
 from handsoff.generators.stored import read_card, save_generator
 from handsoff.geometry.views import scaled_to
+from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.training.events import Events
 from handsoff.training.nearest import Neighbours, watched
 from handsoff.training.page import GRIDS, LOG, NEAREST, Standing, read_log, write_progress
@@ -51,7 +52,8 @@ class Snapshots:
     @torch.no_grad()
     def generated(self, state: State, seeds: Sequence[int]) -> Iterator[Float[Tensor, "n 3 h w"]]:
         for start in range(0, len(seeds), 50):
-            latents = state.average.draw(seeds[start : start + 50])
+            draws = uniform_draws(state.average.conditions, seeds[start : start + 50])
+            latents = draw_latents(state.average, draws)
             with mixed_precision():
                 yield state.draw(latents).clamp(-1, 1)
 

@@ -11,15 +11,17 @@ from handsoff.core.device import best_device
 from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError
 from handsoff.core.seeds import share_of_batch
-from handsoff.datasets.sources import Source, forget_photos, load_photos, map_photos, open_source
+from handsoff.datasets.sources import Source, forget_photos, load_photos, loaded_names, map_photos, open_source
 from handsoff.formats.photos import photos_in
 from handsoff.generators.stored import generator_hash
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.training.conditions import NOT_MIRRORED, conditions_input, photo_conditions
+from handsoff.training.data import TrainingData
 from handsoff.training.diffusion.train import DIFFUSION
 from handsoff.training.events import writer_library
 from handsoff.training.gan.train import GAN
-from handsoff.training.kinds import Budget, Kind, Limits, Photos
+from handsoff.training.kinds import Budget, Kind, Limits
 from handsoff.training.page import COLUMNS, LOG, PAGE, read_log
 from handsoff.training.parallel import barrier, join, same_everywhere
 from handsoff.training.settings import TrainSettings
@@ -38,10 +40,13 @@ def plan(images: Path, settings: TrainSettings, init: Path | None = None) -> Pla
     """What the generator is made by; how long it trains may be said anew.
 
     Raises:
-        InputError: there are no such images, or `init` is no generator.
+        InputError: there are no such images, their conditions are not all told, or `init` is no generator.
     """
-    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard"})
+    fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard", "conditions"})
     inputs = {"images": open_source(images).describe()}
+    if settings.conditions is not None:
+        photos = photos_in(open_source(images))
+        inputs["conditions"] = conditions_input(Path(settings.conditions), photos, settings.mirrored)
     if init is not None:
         inputs["init"] = {"path": str(init.resolve()), "fingerprint": generator_hash(init)}
     return Plan("train", inputs, fixed)
@@ -55,7 +60,7 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
 
     Raises:
         InputError: no usable images, or `out` holds something else.
-        MismatchError: `init` is of another kind, size or framing.
+        MismatchError: `init` is of another kind, size or framing, or is given together with conditions.
         HandsOffError: what TensorBoard's files or a diffusion model need is not installed.
     """
     frame = KINDS[settings.kind].check(settings, init)
@@ -82,6 +87,8 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
     kind = KINDS[settings.kind]
     frame = kind.check(settings, init)
     cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
+    if settings.conditions is not None and settings.mirror and settings.mirrored is None:
+        notes.append(NOT_MIRRORED)
     if limits.rank == 0:
         for note in notes:
             yield Progress("reading images", 0, len(source.sizes), note)
@@ -89,11 +96,14 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
             yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
     barrier()
-    photos = map_photos(cache, frame)
-    state = kind.build(settings, init)
+    photos, told = map_photos(cache, frame), None
+    if settings.conditions is not None:
+        told = photo_conditions(Path(settings.conditions), loaded_names(source, cache), settings.mirrored)
+    state = kind.build(settings, init, None if told is None else told.conditions)
     if not load_state(state, job.out) and limits.rank == 0:
         yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
-    yield from run(state, photos, job.out, settings, limits)
+    mirror = settings.mirror and (told is None or told.mirrored)
+    yield from run(state, TrainingData(photos, told, mirror), job.out, settings, limits)
     if limits.rank == 0:
         forget_photos(cache)
         write_report(job, state, len(photos), limits.budget, notes)
@@ -140,14 +150,14 @@ def reached(images: int, seconds: float, budget: Budget) -> bool:
     return (kimg is not None and images >= kimg * 1000) or (minutes is not None and seconds >= minutes * 60)
 
 
-def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits: Limits) -> Part:
+def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, limits: Limits) -> Part:
     """The training loop: steps, and between them checkpoints and snapshots."""
     snapshots = None
     if limits.rank == 0:
         trim_log(out / LOG, state.images)
         yield Progress("measuring the photos", 0, 1)
         show_progress(state, out)
-        snapshots = Snapshots(photos, out, settings, state.images)
+        snapshots = Snapshots(data.photos, out, settings, state.images)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
@@ -156,7 +166,7 @@ def run(state: State, photos: Photos, out: Path, settings: TrainSettings, limits
         while not stop(state, limits):
             whole = False
             with share_of_batch(limits.rank, limits.world):
-                losses = KINDS[settings.kind].step(state, photos, settings, limits)
+                losses = KINDS[settings.kind].step(state, data, settings, limits)
             if not all(math.isfinite(loss) for loss in losses.values()):
                 raise HandsOffError(
                     f"Training diverged after {state.images / 1000:.1f} kimg: the loss is not a number. "

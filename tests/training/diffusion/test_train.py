@@ -17,6 +17,7 @@ from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
 from handsoff.training import snapshots
+from handsoff.training.diffusion import state
 from handsoff.training.diffusion import train as training
 from handsoff.training.diffusion.train import config_of, denoising_loss
 from handsoff.training.settings import TrainSettings
@@ -37,6 +38,8 @@ def tiny(steps: int, **changes: Any) -> TrainSettings:
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "MEASURED_IMAGES", 8)
+    monkeypatch.setattr(snapshots, "SIDE", 2)
+    monkeypatch.setattr(state, "QUICK", [20.0, 1.0, 0.0])
     monkeypatch.setattr(
         snapshots,
         "distances",
@@ -83,19 +86,19 @@ def test_what_is_interrupted_ends_with_the_weights_of_what_was_not(
 def test_it_learns_to_denoise() -> None:
     """Of one flat image: after a few steps the denoiser knows it, whatever the noise."""
     net = toy_unet().requires_grad_().train()
-    images = torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1).expand(8, 3, 16, 16)
-    optimizer = torch.optim.Adam(net.parameters(), 3e-3)
+    images = torch.tensor([0.5, -0.2, 0.1]).view(1, 3, 1, 1).expand(4, 3, 16, 16)
+    optimizer = torch.optim.Adam(net.parameters(), 5e-3)
     torch.manual_seed(0)
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         loss = denoising_loss(net, images)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    assert sum(losses[-10:]) < 0.35 * sum(losses[:10])
+    assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
     with torch.no_grad():
-        found = net.denoise(images + torch.randn(8, 3, 16, 16), torch.ones(8))
+        found = net.denoise(images + torch.randn(4, 3, 16, 16), torch.ones(4))
     assert float((found - images).abs().mean()) < 0.3
 
 

@@ -176,7 +176,7 @@ def build(read: ReadGenerator, licence: str, framing: Framing) -> StyleGAN2:
         generator = StyleGAN2(read.converted.config, licence, framing).eval()
     generator.load_state_dict(read.state, assign=True)
     if not read.converted.has_mean:
-        classes = generator.random_classes(MEAN_OF, step_generator(0, 0))
-        mean = generator.mapping_network(standard_normal(range(MEAN_OF), generator.z_dim), classes).mean(0)
+        condition = generator.random_condition(MEAN_OF, step_generator(0, 0))
+        mean = generator.mapping_network(standard_normal(range(MEAN_OF), generator.z_dim), condition).mean(0)
         generator.mapping_network.w_avg.copy_(mean)
     return generator

@@ -10,10 +10,12 @@ from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.seeds import per_sample, seeded, step_generator
+from handsoff.generators.contract import Conditions
 from handsoff.generators.diffusion import Diffusion, unet_type, wide
 from handsoff.generators.diffusion_config import DiffusionConfig, Down, UNetConfig, Up
+from handsoff.training.data import TrainingData
 from handsoff.training.diffusion.state import DiffusionState, new_state
-from handsoff.training.kinds import Kind, Limits, Photos, batch_of
+from handsoff.training.kinds import Kind, Limits
 from handsoff.training.parallel import average_gradients
 from handsoff.training.settings import TrainSettings
 from handsoff.training.state import update_ema
@@ -63,24 +65,26 @@ def check(settings: TrainSettings, init: Path | None = None) -> Frame:
     return config_of(settings).unet.sample_size
 
 
-def build(settings: TrainSettings, init: Path | None = None) -> DiffusionState:
+def build(settings: TrainSettings, init: Path | None = None, conditions: Conditions | None = None) -> DiffusionState:
     """The denoiser at its first step.
 
     Raises:
         InputError: such a U-Net cannot be.
     """
-    del init  # `check` refused it
+    del init, conditions  # `check` and the settings refused them
     with seeded(settings.seed):
         denoiser = Diffusion(config_of(settings), settings.licence, settings.framing)
     return new_state(denoiser.to(best_device()), settings.lr)
 
 
-def denoising_step(state: DiffusionState, photos: Photos, settings: TrainSettings, limits: Limits) -> dict[str, float]:
+def denoising_step(
+    state: DiffusionState, data: TrainingData, settings: TrainSettings, limits: Limits
+) -> dict[str, float]:
     """One update from one batch of photos, each with noise of its own level."""
     count = settings.batch // limits.world
     stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
-        images = batch_of(photos, count, stream, mirror=settings.mirror)
+        images, _ = data.draw(count, stream)
         with mixed_precision():
             loss = denoising_loss(state.denoiser, images)
     state.optimizer.zero_grad(set_to_none=True)

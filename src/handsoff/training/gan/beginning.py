@@ -16,8 +16,11 @@ def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
 
     Raises:
         InputError: the folder is no generator.
-        MismatchError: it is no unconditional StyleGAN2, or photos were framed otherwise for it.
+        MismatchError: it is no unconditional StyleGAN2, or photos were framed otherwise for it; or conditions are asked
+            for, which its mapping network has no place for.
     """
+    if settings.conditions is not None:
+        raise MismatchError("--init cannot be given together with conditions: leave one of them out.")
     card = read_card(folder)
     if card.architecture != StyleGAN2.architecture or card.conditions.kind != "none":
         kind = (

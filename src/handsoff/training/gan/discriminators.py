@@ -1,6 +1,8 @@
 """The two discriminators: `extract` takes images to features (differentiable, fixed), `logits` is the trained part.
 
-Splitting them lets one pass over the generated images serve both networks of a step.
+Splitting them lets one pass over the generated images serve both networks of a step. Conditions come in by projection
+(Miyato & Koyama 2018, arXiv 1802.05637, equation 3): to a logit is added the inner product of what the last layer reads
+with an embedding of the labels, which `generators.conditions.encoded` gives.
 """
 
 import math
@@ -23,6 +25,9 @@ from handsoff.training.parallel import mean_everywhere, processes, variance_ever
 
 Images = Float[Tensor, "n 3 h w"]
 Features = list[Float[Tensor, "n _c _h _w"]]
+Labels = Float[Tensor, "n _l"] | None
+Sides = tuple[Labels, Labels]  # of real and of generated images
+LAST = 128  # channels that the last layer of a projected head reads
 
 
 class RandomProjection(nn.Module):
@@ -52,14 +57,14 @@ def projected_head(inputs: int, halvings: int) -> nn.Sequential:
     """A small spectrally normalised network for one scale: down to the coarsest size, then one logit per place."""
     layers: list[nn.Module] = []
     for _ in range(halvings):
-        outputs = min(inputs * 2, 128)
+        outputs = min(inputs * 2, LAST)
         layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False)), nn.LeakyReLU(SLOPE)]
         inputs = outputs
     layers += [
         WithDeviation(),
-        spectral_norm(nn.Conv2d(inputs + 1, 128, 3, padding=1)),
+        spectral_norm(nn.Conv2d(inputs + 1, LAST, 3, padding=1)),
         nn.LeakyReLU(SLOPE),
-        spectral_norm(nn.Conv2d(128, 1, 1)),
+        spectral_norm(nn.Conv2d(LAST, 1, 1)),
     ]
     return nn.Sequential(*layers)
 
@@ -87,11 +92,17 @@ class Projected(nn.Module):
 
     chance = 2.0 * len(RandomProjection.widths)  # its loss where it cannot tell real from made
 
-    def __init__(self, frame: Frame, feature_size: int, seed: int, r1: float, *, augment: bool = True) -> None:
+    def __init__(
+        self, frame: Frame, feature_size: int, seed: int, r1: float, labels: int = 0, *, augment: bool = True
+    ) -> None:
+        """`labels`: how many numbers a condition is encoded by, 0 where there are no conditions."""
         super().__init__()
         self.r1, self.size, self.augment = r1, scaled_to(frame, feature_size), augment
         self.heads = nn.ModuleList(
             [projected_head(width, 3 - level) for level, width in enumerate(RandomProjection.widths)]
+        )
+        self.embeds = nn.ModuleList(
+            [spectral_norm(nn.Linear(labels, LAST, bias=False)) for _ in self.heads] if labels else []
         )
         with seeded(seed):
             projection = RandomProjection(FEATURE_CHANNELS[1:]).requires_grad_(requires_grad=False)
@@ -107,16 +118,22 @@ class Projected(nn.Module):
         features: Features = projection(net(augmented)[1:])
         return features
 
-    def logits(self, features: Features) -> list[Tensor]:
+    def logits(self, features: Features, labels: Labels = None) -> list[Tensor]:
         """Logits of every scale; features of tall images are transposed first.
 
         Strided bfloat16 convolutions give garbage in the AMX kernels of oneDNN 3.12 where the output is one column wide
         and several rows high; one row of several columns is right.
         """
         lying = [feature.mT if feature.shape[-2] > feature.shape[-1] else feature for feature in features]
-        return [head(feature).float() for head, feature in zip(self.heads, lying, strict=True)]
+        trunks = [cast("nn.Sequential", head)[:-1](feature) for head, feature in zip(self.heads, lying, strict=True)]
+        found = [cast("nn.Sequential", head)[-1](x).float() for head, x in zip(self.heads, trunks, strict=True)]
+        if labels is None:
+            return found
+        embedded = [embed(labels)[:, :, None, None] for embed in self.embeds]
+        projected = [(e.float() * x.float()).sum(1, keepdim=True) for e, x in zip(embedded, trunks, strict=True)]
+        return [logit + more for logit, more in zip(found, projected, strict=True)]
 
-    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
+    def loss(self, real: Features, fake: Features, step: int, labels: Sides = (None, None)) -> Tensor:
         """Hinge loss of equation 3 and R1 (Mescheder et al. 2018, equation 9) on the real features, summed over scales.
 
         With spectral normalisation alone the heads win in some domains, and the generator jumps from one shape to the
@@ -124,13 +141,13 @@ class Projected(nn.Module):
         """
         del step
         features = [feature.detach().requires_grad_(self.r1 > 0) for feature in real]
-        real_logits = self.logits(features)
-        logits = zip(real_logits, self.logits(fake), strict=True)
+        real_logits = self.logits(features, labels[0])
+        logits = zip(real_logits, self.logits(fake, labels[1]), strict=True)
         hinge = torch.stack([F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in logits]).sum()
         return hinge + self.r1 / 2 * steepness(real_logits, features) if self.r1 > 0 else hinge
 
-    def generator_loss(self, fake: Features) -> Tensor:
-        return torch.stack([-logits.mean() for logits in self.logits(fake)]).sum()
+    def generator_loss(self, fake: Features, labels: Labels = None) -> Tensor:
+        return torch.stack([-logits.mean() for logits in self.logits(fake, labels)]).sum()
 
 
 def steepness(logits: list[Tensor], features: Features) -> Float[Tensor, ""]:
@@ -185,7 +202,8 @@ class StyleGAN2Discriminator(nn.Module):
     interval, target, r1_gamma, ada_kimg = 16, 0.6, 1.0, 100.0
     chance = 2 * math.log(2)  # as above
 
-    def __init__(self, channels: tuple[int, ...], base: Frame) -> None:
+    def __init__(self, channels: tuple[int, ...], base: Frame, labels: int = 0) -> None:
+        """`labels` as of the projected one."""
         super().__init__()
         widths = channels[::-1]
         self.stem = EqualConv(3, widths[0], 1)
@@ -194,22 +212,26 @@ class StyleGAN2Discriminator(nn.Module):
         self.conv = EqualConv(widths[-1] + 1, widths[-1], 3)
         self.fc = Linear(widths[-1] * base[0] * base[1], widths[-1], activate=True)
         self.out = Linear(widths[-1], 1)
+        self.embed = Linear(labels, widths[-1]) if labels else None
         self.p: Tensor
         self.register_buffer("p", torch.zeros(()))
 
     def extract(self, images: Images) -> Features:
         return [adaptive_augment(images, float(self.p))]
 
-    def logits(self, features: Features) -> list[Tensor]:
+    def logits(self, features: Features, labels: Labels = None) -> list[Tensor]:
         x = self.blocks(F.leaky_relu(self.stem(features[0]), SLOPE) * GAIN).float()
         x = F.leaky_relu(self.conv(self.with_deviation(x)), SLOPE) * GAIN
-        return [self.out(self.fc(x.flatten(1).float()))]
+        x = self.fc(x.flatten(1).float())
+        if labels is None or self.embed is None:
+            return [self.out(x)]
+        return [self.out(x) + (self.embed(labels) * x).sum(1, keepdim=True) / math.sqrt(x.shape[1])]
 
-    def loss(self, real: Features, fake: Features, step: int) -> Tensor:
+    def loss(self, real: Features, fake: Features, step: int, labels: Sides = (None, None)) -> Tensor:
         """Non-saturating logistic loss; R1 (Mescheder et al. 2018) on the real images every `interval` steps."""
         penalise = step % self.interval == 0
         images = real[0].detach().requires_grad_(penalise)
-        real_logits, fake_logits = self.logits([images])[0], self.logits(fake)[0]
+        real_logits, fake_logits = self.logits([images], labels[0])[0], self.logits(fake, labels[1])[0]
         self.adapt(real_logits.detach())
         loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
         if penalise:
@@ -222,8 +244,8 @@ class StyleGAN2Discriminator(nn.Module):
         direction = (mean_everywhere(real_logits.sign().mean()) - self.target).sign()
         self.p.add_(direction * real_logits.shape[0] * processes() / (self.ada_kimg * 1000)).clamp_(0, 0.8)
 
-    def generator_loss(self, fake: Features) -> Tensor:
-        return F.softplus(-self.logits(fake)[0]).mean()
+    def generator_loss(self, fake: Features, labels: Labels = None) -> Tensor:
+        return F.softplus(-self.logits(fake, labels)[0]).mean()
 
 
 Discriminator = Projected | StyleGAN2Discriminator

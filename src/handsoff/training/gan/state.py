@@ -48,6 +48,8 @@ def new_state(generator: StyleGAN2, discriminator: Discriminator, g_lr: float, d
 
 @torch.no_grad()
 def estimate_w_avg(generator: StyleGAN2) -> None:
-    """Set w_avg, which truncation pulls towards, to the mean of w over many z."""
-    z = torch.randn(10_000, generator.z_dim, generator=torch.Generator().manual_seed(0)).to(best_device())
-    generator.mapping_network.w_avg.copy_(generator.mapping_network(z).mean(0))
+    """Set w_avg, which truncation pulls towards, to the mean of w over many z and, where there are any, conditions."""
+    stream = torch.Generator().manual_seed(0)
+    z = torch.randn(10_000, generator.z_dim, generator=stream).to(best_device())
+    condition = generator.random_condition(len(z), stream)
+    generator.mapping_network.w_avg.copy_(generator.mapping_network(z, condition).mean(0))

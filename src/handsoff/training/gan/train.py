@@ -10,11 +10,14 @@ from handsoff.core.device import mixed_precision, on_device
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, frame_of
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.generators.conditions import encoded, label_width
+from handsoff.generators.contract import Conditions
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.training.data import TrainingData
 from handsoff.training.gan.beginning import beginning
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
 from handsoff.training.gan.state import GANState, new_state
-from handsoff.training.kinds import Kind, Limits, Photos, batch_of
+from handsoff.training.kinds import Kind, Limits
 from handsoff.training.parallel import average_gradients
 from handsoff.training.settings import TrainSettings
 from handsoff.training.state import update_ema
@@ -56,8 +59,10 @@ def check(settings: TrainSettings, init: Path | None = None) -> Frame:
     return frame
 
 
-def build(settings: TrainSettings, init: Path | None = None) -> GANState:
+def build(settings: TrainSettings, init: Path | None = None, conditions: Conditions | None = None) -> GANState:
     """Both players at their first step; the generator begins with the weights of another one where there is `init`.
+
+    With `conditions` both are made for these.
 
     Raises:
         InputError: the resolution cannot be, or `init` is no generator.
@@ -68,38 +73,48 @@ def build(settings: TrainSettings, init: Path | None = None) -> GANState:
     channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
     config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
     discriminator: Discriminator
+    labels = 0 if conditions is None else label_width(conditions)
     with seeded(settings.seed):
-        generator = begin or StyleGAN2(config, settings.licence, settings.framing)
+        generator = begin or StyleGAN2(config, settings.licence, settings.framing, conditions)
         if settings.discriminator == "projected":
-            augment = settings.augment != "none"
-            discriminator = Projected(frame, settings.feature_size, settings.seed, settings.r1, augment=augment)
+            size, seed, augment = settings.feature_size, settings.seed, settings.augment != "none"
+            discriminator = Projected(frame, size, seed, settings.r1, labels, augment=augment)
         else:
-            discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base)
+            discriminator = StyleGAN2Discriminator(generator.config.channels, generator.config.base, labels)
     return new_state(on_device(generator), on_device(discriminator), settings.g_lr, settings.d_lr)
 
 
-def gan_step(state: GANState, photos: Photos, settings: TrainSettings, limits: Limits) -> dict[str, float]:
+def gan_step(state: GANState, data: TrainingData, settings: TrainSettings, limits: Limits) -> dict[str, float]:
     """One update of each player from one batch of generated images, seen once by the discriminator's fixed part."""
     count = settings.batch // limits.world
     stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
-        reals = batch_of(photos, count, stream, mirror=settings.mirror)
+        reals, shown = data.draw(count, stream)
+        asked, own = data.draw_conditions(count * limits.world, stream), share_of(count, limits)
         generator, discriminator = state.generator, state.discriminator
+        both = (shown, None if asked is None else asked[own])
+        labels = [None if told is None else encoded(generator.conditions, told) for told in both]
         with mixed_precision():
             z = torch.randn(count * limits.world, generator.z_dim, device=reals.device)  # neighbours may be elsewhere
-            ws = mixed_latents(generator, z, settings.mixing)[limits.rank * count : (limits.rank + 1) * count]
+            ws = mixed_latents(generator, z, settings.mixing, asked)[own]
             fake = discriminator.extract(generator.synthesis(ws, noise="random")[0])
             with torch.no_grad():
                 real = discriminator.extract(reals)
-            d_loss = discriminator.loss(real, [feature.detach() for feature in fake], state.step)
+            made = [feature.detach() for feature in fake]
+            d_loss = discriminator.loss(real, made, state.step, (labels[0], labels[1]))
         update(discriminator, state.d_optimizer, d_loss)
         discriminator.requires_grad_(requires_grad=False)
         with mixed_precision():
-            g_loss = discriminator.generator_loss(fake)
+            g_loss = discriminator.generator_loss(fake, labels[1])
         update(generator, state.g_optimizer, g_loss)
         discriminator.requires_grad_(requires_grad=True)
         update_ema(state.average, generator, state.images, count * limits.world)
         return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
+
+
+def share_of(count: int, limits: Limits) -> slice:
+    """Which samples of a batch are this process's."""
+    return slice(limits.rank * count, (limits.rank + 1) * count)
 
 
 def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
@@ -109,10 +124,12 @@ def update(player: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) ->
     optimizer.step()
 
 
-def mixed_latents(generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float) -> Float[Tensor, "n l d"]:
-    """ws with style mixing: from a random layer on, another sample's w (StyleGAN, section 3.1)."""
-    ws = generator.mapping(z)
-    other = ws.roll(1, 0)
+def mixed_latents(
+    generator: StyleGAN2, z: Float[Tensor, "n z"], mixing: float, condition: Tensor | None = None
+) -> Float[Tensor, "n l d"]:
+    """ws with style mixing: from a random layer on, w of another z and the same condition (StyleGAN, section 3.1)."""
+    ws = generator.mapping(z, condition)
+    other = ws.roll(1, 0) if condition is None else generator.mapping(z.roll(1, 0), condition)
     cut = torch.randint(1, generator.num_ws, (z.shape[0], 1, 1), device=z.device)
     cut = torch.where(torch.rand(cut.shape, device=z.device) < mixing, cut, generator.num_ws)
     return torch.where(torch.arange(generator.num_ws, device=z.device)[None, :, None] < cut, ws, other)
