@@ -155,7 +155,9 @@ def test_what_is_no_finished_dataset_is_refused(dataset: Path, tmp_path: Path) -
         open_generated(dataset)
     with open_job(tmp_path / "other", Plan("convert", {}, {})) as job:
         job.finish()
-    with pytest.raises(InputError, match="was made by handsoff convert; a folder of handsoff generate or .* is needed"):
+    with pytest.raises(
+        InputError, match=r"was made by handsoff convert; a folder of handsoff generate or .* is needed"
+    ):
         open_generated(tmp_path / "other")
 
 
