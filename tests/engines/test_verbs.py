@@ -150,7 +150,7 @@ from handsoff.synthesis import shard
 label_draws = shard.label_draws
 
 def held(labelers, draws, *others):
-    if draws[0].seed >= int(os.environ["HOLD"]):
+    if draws and draws[0].seed >= int(os.environ["HOLD"]):
         time.sleep(600)
     return label_draws(labelers, draws, *others)
 
@@ -176,7 +176,7 @@ def test_a_run_that_is_stopped_and_killed_goes_on_with_another_engine(world: Pat
     for number, stop in ((2, signal.SIGINT), (5, signal.SIGKILL)):
         environment["HOLD"] = str(4 * number)
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as driver:
-            wait_for(lambda least=number: len(list((out / "ledger").glob("*.json"))) >= least)
+            wait_for(lambda least=number: driver.poll() or len(list((out / "ledger").glob("*.json"))) >= least)
             workers = children(driver.pid)
             (os.killpg if stop == signal.SIGINT else os.kill)(driver.pid, stop)  # Ctrl-C reaches the workers too
             said = driver.communicate()[1].decode()
