@@ -66,21 +66,27 @@ class Table:
     def add(self, records: Sequence[Record]) -> None:
         """Take the columns from the next records of the ledger."""
         for record in records:
-            for task, value in record.get(FOUND, {}).items():
-                self.uncertainties.setdefault(task, array("d", [np.nan] * self.count)).append(value)
+            found = record.get(FOUND, {})
+            for task in found:
+                if task not in self.uncertainties:
+                    self.uncertainties[task] = self.unknown()
+            for task, values in self.uncertainties.items():
+                values.append(found.get(task, np.nan))
             for (task, part), column in self.parts.items():
                 share = record.get("shows", {}).get(task, {}).get(part, 0.0)
                 column.append(share if column.typecode == SHARE else int(share >= LEAST))
             known = record.get("attributes", {})
-            for name in known.keys() - self.attributes.keys():
-                self.attributes[name] = Attribute(array("d", [np.nan] * self.count))
+            for name in known:
+                if name not in self.attributes:
+                    self.attributes[name] = Attribute(self.unknown())
             for name, attribute in self.attributes.items():
                 attribute.add(known.get(name))
             self.failed.append(not record.get(EDIT, {"confirmed": True})["confirmed"])
             self.count += 1
-            for values in self.uncertainties.values():
-                if len(values) < self.count:
-                    values.append(np.nan)
+
+    def unknown(self) -> Any:
+        """The column of something that no record has said yet."""
+        return array("d", [np.nan]) * self.count
 
     def samples(self) -> Int64[np.ndarray, " n"]:
         """The rows that are samples of the dataset."""
