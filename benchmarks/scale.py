@@ -27,6 +27,7 @@ from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import write_records
 from handsoff.datasets.labelled import write_cards, write_sample
 from handsoff.engines.local import LOCAL
+from handsoff.generators.contract import Conditions
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.inspection.diagnose import machine
@@ -130,7 +131,7 @@ def kept_records(place: Path, count: int) -> dict[str, Any]:
     out = place / "records"
     shutil.rmtree(out, ignore_errors=True)
     job = Job(out, Plan("generate", {}, {}), "made")
-    shards = DrawShards(0, (Draws(range(count)),))
+    shards = DrawShards(0, (Draws(Conditions(), range(count)),))
     context = ShardContext((), out, FolderOutput(out))
     parts = dict.fromkeys([("segmentation", part) for part in PARTS], SHOWN)
     production = Production("records", records, shards, context, count, {}, partial(Table, parts))

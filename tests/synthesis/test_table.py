@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from handsoff.datasets.generated import read_records, write_records
 from handsoff.engines.local import LOCAL
+from handsoff.generators.contract import Conditions
 from handsoff.jobs.folder import Job, Plan
 from handsoff.jobs.progress import run_to_end
 from handsoff.sampling.draws import Draws
@@ -42,7 +43,7 @@ def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
     def run(count: int) -> Iterator[int]:
         """What is in memory at the most on every step of a run."""
         out = tmp_path / str(count)
-        shards, context = DrawShards(0, (Draws(range(count)),)), ShardContext((), out, FolderOutput(out))
+        shards, context = DrawShards(0, (Draws(Conditions(), range(count)),)), ShardContext((), out, FolderOutput(out))
         begin = partial(Table, dict.fromkeys(PARTS, SHOWN))
         made = Production("records", records, shards, context, count, {}, begin)
         tracemalloc.reset_peak()
