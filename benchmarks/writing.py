@@ -38,7 +38,7 @@ RESULTS = Path(__file__).parent / "results"
 COMPARED = 64  # samples labelled in both precisions
 
 
-def draws(labelers: Sequence[Labeler], count: int) -> list[Draw]:
+def draws(labelers: Sequence[Labeler], count: int) -> Sequence[Draw]:
     return uniform_draws(labelers[0].generator.conditions, range(count))
 
 

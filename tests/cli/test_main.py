@@ -47,7 +47,7 @@ Replace = Callable[[Callable[..., Work]], None]
         ("train empty -o out --resolution 50", "cannot be reached by doubling"),
         ("train empty -o out --kimg -1", "train: kimg = -1.0 cannot be: input should be greater than 0"),
         ("train empty -o out --set kimg=lots", "train: kimg = lots cannot be"),
-        ("train empty -o out --set color=red", "train has no setting 'color': choose one of batch"),
+        ("train empty -o out --set color=red", "train has no setting 'color': choose one of augment"),
         ("train empty -o out --set kimg", "--set kimg lacks a value"),
         ("train empty -o out --seed one", "--seed"),
         ("invert nowhere labelled -o out", "nowhere holds no generator"),

@@ -75,7 +75,7 @@ def test_help_names_the_formats_that_can_be_written() -> None:
         ("train", "discriminator=projectd", "did you mean projected? choose one of projected, stylegan2"),
         ("train", "discriminator=word", "cannot be: choose one of projected, stylegan2"),
         ("train", "framing=letter", "choose one of crop, letterbox, pad, stretch"),
-        ("train", "minuets=5", "train has no setting 'minuets': did you mean minutes? choose one of batch"),
+        ("train", "minuets=5", "train has no setting 'minuets': did you mean minutes? choose one of augment"),
         ("convert", "classes=eye", "write a table in braces"),
         ("generate", "drop=some", "choose one of any, all"),
         ("train", f"batch={'9' * 5000}", "batch = 9999"),

@@ -51,6 +51,7 @@ def test_ray_that_is_not_installed_is_said_before_the_work(monkeypatch: pytest.M
 
 def test_workers_share_the_cores_and_take_gpus_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {place.threads for place in places(cores() * 2)} == {1}
+    monkeypatch.setattr("handsoff.core.device.chosen_device", lambda: None)
     monkeypatch.setattr("handsoff.core.device.gpus", lambda: ["0", "3"])
     monkeypatch.setattr("handsoff.core.device.best_device", lambda: type("Device", (), {"type": "cuda"}))
     assert [place.gpu for place in places(None)] == ["0", "3"]

@@ -414,7 +414,7 @@ def test_a_curve_beyond_the_labels_is_refused_first(folder: Path, text: str, ask
 
 def test_an_unknown_method_is_refused(folder: Path) -> None:
     recipe = load_recipe(write(folder, DATA + 'method = "magic"'), folder / "out")
-    with pytest.raises(HandsOffError, match="Unknown method 'magic': choose one of datasetgan, "):
+    with pytest.raises(HandsOffError, match="Unknown method 'magic': choose one of bigdatasetgan, "):
         graph(recipe)
 
 
