@@ -4,7 +4,7 @@ Samples a second of `handsoff generate` from one worker to two, each with one th
 generator that was fitted in a few steps (how well it labels does not change what it costs). Then the seconds that a
 shard takes when labelling costs nothing: its draws are sent to a worker, and 64 records of samples come back.
 A sample is an image of 64 px, its mask and its uncertainty.
-Ten minutes at the most. Writes benchmarks/results/engines.json.
+A quarter of an hour. Writes benchmarks/results/engines.json.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from handsoff.core.files import write_json
+from handsoff.core.files import read_json, write_json
 from handsoff.demo import DATA
 from handsoff.engines.choice import EngineSettings, opened
 from handsoff.engines.contract import Engine
@@ -110,11 +110,11 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # of a worker, so that two have twice as much as one
     with tempfile.TemporaryDirectory() as place:
         folder = labeler(Path(place))
-        rows = {}
+        rows = read_json(given.out)["engines"] if given.out.exists() else {}  # of engines that are not asked for now
         for name in given.engines:
             rows[name] = measure(name, folder, quick=given.quick)
             print(name, rows[name])
-    write_json(given.out, {"machine": machine(), "shard": SHARD, "quick": given.quick, "engines": rows})
+            write_json(given.out, {"machine": machine(), "shard": SHARD, "quick": given.quick, "engines": rows})
     Console().print(f"Written: {given.out}")
 
 
