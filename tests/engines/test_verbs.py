@@ -143,6 +143,7 @@ def test_shards_that_are_made_twice_at_once_are_the_same(world: Path, engine: Pr
 
 COMMAND = """
 import os
+import signal
 import sys
 import time
 from handsoff.synthesis import shard
@@ -156,6 +157,7 @@ def held(labelers, draws, *others):
 
 if __name__ == "__main__":
     from handsoff.cli.main import main
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite that runs in the background ignores Ctrl-C
     shard.SHARD = 4
     sys.exit(main(sys.argv[1:]))
 else:  # a worker
