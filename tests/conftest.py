@@ -47,6 +47,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(autouse=True)
+def spoken() -> None:
+    """The terminal speaks as it does at first, whatever options a command of another test was given."""
+    from handsoff.terminal.console import speak  # noqa: PLC0415  # after the hook
+
+    speak()
+
+
 @pytest.fixture
 def diffusion_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """The toy diffusion generator can be stored and loaded, as an architecture of HandsOff's own."""
