@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from handsoff.core.errors import HandsOffError
 from handsoff.core.files import write_bytes
+from handsoff.core.urls import is_url
 
 AT_ONCE = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"})  # a write is whole there
 TRIAL = "handsoff-was-here"  # a file that is removed at once
@@ -32,7 +33,7 @@ class Place:
     @property
     def url(self) -> bool:
         """Whether it is a URL."""
-        return "://" in self.where
+        return is_url(self.where)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file whole.
