@@ -32,6 +32,7 @@ from handsoff.sampling.edits import WS, Materials, Move, Vector, read_materials
 from handsoff.sampling.probes import probe
 from handsoff.sampling.proposals import FARTHEST, STRENGTHS
 from handsoff.sampling.targets import LEAST
+from heads import demo_labeler
 
 PARTS = ("beard", "glasses", "hat")
 AIM = {"beard": 0.3, "glasses": 0.15, "hat": 0.15}
@@ -122,8 +123,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     settings, work = QUICK if options.quick else FULL, options.work
-    handsoff.invert(DATA / "generator", DATA / "train.zip", work / "latents", encoder_steps=0, **settings["invert"])
-    handsoff.fit(DATA / "generator", work / "latents", work / "labeler", **settings["fit"])
+    demo_labeler(work, settings)
     handsoff.edit(work / "labeler", work / "latents", work / "edits", parts=PARTS, **settings["edit"])
     moves = confirmed(load_labeler(work / "labeler"), work / "edits", settings["samples"])
     datasets = {

@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+import handsoff
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
+from handsoff.demo import DATA
 from handsoff.inspection.diagnose import machine
 from handsoff.sampling.targets import LEAST
 
@@ -32,6 +34,12 @@ def options_of(about: str) -> argparse.ArgumentParser:
     parser.add_argument("--python", default=".venv-render/bin/python", help="interpreter that can render heads")
     parser.add_argument("--quick", action="store_true", help="show that it runs: no measurement, no result written")
     return parser
+
+
+def demo_labeler(work: Path, settings: dict[str, Any]) -> Path:
+    """A labeler of the demo's generator and its labelled heads; `work` then holds their latents too."""
+    handsoff.invert(DATA / "generator", DATA / "train.zip", work / "latents", encoder_steps=0, **settings["invert"])
+    return handsoff.fit(DATA / "generator", work / "latents", work / "labeler", **settings["fit"])
 
 
 def rendered(out: Path, count: int, seed: int, python: str, *, labels: bool = True) -> Path:

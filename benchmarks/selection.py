@@ -18,6 +18,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import open_generated
 from handsoff.demo import DATA
 from handsoff.inspection.diagnose import machine
+from heads import demo_labeler
 
 RULES: dict[str, dict[str, Any]] = {
     "all samples": {"keep": 1.0},
@@ -61,8 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     settings: dict[str, Any] = QUICK if options.quick else FULL
     work = options.work
-    handsoff.invert(DATA / "generator", DATA / "train.zip", work / "latents", encoder_steps=0, **settings["invert"])
-    handsoff.fit(DATA / "generator", work / "latents", work / "labeler", **settings["fit"])
+    demo_labeler(work, settings)
     rules = {rule: measured(work, rule, number, settings) for number, rule in enumerate(RULES)}
     table = Table("rule", "kept", "synthetic only", "real + synthetic", *(f"{part}: shown, IoU" for part in RARE))
     for rule, found in rules.items():
