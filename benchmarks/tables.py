@@ -354,6 +354,9 @@ def longtail(result: dict[str, Any]) -> str:
         lines.append(
             row("share of samples that the aim reached", *(of_draws(found) if found else "–" for found in reached))
         )
+        shown = [cell["tested"]["shown"] for cell in own if "tested" in cell]
+        if shown:
+            lines += ["", f"Of the test {min(shown)} to {max(shown)} images show {part}."]
     return "\n".join(lines[1:])
 
 
@@ -443,6 +446,7 @@ def scrolling(result: dict[str, Any]) -> str:
 TABLES = (  # of which results, in which page
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
+    ("longtail-faces", "docs/composition.md", longtail),
     ("bias", "docs/composition.md", bias),
     ("conditions", "docs/composition.md", conditions),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
