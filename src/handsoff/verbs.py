@@ -228,6 +228,7 @@ EVALUATE = Verb(
         "validation_part": "validation",
         "test_part": "test",
         "curve_part": "reserve",
+        "labels_part": "budgets, validation and reserve",
         "labels": "[labels]",
         "skip": "budgets",
         "frame": "[train] resolution",

@@ -5,10 +5,34 @@ from pathlib import Path
 import numpy as np
 
 from discs import blobs, write_dataset, write_labelled
+from handsoff.evaluation.data import load_data
 from handsoff.evaluation.evaluate import reviews
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.jobs.progress import run_to_end
 from handsoff.review.session import open_session
+
+
+def test_labels_are_those_of_any_budget_and_no_others(tmp_path: Path) -> None:
+    real, test = write_labelled(tmp_path / "real", blobs(8, 1)), write_labelled(tmp_path / "test", blobs(4, 2))
+
+    def labels(test: Path, **settings: str | int) -> str:
+        return "".join(name[-1] for name in open_inputs(real, [], test, EvaluateSettings(**settings), None).labels)  # type: ignore[arg-type]
+
+    assert labels(test, first=2, skip=1) == "12"
+    assert labels(test) == "01234567"
+    assert labels(test, first=2, labels_part=":5") == "01234"
+    assert labels(test, first=2, labels_part=":5", validation_part="3:5") == "012"
+    assert labels(real, first=2, validation_part="3:5", test_part="6:") == "0125"
+
+
+def test_a_group_that_only_unused_labels_share_is_tested(tmp_path: Path) -> None:
+    """Of the real samples 000 to 003 only the first is a label; the test has the groups 000 to 003 as well."""
+    real, test = write_labelled(tmp_path / "real", blobs(4, 1)), write_labelled(tmp_path / "test", blobs(4, 2))
+    for part, names in (("", "123"), (":2", "23")):
+        settings = EvaluateSettings(first=1, group=r"^(\d+)$", labels_part=part or None)
+        data = run_to_end(load_data(open_inputs(real, [], test, settings, None), settings.group))
+        assert "".join(name[-1] for name in data.test.names) == names
 
 
 def test_corrections_are_applied_told_and_part_of_the_fingerprint(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_reserve_lies_between_validation_and_test_and_serves_the_curve() -> 
         assert parts == ("50:70", ":150", "150:")
         assert settings.curve == (16, 100, "all")
     elsewhere = recipe(test=Path("other"), validation=20, reserve=80).for_evaluate(50, "segmentation")
-    assert (elsewhere.curve_part, elsewhere.test_part) == (":150", None)
+    assert (elsewhere.curve_part, elsewhere.test_part, elsewhere.labels_part) == (":150", None, ":150")
     assert recipe(validation=20).for_evaluate(50, "segmentation").curve_part is None
 
 

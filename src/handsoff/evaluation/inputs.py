@@ -26,7 +26,7 @@ class Inputs:
         frame: the size of every image, (H, W) pixels, and framing: how photos get into it; both are the datasets'.
         pools: "real", cut to the labels asked for, and every dataset by its name.
         photos: the datasets of labelled photos, by name.
-        labels: names of all real samples that may be labels of some budget, whatever the budget of this evaluation.
+        labels: names of all real samples that are labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
         licences: the terms of the datasets that state them, by name.
         online: the only dataset that handsoff generate made, if there is one: its labeler can draw during training.
@@ -80,7 +80,6 @@ def open_inputs(
     if validation is not None or settings.validation_part is not None:
         chosen = open_once(validation or real).part(*part_bounds(settings.validation_part))
     tested = open_once(test).part(*part_bounds(settings.test_part))
-    others = {*tested.names, *(chosen.names if chosen else ())}
     datasets = {name: open_once(path) for name, path in folders.items()}
     licences = {
         name: str(found.manifest["licence"]) for name, found in generated.items() if "licence" in found.manifest
@@ -90,14 +89,35 @@ def open_inputs(
     if online in licences:
         licences[ONLINE] = licences[str(online)]
     stop = None if settings.first is None else settings.skip + settings.first
+    used = open_once(real).part(settings.skip, stop)
     return Inputs(
         task, frame, framing,
-        pools={REAL: open_once(real).part(settings.skip, stop), **datasets},
+        pools={REAL: used, **datasets},
         photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
-        labels=tuple(name for name in open_once(real).names if name not in others),
+        labels=labels_of(open_once(real), used, tested, chosen, settings.labels_part),
         test=tested, validation=chosen, folders=folders, licences=licences, online=online, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
+
+
+def labels_of(
+    real: LabelledDataset,
+    used: LabelledDataset,
+    test: LabelledDataset,
+    chosen: LabelledDataset | None,
+    part: str | None,
+) -> tuple[str, ...]:
+    """Names of the real samples that are labels of some budget, see `EvaluateSettings.labels_part`.
+
+    Raises:
+        InputError: the part of them is empty.
+    """
+    labels = real if test.source is real.source else used
+    if part is not None:
+        labels = real.part(*part_bounds(part))
+    inside = [data for data in (test, chosen) if data is not None and data.source is real.source]
+    others = {name for data in inside for name in data.names}
+    return tuple(name for name in labels.names if name not in others)
 
 
 def named_datasets(datasets: Sequence[Path]) -> dict[str, Path]:

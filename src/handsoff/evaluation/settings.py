@@ -48,6 +48,11 @@ class EvaluateSettings(LearnSettings):
         description="regular expression: names that match it alike show the same person or scene, "
         "never on both sides of a test",
     )
+    labels_part: Part | None = Field(
+        None,
+        description="which samples of --real are labels of any budget that is compared: nobody of their groups is "
+        "tested; unless said, the first N, or with the test in the same folder all but validation and test",
+    )
     validation_part: Part | None = Field(
         None, description="which samples of --validation, or of --real without it, choose the checkpoint"
     )

@@ -189,6 +189,7 @@ class Recipe(BaseModel):
             "validation_part": f"{self.largest}:{start}" if self.validation else None,
             "test_part": f"{end}:" if self.test is None else None,
             "curve_part": f":{end}" if self.reserve else None,
+            "labels_part": None if self.test is None else f":{end}",
         }
         return self.settings("evaluate", first=budget, task=task, **parts)
 
