@@ -83,6 +83,23 @@ def test_every_method_can_be_compared(method: str) -> None:
     assert {step.folder for step in plan.steps} == {OUT / name for name in folders(plan, method)}
 
 
+def test_a_table_is_refused_that_no_method_would_use(tmp_path: Path) -> None:
+    """[fit] is of other methods than self-training; nothing in any method is [diagnose]."""
+    root = tmp_path
+    net = toy_generator(root / "generator")
+    toy_several(net, root / "labelled", count=14)
+    text = QUICK_RECIPE.replace("budget = 6", "budget = 4").replace("[fit]", "[diagnose]\nphotos = 4\n[fit]")
+    (root / "photos").symlink_to(root / "labelled" / "images")
+    (root / "recipe.toml").write_text('photos = "photos"\n' + text, encoding="utf-8")
+    read = load_recipe(root / "recipe.toml", root / "out")
+    with pytest.raises(InputError, match=r"settings for \[diagnose\], and no step of that kind"):
+        graph(read, ["self-training"])
+    shared = read.model_copy(update={"tables": {verb: read.tables[verb] for verb in read.tables if verb != "diagnose"}})
+    nodes, _ = graph(shared, ["self-training"])
+    assert "fit" in shared.tables
+    assert "fit" not in {node.step.verb for node in nodes}
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy generator, twelve labelled photos and six others, and a recipe."""

@@ -4,12 +4,13 @@ Every method is the list of steps that `handsoff run` would do. Equal steps (the
 are done once, and so are the real-only runs, which all methods are compared with.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.errors import HandsOffError, InputError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
@@ -90,10 +91,17 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
             raise UnknownNameError("method", name, METHODS)
     conversions, ready = prepared(recipe)
     plan = planned(ready, methods)
-    refuse_unused(recipe, plan.steps)
+    refuse_unused(recipe, [*conversions, *plan.steps, *possible_steps(ready)])
     check(recipe, ready, converted={step.folder for step in conversions})
     refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
+
+
+def possible_steps(recipe: Recipe) -> Iterator[Step]:
+    """The steps of every method, as far as the recipe has what they need: methods that share it use its tables."""
+    for steps in METHODS.values():
+        with suppress(HandsOffError):
+            yield from steps(recipe)
 
 
 def planned(recipe: Recipe, methods: Iterable[str]) -> Comparison:

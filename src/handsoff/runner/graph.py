@@ -62,10 +62,10 @@ def nodes_of(steps: Iterable[Step], out: Path) -> list[Node]:
 
 
 def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Refuse settings that no step would look at.
+    """Refuse settings that none of the steps would look at.
 
     Raises:
-        InputError: the recipe has a table for a verb that it does not use.
+        InputError: the recipe has a table for a verb that no step has.
     """
     used = {"train"} if recipe.generator is None else set()  # its resolution is that of all images
     unused = {verb for verb, table in recipe.tables.items() if table} - {step.verb for step in steps} - used
