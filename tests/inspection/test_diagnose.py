@@ -11,7 +11,7 @@ from PIL import Image
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
 from handsoff.generators.stored import generator_hash
-from handsoff.inspection.diagnose import diagnose, tuned_generator_of
+from handsoff.inspection.diagnose import diagnose, drawn_at_most, tuned_generator_of
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import finished_steps, of_verb, only_step
 from handsoff.jobs.folder import recorded_plan
@@ -20,6 +20,7 @@ from handsoff.recipes.load import load_recipe
 from handsoff.report.diagnosis import tables
 from handsoff.runner.run import run
 from toy import CLASSES, QUICK_RECIPE, toy_generator, toy_labels
+from toy_generators import toy_unet
 
 RECIPE = (
     QUICK_RECIPE.replace("n = 12", "n = 12\nkeep = 0.5")
@@ -57,11 +58,13 @@ def test_every_link_is_measured(diagnosis: Path) -> None:
     links = found["links"]
     assert links["generator"]["kimg"] == 7.0
     assert links["generator"]["distance"]["fd_lite0"] > 0
+    assert links["generator"]["compared"] == {"photos": 10, "generated": 10}
     assert links["generator"]["distance_before_tuning"] != links["generator"]["distance"]
     assert set(links["generator"]["diversity"]) == {"photos", "generated"}
     assert set(links["reconstruction"]) == {"labelled", "held_out"}
     budget = links["budgets"]["6"]
     assert budget["distance_to_photos"]["fd_lite0"] > 0
+    assert budget["compared"] == {"photos": 10, "kept": 6}
     task = budget["tasks"]["segmentation"]
     assert 0 <= task["labels_on_held_out_photos"]["metrics"]["miou"] <= 1
     transfer = task["label_transfer"]
@@ -73,6 +76,10 @@ def test_every_link_is_measured(diagnosis: Path) -> None:
         assert set(share) == set(CLASSES)
     assert found["machine"]["cores"] >= 1
     assert {"50/report", "output"}.isdisjoint(found["recipe"])
+
+
+def test_fewer_images_are_drawn_by_a_diffusion_model() -> None:
+    assert [drawn_at_most(toy_unet(), images) for images in (2000, 10)] == [500, 10]
 
 
 def test_held_out_photos_are_those_of_the_validation_part(diagnosis: Path) -> None:
@@ -95,6 +102,12 @@ def test_held_out_photos_are_inverted_by_the_tuned_generator_and_do_not_tune_it(
 def test_the_page_and_the_terminal_show_the_same_tables(diagnosis: Path) -> None:
     page = (diagnosis / "diagnosis.html").read_text(encoding="utf-8")
     shown = tables(read_json(diagnosis / "diagnosis.json"))
+    assert [row[:2] for row in shown[0].rows] == [
+        ("before tuning", "10"),
+        ("all images", "10"),
+        ("kept images, 6 labels", "6"),
+        ("training images", "10"),
+    ]
     assert [table.title for table in shown] == [
         "Generator",
         "Inversion",

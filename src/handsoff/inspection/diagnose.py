@@ -19,6 +19,8 @@ from handsoff.core.files import read_json, sha256, write_json
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.evaluation.settings import part_bounds
+from handsoff.generators.contract import Generator
+from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import OWN, load_generator
 from handsoff.inspection import links
 from handsoff.inspection.settings import DiagnoseSettings
@@ -33,6 +35,7 @@ from handsoff.learning.predictor import find_predictor, load_predictor
 from handsoff.report.diagnosis import write_page
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import read_materials
+from handsoff.training.diffusion.state import MEASURED
 
 PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 HELD_OUT = "held-out"  # the folder of the held-out photos' latents
@@ -92,13 +95,19 @@ def generator_link(
     real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
     plain = [record["draw"] for record in records if "edits" not in record["draw"]]
-    draws = [Draw.of_record(draw) for draw in plain[: settings.images]]
+    draws = [Draw.of_record(draw) for draw in plain[: drawn_at_most(generator, settings.images)]]
     fake = yield from links.drawn_features(generator, draws)
     if tuned is not None:
         found["distance_before_tuning"] = distances(real, fake)
         fake = yield from links.drawn_features(load_generator(tuned), draws)
     spread = {"photos": links.diversity(real), "generated": links.diversity(fake)}
-    return {**found, "distance": distances(real, fake), "diversity": spread}, real
+    compared = {"photos": len(real), "generated": len(fake)}
+    return {**found, "distance": distances(real, fake), "diversity": spread, "compared": compared}, real
+
+
+def drawn_at_most(generator: Generator, images: int) -> int:
+    """How many images are drawn to be compared: of a diffusion model, which is slow, as many as for its snapshots."""
+    return min(images, MEASURED) if isinstance(generator, Diffusion) else images
 
 
 def tuned_generator_of(steps: list[FinishedStep]) -> Path | None:
@@ -166,10 +175,12 @@ def budget_links(
         if real is not None:
             draws = [Draw.of_record(record["draw"]) for record in dataset.records() if record["kept"]]
             materials = read_materials(dataset.folder)
-            fake = yield from links.drawn_features(labeler.generator, draws[: len(real)], materials)
+            most = drawn_at_most(labeler.generator, len(real))
+            fake = yield from links.drawn_features(labeler.generator, draws[:most], materials)
             found[str(budget)] |= {
                 "distance_to_photos": distances(real, fake),
                 "diversity": {"kept": links.diversity(fake), "photos": links.diversity(real)},
+                "compared": {"kept": len(fake), "photos": len(real)},
             }
     return found
 

@@ -9,5 +9,10 @@ class DiagnoseSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     photos: int = Field(50, ge=4, description="held-out photos that are inverted and labelled")
-    images: int = Field(2000, ge=2, description="images on each side of the distances between generated and real ones")
+    images: int = Field(
+        2000,
+        ge=2,
+        description="images on each side of the distances between generated and real ones; "
+        "of a diffusion model at most 500 are drawn",
+    )
     samples: int = Field(300, ge=1, description="kept and dropped samples, each, whose labels are compared")

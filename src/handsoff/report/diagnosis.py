@@ -74,20 +74,24 @@ def tables(diagnosis: Mapping[str, Any]) -> list[Table]:
 def generator_table(links: Mapping[str, Any]) -> Table:
     """Distances to the training images, of all images and of those that were kept."""
     rows = []
+    generator = links["generator"]
+    spread, compared = generator.get("diversity", {}), generator.get("compared", {})
     measured = {
-        "before tuning": (links["generator"].get("distance_before_tuning"), None),
-        "all images": (links["generator"].get("distance"), links["generator"].get("diversity", {}).get("generated")),
+        "before tuning": (compared.get("generated"), generator.get("distance_before_tuning"), None),
+        "all images": (compared.get("generated"), generator.get("distance"), spread.get("generated")),
     }
     for budget, link in links["budgets"].items():
-        kept = link.get("diversity", {}).get("kept")
-        measured[f"kept images, {budget} labels"] = link.get("distance_to_photos"), kept
-    for name, (distance, spread) in measured.items():
+        count, kept = (link.get(kind, {}).get("kept") for kind in ("compared", "diversity"))
+        measured[f"kept images, {budget} labels"] = count, link.get("distance_to_photos"), kept
+    for name, (count, distance, diversity) in measured.items():
         if distance is not None:
-            rows.append((name, f"{distance['fd_lite0']:.1f}", f"{distance['kd_lite0']:.2f}", number(spread)))
-    photos = links["generator"].get("diversity", {}).get("photos")
-    rows += [("training images", "0", "0", number(photos))] if rows else []
+            scores = f"{distance['fd_lite0']:.1f}", f"{distance['kd_lite0']:.2f}"
+            rows.append((name, counted(count), *scores, number(diversity)))
+    rows += (
+        [("training images", counted(compared.get("photos")), "0", "0", number(spread.get("photos")))] if rows else []
+    )
     reading = "Lower distances are better; images that are much less diverse than those miss some of their kinds."
-    return Table("Generator", reading, ("", "FD-lite0", "KD-lite0", "diversity"), rows)
+    return Table("Generator", reading, ("", "images", "FD-lite0", "KD-lite0", "diversity"), rows)
 
 
 def reconstruction_table(links: Mapping[str, Any]) -> Table:
@@ -138,6 +142,10 @@ def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
         "What samples hardly show cannot be learnt from them; what only dropped samples show, selection takes away."
     )
     return Table(f"Selection: {task}, {budget} labels", reading, ("", *shares, "score on held-out images"), rows)
+
+
+def counted(images: int | None) -> str:
+    return "–" if images is None else f"{images:,}"
 
 
 def number(value: float | None) -> str:
