@@ -116,7 +116,8 @@ def diagnose(
         run: The output folder of handsoff run.
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         photos: Held-out photos that are inverted and labelled.
-        images: Images on each side of the distances between generated and real ones.
+        images: Images on each side of the distances between generated and real ones; of a diffusion model at most
+            500 are drawn.
         samples: Kept and dropped samples, each, whose labels are compared.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
@@ -200,6 +201,7 @@ def evaluate(
     frame: str | None = None,
     framing: Literal["crop", "letterbox", "pad", "stretch"] | None = None,
     group: str | None = None,
+    labels_part: str | None = None,
     validation_part: str | None = None,
     test_part: str | None = None,
     curve: Sequence[int | Literal["all"]] | None = None,
@@ -248,6 +250,8 @@ def evaluate(
         framing: Without datasets: how photos of another shape get into the frame; unless said, crop.
         group: Regular expression: names that match it alike show the same person or scene, never on both sides of a
             test.
+        labels_part: Which samples of --real are labels of any budget that is compared: nobody of their groups is
+            tested; unless said, the first N, or with the test in the same folder all but validation and test.
         validation_part: Which samples of --validation, or of --real without it, choose the checkpoint.
         test_part: Which samples of --test are the test.
         curve: Also train real only on so many labels, such as 16,50,100,all: it tells how many real labels an arm

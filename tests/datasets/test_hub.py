@@ -1,5 +1,6 @@
 """`handsoff push`: what goes to the hub, what stays here, and one sentence where it cannot go."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,6 +10,8 @@ import pytest
 
 import handsoff
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import write_json
+from handsoff.datasets.generated import write_records
 from handsoff.datasets.hub import KEPT, push
 from handsoff.formats.convert import convert
 from handsoff.formats.settings import ConvertSettings
@@ -33,6 +36,8 @@ class FakeApi:
     def upload_folder(self, **options: Any) -> None:
         self.asked.append(options)
 
+    upload_file = upload_folder
+
 
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -53,6 +58,16 @@ def test_a_dataset_goes_to_the_hub_without_what_is_private(dataset: Path) -> Non
     kept = set(hub.utils.filter_repo_objects(files, ignore_patterns=KEPT))
     assert {"README.md", "manifest.json", "data/train-00000.parquet", "classes.json"} <= kept
     assert not {"job.json", "report.json", "DONE"} & kept
+
+
+def test_painted_samples_go_to_the_hub_without_who_painted_them(dataset: Path) -> None:
+    write_json(dataset / "job.json", {"verb": "review", "inputs": {}, "settings": {}})
+    write_records(dataset, [{"name": "a", "painted": {"from": "b", "who": "ann", "reached": 0.5}}])
+    push(dataset, "me/faces")
+    _, folder, file = FakeApi.asked
+    assert "samples.jsonl" in folder["ignore_patterns"]
+    assert file["path_in_repo"] == "samples.jsonl"
+    assert json.loads(file["path_or_fileobj"]) == {"name": "a", "painted": {"from": "b", "reached": 0.5}}
 
 
 def test_what_is_no_dataset_with_a_card_is_refused(dataset: Path, tmp_path: Path) -> None:

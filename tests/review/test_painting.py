@@ -1,6 +1,7 @@
 """Painting in a review: the image follows, and becomes a sample of a dataset of its own."""
 
 import io
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from browsing import Review, brush, draw, expects, open_first, ready, saved
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import png, read_json, read_tensors
 from handsoff.datasets.generated import open_generated
+from handsoff.datasets.hub import check_pushable
 from handsoff.datasets.labelled import open_labelled
 from handsoff.editing.settings import PaintSettings
 from handsoff.formats.convert import convert
@@ -114,6 +116,11 @@ def test_an_image_follows_and_is_kept_as_a_sample_of_a_dataset_of_its_own(world:
     assert np.array_equal(again.image, data.labelled("segmentation").image(f"{name}+2"))
     assert np.array_equal(again.labels["segmentation"], label), "the label is what the labeler sees"
     assert describe(out)[0] == "made by handsoff review, finished"
+    check_pushable(out)
+    lines = [json.loads(line) for line in (out / "metadata.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["file_name"] for line in lines] == [f"images/{name}+{number}.png" for number in (1, 2)]
+    assert all((out / line["mask_file_name"]).is_file() for line in lines)
+    assert "2 generated images with labels (segmentation)" in (out / "README.md").read_text(encoding="utf-8")
     run_to_end(convert(out, tmp_path / "coco", ConvertSettings(format="coco")))
     further = desk_of(out, world / "labeler")  # is a dataset like others: reviewed, learnt from, painted on
     further.session.decide(f"{name}+1", "accept", 0)
@@ -155,6 +162,7 @@ def test_what_is_given_up_or_killed_leaves_nothing_half_kept(
         if names:
             assert open_labelled(out).names == names
             assert open_generated(out).manifest["kept"] == 1
+            assert "\n1 generated images" in (out / "README.md").read_text(encoding="utf-8")
         else:
             kept(one)
     assert {record["name"] for record in open_generated(out).records()} == {f"{one}+1"}

@@ -1,5 +1,6 @@
 """`handsoff push`: a dataset with its card to the Hugging Face hub, where one can be reached."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
 from handsoff.datasets.corrections import corrections_folder, is_corrections
+from handsoff.datasets.generated import SAMPLES, read_records
 from handsoff.datasets.shards import url_of
 
-PUSHED = frozenset({"generate", "label", "convert"})  # verbs whose folders are datasets
+PUSHED = frozenset({"generate", "label", "convert", "review"})  # verbs whose folders are datasets
 # Paths of this machine, and photos of yours: from the anchors a generator rebuilds them.
 KEPT = ["job.json", "report.json", "DONE", "ledger/*", "inversions.png", "anchors.safetensors", ".*"]
 HTTP = ("httpx", "httpcore", "requests", "urllib3")  # libraries by which huggingface_hub may speak to it
@@ -25,10 +27,12 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     """Upload a finished dataset to the Hugging Face hub; the same call again uploads what changed.
 
     The accounts of how the folder was made (`job.json`, `report.json`, the ledger), which hold paths of this machine,
-    `inversions.png`, which shows labelled photos, and `anchors.safetensors`, their latents, stay here.
+    `inversions.png`, which shows labelled photos, and `anchors.safetensors`, their latents, stay here. So does who
+    painted samples.
 
     Args:
-        dataset: The folder of `handsoff generate` or `label`, or of `handsoff convert` in a format that has a card.
+        dataset: The folder of `handsoff generate` or `label`, of `handsoff convert` in a format that has a card, or the
+            painted samples of `handsoff review`.
         repo: Where it goes, as OWNER/NAME.
         private: Make a repository private where it is a new one.
 
@@ -46,12 +50,24 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     except ImportError:
         raise HandsOffError("handsoff push needs huggingface_hub: pip install 'handsoff-labels[hub]'.") from None
     api: Any = huggingface_hub.HfApi()
+    anonymous = records_without_people(folder)
     try:
         address = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
-        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, ignore_patterns=KEPT)
+        kept = [*KEPT, SAMPLES] if anonymous else KEPT
+        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, ignore_patterns=kept)
+        if anonymous:
+            api.upload_file(repo_id=repo, repo_type="dataset", path_or_fileobj=anonymous, path_in_repo=SAMPLES)
     except Exception as error:
         raise explained(error, repo) from error
     return str(address)
+
+
+def records_without_people(folder: Path) -> bytes:
+    """The samples.jsonl of painted samples without who painted them; of any other dataset nothing."""
+    records = read_records(folder) if read_json(folder / "job.json")["verb"] == "review" else []
+    for record in records:
+        record["painted"].pop("who", None)
+    return "".join(json.dumps(record) + "\n" for record in records).encode()
 
 
 def check_pushable(folder: Path) -> None:

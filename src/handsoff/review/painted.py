@@ -5,7 +5,8 @@ edit vector in `vectors.safetensors`. Its record also says `painted` {from, who,
 is written there is no `DONE`; a sample without a record was not kept, and `mend` removes its files.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.core.errors import MismatchError
-from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.files import read_tensors, write_bytes, write_lines, write_tensors
+from handsoff.datasets.card import CARD, Card
 from handsoff.datasets.corrections import now, user_name
 from handsoff.datasets.generated import (
     SAMPLES,
@@ -29,10 +31,14 @@ from handsoff.datasets.labelled import remove_sample, write_cards
 from handsoff.jobs.folder import DONE, JOB, Plan, difference, discard, open_job, recorded_plan
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import VECTORS, Vector
-from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, described, write_labelled
+from handsoff.synthesis.card import FILES, MADE, METADATA, image_labels, metadata
+from handsoff.synthesis.samples import NO_ATTRIBUTES, REST, LabelledSample, described, write_labelled
 from handsoff.tasks.base import Task
 
 ENDING, VERB = ".painted", "review"
+ABOUT = """People painted masks on generated images, and the latents of those followed until a labeler saw what was
+painted. The labels are the labeler's. `samples.jsonl` says how each sample can be drawn again, and what share of the
+painted pixels was reached."""
 SAME = (
     "image_size",
     "framing",
@@ -122,11 +128,26 @@ def keep(dataset: Path, manifest: Mapping[str, Any], task: Task, painted: Painte
         write_cards(folder, tasks)
         write_labelled(folder, name, painted.sample, tasks)
         same = {key: manifest[key] for key in SAME if key in manifest}
-        count, origin = counted(len(records) + 1), dataset.resolve().name
-        write_manifest(folder, {"tasks": {task.name: task.schema}, **same, **count, "painted_on": origin})
-        write_records(folder, [*records, painted.record(name, tasks)])
-        job.finish(**count)
+        records.append(painted.record(name, tasks))
+        told = {"tasks": {task.name: task.schema}, **same, "painted_on": dataset.resolve().name}
+        write_account(folder, told, records, tasks)
+        write_records(folder, records)
+        job.finish(**counted(len(records)))
     return name
+
+
+def write_account(
+    folder: Path, manifest: Mapping[str, Any], records: Sequence[Record], tasks: Mapping[str, Task]
+) -> None:
+    """Write all that is said of the whole: the manifest, the card, and what `load_dataset` reads."""
+    write_manifest(folder, {**manifest, **counted(len(records))})
+    lines = metadata(({**record, REST: {}} for record in records), tasks)  # masks alone can be painted
+    write_lines(folder / METADATA, map(json.dumps, lines))
+    files = [METADATA, "images/*", *(f"{place}/*" for place in image_labels(tasks).values())]
+    title, licence = f"Painted images with labels for {' and '.join(tasks)}", str(manifest.get("licence", ""))
+    about = f"{MADE}\n\n{ABOUT}"
+    card = Card(title, len(records), licence, tasks, {"train": files}, about, FILES, synthetic=True)
+    write_bytes(folder / CARD, card.text().encode())
 
 
 def counted(samples: int) -> dict[str, int]:
@@ -146,10 +167,11 @@ def mend(folder: Path, task: Task) -> None:
         discard(folder)
         return
     with open_job(folder, recorded_plan(folder)) as job:
-        kept = [record["name"] for record in read_records(folder)]
+        records = read_records(folder)
+        kept = [record["name"] for record in records]
         for file in (folder / "images").glob("*.png"):
             if file.stem not in kept:
                 remove_sample(folder, file.stem, {task.name: task})
                 remove_uncertainty(folder, [task.name], file.stem)
-        write_manifest(folder, {**read_manifest(folder), **counted(len(kept))})
+        write_account(folder, read_manifest(folder), records, {task.name: task})
         job.finish(**counted(len(kept)))
