@@ -1,14 +1,15 @@
 """One draw of a generator: all that is needed to make the sample again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, overload
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from handsoff.core.errors import InputError
+from handsoff.core.sequences import Lazy
 from handsoff.generators.conditions import UNCONDITIONAL, Asked, Condition, condition_tensor, example
 from handsoff.generators.contract import Conditions, Generator, check_condition
 from handsoff.generators.latents import Latents, join_latents
@@ -65,8 +66,8 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Draws(Sequence[Draw]):
-    """One draw per seed, made when it is looked at: millions of them take no memory.
+class Draws(Lazy[Draw]):
+    """One draw per seed, made when it is looked at.
 
     Attributes:
         conditions: of the generator.
@@ -83,14 +84,8 @@ class Draws(Sequence[Draw]):
     def __len__(self) -> int:
         return len(self.seeds)
 
-    @overload
-    def __getitem__(self, index: int) -> Draw: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Draws": ...
-    def __getitem__(self, index: int | slice) -> "Draw | Draws":
-        if isinstance(index, slice):
-            return replace(self, seeds=self.seeds[index])
-        seed = self.seeds[index]
+    def item(self, place: int) -> Draw:
+        seed = self.seeds[place]
         return Draw(seed, self.psi, stated(self.conditions, self.asked, seed))
 
 

@@ -6,11 +6,12 @@ found the sample in the group, and was certain enough of it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from handsoff.core.sequences import Lazy
 from handsoff.datasets.attributes import ATTRIBUTES
 from handsoff.generators.conditions import Condition, example
 from handsoff.generators.contract import Conditions
@@ -67,7 +68,7 @@ class Tools:
 
 
 @dataclass(frozen=True)
-class Anchors(Sequence[Anchor]):
+class Anchors(Lazy[Anchor]):
     """Samples and photos that others can be mixed with, each made when it is looked at.
 
     Attributes:
@@ -83,14 +84,7 @@ class Anchors(Sequence[Anchor]):
     def __len__(self) -> int:
         return len(self.rows) + len(self.photos)
 
-    @overload
-    def __getitem__(self, index: int) -> Anchor: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Anchor]: ...
-    def __getitem__(self, index: int | slice) -> Anchor | list[Anchor]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(len(self))[index]]
-        place = range(len(self))[index]
+    def item(self, place: int) -> Anchor:
         if place >= len(self.rows):
             return self.photos[place - len(self.rows)]
         return anchor_of(Draw.of_record(self.records[int(self.rows[place])]["draw"]))

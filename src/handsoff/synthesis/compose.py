@@ -11,13 +11,14 @@ from collections.abc import Generator as Steps
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.sequences import Lazy
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.engines.contract import Engine
@@ -116,42 +117,29 @@ class Composition:
 
 
 @dataclass(frozen=True)
-class Told(Sequence[Record]):
+class Told(Lazy[Record]):
     """Samples as decisions and proposals look at them: each a record, made from columns when it is looked at.
 
     Attributes:
         composition: of the dataset.
         table: what samples show, and their attributes.
         decided: who was certain enough.
-        rows: which samples; None: all.
     """
 
     composition: Composition
     table: Table
     decided: Decided
-    rows: Sequence[int] | None = None
-
-    @property
-    def chosen(self) -> Sequence[int]:
-        return range(self.table.count) if self.rows is None else self.rows
 
     def __len__(self) -> int:
-        return len(self.chosen)
+        return self.table.count
 
-    @overload
-    def __getitem__(self, index: int) -> Record: ...
-    @overload
-    def __getitem__(self, index: slice) -> "Told": ...
-    def __getitem__(self, index: int | slice) -> "Record | Told":
-        if isinstance(index, slice):
-            return replace(self, rows=self.chosen[index])
-        row = self.chosen[index]
-        proposal = self.composition.proposal(row)
+    def item(self, place: int) -> Record:
+        proposal = self.composition.proposal(place)
         certain = self.decided.kept if self.decided.candidate is None else self.decided.candidate
         return {
-            **self.table.record(row),
-            "draw": self.composition.shards.draw(row).record(),
-            "candidate": bool(certain[row]),
+            **self.table.record(place),
+            "draw": self.composition.shards.draw(place).record(),
+            "candidate": bool(certain[place]),
             **({} if proposal is None else {"proposal": proposal}),
         }
 

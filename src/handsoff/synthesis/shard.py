@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol, TypeVar, overload, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
+from handsoff.core.sequences import Lazy
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.editing.outcome import change
@@ -81,7 +82,7 @@ class ShardContext:
 
 
 @dataclass(frozen=True)
-class DrawShards(Sequence[DrawShard]):
+class DrawShards(Lazy[DrawShard]):
     """The draws of one round after the other in shards, each made when it is looked at.
 
     Attributes:
@@ -95,20 +96,14 @@ class DrawShards(Sequence[DrawShard]):
     def __len__(self) -> int:
         return sum(count_shards(draws) for draws in self.rounds)
 
-    @overload
-    def __getitem__(self, index: int) -> DrawShard: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[DrawShard]: ...
-    def __getitem__(self, index: int | slice) -> DrawShard | list[DrawShard]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(len(self))[index]]
-        first, place = self.first, range(len(self))[index]
+    def item(self, place: int) -> DrawShard:
+        first = self.first
         for draws in self.rounds:
             if place < count_shards(draws):
                 start = place * SHARD
                 return DrawShard(first + start, tuple(draws[start : start + SHARD]))
             first, place = first + len(draws), place - count_shards(draws)
-        raise IndexError(index)
+        raise IndexError(place)
 
     def draw(self, row: int) -> Draw:
         """The draw of a sample."""
