@@ -152,16 +152,26 @@ def new_run(
     extractor: JoinedFeatures, data: TrainingData, settings: FitSettings
 ) -> Generator[Progress, None, PixelRun | MapRun]:
     """An untrained head and what it learns from."""
-    device = extractor.generator.device
-    held_out = folds(len(data), settings.members).to(device)
     if settings.head == "conv":
-        weights = data.task.learning.class_weights([data.labels], settings.balance)
-        return MapRun(new_interpreter(extractor, data, settings), extractor, data, held_out, settings, weights)
-    samples = yield from read_pixel_samples(extractor, data, settings.balance, settings.seed)
+        return (yield from run_of(new_interpreter(extractor, data, settings), extractor, data, settings))
     with seeded(settings.seed):
         ensemble = Ensemble(extractor.channels, data.task.channels, settings.members, settings.hidden, settings.dropout)
-    standardise(ensemble.to(device), samples)
-    return PixelRun(ensemble, samples, held_out, data.task, settings)
+    run = yield from run_of(ensemble.to(extractor.generator.device), extractor, data, settings)
+    if isinstance(run, PixelRun):
+        standardise(ensemble, run.samples)
+    return run
+
+
+def run_of(
+    head: Ensemble | Interpreter, extractor: JoinedFeatures, data: TrainingData, settings: FitSettings
+) -> Generator[Progress, None, PixelRun | MapRun]:
+    """A head and what it learns from, every member without its own fold."""
+    held_out = folds(len(data), head.members).to(extractor.generator.device)
+    if isinstance(head, Interpreter):
+        weights = data.task.learning.class_weights([data.labels], settings.balance)
+        return MapRun(head, extractor, data, held_out, settings, weights)
+    samples = yield from read_pixel_samples(extractor, data, settings.balance, settings.seed)
+    return PixelRun(head, samples, held_out, data.task, settings)
 
 
 def write_example_numbers(out: Path, found: Examples, data: TrainingData, net: ImageGenerator) -> None:
@@ -199,9 +209,4 @@ def loss_before(labeler: Path, corrected: Path, settings: FitSettings) -> float 
         return None
     needs_latents = loaded.extractor.needs_latents
     data = load_training_data([part], loaded.generator, settings.task, needs_latents=needs_latents)
-    held_out = folds(len(data), loaded.ensemble.members)
-    if isinstance(loaded.ensemble, Interpreter):
-        weights = loaded.task.learning.class_weights([data.labels], settings.balance)
-        return mean_loss(MapRun(loaded.ensemble, loaded.extractor, data, held_out, settings, weights))
-    samples = run_to_end(read_pixel_samples(loaded.extractor, data, settings.balance, settings.seed))
-    return mean_loss(PixelRun(loaded.ensemble, samples, held_out, loaded.task, settings))
+    return mean_loss(run_to_end(run_of(loaded.ensemble, loaded.extractor, data, settings)))
