@@ -82,11 +82,14 @@ def make_samples(
 def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, Table]:
     """Make all shards that are not made yet, and return the columns of all of them."""
     table, found, total, looked_at, rate = production.table(), 0, 0.0, 0, Rate("samples")
-    made = engine.map(production.function, unmade(job.out, production.shards), production.context)
-    for shard in production.shards:
+    made: Iterator[list[Record]] | None = None
+    for place, shard in enumerate(production.shards):
         entry = entry_of(job.out, shard)
         records = read_entry(entry)
         if records is None:
+            if made is None:  # from here on: the entries before were read already
+                others = unmade(job.out, production.shards[place:])
+                made = engine.map(production.function, others, production.context)
             records = write_entry(entry, next(made))
             rate.count(len(records))
         if not table.count:
