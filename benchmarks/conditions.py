@@ -27,7 +27,8 @@ from handsoff.backbones.distances import distances, pooled_features
 from handsoff.backbones.lite0 import frozen_lite0, viewing_size
 from handsoff.core.files import read_json
 from handsoff.core.images import to_float, to_uint8
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.learning.predictor import Predictor, load_predictor

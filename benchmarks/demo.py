@@ -12,7 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import open_generated
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.demo import DATA
 from handsoff.inspection.diagnose import machine
 from handsoff.report.gallery import heat_map

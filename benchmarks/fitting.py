@@ -24,7 +24,7 @@ from rich.console import Console
 from handsoff.core.device import keep_freed_memory, mixed_precision
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
-from handsoff.datasets.labelled import write_cards, write_sample
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.inspection.diagnose import machine

@@ -16,7 +16,9 @@ import numpy as np
 
 import handsoff
 from handsoff.core.files import read_json, write_json
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.demo import DATA
 from handsoff.inspection.diagnose import machine
 from handsoff.sampling.targets import LEAST

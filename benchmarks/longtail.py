@@ -26,7 +26,8 @@ from rich.console import Console
 import handsoff
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import open_generated
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.demo import DATA
 from handsoff.generators.latents import load_latents
 from handsoff.labeling.labeler import load_labeler

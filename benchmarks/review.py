@@ -23,7 +23,9 @@ from rich.console import Console
 
 from handsoff.core.device import keep_freed_memory
 from handsoff.core.files import png, read_json, write_bytes, write_json
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.inspection.diagnose import machine
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit

@@ -25,7 +25,7 @@ from handsoff.core.disk import used_bytes
 from handsoff.core.files import write_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import write_records
-from handsoff.datasets.labelled import write_cards, write_sample
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.engines.local import LOCAL
 from handsoff.generators.contract import Conditions
 from handsoff.generators.stored import save_generator

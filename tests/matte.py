@@ -12,7 +12,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_mask
-from handsoff.datasets.labelled import write_cards, write_sample
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.tasks.base import Drawing, Labels, Metric, Pairs, Parse, Schema, StorageLocation, Task, equal_weights
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapScores, MapStorage, known
 

@@ -8,7 +8,7 @@ import torch
 
 from handsoff.core.frames import Framing
 from handsoff.core.images import to_uint8
-from handsoff.datasets.labelled import write_cards, write_sample
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.generators.stored import save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.labeling.settings import FitSettings

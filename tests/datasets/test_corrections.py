@@ -15,8 +15,9 @@ from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.datasets.corrections import Correction, Corrections, corrections_folder
-from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.sources import image_names, open_source
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert, plan
 from handsoff.formats.settings import ConvertSettings
 from handsoff.inspection.inspect import describe

@@ -11,8 +11,9 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IGNORE
 from handsoff.datasets.framing import frame_photo, frame_sample
-from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import load_photos, map_photos, open_source
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end

@@ -19,7 +19,8 @@ from PIL import Image
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.images import crop_box
-from handsoff.datasets.labelled import LabelledDataset, list_labelled, open_labelled, open_like
+from handsoff.datasets.labelled import list_labelled, open_labelled, open_like
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import image_names, open_source
 from toy import SHARED, write_classes, write_mask
 

@@ -15,7 +15,7 @@ from handsoff.cli.main import main
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import read_json, write_json
 from handsoff.core.images import decode_image
-from handsoff.datasets.labelled import LabelledDataset
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation import runs
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
 from handsoff.datasets.framing import frame_photo
-from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.reframing import NothingThereError, framed, restored
 from handsoff.formats.samples import LabelledImage

@@ -11,8 +11,9 @@ import torch
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
 from handsoff.core.files import png, read_json, read_tensors, write_json
 from handsoff.core.images import to_uint8
-from handsoff.datasets.labelled import open_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import known, read_seen, thumbnails
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import load_latents
 from handsoff.generators.stored import generator_hash, load_generator, save_generator

@@ -7,8 +7,9 @@ import pytest
 
 from discs import blobs
 from handsoff.core.errors import InputError
-from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.sources import image_names, open_source
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
 from handsoff.formats.settings import ConvertSettings

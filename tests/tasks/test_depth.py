@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.geometry.views import fitting
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.maps import known

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.datasets.framing import frame_photo, frame_sample
-from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.geometry.affine import moved_points
 from handsoff.geometry.peaks import blurred
 from handsoff.learning.augment import affine as affine_view

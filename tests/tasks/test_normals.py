@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png
-from handsoff.datasets.labelled import open_labelled, open_like, write_cards, write_sample
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.geometry.affine import moved_maps
 from handsoff.geometry.surfaces import from_depth, to_colours, vectors
 from handsoff.tasks import normals

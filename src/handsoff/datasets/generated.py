@@ -35,7 +35,8 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_bytes, write_json, write_lines
 from handsoff.core.images import decode_mask
 from handsoff.core.reviewed import Use
-from handsoff.datasets.labelled import LabelledDataset, open_like
+from handsoff.datasets.labelled import open_like
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.shards import Shards, find_shards
 from handsoff.jobs.folder import require_done
 from handsoff.tasks import make_task

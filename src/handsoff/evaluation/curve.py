@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from handsoff.core.errors import InputError
-from handsoff.datasets.labelled import LabelledDataset
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import REAL, Arm
 from handsoff.evaluation.data import EvaluationData, load_arrays, without
 from handsoff.evaluation.inputs import Inputs

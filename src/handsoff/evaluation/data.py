@@ -11,8 +11,8 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.generated import Record
-from handsoff.datasets.labelled import LabelledDataset
 from handsoff.datasets.likeness import Thumbnails, known, thumbnails
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import ONLINE, REAL
 from handsoff.evaluation.inputs import Inputs
 from handsoff.evaluation.lineage import refuse_taught_by_test

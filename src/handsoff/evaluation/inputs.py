@@ -7,7 +7,8 @@ from pathlib import Path
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.datasets.generated import GeneratedDataset, open_generated
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import ONLINE, PHOTOS, REAL, SYNTHETIC, pool_names
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.folder import JOB, recorded_plan, require_done

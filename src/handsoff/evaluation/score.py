@@ -9,8 +9,9 @@ import numpy as np
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.datasets.labelled import LabelledDataset, open_like
+from handsoff.datasets.labelled import open_like
 from handsoff.datasets.likeness import read_learnt
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import shortest_name
 from handsoff.evaluation.data import load_arrays, refuse_empty, without
 from handsoff.evaluation.settings import ScoreSettings, part_bounds

@@ -12,7 +12,8 @@ from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.errors import InputError
 from handsoff.core.files import refuse_unwritable, write_tensors
 from handsoff.core.images import to_float
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.engines.once import Once
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.stored import load_generator

@@ -18,7 +18,8 @@ from jaxtyping import UInt8
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_record
 from handsoff.datasets.generated import GeneratedDataset, open_generated, read_records
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like
+from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, join_latents, load_latents
 from handsoff.generators.stored import OWN, generator_hash

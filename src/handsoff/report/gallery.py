@@ -15,7 +15,8 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image
 from handsoff.datasets.generated import GeneratedDataset, Record, UncertaintyMap, open_generated
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.tasks.base import Label, Task
 
 SHOWN, UNCERTAIN = 24, 6  # samples pictured: the first ones, and the most uncertain of those kept

@@ -27,7 +27,7 @@ from handsoff.datasets.generated import (
     write_manifest,
     write_records,
 )
-from handsoff.datasets.labelled import remove_sample, write_cards
+from handsoff.datasets.writing import remove_sample, write_cards
 from handsoff.jobs.folder import DONE, JOB, Plan, difference, discard, open_job, recorded_plan
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import VECTORS, Vector

@@ -26,7 +26,8 @@ from handsoff.datasets.corrections import (
     user_name,
 )
 from handsoff.datasets.generated import MANIFEST, VERBS, GeneratedDataset, Record, open_generated
-from handsoff.datasets.labelled import LabelledDataset, open_labelled, open_like, reviewed
+from handsoff.datasets.labelled import open_labelled, open_like, reviewed
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.inversion.invert import LABELS
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
 from handsoff.tasks.base import Label, Task

@@ -17,7 +17,7 @@ from handsoff.core.disk import require_space_for_rest
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import tile
 from handsoff.datasets.generated import Record, remove_uncertainty, write_manifest, write_records
-from handsoff.datasets.labelled import remove_sample, write_cards, write_entries
+from handsoff.datasets.writing import remove_sample, write_cards, write_entries
 from handsoff.engines.contract import Engine
 from handsoff.jobs.folder import Job
 from handsoff.jobs.ledger import read_entry, write_entry

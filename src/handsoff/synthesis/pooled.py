@@ -24,7 +24,8 @@ from handsoff.core.files import read_json, read_tensors, write_json, write_tenso
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.given import GIVEN, Values, check_given, is_number
-from handsoff.datasets.labelled import LabelledDataset, open_labelled
+from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.labeling.labeler import GENERATOR, read_card

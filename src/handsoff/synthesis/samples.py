@@ -13,7 +13,7 @@ from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image
 from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
-from handsoff.datasets.labelled import write_sample
+from handsoff.datasets.writing import write_sample
 from handsoff.jobs.ledger import relative
 from handsoff.labeling.labeler import Images, Labeler, label_together
 from handsoff.learning.voting import Consensus

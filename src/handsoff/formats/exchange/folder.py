@@ -8,9 +8,11 @@ from pathlib import Path, PurePosixPath
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.datasets.card import CARD, account_in
-from handsoff.datasets.labelled import LabelledDataset, list_labelled, write_cards, write_sample
+from handsoff.datasets.labelled import list_labelled
 from handsoff.datasets.layout import layout_of
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import Source
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.manifest import holds_photos, manifest_licence
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.tasks import TASKS
