@@ -66,7 +66,7 @@ def test_real_only_runs_are_those_of_all_methods() -> None:
             "real_plus_photos_plus_synthetic",
         ),
         "self-training/50/round-1/report": ("real_plus_photos",),
-        "self-training/50/report": ("photos_only", "real_plus_photos"),
+        "self-training/50/report": ("real_plus_photos",),
     }  # fmt: skip
 
 
