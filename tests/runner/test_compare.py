@@ -158,6 +158,12 @@ def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: P
     assert list(read_json(out / "compare.json")["results"]["4"]) == ["editgan/4/report"]
 
 
+def test_labels_are_converted_where_the_recipe_says_how(world: Path, tmp_path: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    plan = plan.model_copy(update={"tables": {**plan.tables, "convert": {"framing": "letterbox"}}})
+    assert graph(plan, ["handsoff"])[0][0].name == "labelled"
+
+
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
     with pytest.raises(UnknownNameError, match="Unknown method 'magic': choose one of bigdatasetgan, datasetddpm, "):

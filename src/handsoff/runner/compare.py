@@ -90,7 +90,7 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
             raise UnknownNameError("method", name, METHODS)
     conversions, ready = prepared(recipe)
     plan = planned(ready, methods)
-    refuse_unused(recipe, plan.steps)
+    refuse_unused(recipe, [*conversions, *plan.steps])
     check(recipe, ready, converted={step.folder for step in conversions})
     refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
