@@ -70,6 +70,15 @@ def test_real_only_runs_are_those_of_all_methods() -> None:
     }  # fmt: skip
 
 
+def test_teachers_are_the_real_only_runs_whichever_method_comes_first() -> None:
+    plan = planned(recipe(), ["self-training", "transfer"])
+    assert [step.folder for step in plan.steps if step.verb == "evaluate"] == [
+        OUT / f"{REAL}/50/report", OUT / "self-training/50/report", OUT / "transfer/50/frozen",
+    ]  # fmt: skip
+    (label,) = [step for step in plan.steps if step.verb == "label"]
+    assert label.inputs["voters"] == [OUT / f"{REAL}/50/report"]
+
+
 def test_arms_of_the_users_own_stay_as_they_are() -> None:
     own = {"mine": {"real": 1.0}}
     plan = planned(recipe(tables={"evaluate": {"arms": own}}), ["handsoff"])
