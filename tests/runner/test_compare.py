@@ -66,8 +66,17 @@ def test_real_only_runs_are_those_of_all_methods() -> None:
             "real_plus_photos_plus_synthetic",
         ),
         "self-training/50/round-1/report": ("real_plus_photos",),
-        "self-training/50/report": ("photos_only", "real_plus_photos"),
+        "self-training/50/report": ("real_plus_photos",),
     }  # fmt: skip
+
+
+def test_teachers_are_the_real_only_runs_whichever_method_comes_first() -> None:
+    plan = planned(recipe(), ["self-training", "transfer"])
+    assert [step.folder for step in plan.steps if step.verb == "evaluate"] == [
+        OUT / f"{REAL}/50/report", OUT / "self-training/50/report", OUT / "transfer/50/frozen",
+    ]  # fmt: skip
+    (label,) = [step for step in plan.steps if step.verb == "label"]
+    assert label.inputs["voters"] == [OUT / f"{REAL}/50/report"]
 
 
 def test_arms_of_the_users_own_stay_as_they_are() -> None:
@@ -81,23 +90,6 @@ def test_arms_of_the_users_own_stay_as_they_are() -> None:
 def test_every_method_can_be_compared(method: str) -> None:
     plan = planned(recipe(budgets=(50, 16), reserve=20, tasks=("segmentation", "keypoints")), [method])
     assert {step.folder for step in plan.steps} == {OUT / name for name in folders(plan, method)}
-
-
-def test_a_table_is_refused_that_no_method_would_use(tmp_path: Path) -> None:
-    """[fit] is of other methods than self-training; nothing in any method is [diagnose]."""
-    root = tmp_path
-    net = toy_generator(root / "generator")
-    toy_several(net, root / "labelled", count=14)
-    text = QUICK_RECIPE.replace("budget = 6", "budget = 4").replace("[fit]", "[diagnose]\nphotos = 4\n[fit]")
-    (root / "photos").symlink_to(root / "labelled" / "images")
-    (root / "recipe.toml").write_text('photos = "photos"\n' + text, encoding="utf-8")
-    read = load_recipe(root / "recipe.toml", root / "out")
-    with pytest.raises(InputError, match=r"settings for \[diagnose\], and no step of that kind"):
-        graph(read, ["self-training"])
-    shared = read.model_copy(update={"tables": {verb: read.tables[verb] for verb in read.tables if verb != "diagnose"}})
-    nodes, _ = graph(shared, ["self-training"])
-    assert "fit" in shared.tables
-    assert "fit" not in {node.step.verb for node in nodes}
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +165,22 @@ def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: P
     assert list(read_json(out / "editgan/4/edits/edits.json")["edits"]) == ["segmentation/bright/0"]
     assert read_json(out / "editgan/4/dataset/aim.json")["aim"] == {"match": "labelled"}
     assert list(read_json(out / "compare.json")["results"]["4"]) == ["editgan/4/report"]
+
+
+def test_labels_are_converted_where_the_recipe_says_how(world: Path, tmp_path: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    plan = plan.model_copy(update={"tables": {**plan.tables, "convert": {"framing": "letterbox"}}})
+    assert graph(plan, ["handsoff"])[0][0].name == "labelled"
+
+
+def test_a_table_may_be_of_a_method_that_is_not_compared(world: Path, tmp_path: Path) -> None:
+    """[fit] is of other methods than self-training; [diagnose] is of none."""
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    assert plan.tables["fit"]
+    assert "fit" not in {node.step.verb for node in graph(plan, ["self-training"])[0]}
+    other = plan.model_copy(update={"tables": {**plan.tables, "diagnose": {"photos": 4}}})
+    with pytest.raises(InputError, match=r"settings for \[diagnose\], and no step of that kind"):
+        graph(other, ["self-training"])
 
 
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:
