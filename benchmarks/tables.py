@@ -356,7 +356,7 @@ def longtail(result: dict[str, Any]) -> str:
         )
         shown = [cell["tested"]["shown"] for cell in own if "tested" in cell]
         if shown:
-            lines += ["", f"Of the test {min(shown)} to {max(shown)} images show {part}."]
+            lines += ["", f"Of the test {' to '.join(map(str, sorted({min(shown), max(shown)})))} images show {part}."]
     return "\n".join(lines[1:])
 
 
