@@ -10,7 +10,7 @@ from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.reviewed import Use
-from handsoff.datasets.corrections import FOLDER, Corrections, is_corrections
+from handsoff.datasets.corrections import FOLDER, CorrectedLabel, Corrections, is_corrections
 from handsoff.datasets.doubts import doubts
 from handsoff.datasets.layout import GapError, Layout, called_alike, layout_of, misnamed, refuse_gaps
 from handsoff.datasets.samples import LabelKind, LabelledDataset
