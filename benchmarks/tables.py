@@ -249,6 +249,18 @@ def photos(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def training(result: dict[str, Any]) -> str:
+    """FD after equal processor minutes, along the way and at the end."""
+    trials = result["trials"]
+    marks = [round(point["minutes"]) for point in trials[0]["curve"]]
+    lines = head("variant", "seed", "kimg", *(f"FD-lite0 after {mark} min" for mark in marks), "FD, middle", "KD")
+    for trial in trials:
+        last, curve = trial["curve"][-1], (f"{point['fd_lite0']:.1f}" for point in trial["curve"])
+        numbers = (f"{last[name]:.1f}" for name in ("fd_middle", "kd_lite0"))
+        lines.append(row(trial["variant"], str(trial["seed"]), f"{last['kimg']:.1f}", *curve, *numbers))
+    return "\n".join(lines)
+
+
 def inversion(result: dict[str, Any]) -> str:
     """Every variant of inversion by every judge, and encoders alone."""
     heads = f"{result['labelled']} labelled and {result['held_out']} held-out heads"
@@ -473,6 +485,7 @@ def scrolling(result: dict[str, Any]) -> str:
 
 
 TABLES = (  # of which results, in which page
+    ("training", "docs/experiments/training.md", training),
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
     ("longtail-faces", "docs/composition.md", longtail),
