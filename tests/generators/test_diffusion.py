@@ -138,6 +138,7 @@ def test_maps_are_those_of_the_decoder_on_the_image_with_one_noise() -> None:
 def test_photos_of_no_class_need_a_model_that_knows_none() -> None:
     config = toy_unet(classes=2).config
     unknowing = Diffusion(DiffusionConfig(config.unet))
+    assert unknowing.conditions.guidance is None, "so it cannot be guided either"
     with pytest.raises(InputError, match="knows no class that means none"):
         unknowing.denoiser_maps(torch.zeros(1, 3, 16, 16), 0.25)
     assert len(toy_unet(classes=2).denoiser_maps(torch.zeros(1, 3, 16, 16), 0.25)) == 2
