@@ -1,17 +1,20 @@
 """Write the tables of README.md and docs/*.md from benchmarks/results/*.json: no number there is typed by hand.
 
 `python benchmarks/tables.py` writes them; with `--check` it only says which pages are out of date, and fails if one is.
-The results of recipes (faces, heads-tasks, …) are the `diagnosis.json` that `handsoff diagnose RUN` wrote.
+The results of recipes (faces, heads-tasks, …) are the `diagnosis.json` that `handsoff diagnose RUN` wrote; those of
+methods side by side (compare-cars, …) the `compare.json` of `handsoff compare`.
 """
 
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from handsoff.report.verdict import arm_title
+from handsoff.report.comparison import tables as tables_of_methods
+from handsoff.report.verdict import REAL_ONLY, arm_title
 from handsoff.tasks import TASKS, all_metrics
 
 ROOT = Path(__file__).parents[1]
@@ -246,6 +249,18 @@ def photos(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def training(result: dict[str, Any]) -> str:
+    """FD after equal processor minutes, along the way and at the end."""
+    trials = result["trials"]
+    marks = [round(point["minutes"]) for point in trials[0]["curve"]]
+    lines = head("variant", "seed", "kimg", *(f"FD-lite0 after {mark} min" for mark in marks), "FD, middle", "KD")
+    for trial in trials:
+        last, curve = trial["curve"][-1], (f"{point['fd_lite0']:.1f}" for point in trial["curve"])
+        numbers = (f"{last[name]:.1f}" for name in ("fd_middle", "kd_lite0"))
+        lines.append(row(trial["variant"], str(trial["seed"]), f"{last['kimg']:.1f}", *curve, *numbers))
+    return "\n".join(lines)
+
+
 def inversion(result: dict[str, Any]) -> str:
     """Every variant of inversion by every judge, and encoders alone."""
     heads = f"{result['labelled']} labelled and {result['held_out']} held-out heads"
@@ -278,14 +293,40 @@ def gain(result: dict[str, Any]) -> str:
     for title, name in (("faces", "faces"), ("rendered heads", "heads")):
         lines += [gain_row(title, budget, "miou", arms) for budget, arms in result.get(name, {}).items()]
     for title, name in RUNS.items():
-        source = RESULTS / f"{name}.json"
-        if not source.is_file():
-            lines.append(row(title, *["–"] * 4, "not measured yet"))
-            continue
+        rows = [gain_row(title, *found) for found in [*compared_arms(name), *finished_arms(name)]]
+        lines += rows or [row(title, *["–"] * 4, "not measured yet")]
+    return "\n".join(lines)
+
+
+def finished_arms(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Budget, first metric of the task, and arms of a finished recipe, of which `handsoff diagnose` told."""
+    source = RESULTS / f"{name}.json"
+    if source.is_file():
         for budget, found in json.loads(source.read_text(encoding="utf-8"))["links"]["budgets"].items():
             for task, link in found["tasks"].items():
-                lines.append(gain_row(title, budget, next(iter(TASKS[task].metrics)), link["arms"]["arms"]))
-    return "\n".join(lines)
+                yield budget, next(iter(TASKS[task].metrics)), link["arms"]["arms"]
+
+
+def compared_arms(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """The same of a comparison: the arms of all methods, called by the method too."""
+    source = RESULTS / f"compare-{name}.json"
+    if source.is_file():
+        for what, measured in json.loads(source.read_text(encoding="utf-8"))["results"].items():
+            arms = {}
+            for folder, found in measured.items():
+                own = "" if folder.startswith("real-only/") else f" ({', '.join(found['methods'])})"
+                arms |= {f"{arm}{own}": scores for arm, scores in found["metrics"]["arms"].items()}
+            yield what.split()[0], next(iter(arms[REAL_ONLY])), arms
+
+
+def methods(result: dict[str, Any]) -> str:
+    """Every method's scores by labels, and what it took; classes are on the page that the comparison itself writes."""
+    lines: list[str] = []
+    for table in tables_of_methods(result):
+        if not table.title.startswith("Classes"):
+            body = [row(*cells) for cells in table.rows]
+            lines += ["", f"**{table.title}.** {table.reading}", "", *head(*table.header), *body]
+    return "\n".join(lines[1:])
 
 
 def gain_row(title: str, budget: str, metric: str, arms: dict[str, Any]) -> str:
@@ -441,6 +482,7 @@ def scrolling(result: dict[str, Any]) -> str:
 
 
 TABLES = (  # of which results, in which page
+    ("training", "docs/experiments/training.md", training),
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
     ("bias", "docs/composition.md", bias),
@@ -453,6 +495,7 @@ TABLES = (  # of which results, in which page
     ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
+    *((f"compare-{name}", f"docs/experiments/{name}.md", methods) for name in ("cars", "fashion", "driving")),
 )  # fmt: skip
 
 

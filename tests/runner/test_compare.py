@@ -66,8 +66,17 @@ def test_real_only_runs_are_those_of_all_methods() -> None:
             "real_plus_photos_plus_synthetic",
         ),
         "self-training/50/round-1/report": ("real_plus_photos",),
-        "self-training/50/report": ("photos_only", "real_plus_photos"),
+        "self-training/50/report": ("real_plus_photos",),
     }  # fmt: skip
+
+
+def test_teachers_are_the_real_only_runs_whichever_method_comes_first() -> None:
+    plan = planned(recipe(), ["self-training", "transfer"])
+    assert [step.folder for step in plan.steps if step.verb == "evaluate"] == [
+        OUT / f"{REAL}/50/report", OUT / "self-training/50/report", OUT / "transfer/50/frozen",
+    ]  # fmt: skip
+    (label,) = [step for step in plan.steps if step.verb == "label"]
+    assert label.inputs["voters"] == [OUT / f"{REAL}/50/report"]
 
 
 def test_arms_of_the_users_own_stay_as_they_are() -> None:
@@ -156,6 +165,12 @@ def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: P
     assert list(read_json(out / "editgan/4/edits/edits.json")["edits"]) == ["segmentation/bright/0"]
     assert read_json(out / "editgan/4/dataset/aim.json")["aim"] == {"match": "labelled"}
     assert list(read_json(out / "compare.json")["results"]["4"]) == ["editgan/4/report"]
+
+
+def test_labels_are_converted_where_the_recipe_says_how(world: Path, tmp_path: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    plan = plan.model_copy(update={"tables": {**plan.tables, "convert": {"framing": "letterbox"}}})
+    assert graph(plan, ["handsoff"])[0][0].name == "labelled"
 
 
 def test_what_cannot_be_compared_is_refused_in_a_sentence(world: Path, tmp_path: Path) -> None:

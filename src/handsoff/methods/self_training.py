@@ -10,6 +10,8 @@ from handsoff.methods.handsoff import evaluated, labelled_photos
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
+ARMS = ("real_only", "real_plus_photos")  # the students of the papers learn from labels and photos
+
 
 def steps(recipe: Recipe) -> Iterator[Step]:
     """Per budget teachers, the photos that they label (in rounds, as the recipe says), and a report for every task.
@@ -26,5 +28,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             yield Step("evaluate", teacher, evaluated(recipe, []), settings)
         photos = yield from labelled_photos(recipe, budget, teachers)
         for task in recipe.tasks:
-            report = recipe.folder(budget, "report", task)
-            yield Step("evaluate", report, evaluated(recipe, photos), recipe.for_evaluate(budget, task))
+            settings = recipe.for_evaluate(budget, task)
+            if settings.model_dump()["arms"] is None:
+                settings = settings.model_copy(update={"arms": ARMS})
+            yield Step("evaluate", recipe.folder(budget, "report", task), evaluated(recipe, photos), settings)

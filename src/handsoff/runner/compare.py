@@ -90,7 +90,7 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
             raise UnknownNameError("method", name, METHODS)
     conversions, ready = prepared(recipe)
     plan = planned(ready, methods)
-    refuse_unused(recipe, plan.steps)
+    refuse_unused(recipe, [*conversions, *plan.steps])
     check(recipe, ready, converted={step.folder for step in conversions})
     refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
@@ -109,6 +109,7 @@ def planned(recipe: Recipe, methods: Iterable[str]) -> Comparison:
                 shared = steps.setdefault(key(part), part)
                 moved[part.folder] = shared.folder
                 used[method].append(shared.folder.relative_to(recipe.output).as_posix())
+            moved.setdefault(here.folder, shared.folder)  # all of it is the real-only runs
     return Comparison([*steps.values()], {method: list(dict.fromkeys(names)) for method, names in used.items()})
 
 
@@ -127,21 +128,24 @@ def at(inputs: Mapping[str, Any], moved: Mapping[Path, Path]) -> dict[str, Any]:
 
 def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
     """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is."""
-    settings = step.settings.model_dump()
-    datasets = step.inputs.get("synthetic")
-    if step.verb != "evaluate" or not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):
+    if step.verb != "evaluate":
+        return [step]
+    settings, datasets = step.settings.model_dump(), step.inputs.get("synthetic")
+    real = recipe.model_copy(update={"output": recipe.output / REAL})
+    budget, task = settings["first"], settings["task"]
+    alone = Step(
+        "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
+        real.for_real_only(budget, task),
+    )  # fmt: skip
+    if key(step) == key(alone):
+        return [alone]
+    if not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):
         return [step]
     verbs = {other.folder: other.verb for other in made}
     kinds = [PHOTOS if verbs.get(folder) == "label" else SYNTHETIC for folder in datasets]
     names = settings["arms"] or [arm.name for arm in default_arms(pool_names(datasets, kinds))]
     if REAL_ONLY not in names:
         return [step]
-    budget, task = settings["first"], settings["task"]
-    real = recipe.model_copy(update={"output": recipe.output / REAL})
-    alone = Step(
-        "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
-        real.for_real_only(budget, task),
-    )  # fmt: skip
     others = tuple(name for name in names if name != REAL_ONLY)
     rest = step.settings.model_copy(update={"arms": others, "curve": None, "curve_part": None})
     return [alone, replace(step, settings=rest)]
