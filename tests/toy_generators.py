@@ -63,7 +63,7 @@ def toy_diffusion() -> ToyDiffusion:
     return ToyDiffusion().eval().requires_grad_(requires_grad=False)
 
 
-def toy_unet(*, classes: int = 0, **changes: Any) -> Diffusion:
+def toy_unet(*, classes: int = 0, conditions: Conditions | None = None, **changes: Any) -> Diffusion:
     """A diffusion model of HandsOff's own; of classes, the last that it is told means none."""
     torch.manual_seed(0)
     told = classes + 1 if classes else None
@@ -72,7 +72,7 @@ def toy_unet(*, classes: int = 0, **changes: Any) -> Diffusion:
         attention_head_dim=8, norm_num_groups=4, num_class_embeds=told,
     )  # fmt: skip
     config = DiffusionConfig(unet, **{"steps": 3, "without_class": bool(classes), **changes})
-    return Diffusion(config, "CC0").eval().requires_grad_(requires_grad=False)
+    return Diffusion(config, "CC0", "crop", conditions).eval().requires_grad_(requires_grad=False)
 
 
 def toy_conditional() -> StyleGAN2:

@@ -367,6 +367,7 @@ def generate(
     seed: int = 0,
     psi: float = 1.0,
     condition: int | Literal["none"] | dict[str, float | str] | None = None,
+    guidance: float | None = None,
     aim: dict[str, Any] | None = None,
     attributes: str | None = None,
     draws_limit: int | None = None,
@@ -397,6 +398,8 @@ def generate(
         condition: What a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat =
             'yes'}, or none (drawn unconditionally); unless said, classes come alike often and attributes as in the
             training photos.
+        guidance: How strongly samples of a diffusion model follow the condition: 1 = as it learnt, more = closer to
+            it and less varied, in twice the time; unless said, 1, or what the model was imported with.
         aim: What the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md.
         attributes: A labelled folder whose attributes.json gives further attributes that the aim may ask for.
         draws_limit: How many samples may be drawn to reach the aim; unless said, four times n.
@@ -587,6 +590,7 @@ def sample(
     seed: int = 0,
     psi: float = 1.0,
     condition: int | Literal["none"] | dict[str, float | str] | None = None,
+    guidance: float | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Draw images for people to label; their latents are known.
@@ -602,6 +606,8 @@ def sample(
         condition: What a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat =
             'yes'}, or none (drawn unconditionally); unless said, classes come alike often and attributes as in the
             training photos.
+        guidance: How strongly samples of a diffusion model follow the condition: 1 = as it learnt, more = closer to
+            it and less varied, in twice the time; unless said, 1, or what the model was imported with.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

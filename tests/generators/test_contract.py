@@ -11,9 +11,9 @@ from handsoff.generators.latents import load_latents, save_latents
 from handsoff.generators.stored import StoredGenerator, generator_shell, load_generator, read_card, save_generator
 from handsoff.sampling.draws import draw_latents, uniform_draws
 from toy import toy_generator
-from toy_generators import toy_conditional, toy_diffusion, toy_unet
+from toy_generators import POSED, toy_conditional, toy_diffusion, toy_unet
 
-GENERATORS = ["diffusion", "unet", "conditional", "plain"]
+GENERATORS = ["diffusion", "unet", "asked", "conditional", "plain"]
 
 
 @pytest.fixture
@@ -23,6 +23,8 @@ def net(request: pytest.FixtureRequest, tmp_path: Path) -> StoredGenerator:
             return toy_diffusion()
         case "unet":
             return toy_unet(classes=3, guidance=2.0)
+        case "asked":
+            return toy_unet(conditions=POSED)
         case "conditional":
             return toy_conditional()
         case _:

@@ -1,17 +1,25 @@
 """The diffusion model: its denoiser, its sampler, and the maps of its decoder."""
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_json, write_json
 from handsoff.core.seeds import standard_normal
+from handsoff.generators.conditions import label_width
 from handsoff.generators.contract import DenoisingGenerator, FeatureGenerator
 from handsoff.generators.diffusion import TOGETHER, Diffusion, sampling_levels
 from handsoff.generators.diffusion_config import DiffusionConfig, Schedule, UNetConfig, noise_levels
 from handsoff.generators.latents import Latents
-from toy_generators import toy_unet
+from handsoff.generators.stored import CARD, load_generator, save_generator
+from handsoff.sampling.draws import Draw, draw_latents
+from toy_generators import POSED, toy_unet
+
+NOTHING = torch.full((3, 2), torch.nan)
 
 
 class Gaussian(Diffusion):
@@ -44,14 +52,63 @@ def test_an_image_is_the_same_alone_and_among_others() -> None:
         assert torch.equal(net.synthesize(net.draw([index]))[0], together[index])
 
 
-def test_guidance_moves_away_from_no_class() -> None:
-    plain, guided = (toy_unet(classes=2, guidance=weight) for weight in (1.0, 3.0))
-    x, levels, classes = torch.randn(2, 3, 16, 16), torch.full((2,), 0.5), torch.tensor([0, 1])
-    x, levels, classes = x.to(plain.device), levels.to(plain.device), classes.to(plain.device)
-    one, none = plain.denoise(x, levels, classes), plain.denoise(x, levels, torch.tensor([2, 2]))
-    assert torch.allclose(guided.guided(x, 0.5, classes), none + 3 * (one - none), atol=1e-5)
-    assert torch.allclose(plain.guided(x, 0.5, classes), one)
-    assert plain.conditions.names == ("0", "1"), "none is no class to ask for"
+@pytest.mark.parametrize(
+    ("net", "condition", "nothing"),
+    [
+        (toy_unet(classes=2), torch.tensor([0, 1, 1]), torch.full((3,), 2)),
+        (toy_unet(conditions=POSED), torch.tensor([[20.0, 2.0], [torch.nan, 0.0], [-20.0, 1.0]]), NOTHING),
+    ],
+)
+def test_guidance_moves_away_from_nothing(net: Diffusion, condition: torch.Tensor, nothing: torch.Tensor) -> None:
+    """Ho and Salimans 2022, equation 6, for each sample by its own strength."""
+    x, levels, guidance = torch.randn(3, 3, 16, 16), torch.full((3,), 0.5), torch.tensor([1.0, 3.0, 1.5])
+    one, none = net.denoise(x, levels, condition), net.denoise(x, levels, nothing)
+    assert bool(((one - none).abs().flatten(1).amax(1) > 1e-3).all())
+    found = net.guided(x, 0.5, condition, guidance)
+    assert torch.allclose(found, none + guidance[:, None, None, None] * (one - none), atol=1e-5)
+    assert torch.equal(found[0], one[0])
+    assert torch.equal(net.guided(x, 0.5, condition, None), one)
+    assert net.conditions.names in {("0", "1"), POSED.names}, "none is no class to ask for"
+
+
+def test_a_guided_image_is_made_again_from_its_record_alone() -> None:
+    """In any batch, whatever the others are asked for; a second pass is made where something is guided, only there."""
+    net, passes = toy_unet(conditions=POSED), list[int]()
+    hook = net.unet.register_forward_hook(lambda *_: passes.append(1))
+    strengths = (None, 1.0, 2.5, 4.0)
+    draws = [Draw(seed, 1.0, (20.0, float(seed % 3)), guidance=strengths[seed % 4]) for seed in range(TOGETHER + 1)]
+    draws += [Draw(3, 1.0, (None, None)), Draw(3, 1.0, (None, None), guidance=3.0), Draw(3, 1.0, (20.0, 0.0))]
+    together = net.synthesize(draw_latents(net, draws))
+    once = 2 * net.config.steps - 1
+    for index, guided in {0: False, 1: False, 3: True, TOGETHER + 2: False, TOGETHER + 3: False}.items():
+        passes.clear()
+        alone = net.synthesize(draw_latents(net, [Draw.of_record(draws[index].record())]))
+        assert torch.equal(alone[0], together[index])
+        assert len(passes) == (2 * once if guided else once)
+    hook.remove()
+    assert torch.equal(together[-3], together[-2]), "of nothing there is nothing to strengthen"
+    assert not torch.allclose(together[3], together[-1], atol=1e-3), "the same draw, four times as strongly"
+    usual = toy_unet(classes=2, guidance=3.0)
+    plain, stated = (draw_latents(usual, [Draw(1, 1.0, 0, guidance=strength)]) for strength in (None, 3.0))
+    assert torch.equal(usual.synthesize(plain), usual.synthesize(stated)), "records of before guidance state none"
+
+
+def test_maps_of_a_conditional_model_are_read_with_nothing_said() -> None:
+    net, told = toy_unet(conditions=POSED), list[torch.Tensor]()
+    net.unet.class_embedding.register_forward_hook(lambda _, given, __: told.append(given[0]))
+    maps = net.denoiser_maps(torch.zeros(2, 3, 16, 16), 0.25)
+    assert torch.equal(told[0], net.embed(torch.zeros(2, label_width(POSED))))
+    assert [tuple(values.shape) for values in maps] == [(2, 16, 8, 8), (2, 8, 16, 16)]
+
+
+def test_a_model_of_attributes_is_stored_and_is_not_of_classes_too(tmp_path: Path) -> None:
+    save_generator(toy_unet(conditions=POSED), tmp_path)
+    assert load_generator(tmp_path).conditions == replace(POSED, guidance=1.0)
+    card = read_json(tmp_path / CARD)
+    card["config"]["unet"]["num_class_embeds"] = 3
+    write_json(tmp_path / CARD, card)
+    with pytest.raises(InputError, match="told classes or attributes, not both"):
+        load_generator(tmp_path)
 
 
 def test_psi_has_no_effect() -> None:
@@ -81,6 +138,7 @@ def test_maps_are_those_of_the_decoder_on_the_image_with_one_noise() -> None:
 def test_photos_of_no_class_need_a_model_that_knows_none() -> None:
     config = toy_unet(classes=2).config
     unknowing = Diffusion(DiffusionConfig(config.unet))
+    assert unknowing.conditions.guidance is None, "so it cannot be guided either"
     with pytest.raises(InputError, match="knows no class that means none"):
         unknowing.denoiser_maps(torch.zeros(1, 3, 16, 16), 0.25)
     assert len(toy_unet(classes=2).denoiser_maps(torch.zeros(1, 3, 16, 16), 0.25)) == 2

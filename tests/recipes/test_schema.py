@@ -80,6 +80,14 @@ def test_unlabelled_photos_are_framed_as_labelled_ones() -> None:
         _ = recipe(tables={"train": {"resolution": "big"}}).frame
 
 
+def test_a_diffusion_model_has_the_conditions_of_its_own_photos() -> None:
+    told = {"train": {"conditions": "told.json", "mirrored": ["yaw"], "r1": 2.0, "seed": 3}}
+    same = recipe(tables=told).for_diffusion().model_dump()
+    assert (same["conditions"], same["mirrored"], same["seed"]) == ("told.json", ("yaw",), 3)
+    other = recipe(tables=told, photos=Path("others.zip")).for_diffusion().model_dump()
+    assert (other["conditions"], other["mirrored"], other["seed"]) == (None, None, 3)
+
+
 def test_a_generator_says_how_photos_get_into_its_frame(tmp_path: Path) -> None:
     """Labelled photos that are converted are framed as those that the generator was trained on, unless stated."""
     config = StyleGAN2Config((16, 8), (4, 2), 16, 16, 2, 256, 16)

@@ -1,5 +1,7 @@
 """Draws: what a sample is made from, and its latents."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,12 +9,12 @@ from handsoff.core.errors import InputError
 from handsoff.generators.contract import Conditions, Generator
 from handsoff.generators.latents import Latents
 from handsoff.sampling.draws import Draw, class_of, condition_of, draw_latents, uniform_draws
-from toy_generators import toy_conditional, toy_diffusion
+from toy_generators import POSED, toy_conditional, toy_diffusion, toy_unet
 
 ATTRIBUTES = Conditions("attributes", ("smile", "age"))
 
 
-@pytest.mark.parametrize("draw", [Draw(3), Draw(7, 0.5, 2), Draw(0, 1.0, (0.5, -1.0))])
+@pytest.mark.parametrize("draw", [Draw(3), Draw(7, 0.5, 2), Draw(0, 1.0, (0.5, -1.0)), Draw(4, 1.0, 1, guidance=2.5)])
 def test_a_draw_is_remade_from_its_record(draw: Draw) -> None:
     assert Draw.of_record(draw.record()) == draw
 
@@ -52,6 +54,24 @@ def test_attributes_must_be_stated() -> None:
 def test_all_or_none_of_the_samples_state_a_condition() -> None:
     with pytest.raises(InputError, match="Some samples state a condition"):
         condition_of(Conditions("classes", ("a", "b")), [Draw(1, condition=0), Draw(2)])
+
+
+def test_guidance_is_recorded_where_there_is_some_and_refused_elsewhere() -> None:
+    net = toy_unet(classes=2, guidance=2.0)
+    for asked, stated in ((None, 2.0), (1.5, 1.5)):
+        draws = uniform_draws(net.conditions, range(3), guidance=asked)
+        assert [draw.record()["guidance"] for draw in draws] == [stated] * 3
+        assert draw_latents(net, draws).tensors["guidance"].tolist() == [stated] * 3
+    assert uniform_draws(toy_unet(conditions=POSED).conditions, [0])[0].guidance == 1, "as it was learnt"
+    unknowing = toy_conditional()
+    assert "guidance" not in uniform_draws(unknowing.conditions, [0])[0].record()
+    for conditions in (unknowing.conditions, toy_unet().conditions):
+        with pytest.raises(InputError, match="draws with and without conditions can be guided: leave guidance out"):
+            uniform_draws(conditions, [0], guidance=2.0)
+    with pytest.raises(InputError, match="condition = none asks for nothing: leave one of them out"):
+        uniform_draws(replace(POSED, guidance=1.0), [0], 1.0, "none", 2.0)
+    with pytest.raises(InputError, match="drawn with guidance, and this generator has none"):
+        draw_latents(unknowing, [Draw(0, 1.0, 1, guidance=2.0)])
 
 
 @pytest.mark.parametrize("net", [toy_diffusion(), toy_conditional()])

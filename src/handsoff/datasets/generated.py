@@ -6,14 +6,15 @@ Beside images and labels (`datasets.labelled`) there are
 
 - `manifest.json`: what the dataset is. `tasks` {name: schema}, `image_size` [h, w] in pixels, `framing`, `licence`,
   `generator` (hash of its weights), `nearness` (how near its samples come to its training photos, where that is known:
-  `generators/nearness.py`), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `uncertainty` (a sentence).
+  `generators/nearness.py`), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `guidance` (of a generator that can
+  be guided), `uncertainty` (a sentence).
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.
   `aim`, where one was asked for: what was reached; `ignored_above` {task: uncertainty}, where pixels are ignored.
-- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, edits} (what it can be made again
-  from, together with `anchors`, `directions` and `vectors.safetensors` where there are edits; of photos {photo}, its
-  file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the pixels, or
-  1 for a point}}, `attributes` {name: number or word} and `proposal` {round, group, kind} where there is an aim,
-  `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
+- `samples.jsonl`: one line per drawn sample. `name`, `draw` {seed, psi, condition, guidance, edits} (what it can be
+  made again from, together with `anchors`, `directions` and `vectors.safetensors` where there are edits; of photos
+  {photo}, its file), `edit` {gained, strayed, confirmed} (what an edit vector did), `shows` {task: {part: share of the
+  pixels, or 1 for a point}}, `attributes` {name: number or word} and `proposal` {round, group, kind} where there is an
+  aim, `uncertainties` {task: number in [0, 1]}, `per_point` {task: [number per point]} where labels are points,
   `disagreement` (number in [0, 1], where pixel classifiers and image networks vote), `reconstruction_error` (perceptual
   distance, where a photo was inverted), `uncertainty` (what was selected by), `kept`,
   `reason` (why it was dropped, null if it was kept).

@@ -46,6 +46,7 @@ class OnlinePool:
     first: int
     psi: float
     condition: Asked | None
+    guidance: float | None
     labels: PoolLabels
     least: float | None = None
 
@@ -55,7 +56,7 @@ class OnlinePool:
     def take(self, index: Int64[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> LabelledArrays:
         """Draw and label the samples of these places."""
         seeds = [self.first + int(place) for place in index]
-        draws = uniform_draws(self.labeler.generator.conditions, seeds, self.psi, self.condition)
+        draws = uniform_draws(self.labeler.generator.conditions, seeds, self.psi, self.condition, self.guidance)
         task, samples = self.labeler.task.name, [*label_draws([self.labeler], draws)]
         weights = None
         if self.least is not None:
@@ -88,7 +89,8 @@ def with_online(inputs: Inputs, data: EvaluationData, settings: EvaluateSettings
     made: dict[str, Any] = recorded_plan(dataset.folder).settings
     first, labels = int(made["seed"]) + int(dataset.manifest["drawn"]), data.pools[str(inputs.online)].labels
     labeler = load_labeler(folder)
-    return replace(data, online=OnlinePool(labeler, first, made["psi"], made["condition"], labels, settings.confidence))
+    drawn = made["psi"], made["condition"], made.get("guidance")  # datasets of before guidance do not state it
+    return replace(data, online=OnlinePool(labeler, first, *drawn, labels, settings.confidence))
 
 
 def labeler_of(inputs: Inputs) -> tuple[GeneratedDataset, Path]:

@@ -25,6 +25,8 @@ class Conditions:
         words: per attribute, what it can be; () where it is a number.
         scales: per attribute, mean and standard deviation of its numbers in the training photos.
         examples: the attributes of training photos, spread evenly over them: what is not asked for follows these.
+        guidance: strength of classifier-free guidance unless latents state another one (`latents.GUIDANCE`), 1 = a
+            condition is followed as it was learnt; None: the generator cannot be guided.
     """
 
     kind: Literal["none", "classes", "attributes"] = "none"
@@ -32,6 +34,7 @@ class Conditions:
     words: tuple[tuple[str, ...], ...] = ()
     scales: tuple[tuple[float, float], ...] = ()
     examples: tuple[tuple[float, ...], ...] = ()
+    guidance: float | None = None
 
     def __post_init__(self) -> None:
         told = [len(found) for found in (self.words, self.scales, *self.examples) if found]

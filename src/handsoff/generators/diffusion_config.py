@@ -148,8 +148,8 @@ class DiffusionConfig:
         schedule: of a DDPM: which timestep is which σ.
         sigma_data: deviation of the images (edm).
         sigma_min, sigma_max, rho, steps: noise levels of the sampler, EDM's equation 5; a step evaluates twice.
-        guidance: w of classifier-free guidance (Ho and Salimans 2022): 1 = none. It needs a class that means none,
-            which is the last of `num_class_embeds`.
+        guidance: strength of classifier-free guidance unless a sample says another one: 1 + w of Ho and Salimans 2022,
+            equation 6, so 1 = none. Of classes it needs one that means none, which is the last of `num_class_embeds`.
         without_class: whether there is such a class.
     """
 

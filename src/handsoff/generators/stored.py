@@ -55,12 +55,17 @@ class GeneratorCard:
 
 def build_stylegan2(card: GeneratorCard) -> StyleGAN2:
     config = TypeAdapter(StyleGAN2Config).validate_python(card.config)
-    attributes = card.conditions if card.conditions.kind == "attributes" else None
-    return StyleGAN2(config, card.licence, card.framing, attributes)
+    return StyleGAN2(config, card.licence, card.framing, attributes_of(card))
 
 
 def build_diffusion(card: GeneratorCard) -> Diffusion:
-    return Diffusion(TypeAdapter(DiffusionConfig).validate_python(card.config), card.licence, card.framing)
+    config = TypeAdapter(DiffusionConfig).validate_python(card.config)
+    return Diffusion(config, card.licence, card.framing, attributes_of(card))
+
+
+def attributes_of(card: GeneratorCard) -> Conditions | None:
+    """The conditions that only the card knows; classes follow from the config."""
+    return card.conditions if card.conditions.kind == "attributes" else None
 
 
 ARCHITECTURES: dict[str, Callable[[GeneratorCard], nn.Module]] = {

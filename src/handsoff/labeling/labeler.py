@@ -105,7 +105,11 @@ class Labeler:
         return self.generator.device
 
     def sample(
-        self, seeds: Sequence[int], condition: Condition | Asked | None = None, psi: float = 1.0
+        self,
+        seeds: Sequence[int],
+        condition: Condition | Asked | None = None,
+        psi: float = 1.0,
+        guidance: float | None = None,
     ) -> tuple[Images, Labels, Uncertainty]:
         """Images made from seeds, with their labels and uncertainty.
 
@@ -114,11 +118,13 @@ class Labeler:
             condition: as `sampling.draws.uniform_draws` takes it; without it classes are drawn alike often, and
                 attributes as in the training photos.
             psi: truncation, 1 = all of the generator's variety.
+            guidance: how strongly images follow the condition, as `uniform_draws` takes it.
 
         Raises:
-            InputError: the generator does not know the condition, or needs one.
+            InputError: the generator does not know the condition, or needs one, or cannot be guided.
         """
-        return self.label(draw_latents(self.generator, uniform_draws(self.generator.conditions, seeds, psi, condition)))
+        draws = uniform_draws(self.generator.conditions, seeds, psi, condition, guidance)
+        return self.label(draw_latents(self.generator, draws))
 
     def label(self, latents: Latents) -> tuple[Images, Labels, Uncertainty]:
         """The images of latents (on any device), with their labels and uncertainty."""

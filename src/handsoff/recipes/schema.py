@@ -159,9 +159,13 @@ class Recipe(BaseModel):
         return self.settings("train", framing=self.framing)
 
     def for_diffusion(self) -> BaseModel:
-        """A diffusion model of the same frame; what the recipe says of GANs alone does not count."""
-        said = self.tables.get("train", {})
-        stated = {name: value for name, value in said.items() if name not in ALONE["stylegan2"]}
+        """A diffusion model of the same frame; what the recipe says of GANs alone does not count.
+
+        Nor do conditions where it trains on other photos than the GAN: they are told of the GAN's.
+        """
+        said, others = self.tables.get("train", {}), self.images not in {None, self.unlabelled}
+        left = {*ALONE["stylegan2"], *(("conditions", "mirrored") if others else ())}
+        stated = {name: value for name, value in said.items() if name not in left}
         size = f"{self.frame[0]}x{self.frame[1]}"
         return stated_settings("train", {**stated, "kind": "diffusion"}).model_copy(
             update={"framing": self.framing, "resolution": size}

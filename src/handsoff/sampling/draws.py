@@ -12,7 +12,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.sequences import Lazy
 from handsoff.generators.conditions import UNCONDITIONAL, Asked, Condition, condition_tensor, example
 from handsoff.generators.contract import Conditions, Generator, check_condition
-from handsoff.generators.latents import Latents, join_latents
+from handsoff.generators.latents import GUIDANCE, Latents, join_latents
 from handsoff.sampling.edits import (
     NOTHING,
     WS,
@@ -35,6 +35,7 @@ class Draw:
         psi: truncation, 1 = all of the generator's variety.
         condition: what it is to show, where the generator has conditions.
         edits: what is done to its latents afterwards, in order.
+        guidance: how strongly it follows the condition, 1 = as learnt; None: as the generator has it.
 
     >>> Draw.of_record(Draw(7, 0.5).record()) == Draw(7, 0.5)
     True
@@ -44,12 +45,14 @@ class Draw:
     psi: float = 1.0
     condition: Condition | None = None
     edits: tuple[Edit, ...] = ()
+    guidance: float | None = None
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
         condition = list(self.condition) if isinstance(self.condition, tuple) else self.condition
+        guidance = {} if self.guidance is None else {"guidance": self.guidance}
         edits = {"edits": [edit.record() for edit in self.edits]} if self.edits else {}
-        return {"seed": self.seed, "psi": self.psi, "condition": condition, **edits}
+        return {"seed": self.seed, "psi": self.psi, "condition": condition, **guidance, **edits}
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> "Draw":
@@ -60,7 +63,9 @@ class Draw:
         """
         try:
             edits = tuple(map(edit_of_record, record.get("edits", ())))
-            return cls(int(record["seed"]), float(record["psi"]), condition_of_record(record["condition"]), edits)
+            guidance = None if record.get("guidance") is None else float(record["guidance"])
+            condition = condition_of_record(record["condition"])
+            return cls(int(record["seed"]), float(record["psi"]), condition, edits, guidance)
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{record!r} is no record of a draw: it needs seed, psi and condition.") from None
 
@@ -74,23 +79,29 @@ class Draws(Lazy[Draw]):
         seeds: of the samples.
         psi: truncation.
         asked: what all samples are to show, as `uniform_draws` takes it.
+        guidance: how strongly, None where that cannot be chosen.
     """
 
     conditions: Conditions
     seeds: Sequence[int]
     psi: float = 1.0
     asked: Condition | Asked | None = None
+    guidance: float | None = None
 
     def __len__(self) -> int:
         return len(self.seeds)
 
     def item(self, place: int) -> Draw:
         seed = self.seeds[place]
-        return Draw(seed, self.psi, stated(self.conditions, self.asked, seed))
+        return Draw(seed, self.psi, stated(self.conditions, self.asked, seed), guidance=self.guidance)
 
 
 def uniform_draws(
-    conditions: Conditions, seeds: Sequence[int], psi: float = 1.0, condition: Condition | Asked | None = None
+    conditions: Conditions,
+    seeds: Sequence[int],
+    psi: float = 1.0,
+    condition: Condition | Asked | None = None,
+    guidance: float | None = None,
 ) -> Draws:
     """One draw per seed, the condition of each from its seed alone where nothing or not all of it is asked for.
 
@@ -101,13 +112,34 @@ def uniform_draws(
         seeds: ≥ 0.
         psi: truncation.
         condition: a class id, a value per attribute, some attributes by their names, or "none": draw unconditionally.
+        guidance: how strongly samples follow the condition, 1 = as learnt; None: as the generator has it.
 
     Raises:
-        InputError: the generator does not know what is asked for, or has no photos that would tell all else.
+        InputError: the generator does not know what is asked for, or has no photos that would tell all else, or it
+            cannot be guided.
     """
     if seeds:
         stated(conditions, condition, seeds[0])  # refuses what all would be refused for
-    return Draws(conditions, seeds, psi, condition)
+    return Draws(conditions, seeds, psi, condition, strength(conditions, condition, guidance))
+
+
+def strength(conditions: Conditions, asked: Condition | Asked | None, guidance: float | None) -> float | None:
+    """The guidance that the draws state, None where there is nothing to guide.
+
+    Raises:
+        InputError: one is asked for, and the generator cannot be guided, or is to draw unconditionally.
+    """
+    if guidance is not None and conditions.guidance is None:
+        raise InputError(
+            "Only a diffusion model that draws with and without conditions can be guided: leave guidance out."
+        )
+    if asked == UNCONDITIONAL:
+        if guidance is not None:
+            raise InputError(
+                "guidance strengthens what is asked for, and condition = none asks for nothing: leave one of them out."
+            )
+        return None
+    return conditions.guidance if guidance is None else guidance
 
 
 def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -> Condition | None:
@@ -131,13 +163,20 @@ def stated(conditions: Conditions, asked: Condition | Asked | None, seed: int) -
     return (None,) * len(conditions.names)
 
 
-def planned_draws(conditions: Conditions, n: int, seed: int, psi: float = 1.0, condition: Asked | None = None) -> Draws:
+def planned_draws(
+    conditions: Conditions,
+    n: int,
+    seed: int,
+    psi: float = 1.0,
+    condition: Asked | None = None,
+    guidance: float | None = None,
+) -> Draws:
     """The draws of `n` seeds from `seed` on, as `uniform_draws`, once the generator is known to have the condition.
 
     Raises:
-        InputError: the generator does not know the condition, or needs one.
+        InputError: the generator does not know the condition, or needs one, or cannot be guided.
     """
-    draws = uniform_draws(conditions, range(seed, seed + n), psi, condition)
+    draws = uniform_draws(conditions, range(seed, seed + n), psi, condition, guidance)
     check_condition(conditions, condition_of(conditions, draws[:1]), 1)  # the others are like it
     return draws
 
@@ -185,7 +224,14 @@ def drawn_latents(generator: Generator, draws: Sequence[Draw]) -> Latents:
     for psi, group in groupby(draws, key=lambda draw: draw.psi):
         same = list(group)
         parts.append(generator.draw([draw.seed for draw in same], condition_of(generator.conditions, same), psi))
-    return parts[0] if len(parts) == 1 else join_latents(parts)
+    latents = parts[0] if len(parts) == 1 else join_latents(parts)
+    usual = generator.conditions.guidance
+    if usual is None:
+        if any(draw.guidance is not None for draw in draws):
+            raise InputError("The samples were drawn with guidance, and this generator has none: take its own.")
+        return latents
+    guidance = torch.tensor([usual if draw.guidance is None else draw.guidance for draw in draws])
+    return Latents({**latents.tensors, GUIDANCE: guidance.to(generator.device)}, latents.condition)
 
 
 def condition_of(conditions: Conditions, draws: Sequence[Draw]) -> Tensor | None:

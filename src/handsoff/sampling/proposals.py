@@ -5,7 +5,7 @@ found the sample in the group, and was certain enough of it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -203,8 +203,8 @@ def proposed(
     if kind == PLAIN:
         return draw
     if kind == CONDITION and ask is not None:
-        return Draw(draw.seed, draw.psi, ask(draw.seed))
-    return Draw(draw.seed, draw.psi, draw.condition, (edit_for(kind, group, anchors, tools, rng),))
+        return replace(draw, condition=ask(draw.seed))
+    return replace(draw, edits=(edit_for(kind, group, anchors, tools, rng),))
 
 
 def edit_for(kind: str, group: Group, anchors: Sequence[Anchor], tools: Tools, rng: np.random.Generator) -> Edit:

@@ -127,10 +127,11 @@ def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings,
     """
     first = labelers[0]
     height, width = first["image_size"]
+    guided = "" if settings.guidance is None else f" and guidance {settings.guidance:g}"
     told = (
         f"A generator ({first['generator'][:12]}, {height} x {width} pixels, photos framed by {first['framing']}) drew "
         f"{drawn:,} images from the seeds {settings.seed} to {settings.seed + drawn - 1}, with truncation psi = "
-        f"{settings.psi:g}. `samples.jsonl` says how each can be drawn again."
+        f"{settings.psi:g}{guided}. `samples.jsonl` says how each can be drawn again."
     )
     if settings.aim is not None:
         told += " It was composed: `aim.json` says what was asked for and what was reached."

@@ -225,7 +225,8 @@ def plan_round(out: Path, composition: Composition, table: Table, number: int, l
     titles = {title: f"{title}, round {number}" for title, found in probes.items() if found.useful}
     write_materials(out, composition, {name: probes[title] for title, name in titles.items()})
     start = settings.seed + len(told)
-    draws = uniform_draws(generator.conditions, range(start, start + count), settings.psi, settings.condition)
+    seeds = range(start, start + count)
+    draws = uniform_draws(generator.conditions, seeds, settings.psi, settings.condition, settings.guidance)
     tools = Tools(
         layers=generator.num_ws if isinstance(generator, StyleGenerator) else 0,
         conditions=generator.conditions if settings.condition is None else NO_CONDITIONS,

@@ -154,6 +154,7 @@ def write_dataset(
         facts["nearness"] = asdict(nearness)
         notes += [nearness.sentence()] if nearness.alarming else []
     facts |= {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
+    facts |= {} if draws.guidance is None else {"guidance": draws.guidance}
     if composition is not None:
         told = account(job.out, composition, samples.table, samples.decided)
         facts["aim"] = told
@@ -224,7 +225,7 @@ def draws_of(labeler: Path, settings: GenerateSettings) -> Draws:
         InputError: the generator does not know the condition, or needs one.
     """
     conditions = read_card(labeler / GENERATOR).conditions
-    return planned_draws(conditions, settings.n, settings.seed, settings.psi, settings.condition)
+    return planned_draws(conditions, settings.n, settings.seed, settings.psi, settings.condition, settings.guidance)
 
 
 def check_same_generator(labelers: Sequence[Path]) -> None:

@@ -24,6 +24,10 @@ CONDITION = (
     "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
     "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
 )
+GUIDANCE = (
+    "how strongly samples of a diffusion model follow the condition: 1 = as it learnt, more = closer to it and less "
+    "varied, in twice the time; unless said, 1, or what the model was imported with"
+)
 
 
 class Selection(BaseModel):
@@ -77,6 +81,7 @@ class SampleSettings(BaseModel):
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
+    guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
 
 
 class GenerateSettings(Selection):
@@ -86,6 +91,7 @@ class GenerateSettings(Selection):
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
+    guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
     aim: dict[str, Any] | None = Field(
         None, description="what the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md"
     )

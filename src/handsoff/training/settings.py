@@ -16,8 +16,6 @@ ALONE = {
         "d_lr",
         "r1",
         "mixing",
-        "conditions",
-        "mirrored",
     ),
     "diffusion": ("unet_channels", "lr"),
 }  # settings that say something about one kind of generator only

@@ -104,6 +104,26 @@ def test_old_names_and_half_precision_are_read_and_classes_too(tmp_path: Path) -
     assert len(state) == len(unet.state_dict())
 
 
+def test_classes_are_denoised_and_guided_as_diffusers_does(tmp_path: Path) -> None:
+    """Where diffusers guides the noise that is predicted (Ho and Salimans 2022, equation 6), images follow from it."""
+    scheduler = DDPMScheduler(clip_sample=False)
+    unet = written(tmp_path / "model", scheduler, num_class_embeds=3)
+    net = imported(tmp_path / "model", tmp_path / "out", without_class=True, guidance=2.5)
+    x, classes = torch.randn(2, 3, 16, 16), torch.tensor([1, 0])
+    for timestep in (1, 800):
+        kept = scheduler.alphas_cumprod[timestep]
+        sigma = float(((1 - kept) / kept).sqrt())
+        scaled = x / kept.sqrt()
+        told, without = (unet(x, timestep, ids).sample for ids in (classes, torch.full((2,), 2)))
+        for noise, guidance in ((told, None), (without + 2.5 * (told - without), torch.full((2,), 2.5))):
+            wanted = scheduler.step(noise, timestep, x).pred_original_sample
+            strength = None if guidance is None else guidance.to(net.device)
+            found = net.guided(scaled.to(net.device), sigma, classes.to(net.device), strength)
+            assert torch.allclose(found.cpu(), wanted, rtol=1e-4, atol=1e-4 * (1 + sigma))
+    assert net.conditions.guidance == 2.5
+    assert read_card(tmp_path / "out").conditions == net.conditions
+
+
 def edit(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
 
@@ -116,6 +136,7 @@ def edit(file: Path, **changes: Any) -> None:
         ("unet/config.json", {"in_channels": 4}, "in_channels"),
         ("unet/config.json", {"down_block_types": ["SkipDownBlock2D", "DownBlock2D"]}, "down_block_types"),
         ("unet/config.json", {"time_embedding_type": "fourier"}, "time_embedding_type"),
+        ("unet/config.json", {"class_embed_type": "identity"}, "class_embed_type"),
         ("unet/config.json", {"flux": 1}, "'flux', which is not known"),
         ("unet/config.json", {"block_out_channels": [1 << 40, 8]}, "channels"),
         ("unet/config.json", {"block_out_channels": [8, 32]}, "does not fit"),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from pydantic import ValidationError
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import MismatchError
@@ -126,8 +125,3 @@ def test_what_is_not_said_adds_nothing_to_a_logit() -> None:
             assert apart[1] < 1e-6
             assert apart[0] > 1e-5
             assert apart[2] > 1e-5
-
-
-def test_diffusion_models_are_not_trained_on_conditions() -> None:
-    with pytest.raises(ValidationError, match="conditions is a setting of kind = stylegan2, not of diffusion"):
-        TrainSettings(kind="diffusion", conditions="attributes.json")

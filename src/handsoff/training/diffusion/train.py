@@ -66,27 +66,27 @@ def check(settings: TrainSettings, init: Path | None = None) -> Frame:
 
 
 def build(settings: TrainSettings, init: Path | None = None, conditions: Conditions | None = None) -> DiffusionState:
-    """The denoiser at its first step.
+    """The denoiser at its first step, made for `conditions` where there are any.
 
     Raises:
         InputError: such a U-Net cannot be.
     """
-    del init, conditions  # `check` and the settings refused them
+    del init  # `check` refused it
     with seeded(settings.seed):
-        denoiser = Diffusion(config_of(settings), settings.licence, settings.framing)
+        denoiser = Diffusion(config_of(settings), settings.licence, settings.framing, conditions)
     return new_state(denoiser.to(best_device()), settings.lr)
 
 
 def denoising_step(
     state: DiffusionState, data: TrainingData, settings: TrainSettings, limits: Limits
 ) -> dict[str, float]:
-    """One update from one batch of photos, each with noise of its own level."""
+    """One update from one batch of photos, each with noise of its own level and perhaps with what it shows."""
     count = settings.batch // limits.world
     stream = step_generator(settings.seed, state.step)
     with seeded(int(torch.randint(2**62, (), generator=stream))):
-        images, _ = data.draw(count, stream)
+        images, shown = data.draw(count, stream)
         with mixed_precision():
-            loss = denoising_loss(state.denoiser, images)
+            loss = denoising_loss(state.denoiser, images, shown)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
     average_gradients(state.denoiser.parameters())
@@ -96,14 +96,19 @@ def denoising_step(
     return {"denoising": float(loss.detach())}
 
 
-def denoising_loss(denoiser: Diffusion, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, ""]:
-    """The mean of λ(σ) ‖D(y + n; σ) − y‖² for log-normal σ and λ = (σ² + σ_data²) / (σ σ_data)² (Table 1)."""
+def denoising_loss(
+    denoiser: Diffusion, images: Float[Tensor, "n 3 h w"], shown: Tensor | None = None
+) -> Float[Tensor, ""]:
+    """The mean of λ(σ) ‖D(y + n; σ) − y‖² for log-normal σ and λ = (σ² + σ_data²) / (σ σ_data)² (Table 1).
+
+    `shown` is the condition of every image, of a conditional denoiser alone.
+    """
     data = denoiser.config.sigma_data
     normal = per_sample(lambda n: torch.randn(n, device=images.device), len(images))
     sigma = (normal * DEVIATION + MEAN).exp()
     noise = per_sample(lambda n: torch.randn(n, *images.shape[1:], device=images.device), len(images))
     weight = (sigma.square() + data**2) / (sigma * data).square()
-    found = denoiser.denoise(images + wide(sigma) * noise, sigma)
+    found = denoiser.denoise(images + wide(sigma) * noise, sigma, shown)
     return (wide(weight) * (found - images).square()).mean()
 
 
