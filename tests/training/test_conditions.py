@@ -12,6 +12,7 @@ from PIL import Image
 from handsoff.core.errors import InputError
 from handsoff.datasets.sources import load_photos, loaded_names, open_source
 from handsoff.training.conditions import EXAMPLES, photo_conditions
+from handsoff.training.settings import TrainSettings
 
 PHOTOS = [f"images/a{index}.png" for index in range(6)]
 YAWS = [-30.0, -10.0, 0.0, 5.0, 10.0, 40.0]
@@ -79,6 +80,11 @@ def test_of_very_many_photos_some_are_remembered(tmp_path: Path) -> None:
 def test_what_is_no_condition_is_said(tmp_path: Path, told: Any, mirrored: list[str] | None, said: str) -> None:
     with pytest.raises(InputError, match=said):
         photo_conditions(write(tmp_path, told), PHOTOS, mirrored)
+
+
+def test_what_is_to_be_mirrored_must_be_told() -> None:
+    with pytest.raises(ValueError, match="there are none: give conditions"):
+        TrainSettings(mirrored=("yaw",))
 
 
 def test_photos_that_were_skipped_are_known(tmp_path: Path) -> None:

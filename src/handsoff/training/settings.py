@@ -89,3 +89,9 @@ class TrainSettings(BaseModel):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(f"{name} is a setting of kind = {kind}, not of {self.kind}: leave it out")
         return self
+
+    @model_validator(mode="after")
+    def has_conditions_to_mirror(self) -> "TrainSettings":
+        if self.mirrored is not None and self.conditions is None:
+            raise ValueError("mirrored says which conditions change in the mirror, and there are none: give conditions")
+        return self
