@@ -36,6 +36,7 @@ def write(folder: Path, text: str) -> Path:
         (DATA + '[train]\ndiscriminator = "stylegan"', r"did you mean stylegan2\? choose one of projected, stylegan2"),
         (DATA + "generate = 3", "generate = 3 cannot be"),
         (DATA + "[generate.aim]\nhat = 3", r"\[generate\]: aim = .* cannot be: hat = 3 is no share"),
+        (DATA + "[train]\nmirrored = ['yaw']", r"\[train\]: mirrored says which conditions change in the mirror"),
         (DATA + "validation = -1", "validation = -1 cannot be"),
         (DATA + "budgets = []", r"budgets = \[\] cannot be"),
         (DATA + "budget = 4\nbudgets = [4]", "keep one of them"),

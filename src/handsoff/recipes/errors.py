@@ -39,6 +39,8 @@ def explained(error: ValidationError, model: type[BaseModel], where: str) -> Inp
         return unknown(name, sorted(model.model_fields), where)
     if not outer and first["type"] == "missing":
         return InputError(f"{where} lacks {name}: {model.model_fields[name].description}.")
+    if not first["loc"]:  # of several settings together: the sentence names them
+        return InputError(f"{where}: {reason(first)}.")
     said = "" if first["type"] == "missing" else f" = {shortened(first['input'])}"
     return InputError(f"{where}: {'.'.join([*outer, name])}{said} cannot be: {reason(first)}.")
 
