@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from handsoff.report.comparison import is_real
 from handsoff.report.comparison import tables as tables_of_methods
 from handsoff.report.verdict import REAL_ONLY, arm_title
 from handsoff.tasks import TASKS, all_metrics
@@ -314,8 +315,9 @@ def compared_arms(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for what, measured in json.loads(source.read_text(encoding="utf-8"))["results"].items():
             arms = {}
             for folder, found in measured.items():
-                own = "" if folder.startswith("real-only/") else f" ({', '.join(found['methods'])})"
-                arms |= {f"{arm}{own}": scores for arm, scores in found["metrics"]["arms"].items()}
+                scored = found["metrics"]["arms"]
+                own = "" if is_real(folder, scored) else f" ({', '.join(found['methods'])})"
+                arms |= {f"{arm}{own}": scores for arm, scores in scored.items()}
             yield what.split()[0], next(iter(arms[REAL_ONLY])), arms
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 
 from handsoff.core.files import read_tensors
@@ -14,10 +13,8 @@ from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
 from handsoff.sampling.draws import draw_latents, planned_draws
-from handsoff.training import snapshots
 from handsoff.training.conditions import NOT_MIRRORED, PhotoConditions
 from handsoff.training.data import TrainingData
-from handsoff.training.diffusion import state
 from handsoff.training.diffusion.state import new_state
 from handsoff.training.diffusion.train import build, denoising_step
 from handsoff.training.kinds import Limits
@@ -28,16 +25,6 @@ from toy_generators import toy_unet
 
 Photos = Callable[..., Path]
 WORDS = Conditions("attributes", ("tone",), (("light", "dark"),), ((0.0, 1.0),), ((0.0,), (1.0,)))
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "MEASURED_IMAGES", 8)
-    monkeypatch.setattr(snapshots, "SIDE", 2)
-    monkeypatch.setattr(state, "QUICK", [20.0, 1.0, 0.0])
-    monkeypatch.setattr(
-        snapshots, "distances", lambda real, fake: {"fd_lite0": float((real - fake).square().sum()), "kd_lite0": 0.0}
-    )
 
 
 def tiny(steps: int, told: Path | None, mirrored: tuple[str, ...] | None = None) -> TrainSettings:

@@ -16,8 +16,6 @@ from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
-from handsoff.training import snapshots
-from handsoff.training.diffusion import state
 from handsoff.training.diffusion import train as training
 from handsoff.training.diffusion.train import config_of, denoising_loss
 from handsoff.training.settings import TrainSettings
@@ -33,18 +31,6 @@ BATCH = 4
 def tiny(steps: int, **changes: Any) -> TrainSettings:
     chosen = {"kind": "diffusion", "resolution": "16", "unet_channels": (8, 16), "feature_size": 32}
     return TrainSettings(**{**chosen, "batch": BATCH, "kimg": steps * BATCH / 1000, **changes})
-
-
-@pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshots, "MEASURED_IMAGES", 8)
-    monkeypatch.setattr(snapshots, "SIDE", 2)
-    monkeypatch.setattr(state, "QUICK", [20.0, 1.0, 0.0])
-    monkeypatch.setattr(
-        snapshots,
-        "distances",
-        lambda real, fake: {"fd_lite0": float((real.mean(0) - fake.mean(0)).norm()), "kd_lite0": 0.0},
-    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
