@@ -82,6 +82,11 @@ def test_what_is_no_condition_is_said(tmp_path: Path, told: Any, mirrored: list[
         photo_conditions(write(tmp_path, told), PHOTOS, mirrored)
 
 
+def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere\.json cannot be read \(No such file or directory\): name a JSON"):
+        photo_conditions(tmp_path / "nowhere.json", PHOTOS, None)
+
+
 def test_what_is_to_be_mirrored_must_be_told() -> None:
     with pytest.raises(ValueError, match="there are none: give conditions"):
         TrainSettings(mirrored=("yaw",))

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
+from handsoff.core.files import parse_json
 
 GIVEN = "attributes.json"  # beside the `images/` of a labelled folder
 Values = Mapping[str, Mapping[str, Any]]  # name of an image → attribute → number or word
@@ -12,6 +14,20 @@ Values = Mapping[str, Mapping[str, Any]]  # name of an image → attribute → n
 
 def is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+
+
+def read_given(file: Path) -> Any:
+    """What a file holds that somebody named.
+
+    Raises:
+        InputError: it cannot be read, or is not JSON.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        form = '{"NAME": {"attribute": number or word}, …}'
+        raise InputError(f"{file} cannot be read ({error.strerror}): name a JSON file of the form {form}.") from None
+    return parse_json(data, str(file))
 
 
 def check_given(found: Any, where: str, names: Collection[str]) -> Values:

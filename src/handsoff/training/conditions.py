@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from handsoff.core.errors import InputError, nearest
-from handsoff.core.files import read_json, sha256
-from handsoff.datasets.given import Values, check_given
+from handsoff.core.files import sha256
+from handsoff.datasets.given import Values, check_given, read_given
 from handsoff.datasets.sources import Source, image_names, printable
 from handsoff.generators.contract import Conditions
 
@@ -74,7 +74,7 @@ def photo_conditions(file: Path, photos: Sequence[str], mirrored: Collection[str
         InputError: an attribute is missing for some photos, or is the same in all; a name is no photo; one that
             changes its sign is no number.
     """
-    found = by_photo(check_given(read_json(file), str(file), ()), file, photos)
+    found = by_photo(check_given(read_given(file), str(file), ()), file, photos)
     check_given(found, str(file), photos)
     attributes = dict.fromkeys(name for entry in found.values() for name in entry)
     columns = {name: [found[photo][name] for photo in photos] for name in attributes}
