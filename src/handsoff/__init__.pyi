@@ -215,6 +215,7 @@ def evaluate(
     workers: int | None = None,
     address: str | None = None,
     validation: str | PathLike[str] | None = None,
+    before: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Measure what datasets are worth beside real labels, on real test photos, and hand over the best model.
@@ -270,6 +271,7 @@ def evaluate(
         address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else
             this machine alone.
         validation: Labelled photos that choose the best moment of a run.
+        before: The report of an earlier evaluation: runs of it that would come out the same are not made again.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

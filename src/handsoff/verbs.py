@@ -221,6 +221,11 @@ EVALUATE = Verb(
         ),
         Input("test", about="Labelled photos to test on."),
         Input("validation", optional=True, about="Labelled photos that choose the best moment of a run."),
+        Input(
+            "before",
+            optional=True,
+            about="The report of an earlier evaluation: runs of it that would come out the same are not made again.",
+        ),
     ),
     {
         "first": "budgets",

@@ -217,6 +217,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
     out: Out,
     synthetic: Annotated[list[Path] | None, typer.Option(help=VERBS["evaluate"].about("synthetic"))] = None,
     validation: Annotated[Path | None, typer.Option(help=VERBS["evaluate"].about("validation"))] = None,
+    before: Annotated[Path | None, typer.Option(metavar="REPORT", help=VERBS["evaluate"].about("before"))] = None,
     first: First = None,
     steps: Annotated[int | None, typer.Option(help="Train every run for at most so many steps. [3000]")] = None,
     seeds: Annotated[int | None, typer.Option(help="Train this many runs per arm. [3]")] = None,
@@ -242,6 +243,7 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per option
         "synthetic": synthetic or [],
         "test": test,
         "validation": validation,
+        "before": before,
     }
     if perform_quietly("evaluate", inputs, out, settings, engine_of(assignments, engine, workers)) != "done":
         from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along

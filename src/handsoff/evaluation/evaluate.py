@@ -19,11 +19,12 @@ from handsoff.evaluation.handover import hand_over, validation_scores
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.online import require_online, with_online
 from handsoff.evaluation.pseudo import refuse_idle
+from handsoff.evaluation.reuse import take_over
 from handsoff.evaluation.runs import WEIGHTS, Result, finished_runs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import DECIMALS, test_archive
 from handsoff.evaluation.work import Context, Loaded, run_all, runs_of
-from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
@@ -32,14 +33,21 @@ from handsoff.tasks.base import Task
 
 
 def plan(
-    real: Path, synthetic: Sequence[Path], test: Path, settings: EvaluateSettings, validation: Path | None = None
+    real: Path,
+    synthetic: Sequence[Path],
+    test: Path,
+    settings: EvaluateSettings,
+    validation: Path | None = None,
+    before: Path | None = None,
 ) -> Plan:
-    """What `evaluate` would do with these folders.
+    """What `evaluate` would do with these folders; with the runs of an earlier one it would give the same.
 
     Raises:
         InputError: a folder cannot be used, a part of it is empty, or an arm or a point of the curve cannot be.
         MismatchError: the datasets differ, or labels cannot be read as theirs.
     """
+    if before is not None:
+        require_done(before, "evaluate")
     return plan_of(open_inputs(real, synthetic, test, settings, validation), settings)
 
 
@@ -50,13 +58,14 @@ def plan_of(inputs: Inputs, settings: EvaluateSettings) -> Plan:
     return Plan("evaluate", inputs.fingerprints, settings.model_dump())
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913, PLR0917  # one per input
     real: Path,
     synthetic: Sequence[Path],
     test: Path,
     out: Path,
     settings: EvaluateSettings,
     validation: Path | None = None,
+    before: Path | None = None,
     engine: Engine = LOCAL,
 ) -> Work:
     """Train the same model on every arm's mixture.
@@ -75,6 +84,7 @@ def evaluate(
         out: the output folder.
         settings: the same for every arm.
         validation: labelled photos that choose the best moment of a run.
+        before: the report of an earlier evaluation; its runs that would come out the same are taken over.
         engine: does the runs.
 
     Raises:
@@ -86,16 +96,18 @@ def evaluate(
     with open_job(out, plan_of(inputs, settings)) as job:
         if not job.done:
             context = Context(real, tuple(synthetic), test, validation, out, settings, job.plan)
-            yield from measure(job, inputs, context, engine)
+            yield from measure(job, inputs, context, before, engine)
         for folder in (out, out / CURVE):
             shutil.rmtree(folder / WEIGHTS, ignore_errors=True)
     return job.outcome
 
 
-def measure(job: Job, inputs: Inputs, context: Context, engine: Engine) -> Part:
+def measure(job: Job, inputs: Inputs, context: Context, before: Path | None, engine: Engine) -> Part:
     """Every run, what they say together, and the page."""
     out, settings = job.out, context.settings
     with job.undone_if_refused():
+        if before is not None:
+            require_done(before, "evaluate")
         yield Progress(f"trying the model {settings.model}", 0, 1)
         require_usable(inputs.task, inputs.frame, settings.model)
         data = yield from load_data(inputs, settings.group, settings.confidence)
@@ -103,7 +115,10 @@ def measure(job: Job, inputs: Inputs, context: Context, engine: Engine) -> Part:
     arms = choose_arms(settings, list(inputs.folders), inputs.online)
     data = with_online(inputs, data, settings)
     runs = list(runs_of(arms, curve, settings.seeds))
-    yield from run_all(runs, Loaded(inputs.task, data, curve), context, engine)
+    loaded = Loaded(inputs.task, data, curve)
+    if before is not None:
+        take_over(before, runs, loaded, context)
+    yield from run_all(runs, loaded, context, engine)
     finished = finished_runs(out, arms, settings.seeds)
     handed_over = hand_over(inputs, data, arms, finished, out, settings)
     metrics = {**metrics_of(inputs, arms, finished, data, settings), "handed_over": handed_over}

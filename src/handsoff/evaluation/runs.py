@@ -4,8 +4,11 @@ Every arm gets the same pretrained model, the same rule for when it is over (`le
 augmentation. The weights that count are the last ones or, where a validation part is given, the best on it.
 """
 
+import hashlib
+import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
 from handsoff.core.files import png, read_record, recorded, write_bytes, write_json, write_tensors
@@ -15,7 +18,8 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.evaluation.testing import contact_sheet, examine, prediction_archive
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Progress
-from handsoff.learning.data import Pool
+from handsoff.learning.data import LabelledArrays, Pool
+from handsoff.learning.settings import LearnSettings
 from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
@@ -31,6 +35,7 @@ class Result:
         steps: that were made, those too that were given up; step: the one whose weights were tested.
         validation: step → primary metric on the validation part.
         confusion, samples, parts: as in `Tested`; runs of earlier versions lack them.
+        made_of: see the function of this name.
     """
 
     arm: str
@@ -44,6 +49,7 @@ class Result:
     confusion: list[list[int]] = field(default_factory=list)
     samples: list[float | None] = field(default_factory=list)
     parts: dict[str, list[float | None]] = field(default_factory=dict)
+    made_of: str = ""
 
 
 def is_finished(out: Path, arm: Arm, seed: int) -> bool:
@@ -76,6 +82,29 @@ def run_file(out: Path, arm: Arm, seed: int) -> Path:
     return out / "runs" / f"{arm.name}-{seed}.json"
 
 
+def sheet_path(out: Path, arm: str) -> Path:
+    """Predictions beside the truth, of the first run of an arm."""
+    return out / "predictions" / f"{arm}.png"
+
+
+def made_of(task: Task, data: EvaluationData, arm: Arm, seed: int, settings: EvaluateSettings) -> str:
+    """A hash of all that a run follows from, so that equal ones come out the same; empty if samples are drawn in it."""
+    pools = [data.pool(name) for name in arm.shares]
+    fixed = [pool.digest for pool in pools if isinstance(pool, LabelledArrays)]
+    if len(fixed) < len(pools):
+        return ""
+    facts = {
+        "versions": [version(package) for package in ("handsoff-labels", "torch")],
+        "task": [task.name, task.schema],
+        "pools": list(zip(fixed, arm.shares.values(), strict=True)),
+        "validation": None if data.validation is None else data.validation.digest,
+        "test": data.test.digest,
+        "settings": settings.model_dump(include={*LearnSettings.model_fields, "mirror"}),
+        "seed": seed,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
 def finished_runs(out: Path, arms: Sequence[Arm], seeds: int) -> dict[str, list[Result]]:
     """Arm → its results by seed, in the order of the arms."""
     return {arm.name: [read_record(run_file(out, arm, seed), Result) for seed in range(seeds)] for arm in arms}
@@ -99,13 +128,12 @@ def run_one(
     tested = examine(task, data.test, predictions(model.eval(), task, data.test.images, mirror=settings.mirror))
     result = Result(
         arm.name, seed, tested.metrics, tested.per_class, trained.made, trained.step, trained.scores, seconds,
-        tested.confusion, tested.samples, tested.parts,
+        tested.confusion, tested.samples, tested.parts, made_of(task, data, arm, seed, settings),
     )  # fmt: skip
     with recorded() as stamps:
         if seed == 0:
             write_bytes(archive_path(out, arm.name), prediction_archive(task, data.test, tested.labels))
-            sheet = png(contact_sheet(task, data.test, tested.labels))
-            write_bytes(out / "predictions" / f"{arm.name}.png", sheet)
+            write_bytes(sheet_path(out, arm.name), png(contact_sheet(task, data.test, tested.labels)))
         write_tensors(weights_file(out, arm.name, seed), model.state_dict(), sealed=True)
         write_json(run_file(out, arm, seed), asdict(result))
     return relative(stamps, out)

@@ -1,6 +1,8 @@
 """Labelled images in memory: what every training loop and every score here takes."""
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -49,6 +51,16 @@ class LabelledArrays:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of all of it."""
+        found = hashlib.sha256(repr((self.names, self.pseudo)).encode())
+        for array in (self.images, self.labels, self.weights):
+            if array is not None:
+                found.update(f"{array.dtype} {array.shape}".encode())
+                found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
     def take(self, index: Int64[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "LabelledArrays":
         """The samples at these places, or where it is true."""

@@ -48,6 +48,15 @@ def labelled_photos(recipe: Recipe, budget: int, voters: list[Path]) -> Generato
     return [photos]
 
 
+def real_only_runs(recipe: Recipe, budget: int) -> Generator[Step, None, list[Path]]:
+    """The folders of evaluations of the labels alone, one per task: their networks label, and their runs stay."""
+    folders = [recipe.folder(budget, "teacher", task) for task in recipe.tasks]
+    for task, folder in zip(recipe.tasks, folders, strict=True):
+        settings = recipe.for_real_only(budget, task, curve=None, curve_part=None)
+        yield Step("evaluate", folder, evaluated(recipe, []), settings)
+    return folders
+
+
 def evaluated(recipe: Recipe, datasets: list[Path]) -> Inputs:
     """The inputs of an evaluation: whatever labels these datasets hold, the real ones and the test stay the same."""
     return {"real": recipe.labelled, "synthetic": datasets, "test": recipe.test or recipe.labelled}

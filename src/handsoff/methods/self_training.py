@@ -6,7 +6,7 @@ It needs no generator. The networks that label first are those of the real-only 
 from collections.abc import Iterator
 
 from handsoff.core.errors import InputError
-from handsoff.methods.handsoff import evaluated, labelled_photos
+from handsoff.methods.handsoff import evaluated, labelled_photos, real_only_runs
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
@@ -22,13 +22,11 @@ def steps(recipe: Recipe) -> Iterator[Step]:
     if recipe.unlabelled is None:
         raise InputError("The method self-training learns from unlabelled photos: name them as images or photos.")
     for budget in recipe.budgets:
-        teachers = [recipe.folder(budget, "teacher", task) for task in recipe.tasks]
-        for task, teacher in zip(recipe.tasks, teachers, strict=True):
-            settings = recipe.for_real_only(budget, task, curve=None, curve_part=None)
-            yield Step("evaluate", teacher, evaluated(recipe, []), settings)
+        teachers = yield from real_only_runs(recipe, budget)
         photos = yield from labelled_photos(recipe, budget, teachers)
-        for task in recipe.tasks:
+        for task, teacher in zip(recipe.tasks, teachers, strict=True):
             settings = recipe.for_evaluate(budget, task)
             if settings.model_dump()["arms"] is None:
                 settings = settings.model_copy(update={"arms": ARMS})
-            yield Step("evaluate", recipe.folder(budget, "report", task), evaluated(recipe, photos), settings)
+            inputs = {**evaluated(recipe, photos), "before": teacher}
+            yield Step("evaluate", recipe.folder(budget, "report", task), inputs, settings)

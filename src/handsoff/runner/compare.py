@@ -138,6 +138,7 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
     """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is."""
     if step.verb != "evaluate":
         return [step]
+    step = replace(step, inputs={name: path for name, path in step.inputs.items() if name != "before"})
     settings, datasets = step.settings.model_dump(), step.inputs.get("synthetic")
     real = recipe.model_copy(update={"output": recipe.output / REAL})
     budget, task = settings["first"], settings["task"]
