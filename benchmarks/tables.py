@@ -74,9 +74,10 @@ def heads(result: dict[str, Any]) -> str:
     """The demo: one run per arm, and what it took."""
     metrics, seconds = result["metrics"], sum(result["seconds"].values())
     said = (
-        f"Measured on {result['machine']['cores']} CPU cores: {seconds:.0f} seconds. {metrics['n_real']} real and "
-        f"{metrics['n_synthetic']} generated labels, {metrics['steps']} training steps, one run each "
-        f"(so differences of a point mean nothing), {metrics['n_test']} test heads:"
+        f"Measured on {result['machine']['cores']} CPU cores: {seconds:.0f} seconds. {metrics['n_real']} real labels, "
+        f"{metrics['n_synthetic']} generated heads and {metrics['n_photos']} unlabelled ones with made labels, "
+        f"{metrics['steps']} training steps, one run each (so differences of a point mean nothing), "
+        f"{metrics['n_test']} test heads:"
     )
     lines = [said, "", *head("trained on", "mIoU over 12 classes")]
     lines += [row(arm_title(arm), f"{scores['miou']['mean']:.3f}") for arm, scores in metrics["arms"].items()]

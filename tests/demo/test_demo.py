@@ -1,6 +1,6 @@
-"""The demo and its data: what is in them, and the whole way from 50 labels to the report at tiny size."""
+"""The demo and its data: what is in them, and the whole way from 16 labels to the report at tiny size."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -9,7 +9,9 @@ from handsoff import demo as demonstration
 from handsoff.cli import main as cli
 from handsoff.core.files import read_json
 from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.sources import image_names, open_source
 from handsoff.demo import DATA, demo_recipe
+from handsoff.formats.photos import photos_in
 from handsoff.generators.stored import load_generator
 from handsoff.recipes.schema import Recipe
 
@@ -19,6 +21,7 @@ TINY = {
     "invert": {"steps": 2},
     "fit": {"steps": 2, "members": 2},
     "generate": {"n": 20},
+    "label": {"n": 20},
     "evaluate": {"steps": 2},
 }
 
@@ -48,6 +51,13 @@ def test_the_data_has_masks_keypoints_and_depth_of_every_head(name: str, count: 
     assert np.mean(inside) > 0.75, "pupils lie in eyes, unless these are closed"
 
 
+def test_the_photos_are_heads_that_the_generator_learnt_from() -> None:
+    """Renders of seed 0, none of which is a labelled or a test head."""
+    photos = image_names(photos_in(open_source(DATA / "photos.zip")))
+    assert len(photos) == 2_000
+    assert {PurePosixPath(photo).stem for photo in photos} == {f"head-000-{index:06d}" for index in range(2_000)}
+
+
 def test_the_data_is_small_and_its_generator_is_free() -> None:
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) <= 25e6
     generator = load_generator(DATA / "generator")
@@ -59,7 +69,7 @@ def test_the_data_is_small_and_its_generator_is_free() -> None:
 def test_both_recipes_can_be_read(full: bool) -> None:  # noqa: FBT001
     recipe = demo_recipe(full=full)
     assert recipe.output == Path("demo-full" if full else "demo")
-    assert (recipe.largest, recipe.settings("evaluate").seeds) == (50, 3 if full else 1)
+    assert (recipe.largest, recipe.settings("evaluate").seeds) == ((50, 3) if full else (16, 1))
 
 
 @pytest.mark.slow
@@ -77,8 +87,10 @@ def test_the_demo_writes_dataset_and_report(
     shown = capsys.readouterr().out
     assert f"Report: {out / 'report.html'}" in shown
     assert "real + synthetic" in shown
+    assert "real + photos" in shown
     assert "rendered heads" in (out / "report.html").read_text(encoding="utf-8")
-    assert len(open_labelled(out / "50" / "dataset").names) == 18
-    assert "CC0" in read_json(out / "50" / "dataset" / "manifest.json")["licence"]
+    assert len(open_labelled(out / "16" / "dataset").names) == 18
+    assert len(open_labelled(out / "16" / "photos").names) == 18
+    assert "CC0" in read_json(out / "16" / "dataset" / "manifest.json")["licence"]
     assert cli.main(["demo", "-o", str(out)]) == 0
     assert "nothing to do" in capsys.readouterr().out

@@ -33,7 +33,7 @@ def test_the_tutorial_can_be_followed(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     done = itertools.chain(*map(follow, page_blocks("docs/tutorial.md")))
     assert list(done) == [
-        *("mkdir", "cp", "sample", "convert", "convert", "inspect", "run", "run", "diagnose", "sample", "label"),
+        *("mkdir", "cp", "cp", "convert", "convert", "inspect", "run", "run", "diagnose", "sample", "label"),
         *("export", "generate", "convert"),
     ]
     for made in ("30/report/report.html", "30/dataset/preview.png", "30/photos/preview.png", "latents/contact.png"):
@@ -54,6 +54,8 @@ def follow(block: Block) -> list[str]:
                 Path(folder).mkdir()
             case ["cp", "-r", source, target]:
                 shutil.copytree(source, target)
+            case ["cp", source, target]:
+                shutil.copyfile(source, target)
             case ["handsoff", "review", *_]:
                 continue
             case ["handsoff", verb, *_]:

@@ -60,8 +60,22 @@ def test_labelled_photos_hold_no_label_no_validation_photo_and_no_test_photo() -
 def test_photos_to_label_may_be_others_than_those_of_the_generator() -> None:
     other = recipe(images=None, generator=Path("gan"), photos=Path("others"))
     assert [step.inputs["photos"] for step in handsoff.steps(other) if step.verb == "label"] == [Path("others")]
-    alone = recipe(tables={"fit": {"networks": 0}})
-    assert "label" not in {step.verb for step in handsoff.steps(alone)}
+
+
+def test_where_labelers_have_no_image_networks_those_of_real_only_label_the_photos() -> None:
+    """Each report takes the runs of its teacher over."""
+    stated = {"curve": (16,), "arms": ("real_only", "real_plus_photos")}
+    plain = recipe(tasks=("segmentation", "depth"), tables={"fit": {"networks": 0}, "evaluate": stated})
+    made = {step.folder.relative_to("out").as_posix(): step for step in handsoff.steps(plain)}
+    teachers = [Path("out/50/teacher-segmentation"), Path("out/50/teacher-depth")]
+    assert made["50/photos"].inputs["voters"] == teachers
+    assert made["50/report-depth"].inputs["before"] == teachers[1]
+    assert made["50/teacher-depth"].inputs["synthetic"] == []
+    settings = made["50/teacher-depth"].settings.model_dump()
+    assert (settings["curve"], settings["arms"]) == (None, None), "both are of evaluations with datasets"
+    voting = {step.folder.relative_to("out").as_posix(): step for step in handsoff.steps(recipe())}
+    assert voting["50/photos"].inputs["voters"] == [Path("out/50/labeler")]
+    assert voting["50/report"].inputs["before"] is None
 
 
 def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> None:
@@ -127,9 +141,9 @@ def test_the_other_head_is_measured_online_too() -> None:
     assert made["oracle"].settings.model_dump()["arms"] is None
 
 
-def test_the_papers_form_differs_only_in_settings() -> None:
+def test_the_papers_form_differs_only_in_settings_and_labels_no_photos() -> None:
     plain = recipe(tables={"fit": {"networks": 0}})
-    ours, theirs = list(handsoff.steps(plain)), list(paper.steps(plain))
+    ours, theirs = list(handsoff.steps(plain, photos=False)), list(paper.steps(plain))
     assert [(step.verb, step.folder, step.inputs) for step in ours] == [
         (step.verb, step.folder, step.inputs) for step in theirs
     ]

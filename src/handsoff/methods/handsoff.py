@@ -8,8 +8,14 @@ from handsoff.recipes.steps import Step
 from handsoff.verbs import Inputs
 
 
-def steps(recipe: Recipe) -> Iterator[Step]:
-    """One generator and the latents of all labels; per budget labelers, datasets, and a report for every task."""
+def steps(recipe: Recipe, *, photos: bool = True) -> Iterator[Step]:
+    """One generator and the latents of all labels; per budget labelers, datasets, and a report for every task.
+
+    Args:
+        recipe: the data and the settings.
+        photos: whether the unlabelled ones become a dataset too. The image networks of the labelers label them or,
+            where labelers have none, those of the real-only runs.
+    """
     generator, latents = recipe.generator or recipe.output / "generator", recipe.output / "latents"
     if recipe.images is not None:
         yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
@@ -20,10 +26,13 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
         dataset = recipe.output / str(budget) / "dataset"
         yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
-        voting = recipe.settings("fit").model_dump()["networks"] > 0
-        photos = (yield from labelled_photos(recipe, budget, labelers)) if voting else []
-        for task in recipe.tasks:
-            inputs = evaluated(recipe, [dataset, *photos])
+        datasets, teachers = [dataset], list[Path]()
+        if photos and recipe.unlabelled is not None:
+            if recipe.settings("fit").model_dump()["networks"] == 0:
+                teachers = yield from real_only_runs(recipe, budget)
+            datasets += yield from labelled_photos(recipe, budget, teachers or labelers)
+        for index, task in enumerate(recipe.tasks):
+            inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 
@@ -57,6 +66,13 @@ def real_only_runs(recipe: Recipe, budget: int) -> Generator[Step, None, list[Pa
     return folders
 
 
-def evaluated(recipe: Recipe, datasets: list[Path]) -> Inputs:
-    """The inputs of an evaluation: whatever labels these datasets hold, the real ones and the test stay the same."""
-    return {"real": recipe.labelled, "synthetic": datasets, "test": recipe.test or recipe.labelled}
+def evaluated(recipe: Recipe, datasets: list[Path], before: Path | None = None) -> Inputs:
+    """The inputs of an evaluation: whatever labels these datasets hold, the real ones and the test stay the same.
+
+    Args:
+        recipe: names them.
+        datasets: to be measured.
+        before: an evaluation whose runs are taken over.
+    """
+    test = recipe.test or recipe.labelled
+    return {"real": recipe.labelled, "synthetic": datasets, "test": test, "before": before}

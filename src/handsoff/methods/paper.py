@@ -13,5 +13,5 @@ SETTINGS: Tables = {
 
 
 def steps(recipe: Recipe) -> Iterator[Step]:
-    """As the default, with `SETTINGS` wherever the recipe itself says nothing."""
-    yield from handsoff.steps(recipe.with_defaults(SETTINGS))
+    """As the default without labelled photos, and with `SETTINGS` wherever the recipe itself says nothing."""
+    yield from handsoff.steps(recipe.with_defaults(SETTINGS), photos=False)

@@ -28,5 +28,5 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             settings = recipe.for_evaluate(budget, task)
             if settings.model_dump()["arms"] is None:
                 settings = settings.model_copy(update={"arms": ARMS})
-            inputs = {**evaluated(recipe, photos), "before": teacher}
+            inputs = evaluated(recipe, photos, before=teacher)
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, settings)

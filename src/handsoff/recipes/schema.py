@@ -198,8 +198,12 @@ class Recipe(BaseModel):
         return self.settings("evaluate", first=budget, task=task, **parts)
 
     def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
-        """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator."""
-        seen = {"labels": self.options, "frame": f"{self.frame[0]}x{self.frame[1]}", "framing": self.framing}
+        """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator.
+
+        The arms that the recipe names are those of evaluations with datasets.
+        """
+        frame = f"{self.frame[0]}x{self.frame[1]}"
+        seen = {"labels": self.options, "frame": frame, "framing": self.framing, "arms": None}
         return self.for_evaluate(budget, task).model_copy(update={**seen, **owned})
 
     def for_oracle(self, task: str) -> BaseModel:
