@@ -37,9 +37,9 @@ lint-types: $(INSTALLED)
 	$(BIN)/mypy
 lint-layers: $(INSTALLED)
 	$(BIN)/lint-imports --no-logo
-# Tables of README.md and docs/ say what benchmarks/results says; `python benchmarks/tables.py` writes them.
+# Tables of README.md and docs/ say what benchmarks/results says; `python benchmarks/tables` writes them.
 lint-tables: $(INSTALLED)
-	$(BIN)/python benchmarks/tables.py --check
+	$(BIN)/python benchmarks/tables --check
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
