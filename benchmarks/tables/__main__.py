@@ -29,7 +29,10 @@ TABLES = (  # of which results, in which page
     ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
-    *((f"compare-{name}", f"docs/experiments/{name}.md", methods) for name in ("cars", "fashion", "driving")),
+    *(
+        (f"compare-{name}", f"docs/experiments/{name}.md", methods)
+        for name in ("cars", "fashion", "driving", "heads", "keypoints")
+    ),
 )  # fmt: skip
 
 
