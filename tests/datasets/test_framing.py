@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IGNORE
-from handsoff.datasets.framing import frame_photo, frame_sample
+from handsoff.datasets.framing import frame_photo, frame_sample, part_shown
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import load_photos, map_photos, open_source
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert
 from handsoff.formats.settings import ConvertSettings
+from handsoff.geometry.views import Visible
 from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from handsoff.tasks.depth import Depth
@@ -98,3 +99,21 @@ def test_image_and_mask_are_cropped_alike() -> None:
 def test_a_too_small_image_is_refused() -> None:
     with pytest.raises(InputError, match="smaller than the resolution 8x8"):
         frame_photo(np.zeros((7, 20, 3), np.uint8), (8, 8), "crop", "a.png")
+
+
+@given(
+    height=st.integers(8, 60), width=st.integers(8, 60), tall=st.integers(6, 24), wide=st.integers(6, 24),
+    framing=st.sampled_from(["crop", "stretch", "pad", "letterbox"]),
+)  # fmt: skip
+def test_the_part_that_shows_a_photo_is_where_its_labels_are(
+    height: int, width: int, tall: int, wide: int, framing: Framing
+) -> None:
+    """A label of a whole photo is known exactly there, and in crop and stretch everywhere."""
+    frame, task = (tall, wide), TASKS["segmentation"]
+    image, mask = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.uint8)
+    _, labels = frame_sample(image, {task.name: mask}, TASKS, frame, framing, "photo", enlarge=True)
+    shown = part_shown((height, width), frame, framing)
+    inside = np.full(frame, fill_value=True) if shown is None else Visible.of_box(shown, frame).pixels()
+    known = labels[task.name] != IGNORE
+    assert (known == inside).mean() > 1 - 1.5 * max(frame) / known.size, "but for a row that rounding decides"
+    assert inside.all() or framing in {"pad", "letterbox"}

@@ -62,6 +62,19 @@ def frame_sample(
     return placed(image, labels, tasks, fitting(whole, frame, framing), frame, limit)
 
 
+def part_shown(size: Frame, frame: Frame, framing: Framing) -> Box | None:
+    """The part of the frame that shows a photo of this size (left, top, right, bottom in pixels); None: all of it.
+
+    Around it are the bars of a letterbox, or the photo's edge goes on.
+    """
+    if framing in {"crop", "stretch"} or size == frame:
+        return None
+    matrix = fitting((0.0, 0.0, float(size[1]), float(size[0])), frame, framing)
+    corners = np.array([[0, 0], [size[1], size[0]]]) @ matrix[:, :2].T + matrix[:, 2]
+    left, top, right, bottom = (round(float(edge), 6) for edge in corners.ravel())
+    return None if (left, top, right, bottom) == (0, 0, frame[1], frame[0]) else (left, top, right, bottom)
+
+
 def placed(
     image: Photo,
     labels: Mapping[str, Label],

@@ -116,6 +116,11 @@ class Visible:
     limit: Box
     frame: Frame
 
+    @classmethod
+    def of_box(cls, box: Box, frame: Frame) -> "Visible":
+        """The part of the frame within a box of it."""
+        return cls(np.eye(2, 3), box, frame)
+
     def pixels(self) -> Bool[np.ndarray, "h w"]:
         """The frame's pixels whose centres lie in that part; a centre on the right or lower border does not."""
         y, x = np.mgrid[: self.frame[0], : self.frame[1]] + 0.5

@@ -26,8 +26,8 @@ from handsoff.review.queue import UNCERTAINTY, Queue
 from handsoff.review.session import Session
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import read_materials
-from handsoff.synthesis.photo_shard import label_photos
-from handsoff.synthesis.samples import LabelledSample, label_draws
+from handsoff.synthesis.photo_shard import FramedPhoto, label_photos
+from handsoff.synthesis.samples import SHOWN, LabelledSample, label_draws
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import read_voters
 from handsoff.synthesis.voters import load_voter
@@ -209,7 +209,13 @@ def relabeller(folder: Path, session: Session) -> Callable[[Sequence[str]], Iter
         return lambda names: label_draws([labeler], [draw_of(account[name]) for name in names], materials)
     settings = LabelSettings()
     voter = load_voter(read_voters([folder], settings)[0], settings)
-    return lambda names: label_photos([voter], [session.dataset.image(name) for name in names])
+    return lambda names: label_photos([voter], [photo_of(session, account[name]) for name in names])
+
+
+def photo_of(session: Session, record: Record) -> FramedPhoto:
+    """A photo of a session, and what of its frame shows it."""
+    shown = record.get(SHOWN)
+    return FramedPhoto(session.dataset.image(record["name"]), None if shown is None else tuple(shown))
 
 
 def draw_of(record: Record) -> Draw:

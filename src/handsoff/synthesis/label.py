@@ -178,12 +178,12 @@ def read_apart(file: Path, apart: Sequence[Path], card: VoterCard, first: int | 
         source = photos_in(open_source(path))
         files = list(source.sizes)
         for start in range(0, len(files), CHUNK):
-            images = framed(source, files[start : start + CHUNK], card, enlarge=True)
-            broken = next((image for image in images if isinstance(image, InputError)), None)
+            photos = framed(source, files[start : start + CHUNK], card, enlarge=True)
+            broken = next((photo for photo in photos if isinstance(photo, InputError)), None)
             if broken is not None:
                 raise InputError(f"{path}, which is to be kept apart: {broken}")
-            found.append(thumbnails(np.stack([image for image in images if not isinstance(image, InputError)])))
-            yield Progress("reading photos to be kept apart", start + len(images), len(files))
+            found.append(thumbnails(np.stack([photo.image for photo in photos if not isinstance(photo, InputError)])))
+            yield Progress("reading photos to be kept apart", start + len(photos), len(files))
     write_thumbnails(file, np.concatenate(found))
 
 

@@ -17,14 +17,15 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import decode_image
-from handsoff.datasets.framing import frame_photo
+from handsoff.datasets.framing import frame_photo, part_shown
 from handsoff.datasets.generated import Record
 from handsoff.datasets.likeness import Thumbnails, known, read_seen, read_thumbnails, thumbnails
 from handsoff.datasets.sources import Source, open_source, printable
 from handsoff.formats.samples import alike
+from handsoff.geometry.views import Box
 from handsoff.synthesis.dataset import CONTENT
 from handsoff.synthesis.output import Output
-from handsoff.synthesis.samples import NO_ATTRIBUTES, LabelledSample, batch_size, samples_of
+from handsoff.synthesis.samples import NO_ATTRIBUTES, SHOWN, LabelledSample, batch_size, cut_off, samples_of
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.shard import LEDGER, in_shards
 from handsoff.synthesis.voter_cards import VoterCard
@@ -65,6 +66,18 @@ class PhotoContext:
     out: Path
     output: Output
     settings: LabelSettings
+
+
+@dataclass(frozen=True)
+class FramedPhoto:
+    """A photo as the voters see it.
+
+    Attributes:
+        shown: the part of the frame that shows it, see `datasets.framing.part_shown`.
+    """
+
+    image: UInt8[np.ndarray, "h w 3"]
+    shown: Box | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +142,10 @@ def make_shard(shard: PhotoShard, context: PhotoContext) -> list[Record]:
     photos = framed(here.source, [file for _, file in shard.photos], context.voters[0])
     records = [described(photo, pair, here) for photo, pair in zip(photos, shard.photos, strict=True)]
     fresh = [index for index, record in enumerate(records) if LEFT_OUT not in record]
-    images = [photo for index in fresh if not isinstance(photo := photos[index], InputError)]
+    usable = [photo for index in fresh if not isinstance(photo := photos[index], InputError)]
     tasks = {voter.task.name: voter.task for voter in here.voters}
     names = [shard.names[index] for index in fresh]
-    made = context.output.write(shard.first, names, label_photos(here.voters, images), tasks, NO_ATTRIBUTES)
+    made = context.output.write(shard.first, names, label_photos(here.voters, usable), tasks, NO_ATTRIBUTES)
     for index, record in zip(fresh, made, strict=True):
         records[index] |= record
     return records
@@ -140,45 +153,49 @@ def make_shard(shard: PhotoShard, context: PhotoContext) -> list[Record]:
 
 def framed(
     source: Source, files: Sequence[str], card: VoterCard, *, enlarge: bool = False
-) -> list[UInt8[np.ndarray, "h w 3"] | InputError]:
+) -> list[FramedPhoto | InputError]:
     """Photos as the voters see them; where one cannot be used, why."""
 
-    def load(file: str) -> UInt8[np.ndarray, "h w 3"] | InputError:
+    def load(file: str) -> FramedPhoto | InputError:
         said = printable(file)
         try:
             image = decode_image(source.read(file), said, card.image_size)
-            return frame_photo(image, card.image_size, card.framing, said, enlarge=enlarge)
+            photo = frame_photo(image, card.image_size, card.framing, said, enlarge=enlarge)
         except InputError as error:
             return error
+        return FramedPhoto(photo, part_shown((image.shape[0], image.shape[1]), card.image_size, card.framing))
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(load, files))
 
 
-def described(photo: UInt8[np.ndarray, "h w 3"] | InputError, pair: tuple[str, str], here: Workplace) -> Record:
+def described(photo: FramedPhoto | InputError, pair: tuple[str, str], here: Workplace) -> Record:
     """The record of a photo: where it comes from and, where it is to be no sample, why."""
     record: Record = {"name": pair[0], "draw": {"photo": printable(pair[1])}}
     if isinstance(photo, InputError):
         return {**record, LEFT_OUT: "unusable", WHY: str(photo)}
-    small = thumbnails(photo[None])
+    small = thumbnails(photo.image[None])
     if known(small, here.labelled).any():
         return {**record, LEFT_OUT: "labelled", WHY: "a copy of a photo whose labels are known already"}
     if known(small, here.apart).any():
         return {**record, LEFT_OUT: "apart", WHY: "a copy of a photo that is to be kept apart"}
-    return {**record, CONTENT: hashlib.sha256(photo.tobytes()).hexdigest()}
+    shown = {} if photo.shown is None else {SHOWN: list(photo.shown)}
+    return {**record, **shown, CONTENT: hashlib.sha256(photo.image.tobytes()).hexdigest()}
 
 
-def label_photos(voters: Sequence[Voter], images: Sequence[UInt8[np.ndarray, "h w 3"]]) -> Iterator[LabelledSample]:
-    """Photos with the labels of all voters, in order.
+def label_photos(voters: Sequence[Voter], photos: Sequence[FramedPhoto]) -> Iterator[LabelledSample]:
+    """Photos with the labels of all voters, in order; where a photo does not fill its frame, nothing is said.
 
     All batches have the same size, the last one is filled up: so a sample depends on its photo alone.
     """
-    together = batch_size((images[0].shape[0], images[0].shape[1])) if images else 1
-    for start in range(0, len(images), together):
-        batch = images[start : start + together]
-        filled = np.stack([*batch, *[batch[-1]] * (together - len(batch))])
+    tasks = [voter.task for voter in voters]
+    together = batch_size((photos[0].image.shape[0], photos[0].image.shape[1])) if photos else 1
+    for start in range(0, len(photos), together):
+        batch = photos[start : start + together]
+        filled = np.stack([photo.image for photo in [*batch, *[batch[-1]] * (together - len(batch))]])
         found = [voter.label(filled) for voter in voters]
-        yield from samples_of(filled, found, [voter.task for voter in voters], len(batch))
+        for photo, sample in zip(batch, samples_of(filled, found, tasks, len(batch)), strict=True):
+            yield sample if photo.shown is None else cut_off(sample, tasks, photo.shown)
 
 
 @lru_cache(maxsize=1)

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from handsoff.core.errors import InputError
 from handsoff.datasets.attributes import ATTRIBUTES, describe
 from handsoff.datasets.framing import frame_sample
@@ -108,10 +106,8 @@ def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None,
     files = spread(sorted(source.sizes))
     records: list[Record] = []
     for start in range(0, len(files), 16):
-        images = [
-            image for image in framed(source, files[start : start + 16], cards[0]) if isinstance(image, np.ndarray)
-        ]
-        samples = label_photos(voters, images)
+        found = framed(source, files[start : start + 16], cards[0])
+        samples = label_photos(voters, [photo for photo in found if not isinstance(photo, InputError)])
         records += [describe(sample.image, sample.labels, tasks, (), measures=True) for sample in samples]
         yield Progress("labelling photos to be matched", min(start + 16, len(files)), len(files))
     return records

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from handsoff.core.images import decode_image
 from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.writing import write_sample
+from handsoff.geometry.views import Box, Visible
 from handsoff.jobs.ledger import relative
 from handsoff.labeling.labeler import Images, Labeler, label_together
 from handsoff.learning.voting import Consensus
@@ -24,6 +25,7 @@ from handsoff.tasks.base import Label, Task
 BATCH, PIXELS = 16, 2**20  # images, and pixels of them, that are computed together at the most
 Image = UInt8[np.ndarray, "h w 3"]
 MAP_AXES = 2  # of an uncertainty per pixel: rows and columns
+SHOWN = "shown"  # in the record of a photo that does not fill its frame: the part that shows it
 REST, FILES = "rest", "files"  # in the ledger: labels that share a file with those of other samples; the others
 
 
@@ -110,6 +112,25 @@ def samples_of(
             {name: float(values[index]) for name, values in means.items()},
             {name: float(values[index]) for name, values in numbers.items()},
         )
+
+
+def cut_off(sample: LabelledSample, tasks: Sequence[Task], shown: Box) -> LabelledSample:
+    """The sample without what is said about the frame around a part of it, where there is no photo."""
+    where = Visible.of_box(shown, (sample.image.shape[0], sample.image.shape[1]))
+    inside = where.pixels()
+    labels = {task.name: task.geometry.hide(sample.labels[task.name], where) for task in tasks}
+    maps = {name: values for name, values in sample.uncertainty.items() if values.ndim == MAP_AXES}
+    means = {
+        task.name: float(task.scores.image_uncertainty(maps[task.name][inside][None])[0])
+        for task in tasks
+        if task.name in maps and inside.any()
+    }
+    return replace(
+        sample,
+        labels=labels,
+        uncertainty={**sample.uncertainty, **{name: np.where(inside, values, 0) for name, values in maps.items()}},
+        uncertainties={**sample.uncertainties, **means},
+    )
 
 
 def write_all(
