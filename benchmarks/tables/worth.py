@@ -102,8 +102,8 @@ def gain(result: dict[str, Any]) -> str:
     for title, name in (("faces", "faces"), ("rendered heads", "heads")):
         lines += [gain_row(title, budget, "miou", arms) for budget, arms in result.get(name, {}).items()]
     for title, (comparison, recipe) in RUNS.items():
-        found = {(budget, metric): arms for budget, metric, arms in finished_arms(recipe)}
-        found |= {(budget, metric): arms for budget, metric, arms in compared_arms(comparison)}
+        both = [*finished_arms(recipe), *compared_arms(comparison)]  # the later one counts
+        found = {(budget, metric): arms for budget, metric, arms in both}
         rows = [gain_row(title, budget, metric, arms) for (budget, metric), arms in found.items()]
         lines += rows or [row(title, *["–"] * 4, "not measured yet")]
     return "\n".join(lines)

@@ -101,6 +101,16 @@ def test_a_damaged_earlier_report_is_said(labelled: Path, dataset: Path, teacher
         run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", TINY, before=broken))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["model/model.json", "predictions/real_only.zip"])
+def test_a_file_that_an_earlier_report_lacks_is_said(
+    labelled: Path, dataset: Path, teacher: Path, tmp_path: Path, missing: str
+) -> None:
+    (shutil.copytree(teacher, tmp_path / "lacking") / missing).unlink()
+    with pytest.raises(InputError, match="lacking"):
+        run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", TINY, before=tmp_path / "lacking"))
+
+
 def test_what_is_no_finished_evaluation_is_refused(labelled: Path, dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"real was not made by handsoff evaluate: give the folder"):
         run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "out", TINY, before=labelled))

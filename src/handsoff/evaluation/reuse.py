@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from handsoff.core.files import read_json, read_record, read_tensors, recorded, write_bytes, write_json, write_tensors
+from handsoff.core.errors import InputError
+from handsoff.core.files import read_record, read_tensors, recorded, write_bytes, write_json, write_tensors
 from handsoff.evaluation.runs import Result, enter, is_finished, made_of, run_file, sheet_path, weights_file
 from handsoff.evaluation.work import Context, Loaded, Run
 from handsoff.jobs.ledger import relative
-from handsoff.learning.predictor import FOLDER, network_file
+from handsoff.learning.predictor import FOLDER, network_file, read_predictor_card
 from handsoff.report.testset import archive_path
 
 
@@ -27,9 +28,9 @@ def take_over(before: Path, runs: Sequence[Run], loaded: Loaded, context: Contex
         context: of the evaluation now.
 
     Raises:
-        InputError: a file of `before` is damaged.
+        InputError: a file of `before` is missing or damaged.
     """
-    kept = read_json(before / "metrics.json")["handed_over"]["arm"]
+    kept = read_predictor_card(before / FOLDER).arm
     for run in runs:
         if run.arm.name == kept and run.labels is None and not is_finished(context.out, run.arm, run.seed):
             file = run_file(before, run.arm, run.seed)
@@ -43,8 +44,20 @@ def copy(before: Path, run: Run, result: Result, out: Path) -> None:
     with recorded() as stamps:
         if run.seed == 0:
             for place in (archive_path, sheet_path):
-                write_bytes(place(out, run.arm.name), place(before, run.arm.name).read_bytes())
+                write_bytes(place(out, run.arm.name), read_picture(place(before, run.arm.name)))
         network = read_tensors(network_file(before / FOLDER, run.seed))
         write_tensors(weights_file(out, run.arm.name, run.seed), network, sealed=True)
         write_json(run_file(out, run.arm, run.seed), asdict(result))
     enter(out, run.arm, run.seed, relative(stamps, out))
+
+
+def read_picture(file: Path) -> bytes:
+    """A file of the earlier evaluation.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}): restore it, or leave --before out.") from None

@@ -135,7 +135,10 @@ def at(inputs: Mapping[str, Any], moved: Mapping[Path, Path]) -> dict[str, Any]:
 
 
 def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
-    """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is."""
+    """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is.
+
+    Nothing is taken over from an evaluation before: what could be is shared already.
+    """
     if step.verb != "evaluate":
         return [step]
     step = replace(step, inputs={name: path for name, path in step.inputs.items() if name != "before"})
