@@ -30,16 +30,6 @@ STANDARD = ["real_only", "synthetic_only", "real_plus_synthetic"]
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_labelled(tmp_path_factory.mktemp("labelled") / "real", blobs(16, seed=1))
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("dataset") / "synthetic", blobs(12, seed=2))
-
-
-@pytest.fixture(scope="module")
 def report(labelled: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole evaluation whose real, validation and test data are one folder, its first samples in all three."""
     out = tmp_path_factory.mktemp("report") / "whole"

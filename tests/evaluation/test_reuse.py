@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from alike import contents, differences
-from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.evaluation import runs
@@ -20,16 +19,6 @@ TINY = EvaluateSettings(first=4, steps=2, seeds=2, batch=2, validation_part="4:8
 ARMS = ("real_only", "real_plus_synthetic")
 MADE = ["real plus synthetic, run 1 of 2", "real plus synthetic, run 2 of 2"]
 ALL = ["real only, run 1 of 2", MADE[0], "real only, run 2 of 2", MADE[1]]
-
-
-@pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_labelled(tmp_path_factory.mktemp("labelled") / "real", blobs(16, seed=1))
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("dataset") / "synthetic", blobs(12, seed=2))
 
 
 @pytest.fixture(scope="module")
