@@ -4,7 +4,6 @@ Labels of N samples are one array, N first. A task is made from a schema (JSON: 
 """
 
 import json
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -342,17 +341,6 @@ def never_all_zero(weights: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
 def equal_weights(outputs: Tensor, weights: Float[Tensor, " e"] | None) -> Float[Tensor, " e"]:
     """The weights of the ensemble's members; equal ones if none are given."""
     return torch.full((len(outputs),), 1 / len(outputs), device=outputs.device) if weights is None else weights
-
-
-def mirrored_names(names: Sequence[str]) -> list[int]:
-    """Position → position in the mirror: left_eye ↔ right_eye where both exist, the others stay.
-
-    >>> mirrored_names(["nose", "left_eye", "right_eye", "left_ear"])
-    [0, 2, 1, 3]
-    """
-    other = {"left": "right", "right": "left"}
-    partners = [re.sub("left|right", lambda found: other[found.group()], name) for name in names]
-    return [names.index(partner) if partner in names else index for index, partner in enumerate(partners)]
 
 
 def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], task: str) -> None:

@@ -36,10 +36,10 @@ from handsoff.tasks.base import (
     StorageLocation,
     Task,
     equal_weights,
-    mirrored_names,
     refuse_unknown,
     same,
 )
+from handsoff.tasks.mirror import lone_sides, mirrored_names
 from handsoff.tasks.points import read_points, refuse_indices, within
 
 Points = Float[np.ndarray, "n k 3"]
@@ -276,9 +276,9 @@ class Keypoints(Task):
     """`schema` is {"names", "mirror", "scale", "sigma"}.
 
     `mirror` lists pairs that change places in the mirror (found by left and right in the names where it is not given;
-    None: not known, then nothing is mirrored). `scale` is two groups of points whose centres' distance is the unit of
-    the scores, such as the two eyes; None: the longer side of the points' box. `sigma` is that of the heat maps, in
-    pixels; None: a 64th of the longer side, at least 1.
+    None: not known, then nothing is mirrored, as where a name with left or right lacks its partner). `scale` is two
+    groups of points whose centres' distance is the unit of the scores, such as the two eyes; None: the longer side of
+    the points' box. `sigma` is that of the heat maps, in pixels; None: a 64th of the longer side, at least 1.
     """
 
     name = "keypoints"
@@ -334,7 +334,6 @@ class Keypoints(Task):
             )
         refuse_indices(schema, count, where)
         if schema.get("mirror") is None:
-            partners = mirrored_names(named)
-            pairs = [[a, b] for a, b in enumerate(partners) if a < b]
-            schema["mirror"] = pairs or None
+            pairs = [[a, b] for a, b in enumerate(mirrored_names(named)) if a < b]
+            schema["mirror"] = None if lone_sides(named) else pairs or None
         return {name: schema.get(name) for name in OPTIONS}

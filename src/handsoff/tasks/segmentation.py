@@ -35,12 +35,12 @@ from handsoff.tasks.base import (
     StorageLocation,
     Task,
     equal_weights,
-    mirrored_names,
     never_all_zero,
     refuse_unknown,
 )
 from handsoff.tasks.classes import Merge, class_names, merge_table, names_by_id, shortened
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapStorage
+from handsoff.tasks.mirror import lone_sides, mirrored_names
 
 Masks = UInt8[np.ndarray, "n h w"]
 
@@ -114,9 +114,10 @@ class MaskStorage(MapStorage):
 
 @dataclass(frozen=True)
 class MaskGeometry(MapGeometry):
-    """In the mirror, classes whose names differ in left and right change places."""
+    """In the mirror, classes whose names differ in left and right change places; one side alone has no mirror image."""
 
     classes: tuple[str, ...]
+    mirrors: bool = True
 
     def move(
         self,
@@ -322,7 +323,7 @@ class Segmentation(Task):
             schema,
             channels=len(classes),
             storage=MaskStorage(IGNORE, classes, schema["merge"]),
-            geometry=MaskGeometry(IGNORE, classes),
+            geometry=MaskGeometry(IGNORE, classes, mirrors=not lone_sides(classes)),
             learning=MaskLearning(schema, IGNORE),
             scores=MaskScores(classes),
             drawing=MaskDrawing(classes),

@@ -22,7 +22,7 @@ from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.trees import check_label_size, files_like, paired, text_lines, unpaired
 from handsoff.tasks import make_task
-from handsoff.tasks.base import Task, mirrored_names
+from handsoff.tasks.mirror import mirrored_names
 
 CLASSES = (
     "background", "top", "outer", "skirt", "dress", "pants", "leggings", "headwear", "eyeglass", "neckwear", "belt",
@@ -86,7 +86,7 @@ def read(source: Source) -> Dataset:
     points = points_of(source)
     segmented = images.keys() & masks.keys()
     names = paired(source, images, masks if segmented or points is None or not points.lines else points.lines)
-    tasks: dict[str, Task] = {}
+    tasks = {}
     if segmented:
         tasks["segmentation"] = make_task("segmentation", {"classes": list(CLASSES)})
     if points is not None and points.lines.keys() >= set(names):

@@ -1,0 +1,64 @@
+"""Left and right in the names of classes and points, however they are spelt."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handsoff.tasks import make_task
+from handsoff.tasks.keypoints import Keypoints
+from handsoff.tasks.mirror import lone_sides, mirrored_names
+
+SPELT = [
+    ("left_eye", "right_eye"),
+    ("Left eye", "Right eye"),
+    ("LEFT_EYE", "RIGHT_EYE"),
+    ("LeftEye", "rightEye"),
+    ("l_eye", "r_eye"),
+    ("eye.L", "eye.R"),
+    ("Eye (l)", "eye (R)"),
+    ("L", "R"),
+]
+
+
+@pytest.mark.parametrize("pair", SPELT)
+def test_masks_swap_the_sides_in_the_mirror_however_they_are_spelt(pair: tuple[str, str]) -> None:
+    geometry = make_task("segmentation", {"classes": ["background", *pair]}).geometry
+    flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    moved = geometry.move(np.array([[[1, 0, 0, 2]]], np.uint8), flip, torch.tensor([True]), (1, 4))
+    assert moved.tolist() == [[[1, 0, 0, 2]]], "a face that looks alike in the mirror keeps its mask"
+    outputs = torch.arange(3.0).view(3, 1, 1)
+    assert geometry.mirrors
+    assert geometry.mirror_outputs(outputs).flatten().tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize("pair", SPELT)
+def test_points_find_their_partners_however_they_are_spelt(pair: tuple[str, str]) -> None:
+    names = ["left_ear", *pair, "right_ear"]
+    assert Keypoints.declare({"names": names}, "points.json", {}, [[0, 0]] * 4)["mirror"] == [[0, 3], [1, 2]]
+
+
+@pytest.mark.parametrize("lone", ["left_arm", "Right arm", "ARM_LEFT", "armLeft", "LeftArm"])
+def test_nothing_is_mirrored_where_a_side_has_no_partner(lone: str) -> None:
+    names = ["left_eye", "right_eye", lone]
+    assert lone_sides(names) == [lone]
+    assert not make_task("segmentation", {"classes": names}).geometry.mirrors
+    assert Keypoints.declare({"names": names}, "points.json", {}, [[0, 0]] * 3)["mirror"] is None
+    stated = Keypoints.declare({"names": names, "mirror": [[0, 1]]}, "points.json", {}, [[0, 0]] * 3)
+    assert stated["mirror"] == [[0, 1]], "a person knows better"
+
+
+def test_words_and_letters_that_are_no_sides_keep_masks_in_the_mirror() -> None:
+    names = ["bright sky", "cleft chin", "leftover", "upright", "wall", "r", "u-turn"]
+    assert mirrored_names(names) == list(range(len(names)))
+    assert lone_sides(names) == []
+
+
+parts = st.sampled_from(["left", "Right", "RIGHT", "l", "R", "_", " ", "eye", "Ear"])
+
+
+@given(st.lists(st.lists(parts, min_size=1, max_size=4).map("".join), unique=True, max_size=8))
+def test_the_mirror_of_the_mirror_is_the_name_itself(names: list[str]) -> None:
+    partners = mirrored_names(names)
+    assert [partners[partner] for partner in partners] == list(range(len(names)))
