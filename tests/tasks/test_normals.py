@@ -179,6 +179,28 @@ def test_zooming_and_shifting_turn_nothing() -> None:
     assert not outside[:, :, 10:].any(), "nothing is known of what comes in"
 
 
+@given(st.integers(0, 1000), st.integers(12, 40), st.integers(12, 40))
+@settings(max_examples=25, deadline=None)
+def test_stretching_turns_normals_as_it_stretches_the_surface(seed: int, height: int, width: int) -> None:
+    """A side that is stretched makes slopes along it smaller; both sides alike change nothing."""
+    unit_vectors = directions(seed, 1, 20, 20)
+    unit_vectors[..., 2] = np.abs(unit_vectors[..., 2])
+    colours = np.repeat(np.repeat(to_colours(unit_vectors)[:, :1, :1], 20, 1), 20, 2)
+    across, down = width / 20, height / 20
+    moved = TASK.geometry.move(
+        colours, torch.tensor([[[1.0, 0, 0], [0, 1, 0]]]), torch.tensor([False]), (height, width), (20, 20)
+    )
+    before = vectors(colours)[0, 0, 0]
+    zoom = (across * down) ** 0.5  # of depth, as where nothing is stretched
+    expected = before * [zoom / across, zoom / down, 1]
+    assert moved.shape == (1, height, width, 3)
+    assert angles(vectors(moved), expected / np.linalg.norm(expected)).max() < 1.5
+
+
+def test_colours_of_vectors_that_are_a_little_too_long_stay_in_range() -> None:
+    assert to_colours(np.array([[[1.01, 0, -1.01]]])).tolist() == [[[255, 128, 0]]]
+
+
 # --- in learning ------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ def vectors(colours: Colours) -> Vectors:
 
 def to_colours(unit: Vectors) -> Colours:
     """Unit vectors → colours; vectors of length 0 → black."""
-    colours = np.rint((unit + 1) / 2 * 255).astype(np.uint8)
+    colours = np.clip(np.rint((unit + 1) / 2 * 255), 0, 255).astype(np.uint8)
     return np.where((np.abs(unit) > 0).any(-1, keepdims=True), colours, 0).astype(np.uint8)
 
 

@@ -56,7 +56,7 @@ class NormalsStorage(MapStorage):
 
 
 class NormalsGeometry(MapGeometry):
-    """The vectors turn with the image."""
+    """The vectors turn with the image; where it is stretched, they become those of the stretched surface."""
 
     def move(
         self,
@@ -69,10 +69,11 @@ class NormalsGeometry(MapGeometry):
         moved = super().move(labels, theta, flipped, frame, size)
         before = size or frame
         matrix = theta[:, :, :2].double().cpu().numpy() * np.outer(before[::-1], 1 / np.array(frame[::-1]))  # in pixels
-        turn = np.linalg.inv(matrix) * np.sqrt(np.abs(np.linalg.det(matrix)))[:, None, None]
+        turn = np.swapaxes(matrix, 1, 2) / np.sqrt(np.abs(np.linalg.det(matrix)))[:, None, None]  # inverse transpose
         v = vectors(moved)
         turned = np.einsum("nij,nhwj->nhwi", turn, v[..., :2] * [1, -1]) * [1, -1]  # rows count downwards
-        return to_colours(np.concatenate([turned, v[..., 2:]], -1))
+        stretched = np.concatenate([turned, v[..., 2:]], -1)
+        return to_colours(stretched / np.maximum(np.linalg.norm(stretched, axis=-1, keepdims=True), 1e-6))
 
     def mirror_outputs(self, outputs: Float[Tensor, "... 3 h w"]) -> Float[Tensor, "... 3 h w"]:
         return super().mirror_outputs(outputs) * outputs.new_tensor([-1.0, 1.0, 1.0])[:, None, None]
