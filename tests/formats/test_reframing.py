@@ -13,8 +13,10 @@ from handsoff.core.errors import InputError
 from handsoff.core.images import IGNORE
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.sources import open_source
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.formats.convert import convert
+from handsoff.formats.exchange import open_dataset
 from handsoff.formats.reframing import NothingThereError, framed, restored
 from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
@@ -203,3 +205,22 @@ def test_a_photo_that_would_be_enlarged_is_refused() -> None:
     for framing in ("crop", "stretch"):
         with pytest.raises(InputError, match="smaller than the resolution"):
             frame_photo(image, (20, 40), framing, "a")
+
+
+@pytest.mark.parametrize("form", ["folder", "huggingface", "webdataset"])
+def test_normals_of_a_stated_focal_length_stay_what_they_are(tmp_path: Path, form: str) -> None:
+    """A crop changes what the focal length is in widths of the image, and other formats derive nothing."""
+    x = np.mgrid[:16, :32][1]
+    slope = {"depth": (2 + 0.02 * x).astype(np.float32)}
+    tasks = {"depth": make_task("depth", {})}
+    for name in "ab":
+        write_sample(tmp_path / "data", name, np.zeros((16, 32, 3), np.uint8), slope, tasks)
+    write_cards(tmp_path / "data", tasks)
+    (tmp_path / "data" / "normals.json").write_text('{"focal": 3.0}')
+    before = open_labelled(tmp_path / "data").label("normals", "a")
+    for out, frame, expected in (("copy", None, before), ("crop", "16x16", before[:, 8:24])):
+        run_to_end(convert(tmp_path / "data", tmp_path / out, ConvertSettings(format=form, frame=frame)))
+        again = open_dataset(open_source(tmp_path / out))
+        assert list(again.tasks) == ["depth", "normals"]
+        moved = again.read("a").labels["normals"].astype(int)
+        assert np.abs(moved - expected).max() <= 1

@@ -39,9 +39,13 @@ def recognises(source: Source) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Labels derived from those of another task (normals from depth) are left out: they can be derived again."""
+    """Labels derived from those of another task (normals from depth) are left out, unless the dataset says how.
+
+    They could be derived again, but not with the focal length that a card states: it is of this dataset's images.
+    """
     dataset = list_labelled(source)
-    dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
+    stated = {name: kind for name, kind in dataset.kinds.items() if not kind.derived or kind.card is not None}
+    dataset = replace(dataset, kinds=stated)
     account = account_in(source.read(CARD).decode(errors="replace")) if CARD in source.sizes else ""
     uncertain, review = uncertainties(source), dataset.review()
     told = [account, *([review.sentence()] if review else [])]
