@@ -33,7 +33,8 @@ def open_labelled(
     Args:
         path: the folder or zip.
         options: what the user says about the labels, by task.
-        tasks: the kinds of label that are needed; None: every kind that all images have.
+        tasks: the kinds of label that are needed; None: every kind that all images have, and `notes` of the dataset say
+            which some images lack.
         corrections: what to do with those of a person: apply them, unless this says "ignore" or "only".
 
     Raises:
@@ -57,23 +58,24 @@ def list_labelled(
     layout = layout_of(source)
     images = layout.images()
     kinds: dict[str, LabelKind] = {}
-    gaps: list[InputError] = []
+    gaps: dict[str, list[str]] = {}  # what is missing → the tasks that are left out for it
     for task in tasks or TASKS:
         try:
             found = find_kind(layout, images, task, (options or {}).get(task, {}))
         except GapError as error:
-            gaps.append(error)
+            gaps.setdefault(str(error), []).append(task)
             continue
         if found:
             kinds[task] = found
         elif tasks:
             raise InputError(f"{path} has no labels for {task}: {wanted(task)}.")
     if gaps and (tasks or not kinds):
-        raise gaps[0]
+        raise GapError(next(iter(gaps)))
     if not kinds:
         renaming = misnamed(source)
         raise InputError(f"{path} has images but no labels: {renaming or ', or '.join(map(wanted, TASKS))}.")
-    dataset = LabelledDataset(source, tuple(sorted(images)), images, kinds)
+    notes = tuple(f"Labels for {' and '.join(left)} are left out: {why}" for why, left in gaps.items())
+    dataset = LabelledDataset(source, tuple(sorted(images)), images, kinds, notes=notes)
     refuse_inner_corrections(layout)
     return dataset if source.corrections is None else corrected(dataset, source.corrections)
 

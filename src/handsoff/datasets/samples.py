@@ -56,6 +56,7 @@ class LabelledDataset:
         images: name → file in the source.
         kinds: task → its labels.
         reviewed: sample name → what a person said about it, rejected samples too, where corrections are applied.
+        notes: which kinds of label were left out, and why, a sentence each.
     """
 
     source: Source
@@ -63,6 +64,7 @@ class LabelledDataset:
     images: dict[str, str]
     kinds: dict[str, LabelKind]
     reviewed: dict[str, Correction] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"LabelledDataset({str(self.source.path)!r}, {len(self.names)} samples, {', '.join(self.kinds)})"

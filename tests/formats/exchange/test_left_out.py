@@ -10,9 +10,14 @@ import pytest
 from PIL import Image
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png
+from handsoff.core.files import png, read_json
+from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
+from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
+from handsoff.formats.settings import ConvertSettings
+from handsoff.inspection.inspect import describe
+from handsoff.jobs.progress import run_to_end
 
 SIZE = (8, 10)
 PHOTO = png(np.full((*SIZE, 3), 90, np.uint8))
@@ -123,3 +128,20 @@ def test_images_and_parts_without_a_partner(tmp_path: Path) -> None:
     text = told(put(tmp_path, files), "celebamask")
     assert "1 image has no label, and is left out (00001)" in text
     assert "1 image has labels but is not there (00002)" in text
+
+
+@pytest.mark.parametrize("missing", ["keypoints", "depth"])
+def test_kinds_of_label_that_an_image_lacks_are_named(tmp_path: Path, missing: str) -> None:
+    points = {name: [[1, 1]] for name in "abc" if (missing, name) != ("keypoints", "c")}
+    files = {f"images/{name}.png": PHOTO for name in "abc"}
+    files |= {f"masks/{name}.png": png(np.eye(*SIZE, dtype=np.uint8)) for name in "abc"}
+    files |= {f"depth/{name}.png": png(np.ones(SIZE, np.uint8)) for name in "abc" if (missing, name) != ("depth", "c")}
+    files |= {"classes.json": b'["background", "leaf"]', "keypoints.json": json.dumps(points).encode()}
+    put(tmp_path / "data", files)
+    left = "keypoints" if missing == "keypoints" else "depth and normals"
+    sentence = f"Labels for {left} are left out: {tmp_path / 'data/images/c.png'} has no label in {missing}"
+    assert told(tmp_path / "data", "folder").startswith(sentence)
+    assert any(problem.startswith(sentence) for problem in describe(tmp_path / "data")[3])
+    run_to_end(convert(tmp_path / "data", tmp_path / "out", ConvertSettings(format="folder")))
+    assert read_json(tmp_path / "out" / "report.json")["notes"][0].startswith(sentence)
+    assert missing not in open_labelled(tmp_path / "out").tasks

@@ -54,6 +54,7 @@ def read(source: Source) -> Dataset:
         dataset.tasks,
         lambda name: replace(read_image(dataset, name), account=account_of(dataset, name, uncertain)),
         manifest_licence(source),
+        dataset.notes,
         about="\n\n".join(filter(None, told)),
         synthetic=bool(account) and not holds_photos(source),
         review=review,
