@@ -100,3 +100,27 @@ def test_masks_of_0_and_255_are_seen_by_inspect_and_convert(tmp_path: Path) -> N
         assert not (tmp_path / form).exists()
     run_to_end(convert(tmp_path / "data", tmp_path / "out", ConvertSettings(format="folder", ignore="leaf")))
     assert np.array_equal(open_labelled(tmp_path / "out").label("segmentation", "a"), np.eye(4))
+
+
+@pytest.mark.parametrize("card", ["", "set/", "set/train/"])
+@pytest.mark.parametrize("splits", [("train",), ("train", "val")])
+def test_a_card_holds_for_all_splits_below_it_and_for_a_single_one(
+    tmp_path: Path, splits: tuple[str, ...], card: str
+) -> None:
+    for split in splits:
+        put(tmp_path / "set" / split / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+        put(tmp_path / "set" / split / "depth" / "a.png", np.full((4, 4), 200, np.uint8))
+        (tmp_path / "set" / split / "keypoints.json").write_text('{"a": [[1, 1], [2, 2]]}')
+    (tmp_path / card / "depth.json").write_text('{"scale": 0.01}')
+    (tmp_path / card / "points.json").write_text('{"names": ["left_eye", "right_eye"]}')
+    found = open_labelled(tmp_path)
+    assert found.label("depth", found.names[0])[0, 0] == 2
+    assert found.tasks["keypoints"].schema["mirror"] == [[0, 1]]
+
+
+def test_of_several_cards_above_a_split_the_nearest_counts(tmp_path: Path) -> None:
+    put(tmp_path / "set" / "train" / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    put(tmp_path / "set" / "train" / "depth" / "a.png", np.full((4, 4), 200, np.uint8))
+    for folder, scale in ((tmp_path, 0.1), (tmp_path / "set", 0.01)):
+        (folder / "depth.json").write_text(f'{{"scale": {scale}}}')
+    assert open_labelled(tmp_path).label("depth", "a")[0, 0] == 2

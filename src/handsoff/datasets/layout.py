@@ -88,12 +88,17 @@ class Layout:
         return files, entries
 
     def card(self, file: str) -> tuple[Any, str]:
-        """The content of a JSON file about the labels (None: there is none), and its path; splits may share one.
+        """The content of a JSON file about the labels (None: there is none), and its path.
+
+        It lies in the splits, or above them all: in the nearest folder that has one.
 
         Raises:
             InputError: it is not JSON, or two splits have different ones.
         """
-        possible = dict.fromkeys(f"{self.top}{split}{file}" for split in (*self.splits, ""))
+        parts = PurePosixPath(self.top).parts
+        above = ["/".join((*parts[:depth], file)) for depth in range(len(parts), -1, -1)]
+        shared = next((place for place in above if place in self.source.sizes), above[0])
+        possible = dict.fromkeys((*(f"{self.top}{split}{file}" for split in self.splits), shared))
         places = [place for place in possible if place in self.source.sizes] or list(possible)[:1]
         found = [self.source.json(place) for place in places]
         for place, content in zip(places, found, strict=True):
