@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handsoff.core.errors import InputError
-from handsoff.core.images import decode_mask
+from handsoff.core.images import ORIENTATION, decode_image, decode_mask
 from handsoff.core.masks import Colours, voc_colour
 
 GREY, TRUE_COLOUR, PALETTE = 0, 2, 3
@@ -125,3 +125,20 @@ def test_inverted_grey_and_large_ids_are_refused() -> None:
         decode_mask(white_is_zero, "a")
     with pytest.raises(InputError, match="holds the id 700"):
         decode_mask(png_of(row(700), 16), "a")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "I;16"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_masks_are_turned_upright_as_their_photos_are(kind: str, mode: str, orientation: int) -> None:
+    ids = np.zeros((3, 5), np.uint8)
+    ids[0, 1:3] = 1
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    palette = Image.fromarray(ids)
+    palette.putpalette([0, 0, 0, 9, 8, 7])
+    made = {"1": Image.fromarray(ids * 255).convert("1"), "P": palette, "RGB": Image.fromarray(ids).convert("RGB")}
+    mask = made.get(mode, Image.fromarray(ids.astype(np.uint16 if mode == "I;16" else np.uint8)))
+    photo = saved(Image.fromarray(ids * 255).convert("RGB"), kind, exif=exif)
+    shown = decode_image(photo, "photo")[..., 0] // 255
+    assert np.array_equal(decode_mask(saved(mask, kind, exif=exif), "mask"), shown)

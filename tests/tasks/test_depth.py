@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.images import ORIENTATION, decode_image
 from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.geometry.views import fitting
@@ -247,6 +248,22 @@ def test_nan_infinity_and_what_float32_cannot_hold_are_not_known() -> None:
     assert read.dtype == np.float32
     assert read[0].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(read[1:], DEPTH[1:])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_depth_maps_are_turned_upright_as_their_photos_are(kind: str, orientation: int) -> None:
+    depth = np.arange(1, 16, dtype=np.uint16).reshape(3, 5)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    files = {}
+    for name, values in (("depth", depth * 1000), ("photo", np.repeat(depth[..., None] * 10, 3, -1).astype(np.uint8))):
+        buffer = io.BytesIO()
+        Image.fromarray(values).save(buffer, kind, exif=exif)
+        files[name] = buffer.getvalue()
+    shown = decode_image(files["photo"], "photo")[..., 0] // 10
+    read = parsed(Depth({"scale": 0.001}), files["depth"], "depth", shown.shape)
+    np.testing.assert_allclose(read, shown)
 
 
 class Bomb:

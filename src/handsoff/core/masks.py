@@ -7,7 +7,7 @@ another order. Where the colours say so, the ids are read from them; where both 
 
 import numpy as np
 from jaxtyping import Shaped, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from handsoff.core.errors import InputError
 
@@ -23,7 +23,7 @@ Colours = dict[int, tuple[tuple[int, ...], str]]  # id → the colour that palet
 
 
 def stored_ids(image: Image.Image, name: str, count: int | None, colours: Colours | None) -> Shaped[np.ndarray, "h w"]:
-    """The ids of an opened mask, whole numbers of any size; the arguments are those of `images.decode_mask`.
+    """The ids of an opened mask, upright (EXIF), whole numbers of any size; arguments as of `images.decode_mask`.
 
     Raises:
         InputError: the format is lossy, or it is not clear which number a pixel has.
@@ -35,6 +35,7 @@ def stored_ids(image: Image.Image, name: str, count: int | None, colours: Colour
     stored = stored_as(image)
     if "I" in stored.partition(";")[2]:
         raise InputError(f"{name} stores grey inverted (0 is white): {REMEDY}.")
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode == "P":
         return palette_ids(image, name, count, {} if colours is None else colours)
     if image.mode in GREY:

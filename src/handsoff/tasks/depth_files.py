@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from PIL import Image
+from PIL import Image, ImageOps
 
 from handsoff.core import arrays
 from handsoff.core.errors import InputError
@@ -80,11 +80,13 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
 
 
 def image_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
+    """The numbers of an image of one channel, upright (EXIF)."""
     with open_image(data) as image:
         if image.mode not in {"L", "I", "I;16", "I;16B", "F"}:
             raise ValueError(f"mode {image.mode}, not one channel of 16 bits")
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"more than {MAX_PIXELS:,} pixels")
+        ImageOps.exif_transpose(image, in_place=True)
         return np.asarray(image).astype(np.float32 if image.mode == "F" else np.int64)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int64, UInt8
-from PIL import Image
+from PIL import Image, ImageOps
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes, write_json
@@ -182,7 +182,7 @@ def mask_of(
 
 
 def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
-    """The segment of every pixel.
+    """The segment of every pixel, upright (EXIF).
 
     Raises:
         InputError: the PNG is damaged or too large.
@@ -194,6 +194,7 @@ def segment_ids(source: Source, file: str) -> Int64[np.ndarray, "h w"]:
                     f"{source.path / file} declares {image.width}x{image.height} pixels, more than {MAX_PIXELS:,}: "
                     "shrink it first."
                 )
+            ImageOps.exif_transpose(image, in_place=True)
             return np.asarray(image.convert("RGB")).astype(np.int64) @ [1, 256, 256**2]
     except UNREADABLE as error:
         raise InputError(f"{source.path / file} is not a readable image ({reason(error)}): export it again.") from None
