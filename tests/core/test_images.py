@@ -207,7 +207,7 @@ def encoded(kind: str, orientation: int | None) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("orientation", [None, 1, 2, 3, 4, 5, 6, 7, 8])
 def test_the_size_in_the_header_is_that_of_the_upright_image(kind: str, orientation: int | None) -> None:
     data = encoded(kind, orientation)

@@ -151,6 +151,7 @@ def image_size(data: bytes, name: str) -> Frame:
     """
     with opened(data, name, "image") as image:
         stated = image.format != "PNG" or any(mark in data for mark in PNG_ORIENTED)
+        stated = stated and image.format != "TIFF"  # Pillow has turned the size of those already
         turned = stated and image.getexif().get(ORIENTATION, 1) in QUARTER_TURNS
         return (image.width, image.height) if turned else (image.height, image.width)
 
