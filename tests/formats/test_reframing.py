@@ -21,6 +21,7 @@ from handsoff.formats.reframing import NothingThereError, framed, restored
 from handsoff.formats.samples import LabelledImage
 from handsoff.formats.settings import ConvertSettings
 from handsoff.geometry.views import warped
+from handsoff.inspection.inspect import describe
 from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -224,3 +225,15 @@ def test_normals_of_a_stated_focal_length_stay_what_they_are(tmp_path: Path, for
         assert list(again.tasks) == ["depth", "normals"]
         moved = again.read("a").labels["normals"].astype(int)
         assert np.abs(moved - expected).max() <= 1
+
+
+def test_sparse_depth_that_a_crop_leaves_empty_is_read_again(tmp_path: Path) -> None:
+    tasks = {"depth": make_task("depth", {})}
+    for name, column in (("a", 0), ("b", 16)):
+        depth = np.zeros((16, 32), np.float32)
+        depth[:, column] = 2
+        write_sample(tmp_path / "data", name, np.full((16, 32, 3), column, np.uint8), {"depth": depth}, tasks)
+    run_to_end(convert(tmp_path / "data", tmp_path / "out", ConvertSettings(format="folder", frame="16x16")))
+    found = open_labelled(tmp_path / "out")
+    assert [float(found.label("depth", name).max()) for name in "ab"] == [0, 2]
+    assert "a: its label for depth says nothing about any place" in describe(tmp_path / "out")[3]

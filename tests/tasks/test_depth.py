@@ -122,7 +122,7 @@ def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
     assert (near, far) == pytest.approx((2 / 4**0.05, 8 * 4**0.05))
     assert metres(0.1, 100).learning.infer_schema(depth, "dataset")["range"] == [0.1, 100]
     for flat in (np.full((1, 2, 2), 3, np.float32), np.zeros((1, 2, 2), np.float32)):
-        with pytest.raises(InputError, match=r"The depths of dataset are all the same: there is nothing to learn"):
+        with pytest.raises(InputError, match=r"depths of dataset are (all the same|known nowhere): there is nothing to learn"):
             Depth({}).learning.infer_schema(flat, "dataset")
 
 
@@ -250,6 +250,18 @@ def test_nan_infinity_and_what_float32_cannot_hold_are_not_known() -> None:
     np.testing.assert_array_equal(read[1:], DEPTH[1:])
 
 
+@pytest.mark.parametrize("empty", [npz(depth=DEPTH * np.nan), png(np.zeros((4, 3), np.uint16))])
+def test_single_maps_may_know_nothing_but_not_all_of_a_dataset(tmp_path: Path, empty: bytes) -> None:
+    suffix = "npz" if empty.startswith(b"PK") else "png"
+    some = open_labelled(make(tmp_path / "some", {f"a.{suffix}": empty, "b.npz": npz(depth=DEPTH)}))
+    assert not some.label("depth", "a").any()
+    assert not some.tasks["depth"].drawing.draw(np.ones((1, 4, 3, 3), np.uint8), some.label("depth", "a")[None]).any()
+    with pytest.raises(InputError, match="all: the depth maps hold no depth at all"):
+        open_labelled(make(tmp_path / "all", {f"{name}.{suffix}": empty for name in "ab"}))
+    with pytest.raises(InputError, match="known nowhere"):
+        Depth({"range": [1, 2]}).learning.infer_schema(np.zeros((2, 4, 3), np.float32), "x")
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_depth_maps_are_turned_upright_as_their_photos_are(kind: str, orientation: int) -> None:
@@ -326,11 +338,6 @@ FILES = {
     "one number": (npz(depth=np.float32(1)), r"x is a single number, its image 4x3 pixels"),
     "negative": (npz(depth=DEPTH - 3), r"x holds negative depths: write positive distances, and 0 where there is none"),
     "minus infinity": (npz(depth=np.where(DEPTH == 3, -np.inf, DEPTH)), r"x holds negative depths"),
-    "nothing known": (
-        npz(depth=DEPTH * np.nan),
-        r"x holds no depth at all, every pixel is 0 or not finite: correct it or remove the sample",
-    ),
-    "black": (png(np.zeros((4, 3), np.uint16)), r"x holds no depth at all"),
     "text": (
         b"1 2 3",
         (

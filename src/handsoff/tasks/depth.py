@@ -6,7 +6,7 @@ In a dataset: `depth/NAME.npz` (array `depth`), 16-bit PNG, npy, pfm, exr or tif
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,6 +22,7 @@ from handsoff.core.frames import Frame
 from handsoff.tasks.base import (
     Drawing,
     Editor,
+    Label,
     Metric,
     Pairs,
     Parse,
@@ -84,6 +85,15 @@ class DepthStorage(MapStorage):
     def cards(self) -> dict[str, object]:
         return {Depth.card: {name: value for name, value in self.schema.items() if value is not None}}
 
+    def doubt(self, labels: Iterable[Label]) -> str:
+        """Maps of which none holds any depth; a single one may, such as after a crop of sparse depth."""
+        said = ""
+        for label in labels:
+            if (label > 0).any():
+                return ""
+            said = "the depth maps hold no depth at all, every pixel is 0 or not finite: correct them"
+        return said
+
     def as_image(self, label: Float[np.ndarray, "h w"]) -> tuple[bytes, str]:
         """A TIFF of 32-bit floats: exact."""
         return tiff(label), ".tiff"
@@ -97,10 +107,12 @@ class DepthLearning(MapLearning):
 
     def infer_schema(self, labels: Depths, where: str) -> Schema:
         """The range of these labels, a little wider, where the dataset states none."""
+        values = labels[labels > 0]
+        if not values.size:
+            raise InputError(f"The depths of {where} are known nowhere: there is nothing to learn.")
         if self.scale.limits is not None:
             return self.schema
-        values = labels[labels > 0]
-        if not values.size or values.min() == values.max():
+        if values.min() == values.max():
             raise InputError(f"The depths of {where} are all the same: there is nothing to learn.")
         near, far = math.log(values.min()), math.log(values.max())
         wider = MARGIN * (far - near)

@@ -34,10 +34,10 @@ def positive(value: object) -> bool:
 
 
 def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.ndarray, "h w"]:
-    """A depth map as stored; NaN and infinity become 0, not known.
+    """A depth map as stored; NaN and infinity become 0, not known, which may be all of it.
 
     Raises:
-        InputError: not a depth map of this size, negative, or nowhere known.
+        InputError: not a depth map of this size, or negative.
     """
     values = read_values(data, where)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
@@ -51,10 +51,6 @@ def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.n
     depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=-1.0).astype(np.float32)
     if (depth < 0).any():
         raise InputError(f"{where} holds negative depths: write positive distances, and 0 where there is none.")
-    if not (depth > 0).any():
-        raise InputError(
-            f"{where} holds no depth at all, every pixel is 0 or not finite: correct it or remove the sample."
-        )
     return depth
 
 
