@@ -10,11 +10,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import nn
 
 from handsoff.core.device import full_precision
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.images import ORIENTATION, decode_image
 from handsoff.learning import models, onnx
 from handsoff.learning.models import build_model
 from handsoff.learning.onnx import example, export
@@ -110,6 +111,18 @@ def test_the_example_of_the_card_needs_no_torch(exported: Path) -> None:
     code += "import sys\nassert not {'torch', 'handsoff'} & set(sys.modules)\nassert labels.shape == (1, 64, 48)\n"
     done = subprocess.run([sys.executable, "-c", code], cwd=exported, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("framing", onnx.PLACED)
+def test_the_example_reads_photos_upright_as_label_does(framing: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    Image.fromarray(random_images(1, 48, 64)[0]).save(tmp_path / "photo.jpg", exif=exif)
+    upright = decode_image((tmp_path / "photo.jpg").read_bytes(), "photo")
+    code = example(make_task("segmentation", SCHEMAS["segmentation"]), framing)
+    opening = next(line for line in code.splitlines() if "photo.jpg" in line).removeprefix("photo = ")
+    photo = eval(opening.replace("photo.jpg", str(tmp_path / "photo.jpg")), {"Image": Image, "ImageOps": ImageOps})  # noqa: S307  # our own line
+    assert np.array_equal(np.asarray(photo), upright)
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ from PIL import Image, ImageOps
 
 model = onnxruntime.InferenceSession("model.onnx")
 size = model.get_inputs()[0].shape[2:0:-1]  # width, height
-photo = Image.open("photo.jpg").convert("RGB")
+photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")
 image = {placed}
 {names} = model.run(None, {{"images": np.asarray(image)[None]}})
 print({first}[0])
