@@ -696,6 +696,16 @@ def test_labelstudio_configurations_that_are_wrong(tmp_path: Path) -> None:
         refused(put(tmp_path, {"label_config.xml": config}), "labelstudio", sentence)
 
 
+def test_labelstudio_refuses_ignored_pixels_that_no_label_is_left_for(tmp_path: Path) -> None:
+    schema = {"segmentation": {"classes": ["background", "ignore", "__ignore__"]}}
+    mask = block(2, 2, 6, 5) + block(0, 0, 3, 3)
+    read = write(tmp_path / "whole", labelstudio_write, schema, {"a": {"segmentation": mask}}).read("a")
+    np.testing.assert_array_equal(read.labels["segmentation"], mask)
+    mask[7] = IGNORE
+    with pytest.raises(InputError, match="classes called ignore and __ignore__: rename one of them"):
+        write(tmp_path / "holes", labelstudio_write, schema, {"a": {"segmentation": mask}})
+
+
 def test_labelstudio_as_it_is_written(tmp_path: Path) -> None:
     schemas = {
         "segmentation": {"classes": ["background", "ignore", 'a "b" & <c>']},

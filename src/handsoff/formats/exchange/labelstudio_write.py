@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import IGNORE
@@ -74,9 +75,20 @@ def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task]) -> d
 
 
 def brush_results(mask: UInt8[np.ndarray, "h w"], classes: Sequence[str]) -> Iterator[dict[str, Any]]:
-    labels = {index: name for index, name in enumerate(classes) if name != background_of(classes)} | {
-        IGNORE: ignore_label(classes)
-    }
+    """One result per class, and one of the ignored pixels.
+
+    Raises:
+        InputError: there are such, and no label is left for them.
+    """
+    labels = {index: name for index, name in enumerate(classes) if name != background_of(classes)}
+    ignored = ignore_label(classes)
+    if ignored is not None:
+        labels[IGNORE] = ignored
+    elif (mask == IGNORE).any():
+        both = " and ".join(sorted(IGNORED, reverse=True))
+        raise InputError(
+            f"Ignored pixels have no name in Label Studio beside classes called {both}: rename one of them."
+        )
     for index, label in labels.items():
         marked = mask == index
         if marked.any():
@@ -100,8 +112,9 @@ def point_results(
     return found, absent
 
 
-def ignore_label(classes: Sequence[str]) -> str:
-    return next((label for label in sorted(IGNORED, reverse=True) if label not in classes), "__ignore__")
+def ignore_label(classes: Sequence[str]) -> str | None:
+    """What ignored pixels are called, None where classes have all such names."""
+    return next((label for label in sorted(IGNORED, reverse=True) if label not in classes), None)
 
 
 def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: ARG001  # the project is the same whatever was written
@@ -111,7 +124,7 @@ def finish(out: Path, entries: list[Entry], writing: Writing) -> None:  # noqa: 
     controls: list[tuple[str, str, list[str]]] = []
     if "segmentation" in writing.tasks:
         classes = list(writing.tasks["segmentation"].parts)
-        controls.append(("BrushLabels", "mask", [*listed_classes(classes), ignore_label(classes)]))
+        controls.append(("BrushLabels", "mask", list(filter(None, [*listed_classes(classes), ignore_label(classes)]))))
     if "keypoints" in writing.tasks:
         controls.append(("KeyPointLabels", "points", list(writing.tasks["keypoints"].parts)))
     for tag, name, labels in controls:
