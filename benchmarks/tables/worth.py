@@ -8,7 +8,7 @@ from rows import RESULTS, head, reached, row
 
 from handsoff.report.comparison import is_real
 from handsoff.report.comparison import tables as tables_of_methods
-from handsoff.report.verdict import REAL_ONLY, arm_title
+from handsoff.report.verdict import REAL_ONLY, arm_title, difference, score
 from handsoff.tasks import TASKS, all_metrics
 
 RUNS = {  # what README's table shows: of a comparison and, where that says nothing, of a finished recipe
@@ -154,6 +154,8 @@ def gain_row(title: str, budget: str, metric: str, arms: dict[str, Any]) -> str:
     before, after = reached({"real_only": arms["real_only"], best: arms[best]}, metric)
     name = f"{all_metrics()[metric].title}{', less is better' if lower else ''}"
     shown = f"{change:+.3f}" if lower else f"{100 * change:+.1f} points"
+    clear = difference(score(arms[best][metric]), score(real), metric).clear
+    shown += "" if clear else ", not clear"
     return row(title, budget, name, before, f"{after} {arm_title(best)}", shown)
 
 

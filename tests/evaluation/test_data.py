@@ -1,6 +1,7 @@
 """The samples of an evaluation: framed as the dataset's, and no test sample trained on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -98,3 +99,23 @@ def test_photos_are_framed_as_the_dataset_is(tmp_path: Path) -> None:
     assert np.array_equal(boxed.test.labels[:, 8:24], wide.labels[2:])
     assert cropped.test.images.min() > 0
     assert np.array_equal(cropped.pools["synthetic"].images, boxed.pools["synthetic"].images), "already in the frame"
+
+
+def test_copies_in_other_pixels_are_no_test_samples(tmp_path: Path) -> None:
+    """Of real labels, and of labelled data that no generator drew; a group that is tested is not trained on either."""
+    images = blobs(8, seed=1)
+    changed = np.clip(images.images.astype(int) + np.random.default_rng(0).integers(-2, 3, images.images.shape), 0, 255)
+    copies = replace(images, images=changed.astype(np.uint8))
+    real = write_labelled(tmp_path / "real", images.take(np.arange(3)))
+    other = write_labelled(tmp_path / "other", images.take(np.arange(3, 5)))
+    test = write_labelled(tmp_path / "test", copies)
+    found = run_to_end(load_data(open_inputs(real, [other], test, EvaluateSettings(), None), None))
+    assert (len(found.test), found.excluded["test"]) == (3, 5)
+    for folder, names in ((other, ("bob_2", "cid_2")), (test, tuple(f"bob_{index}" for index in range(3, 11)))):
+        for kind in ("images", "masks"):
+            for file, name in zip(sorted((folder / kind).iterdir()), names, strict=True):
+                file.rename(file.with_stem(name))
+    grouped = EvaluateSettings(group=r"^(.*)_")
+    found = run_to_end(load_data(open_inputs(real, [other], test, grouped, None), grouped.group))
+    assert found.pools["synthetic"].names == ("cid_2",)
+    assert found.excluded["photos"] == 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from discs import blobs, write_dataset, write_labelled
 from handsoff.evaluation.data import load_data
@@ -53,3 +54,16 @@ def test_corrections_are_applied_told_and_part_of_the_fingerprint(tmp_path: Path
     assert after.fingerprints["synthetic"] != before.fingerprints["synthetic"]
     assert ignored.fingerprints == before.fingerprints
     assert reviews(ignored) == {}
+
+
+def test_the_range_of_depths_follows_from_what_is_trained_on(tmp_path: Path) -> None:
+    for folder in ("images", "depth"):
+        (tmp_path / folder).mkdir()
+    for index, far in enumerate((20, 20, 1000)):
+        Image.fromarray(np.full((8, 8, 3), index, np.uint8)).save(tmp_path / "images" / f"{index}.png")
+        depth = np.linspace(10, far, 64).reshape(8, 8).astype(np.uint16)
+        Image.fromarray(depth).save(tmp_path / "depth" / f"{index}.png")
+    settings = EvaluateSettings(first=2, test_part="2:")
+    low, high = open_inputs(tmp_path, [], tmp_path, settings, None).task.schema["range"]
+    assert 8 < low < 10
+    assert 20 < high < 25

@@ -31,7 +31,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("online")
     toy_labels(toy_generator(root / "generator"), root / "labelled")
     run_to_end(
-        invert(root / "generator", root / "labelled", root / "latents", InvertSettings(encoder_steps=0, steps=0))
+        invert(
+            root / "generator", root / "labelled", root / "latents", InvertSettings(first=4, encoder_steps=0, steps=0)
+        )
     )
     quick = FIT.model_copy(update={"steps": 10, "features": ("generator",)})
     run_to_end(fit(root / "generator", root / "latents", root / "labeler", quick))
@@ -95,3 +97,12 @@ def test_arms_without_their_labeler_are_refused(world: Path, tmp_path: Path) -> 
     weights.write_bytes(before)
     with pytest.raises(UnknownNameError):
         plan(world / "labelled", [], world / "labelled", TINY.model_copy(update={"arms": ("real_plus_online",)}))
+
+
+def test_a_labeler_that_learnt_from_the_test_is_refused(world: Path) -> None:
+    inputs = open_inputs(
+        world / "labelled", [world / "dataset"], world / "labelled",
+        TINY.model_copy(update={"first": 2, "test_part": "2:"}), None,
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"come from .*labeler, which learnt from 2 photos of the test"):
+        run_to_end(load_data(inputs, None))

@@ -1,5 +1,6 @@
 """Pools that a machine labelled: how certain they are, and settings that would do nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
+from handsoff.datasets.corrections import Correction
 from handsoff.datasets.generated import write_uncertainty
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.evaluate import evaluate, plan
@@ -110,3 +112,13 @@ def test_an_evaluation_with_all_of_it(labelled: Path, dataset: Path, tmp_path: P
     others = read_json(plain / "metrics.json")["arms"]
     assert arms["real_only"] == others["real_only"], "no pool of a machine, nothing changes"
     assert arms["synthetic_only"] != others["synthetic_only"]
+
+
+def test_what_a_person_accepted_counts_in_full(labelled: Path, dataset: Path) -> None:
+    """Its uncertainty map is the machine's, from before."""
+    inputs = open_inputs(labelled, [dataset], labelled, SURE, None)
+    said = {"005": Correction(decision="accept"), "004": Correction(decision="undecided")}
+    pools = {**inputs.pools, "synthetic": replace(inputs.pools["synthetic"], reviewed=said)}
+    pool = run_to_end(load_data(replace(inputs, pools=pools), None, SURE.confidence)).pools["synthetic"]
+    assert pool.weights is not None
+    assert pool.weights[:, 0, 0].tolist() == [255, 204, 153, 0, 0, 255]

@@ -79,13 +79,14 @@ def test_single_runs_have_no_interval() -> None:
     assert 50 < found.labels < 100
 
 
-def test_the_interval_holds_the_truth_nineteen_times_of_twenty() -> None:
-    """Means on a known curve, and an arm that is truly worth 100 labels; every run is off by chance."""
+@pytest.mark.parametrize("noise", [0.005, 0.02, 0.08])
+def test_the_interval_holds_the_truth_nineteen_times_of_twenty(noise: float) -> None:
+    """Means on a known curve, and an arm that is truly worth 100 labels, which spreads less or more than the curve."""
     rng, inside = np.random.default_rng(0), 0
     numbers = np.array([16, 50, 200, 400])
     for _ in range(400):
         runs = (0.1 * np.log2(numbers)[:, None] + rng.normal(0, 0.02, (4, 3))).tolist()
-        arm = (0.1 * np.log2(100) + rng.normal(0, 0.02, 3)).tolist()
+        arm = (0.1 * np.log2(100) + rng.normal(0, noise, 3)).tolist()
         found = worth(dict(zip(numbers.tolist(), runs, strict=True)), arm)
         inside += found.low is not None and found.high is not None and found.low <= 100 <= found.high
-    assert 0.94 < inside / 400 < 0.999
+    assert inside / 400 > 0.93

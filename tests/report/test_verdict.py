@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from handsoff.report.meaning import caution, meaning
 from handsoff.report.verdict import (
     added_arm,
     added_data,
     arm_title,
     comparison,
+    critical,
     difference,
-    meaning,
     score,
     scores,
     verdict,
@@ -132,3 +133,43 @@ def test_what_the_best_arm_learnt_from_is_named() -> None:
     assert added_data(PHOTOS | {"arms": both}) == "labelled photos and synthetic data"
     synthetic = PHOTOS["arms"] | {"real_plus_synthetic": {"miou": arm(0.8, 0.81, 0.82)}}
     assert added_data(PHOTOS | {"arms": synthetic}) == added_data(GOOD) == "synthetic data"
+
+
+def test_the_rule_of_five_percent_holds_for_any_number_of_runs() -> None:
+    """Between two tabled degrees of freedom the stricter one counts."""
+    values = [critical(freedom) for freedom in range(1, 200)]
+    assert values == sorted(values, reverse=True)
+    assert (critical(14), critical(15), critical(500)) == (2.15, 2.15, 1.98)
+    eight = [0.5 + 0.01 * step for step in range(8)]
+    just_below = score(arm(*(value + 2.07 * 0.01 * 6**0.5 / 2 for value in eight)))  # t = 2.07 of 2.15
+    assert difference(just_below, score(arm(*eight)), "miou").clear is False
+
+
+def test_a_difference_that_rounds_to_nothing_is_no_help() -> None:
+    sentence, tone = verdict(scores(several(real_only=(0.725,) * 3, real_plus_synthetic=(0.7251,) * 3)))
+    assert ("no clear difference" in sentence, tone) == (True, "even")
+
+
+def test_labels_teach_as_well_only_where_nothing_is_missing() -> None:
+    def told(real: tuple[float, ...], alone: tuple[float, ...]) -> str:
+        return meaning(several(real_only=real, synthetic_only=alone))[0]
+
+    assert "reaches 99% of the real-only score: what is missing" in told((0.7, 0.7001, 0.7002), (0.697, 0.6971, 0.6972))
+    assert "teach as well as the real ones." in told((0.70, 0.71, 0.72), (0.705, 0.71, 0.715))
+    assert "one run of each says nothing about chance" in told((0.7,), (0.7003,))
+
+
+def test_single_runs_are_followed_by_no_advice_and_photos_by_their_own() -> None:
+    assert not any(
+        "To get more" in sentence for sentence in meaning(several(real_only=(0.7,), real_plus_synthetic=(0.74,)))
+    )
+    photos = several(real_only=(0.7, 0.71, 0.72), real_plus_photos=(0.6, 0.61, 0.62))
+    photos |= {"photos": ["photos"], "shares": {"real_plus_photos": {"real": [0.25, 1.0], "photos": [0.75, 0.0]}}}
+    told = next(sentence for sentence in meaning(photos) if "To get more" in sentence)
+    assert "labels of the photos" in told
+    assert "inversions" not in told
+
+
+def test_an_arm_without_a_score_is_named() -> None:
+    found = several(real_only=(0.7, 0.71), photos_only=(0.6, 0.61), real_plus_photos=(0.7, float("nan")))
+    assert any("real + photos: a run has no score" in sentence for sentence in caution(found))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from handsoff.core.errors import InputError
+from handsoff.datasets.likeness import thumbnails
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import REAL, Arm
 from handsoff.evaluation.data import EvaluationData, load_arrays, without
@@ -103,7 +104,8 @@ def load_curve(
     further = replace(further, names=tuple(n for n in further.names if group_of(settings.group, n) not in groups))
     if further.names:
         loaded = yield from load_arrays(further, inputs.task.name, inputs.frame, inputs.framing, "further")
-        labels = joined(labels, without(loaded, *held_out)[0])
+        copied = np.concatenate([thumbnails(part.images) for part in held_out])
+        labels = joined(labels, without(loaded, *held_out, copied=copied)[0])
     budget = len(data.pools[REAL])
     return Curve(labels, points_of(settings, budget, len(labels), real), budget)
 

@@ -32,7 +32,7 @@ class EvaluationData:
         pools: "real" and the datasets, by name.
         validation: None where there is none.
         excluded: "validation" and "test" → how many of its samples were left out because they were seen before, and
-            "photos" → how many photos of datasets because they show a person or scene of validation or test.
+            "photos" → how many samples of datasets because they show a person or scene of validation or test.
         online: samples that are drawn during training, where an arm asks for them.
     """
 
@@ -52,39 +52,40 @@ def load_data(
 ) -> Generator[Progress, None, EvaluationData]:
     """Read all of it at the datasets' size, and take out of validation and test what was seen before.
 
-    A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its pixels, by
-    its likeness to labelled photos of datasets and, where `group` is given, by what that finds in its name (names of
-    generated samples say nothing). A labelled photo of a dataset is left out where `group` finds the same in its name
-    and in one of validation or test. Where `confidence` is given, pools that a machine labelled are weighted by their
-    uncertainty maps.
+    A validation sample must not have been trained on, a test sample neither trained nor chosen on: by its likeness to
+    real labels, to validation samples and to datasets that may hold photos, by its pixels, and, where `group` is given,
+    by what that finds in its name (names of generated samples say nothing). A sample of such a dataset is left out
+    where `group` finds the same in its name and in one of validation or test. Where `confidence` is given, pools that a
+    machine labelled are weighted by their uncertainty maps.
 
     Raises:
         InputError: validation or test has no sample left once those seen before are taken out, a file is damaged, or
             the labels of a dataset come from somebody who learnt from the test.
     """
     excluded, seen_as = {"validation": 0, "test": 0}, (inputs.task.name, inputs.frame, inputs.framing)
+    pools, unrelated = yield from load_pools(inputs, group, confidence)
+    labels, used = [thumbnails(pools[REAL].images)], [*pools.values()]
+    photos = [thumbnails(pools[name].images) for name in inputs.foreign]
 
     def load_unseen(
-        labelled: LabelledDataset, role: str, names: Iterable[str], used: Iterable[LabelledArrays]
+        labelled: LabelledDataset, role: str, names: Iterable[str]
     ) -> Generator[Progress, None, LabelledArrays]:
         others = without_groups(labelled, role, names, group)
-        samples, count = without((yield from load_arrays(others, *seen_as, role)), *used, copied=photos)
+        copied = np.concatenate([*labels, *photos])
+        samples, count = without((yield from load_arrays(others, *seen_as, role)), *used, copied=copied)
         excluded[role] = count + len(labelled.names) - len(others.names)
         return samples
 
-    pools, unrelated = yield from load_pools(inputs, group, confidence)
-    none = pools[REAL].images[:0]
-    photos = np.concatenate([thumbnails(none), *(thumbnails(pools[name].images) for name in inputs.photos)])
-    validation, seen, used = None, [*inputs.pools[REAL].names, *inputs.labels], [*pools.values()]
+    validation, seen = None, [*inputs.pools[REAL].names, *inputs.labels]
     if inputs.validation is not None:
-        validation = yield from load_unseen(inputs.validation, "validation", seen, used)
+        validation = yield from load_unseen(inputs.validation, "validation", seen)
         seen += inputs.validation.names
         used.append(validation)
-    test = yield from load_unseen(inputs.test, "test", seen, used)
+        labels.append(thumbnails(validation.images))
+    test = yield from load_unseen(inputs.test, "test", seen)
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
-    labels = [pools[REAL], *([] if validation is None else [validation])]
-    refuse_taught_by_test(inputs, test, np.concatenate([thumbnails(part.images) for part in labels]))
+    refuse_taught_by_test(inputs, test, np.concatenate(labels))
     return EvaluationData(pools, test, validation, {**excluded, "photos": unrelated})
 
 
@@ -98,28 +99,30 @@ def load_pools(
         left_out += len(labelled.names) - len(others.names)
         pools[name] = yield from load_arrays(others, inputs.task.name, inputs.frame, inputs.framing, name)
     for name, dataset in inputs.generated.items():
-        pools[name] = yield from pseudo_labelled(pools[name], dataset, inputs.task.name, confidence)
+        pools[name] = yield from pseudo_labelled(pools[name], inputs.pools[name], dataset, inputs.task.name, confidence)
     return pools, left_out
 
 
 def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDataset:
-    """A pool; if it is one of photos and `group` is given, those that share no group with validation or test.
+    """A pool; if it may hold photos and `group` is given, those that share no group with validation or test.
 
     Groups of real labels are not among these: no validation or test sample of them is used.
 
     Raises:
         InputError: none is left, or the records of the photos are damaged.
     """
-    labelled, photos = inputs.pools[pool], inputs.photos.get(pool)
-    if photos is None or group is None:
+    labelled = inputs.pools[pool]
+    if pool not in inputs.foreign or group is None:
         return labelled
     held_out = [*inputs.test.names, *(inputs.validation.names if inputs.validation else ())]
     labelled_groups = {group_of(group, name) for name in (*inputs.pools[REAL].names, *inputs.labels)}
     tested = {group_of(group, name) for name in held_out} - labelled_groups
+    photos = inputs.photos.get(pool)
+    called = {name: {name} for name in labelled.names}
+    if photos is not None:
+        called |= {record["name"]: names_of(record) for record in photos.records()}
     related = {
-        record["name"]
-        for record in photos.records()
-        if any(group_of(group, name) in tested for name in names_of(record))
+        name for name, all_names in called.items() if any(group_of(group, other) in tested for other in all_names)
     }
     left = tuple(name for name in labelled.names if name not in related)
     if not left:

@@ -16,6 +16,7 @@ from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
 Fingerprint = dict[str, str]
+DRAWN = {"generate", "edit"}  # verbs that make datasets of generated images
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Inputs:
         labels: names of all real samples that are labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
         licences: the terms of the datasets that state them, by name.
+        foreign: names of the datasets that may hold real photos: all but those whose images a generator drew.
         online: the only dataset that handsoff generate made, if there is one: its labeler can draw during training.
         generated: those of the datasets with a manifest, whose labels a machine made, by name.
         fingerprints: for the plan.
@@ -45,6 +47,7 @@ class Inputs:
     validation: LabelledDataset | None
     folders: dict[str, Path]
     licences: dict[str, str]
+    foreign: tuple[str, ...]
     online: str | None
     generated: dict[str, GeneratedDataset]
     fingerprints: dict[str, Fingerprint]
@@ -89,16 +92,22 @@ def open_inputs(
     online = drawn[0] if len(drawn) == 1 else None
     if online in licences:
         licences[ONLINE] = licences[str(online)]
-    stop = None if settings.first is None else settings.skip + settings.first
-    used = open_once(real).part(settings.skip, stop)
+    used = open_once(real).part(*trained_on(settings))
     return Inputs(
         task, frame, framing,
         pools={REAL: used, **datasets},
         photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
         labels=labels_of(open_once(real), used, tested, chosen, settings.labels_part),
-        test=tested, validation=chosen, folders=folders, licences=licences, online=online, generated=generated,
+        test=tested, validation=chosen, folders=folders, licences=licences,
+        foreign=tuple(name for name, folder in folders.items() if verb_of(folder) not in DRAWN),
+        online=online, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
+
+
+def trained_on(settings: EvaluateSettings) -> tuple[int, int | None]:
+    """Which of the real samples, in sorted order, are trained on: the first, and the one after the last."""
+    return settings.skip, None if settings.first is None else settings.skip + settings.first
 
 
 def labels_of(
@@ -167,7 +176,7 @@ def agreed(
         MismatchError: two generated datasets differ in labels, image size or framing.
     """
     if not generated:
-        return stated_by_labels(next(iter(folders.values())), settings)
+        return stated_by_labels(folders, settings)
     first, *others = generated
     name = settings.task or next(iter(generated[first].tasks()))
 
@@ -199,11 +208,13 @@ def agreed(
     return generated[first].tasks()[name], (height, width), framing
 
 
-def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Frame, Framing]:
-    """The same of labelled data without a manifest: as its labels and the settings say.
+def stated_by_labels(folders: dict[str, Path], settings: EvaluateSettings) -> tuple[Task, Frame, Framing]:
+    """The same of the first labelled data without a manifest: as its labels and the settings say.
 
-    Unless they say it, images are as large as the first one, and photos are cropped.
+    Unless they say it, images are as large as the first one, and photos are cropped. Of real labels only those that are
+    trained on count: the range of depths must not follow from the test.
     """
+    pool, path = next(iter(folders.items()))
     wanted, framing = settings.task, settings.framing or "crop"
     tasks = None if wanted is None else [wanted]
     labelled = open_labelled(path, settings.labels, tasks, settings.corrections)
@@ -211,6 +222,8 @@ def stated_by_labels(path: Path, settings: EvaluateSettings) -> tuple[Task, Fram
     height, width = labelled.image(labelled.names[0]).shape[:2]
     frame = (height, width) if settings.frame is None else frame_of(settings.frame)
     only = replace(labelled, kinds={name: labelled.kinds[name]})
+    if pool == REAL:
+        only = only.part(*trained_on(settings))
     labels = only.load(frame, framing, enlarge=True)[1][name]
     schema = only.tasks[name].learning.infer_schema(labels, str(path))
     return make_task(name, schema), frame, framing

@@ -16,6 +16,8 @@ from handsoff.jobs.folder import JOB, recorded_plan
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.predictor import find_predictor
 
+LABELS = {"label": ("voter",), "generate": ("labeler",)}  # verb → how its plan calls what made the labels
+
 
 def voters_behind(folder: Path) -> Iterator[Path]:
     """Every labeler and model that labelled something from which the content of a folder was made."""
@@ -24,7 +26,7 @@ def voters_behind(folder: Path) -> Iterator[Path]:
     plan = recorded_plan(folder)
     for name, source in plan.inputs.items():
         path = Path(source["path"])
-        if plan.verb == "label" and name.startswith("voter"):
+        if name.startswith(LABELS.get(plan.verb, ())):
             yield path
         yield from voters_behind(path)
 

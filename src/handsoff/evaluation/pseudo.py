@@ -8,10 +8,11 @@ from jaxtyping import Float
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.generated import UNCERTAINTY, GeneratedDataset
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.inputs import Inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.progress import Progress
-from handsoff.learning.data import LabelledArrays
+from handsoff.learning.data import FULL, LabelledArrays
 from handsoff.learning.semi import confidence_weights
 
 CHUNK = 200  # maps read between two signs of life
@@ -37,12 +38,15 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
 
 
 def pseudo_labelled(
-    pool: LabelledArrays, dataset: GeneratedDataset, task: str, least: float | None
+    pool: LabelledArrays, labelled: LabelledDataset, dataset: GeneratedDataset, task: str, least: float | None
 ) -> Generator[Progress, None, LabelledArrays]:
     """The pool, marked as labelled by a machine and, where `least` is given, weighted by its uncertainty maps.
 
+    What a person corrected or accepted counts in full.
+
     Args:
         pool: samples of the dataset, in their frame.
+        labelled: the same, with what a person said of them where corrections are applied.
         dataset: that has the maps.
         task: whose labels the pool has.
         least: pixels with less confidence, 1 - uncertainty, count 0.
@@ -54,10 +58,19 @@ def pseudo_labelled(
         return replace(pool, pseudo=True)
     weights = np.empty(pool.images.shape[:3], np.uint8)
     for index, name in enumerate(pool.names):
-        weights[index] = confidence_weights(map_of(dataset, name, task, weights.shape[1:]), least)
+        if judged(labelled, name, task):
+            weights[index] = FULL
+        else:
+            weights[index] = confidence_weights(map_of(dataset, name, task, weights.shape[1:]), least)
         if index % CHUNK == CHUNK - 1 or index == len(pool) - 1:
             yield Progress("reading uncertainty", index + 1, len(pool))
     return replace(pool, weights=weights, pseudo=True)
+
+
+def judged(labelled: LabelledDataset, name: str, task: str) -> bool:
+    """Whether a person corrected the label of a sample, or accepted it."""
+    said = labelled.reviewed.get(name)
+    return task in labelled.touched(name) or (said is not None and said.decision == "accept")
 
 
 def map_of(dataset: GeneratedDataset, name: str, task: str, frame: tuple[int, ...]) -> Float[np.ndarray, "h w"]:

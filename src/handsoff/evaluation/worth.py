@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from handsoff.report.verdict import CRITICAL
+from handsoff.report.verdict import CRITICAL, critical
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Worth:
 def worth(curve: Mapping[int, Sequence[float]], scores: Sequence[float], *, lower_is_better: bool = False) -> Worth:
     """How many labels real only needs to reach the mean score of an arm.
 
-    The interval holds the numbers of labels at which the two would not differ clearly, by Student's t-test at 5 % with
-    the spread of all these runs around their means. It is about chance between runs, not about other test photos.
+    The interval holds the numbers of labels at which the two would not differ clearly, by Welch's t-test at 5 %
+    with the spread of the arm's runs and that of the curve's. It is about chance between runs, not about other test
+    photos.
 
     Args:
         curve: number of labels → the scores of real only, one per seed; at least one number.
@@ -81,10 +82,17 @@ def needed(fitted: Mapping[int, float], score: float) -> int:
 
 
 def least_clear_difference(curve: Sequence[Sequence[float]], scores: Sequence[float]) -> float | None:
-    """How far an arm's mean must be from a point's to differ clearly; None where too few runs tell what chance does."""
-    freedom = sum(len(runs) - 1 for runs in (*curve, scores))
-    if freedom < min(CRITICAL):
+    """How far an arm's mean must be from a point's to differ clearly; None where too few runs tell what chance does.
+
+    Welch's t-test, for an arm may spread more or less than the curve, whose points are taken to spread alike.
+    """
+    own, others = len(scores) - 1, sum(len(runs) - 1 for runs in curve)
+    if own < 1 or others < 1 or own + others < min(CRITICAL):
         return None
-    pooled = sum(len(runs) * float(np.var(runs)) for runs in (*curve, scores)) / freedom
-    sizes = 1 / len(scores) + 1 / min(len(runs) for runs in curve)
-    return CRITICAL[min(freedom, max(CRITICAL))] * math.sqrt(pooled * sizes)
+    arm = float(np.var(scores, ddof=1)) / len(scores)
+    pooled = sum(len(runs) * float(np.var(runs)) for runs in curve) / others
+    point = pooled / min(len(runs) for runs in curve)
+    if not arm + point:
+        return 0.0
+    freedom = (arm + point) ** 2 / (arm**2 / own + point**2 / others)  # Welch-Satterthwaite
+    return critical(freedom) * math.sqrt(arm + point)

@@ -49,15 +49,19 @@ def score_table(what: str, measured: Measured) -> Table:
     entries = {folder: scores(dict(found["metrics"])) for folder, found in measured.items()}
     names = list(dict.fromkeys(name for entry in entries.values() for arm in entry.values() for name in arm))
     real = next((entry[REAL_ONLY] for folder, entry in entries.items() if is_real(folder, entry)), {})
+    tests = {folder: int(found["metrics"]["n_test"]) for folder, found in measured.items()}
+    own = next((tests[folder] for folder, entry in entries.items() if is_real(folder, entry)), max(tests.values()))
     rows = []
     for folder, entry in entries.items():
+        beside = {} if is_real(folder, entry) or tests[folder] != own else real
         for arm, metrics in entry.items():
-            cells = [
-                cell(metrics.get(name), None if is_real(folder, entry) else real.get(name), name) for name in names
-            ]
-            rows.append((method_title(folder, measured, entry), row_title(folder, arm), *cells))
-    tests = {found["metrics"]["n_test"] for found in measured.values()}
-    reading = f"Mean ± spread of the runs on {min(tests):,} test images; after it the difference to real only."
+            cells = [cell(metrics.get(name), beside.get(name), name) for name in names]
+            there = "" if tests[folder] == own else f" (on {tests[folder]:,} test images)"
+            rows.append((method_title(folder, measured, entry), f"{row_title(folder, arm)}{there}", *cells))
+    reading = (
+        f"Mean ± spread of the runs on {own:,} test images; after it the difference to real only, with ~ where chance "
+        "between runs may make it."
+    )
     return Table(f"Scores: {what}", reading, ("method", "trained on", *map(title, names)), rows)
 
 
@@ -77,10 +81,13 @@ def row_title(folder: str, arm: str) -> str:
 
 
 def cell(score: Score | None, real: Score | None, metric: str) -> str:
-    """A score and, where there is one to compare with, its difference."""
+    """A score and, where there is one to compare with, its difference, with ~ where it is not clear."""
     if score is None:
         return "–"
-    return score.shown if real is None else f"{score.shown} ({difference(score, real, metric).shown})"
+    if real is None:
+        return score.shown
+    gap = difference(score, real, metric)
+    return f"{score.shown} ({'~' if gap.clear is False else ''}{gap.shown})"
 
 
 def class_table(what: str, measured: Measured) -> Table:

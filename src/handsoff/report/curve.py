@@ -30,7 +30,9 @@ def worth_sentence(metrics: dict[str, Any]) -> str:
     if not found or not metrics.get("n_real"):
         return ""
     named = arm_title(str(best_arm(scores(metrics))))
-    return f"{metrics['n_real']:,} labels with HandsOff ({named}) do the work of {found}."
+    chosen = metrics.get("n_validation")
+    beside = f" Both had {chosen:,} more to tell when a run is over." if chosen else ""
+    return f"{metrics['n_real']:,} labels with HandsOff ({named}) do the work of {found}.{beside}"
 
 
 def worth_of(metrics: Mapping[str, Any], arm: str) -> str:

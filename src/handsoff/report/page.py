@@ -23,11 +23,12 @@ from handsoff.report.gallery import (
     reasons,
     sample_pictures,
 )
+from handsoff.report.meaning import caution, meaning
 from handsoff.report.next_step import next_step, plan_of
 from handsoff.report.parts import confusion, part_rows
 from handsoff.report.testset import open_examples
 from handsoff.report.training import handed_over, rule, training_rows
-from handsoff.report.verdict import added_arm, arm_title, caution, comparison, meaning, scores
+from handsoff.report.verdict import added_arm, arm_title, comparison, scores
 from handsoff.report.worst import worst
 from handsoff.tasks import TASKS
 

@@ -1,7 +1,6 @@
-"""The result in plain words: a verdict, and what the numbers mean, also when synthetic data did not help."""
+"""Scores, their differences, and the verdict: did the best of the other arms beat the real labels alone."""
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +9,8 @@ from handsoff.tasks import all_metrics
 REAL_ONLY, SYNTHETIC_ONLY, BOTH = STANDARD = ("real_only", "synthetic_only", "real_plus_synthetic")
 SYNTHETIC, PHOTOS = "synthetic data", "labelled photos"  # what is added to the real labels
 CRITICAL = {  # t at 5 %, by degrees of freedom
-    2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20, 12: 2.18,
+    1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26, 10: 2.23, 11: 2.20, 12: 2.18,
+    14: 2.15, 16: 2.12, 18: 2.10, 20: 2.09, 25: 2.06, 30: 2.04, 40: 2.02, 60: 2.00, 120: 1.98,
 }  # fmt: skip
 VISIBLE = 0.0005  # smaller differences round to nothing: three decimals are shown
 Tone = Literal["good", "even", "bad"]
@@ -86,6 +86,15 @@ def score(entry: object, count: int = 1) -> Score:
     return Score(value, 0.0, (value,))
 
 
+def critical(freedom: float) -> float:
+    """Student's t that chance exceeds in one case of twenty (two-sided), or a little more than that.
+
+    >>> critical(2), critical(13.7), critical(1000)
+    (4.3, 2.18, 1.98)
+    """
+    return CRITICAL[max(known for known in CRITICAL if known <= max(freedom, min(CRITICAL)))]
+
+
 def difference(arm: Score, real: Score, metric: str) -> Difference:
     """How far an arm is from real only; clear by Student's t-test at 5 %."""
     change = arm.mean - real.mean
@@ -95,9 +104,8 @@ def difference(arm: Score, real: Score, metric: str) -> Difference:
         return Difference(change, gain, None)
     freedom = sum(sizes) - 2
     pooled = (sizes[0] * arm.std**2 + sizes[1] * real.std**2) / freedom
-    return Difference(
-        change, gain, abs(change) > CRITICAL.get(freedom, 2.0) * math.sqrt(pooled * (1 / sizes[0] + 1 / sizes[1]))
-    )
+    least = critical(freedom) * math.sqrt(pooled * (1 / sizes[0] + 1 / sizes[1]))
+    return Difference(change, gain, abs(change) > least)
 
 
 def scores(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
@@ -154,22 +162,9 @@ def verdict(found: dict[str, dict[str, Score]], added: str = SYNTHETIC) -> tuple
     if gap.clear is None:
         word = "better" if gap.gain > 0 else "no better"
         return f"{what} did {word} in a single run: {values}.", "even"
-    if gap.clear:
-        helped = gap.gain > 0
-        return f"{what} {'helped' if helped else 'did not help'}: {values}.", "good" if helped else "bad"
+    if gap.tone != "even":
+        return f"{what} {'helped' if gap.tone == 'good' else 'did not help'}: {values}.", gap.tone
     return f"{what} made no clear difference: {values}.", "even"
-
-
-def meaning(metrics: dict[str, Any], missing: Iterable[str] = (), looked_at: int = 0) -> list[str]:
-    """What the result means, in a few sentences.
-
-    Args:
-        metrics: the content of `metrics.json`.
-        missing: classes or points that do not occur in the generated labels that were looked at.
-        looked_at: how many those are.
-    """
-    found = scores(metrics)
-    return [*without_real(metrics), *classes(metrics), *absent(list(missing), looked_at), *advice(found)]
 
 
 def comparison(metrics: dict[str, Any]) -> str:
@@ -195,33 +190,6 @@ def comparison(metrics: dict[str, Any]) -> str:
     return f"The same small model was trained {trained}, and scored on {test:,} real test images{chosen}."
 
 
-def without_real(metrics: dict[str, Any]) -> list[str]:
-    """How much of the real-only score is reached without the model seeing any real image, by the best such arm."""
-    found = scores(metrics)
-    metric, shares = main_metric(found), metrics.get("shares") or {}
-    alone = {
-        arm: entry[metric]
-        for arm, entry in found.items()
-        if metric in entry and (arm == SYNTHETIC_ONLY or (arm in shares and "real" not in shares[arm]))
-    }
-    real = found.get(REAL_ONLY, {}).get(metric)
-    if real is None or not alone or lower_is_better(metric) or not real.mean > 0:
-        return []
-    best = max(alone, key=lambda arm: alone[arm].mean)
-    share = alone[best].mean / real.mean
-    photos = set(metrics.get("photos") or ()) & (metrics.get("shares") or {}).get(best, {}).keys()
-    if photos:
-        seen, gap = (
-            "photos that were labelled automatically",
-            "what is missing is how far such labels are from real ones",
-        )
-    else:
-        seen, gap = "generated images", "what is missing is how far generated images and labels are from real ones"
-    words = "their labels teach as well as the real ones" if share >= 1 else gap
-    named = "" if best in {SYNTHETIC_ONLY, "photos_only"} else f" ({arm_title(best)})"
-    return [f"A model that has seen only {seen}{named} reaches {share:.0%} of the real-only score: {words}."]
-
-
 def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
     """Class → arm → score."""
     stored, found = metrics.get("per_class") or {}, scores(metrics)
@@ -231,75 +199,3 @@ def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
         name: {arm: score(stored[arm][name], runs[arm]) for arm in found if name in stored.get(arm, {})}
         for name in names
     }
-
-
-def classes(metrics: dict[str, Any]) -> list[str]:
-    """Which classes or points gain and which lose most where synthetic data is added to the real."""
-    found = scores(metrics)
-    added = added_arm(found)
-    whole = {name: arms for name, arms in per_class(metrics).items() if {added, REAL_ONLY} <= set(arms)}
-    gaps = {name: difference(arms[str(added)], arms[REAL_ONLY], "") for name, arms in whole.items()}
-    clear = {name: gap for name, gap in gaps.items() if gap.tone != "even"}
-    gains = sorted((name for name in clear if clear[name].gain > 0), key=lambda name: -clear[name].gain)[:3]
-    losses = sorted((name for name in clear if clear[name].gain < 0), key=lambda name: clear[name].gain)[:3]
-    parts = [
-        f"{verb} most: {', '.join(f'{name} ({clear[name].shown})' for name in names)}"
-        for verb, names in (("Gained", gains), ("Lost", losses))
-        if names
-    ]
-    arm = "with synthetic data added to the real" if added == BOTH else f"with {arm_title(str(added))}"
-    return [f"One by one, {arm}. {'. '.join(parts)}."] if parts else []
-
-
-def absent(missing: list[str], looked_at: int) -> list[str]:
-    """The classes or points that the generated labels seem to lack."""
-    if not missing:
-        return []
-    seen = f"Not among the {looked_at:,} generated labels that were looked at: {', '.join(missing)}."
-    return [f"{seen} Synthetic data cannot teach what it does not contain."]
-
-
-def advice(found: dict[str, dict[str, Score]]) -> list[str]:
-    """What to try when synthetic data did not help."""
-    if verdict(found)[1] == "good" or best_arm(found) is None:
-        return []
-    steps = (
-        "look at the inversions below, for a generator that cannot draw the labelled images cannot carry their labels, "
-        "and train it longer if they are poor; look at the labels of the generated images; "
-        "then generate more, or keep fewer of the uncertain ones"
-    )
-    return [
-        f"To get more out of it, in this order: {steps}. Until that changes the result, train on the real labels alone."
-    ]
-
-
-def caution(metrics: dict[str, Any]) -> list[str]:
-    """How far the numbers can be trusted."""
-    found = scores(metrics)
-    metric = main_metric(found)
-    runs = min((len(arm[metric].runs) for arm in found.values() if metric in arm), default=0)
-    notes = []
-    if runs == 1:
-        notes.append(
-            "Each arm was trained once, so the spread between runs is unknown: "
-            "repeat with --seeds 3 before you decide anything."
-        )
-    elif runs > 1:
-        rule = "a difference counts as clear when chance between runs would make it in fewer than one case of twenty"
-        notes.append(f"± is the standard deviation over {runs} runs; {rule}.")
-    if len(found) > len(STANDARD):
-        notes.append(
-            f"The headline is about the best of {len(found) - 1} arms: the more there are, "
-            "the more easily chance makes one of them look better."
-        )
-    if metrics.get("excluded_from_photos"):
-        notes.append(
-            f"{metrics['excluded_from_photos']:,} labelled photos were not trained on because others of their group "
-            "are validation or test images."
-        )
-    if metrics.get("excluded_from_test"):
-        notes.append(
-            f"{metrics['excluded_from_test']:,} images were left out of the test because they, "
-            "or others of their group, served for training or validation."
-        )
-    return notes
