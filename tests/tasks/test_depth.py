@@ -20,8 +20,10 @@ from handsoff.core.images import ORIENTATION, decode_image
 from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.geometry.views import fitting
+from handsoff.tasks.base import Task
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.maps import known
+from handsoff.tasks.normals import Normals
 from toy import affine, parsed
 
 RANGES = st.tuples(st.floats(1e-3, 1e3), st.floats(1.01, 1e4)).map(lambda pair: [pair[0], pair[0] * pair[1]])
@@ -122,7 +124,9 @@ def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
     assert (near, far) == pytest.approx((2 / 4**0.05, 8 * 4**0.05))
     assert metres(0.1, 100).learning.infer_schema(depth, "dataset")["range"] == [0.1, 100]
     for flat in (np.full((1, 2, 2), 3, np.float32), np.zeros((1, 2, 2), np.float32)):
-        with pytest.raises(InputError, match=r"depths of dataset are (all the same|known nowhere): there is nothing to learn"):
+        with pytest.raises(
+            InputError, match=r"depths of dataset are (all the same|known nowhere): there is nothing to learn"
+        ):
             Depth({}).learning.infer_schema(flat, "dataset")
 
 
@@ -248,6 +252,17 @@ def test_nan_infinity_and_what_float32_cannot_hold_are_not_known() -> None:
     assert read.dtype == np.float32
     assert read[0].tolist() == [0, 0, 0]
     np.testing.assert_array_equal(read[1:], DEPTH[1:])
+
+
+@pytest.mark.parametrize("task", [metres(1.0, 9.0), Normals({})])
+def test_an_image_of_which_nothing_is_known_teaches_nothing(task: Task) -> None:
+    empty = np.zeros((1, 4, 3) if task.channels == 1 else (1, 4, 3, 3), np.float32 if task.channels == 1 else np.uint8)
+    outputs = torch.randn(1, task.channels, 4, 3, requires_grad=True)
+    loss = task.learning.loss(outputs, task.learning.encode(empty, (4, 3)))
+    loss.sum().backward()
+    assert outputs.grad is not None
+    assert not loss.any()
+    assert not outputs.grad.any(), "NaN would count as true"
 
 
 @pytest.mark.parametrize("empty", [npz(depth=DEPTH * np.nan), png(np.zeros((4, 3), np.uint16))])
