@@ -691,7 +691,7 @@ def train(
         kind: What is trained: stylegan2 (a GAN) or diffusion (pip install 'handsoff-labels[diffusion]').
         resolution: H or HxW, a power of two times the base (4x4, or as small as the shape allows).
         discriminator: Who tells real from made: projected (on pretrained features) or stylegan2.
-        kimg: Thousands of images shown to the discriminator.
+        kimg: Thousands of images shown to the discriminator; 200 without kimg and minutes.
         minutes: Minutes of training, resumed parts added up.
         framing: How an image of another shape gets into the frame: crop, letterbox, pad or stretch.
         seed: Where all random numbers come from.

@@ -115,14 +115,14 @@ def demo(
         bool, typer.Option("--full", help="Draw 2,000 images and train to the end with three seeds.")
     ] = False,
 ) -> None:
-    """Show all of it on rendered heads that come with HandsOff: 50 labels to a dataset and its report."""
+    """Show all of it on rendered heads that come with HandsOff: 16 labels to a dataset and its report."""
     alone()
     from handsoff.demo import MINUTES, demo_recipe  # noqa: PLC0415  # brings torch along
     from handsoff.demo import demo as work  # noqa: PLC0415  # as above
 
     plan = demo_recipe(out, full=full)
     say(
-        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, three times as long on others, less on a "
+        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, twice as long on others, less on a "
         "GPU; Ctrl-C stops it, the same command goes on."
     )
     outcome = perform_work(work(plan), plan.output)
