@@ -36,7 +36,9 @@ class TrainSettings(BaseModel):
     discriminator: Literal["projected", "stylegan2"] = Field(
         "projected", description="who tells real from made: projected (on pretrained features) or stylegan2"
     )
-    kimg: float | None = Field(None, gt=0, description="thousands of images shown to the discriminator; 200 without kimg and minutes")
+    kimg: float | None = Field(
+        None, gt=0, description="thousands of images shown to the discriminator; 200 without kimg and minutes"
+    )
     minutes: float | None = Field(None, gt=0, description="minutes of training, resumed parts added up")
     framing: Framing = Field(
         "crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch"
