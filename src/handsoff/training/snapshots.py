@@ -72,11 +72,11 @@ class Snapshots:
         write_bytes(self.out / GRIDS / f"{round(state.images / 1000):06d}.png", png(grid))
         self.log(state, rate, nearness, grid)
         if self.last["fd_lite0"] < state.best_fd:
-            state.best_fd = self.last["fd_lite0"]
             if nearness is not None:
                 pairs = self.neighbours.picture(nearest, lambda seeds: self.drawn(state, seeds))
                 write_bytes(self.out / NEAREST, png(pairs))
             save_generator(average, self.out, nearness)
+            state.best_fd = self.last["fd_lite0"]
 
     def log(self, state: State, rate: float, nearness: Nearness | None, grid: UInt8[np.ndarray, "gh gw 3"]) -> None:
         """Add a line to the log, and to TensorBoard's where that is wanted."""

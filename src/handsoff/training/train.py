@@ -161,7 +161,7 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
     per_step = settings.batch // limits.world * limits.world
-    whole = True  # what is interrupted within a step goes on from the last checkpoint
+    whole = True  # what is interrupted within a step or its snapshot goes on from the last checkpoint
     try:
         while not stop(state, limits):
             whole = False
@@ -174,7 +174,6 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
                     "start again in another folder with another seed or lower learning rates."
                 )
             state.count(losses, per_step)
-            whole = True
             due = state.images // (settings.snapshot_kimg * 1000) != (state.images - per_step) // (
                 settings.snapshot_kimg * 1000
             )
@@ -185,15 +184,16 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
             if due or reached(state.images, state.seconds, limits.budget):
                 snapshots.take(state, rate)
                 state.seconds = time.monotonic() - began
+            whole = True
             if due or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save_state(state, out)
                 show_progress(state, out, rate, left(state, limits.budget, rate))
                 saved = time.monotonic()
             yield progress(state, limits.budget, losses, rate, snapshots)
         if snapshots is not None and trim_log(out / LOG, state.images) != shown_kimg(state.images):
-            snapshots.take(
-                state, state.images / max(state.seconds, 1e-9)
-            )  # the budget was lowered: stop here, measured
+            whole = False  # the budget was lowered: stop here, measured
+            snapshots.take(state, state.images / max(state.seconds, 1e-9))
+            whole = True
     finally:
         if snapshots is not None:
             snapshots.close()

@@ -638,3 +638,26 @@ def test_labels_among_the_photos_are_left_out_and_warnings_stand_in_the_report(p
     assert report["notes"] == [
         "8 photos are few: with fewer than some 500 a generator tends to repeat them, add more if you can."
     ]
+
+
+@pytest.mark.parametrize("where", ["distances", "save_generator"])
+def test_a_snapshot_that_was_stopped_is_taken_again(
+    where: str, photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the checkpoint nor the best distance goes past a snapshot that is not whole."""
+    settings = tiny(2, batch=10, kimg=0.02, snapshot_kimg=0.01)
+    run_to_end(train(photos(), tmp_path / "whole", settings))
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    whole = getattr(snapshots, where)
+    monkeypatch.setattr(snapshots, where, stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(train(photos(), tmp_path / "cut", settings))
+    assert not (tmp_path / "cut" / CHECKPOINT).exists()
+    monkeypatch.setattr(snapshots, where, whole)
+    run_to_end(train(photos(), tmp_path / "cut", settings))
+    assert generator_hash(tmp_path / "cut") == generator_hash(tmp_path / "whole")
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "cut")]
+    assert [[json.loads(line)["kimg"] for line in lines] for lines in logs] == [[0.01, 0.02]] * 2
