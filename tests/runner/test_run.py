@@ -25,6 +25,7 @@ from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 from handsoff.runner import check as checks
+from handsoff.runner import run as runs
 from handsoff.runner.check import check, prepared
 from handsoff.runner.graph import Node, graph
 from handsoff.runner.run import run
@@ -485,3 +486,14 @@ def test_one_split_holds_the_labels_and_another_the_test(folder: Path) -> None:
     assert open_labelled(folder / "out" / "labelled").names == tuple("012345")
     with pytest.raises(InputError, match="holds 6 labelled samples, too few for 5 labels, 2 for validation: lower"):
         checked(text.replace("budget = 4", "budget = 5"))
+
+
+def test_the_report_tells_of_the_recipe_as_it_is_now(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe that was edited is summed up again, also where no step is left to do."""
+    monkeypatch.setattr(runs, "graph", lambda _: [])
+    recipe = load_recipe(write(folder, DATA)).model_copy(update={"output": folder / "out"})
+    assert [run_to_end(run(recipe)), run_to_end(run(recipe))] == ["made", "done"]
+    edited = recipe.model_copy(update={"budgets": (2,)})
+    assert run_to_end(run(edited)) == "continued"
+    assert read_json(folder / "out" / "report.json")["recipe"] == edited.model_dump(mode="json")
+    assert run_to_end(run(edited)) == "done"

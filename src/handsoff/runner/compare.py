@@ -24,7 +24,7 @@ from handsoff.report.comparison import COMPARISON, write_comparison
 from handsoff.report.verdict import REAL_ONLY
 from handsoff.runner.check import check, prepared
 from handsoff.runner.graph import Node, nodes_of, refuse_unused, stale_sentence
-from handsoff.runner.run import Cost, do_steps, summary
+from handsoff.runner.run import Cost, do_steps, reopen_if_edited, summary
 
 COMPARE = Plan("compare", {}, {})  # methods can be added later
 ORACLE = "oracle"  # how the folders of networks begin that label in a person's place
@@ -67,6 +67,7 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
     with open_job(recipe.output, COMPARE, beside="generator") as job:
         if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(methods):
             job.reopen()
+        reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, nodes, engine)
         if not job.done:
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))

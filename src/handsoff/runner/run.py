@@ -41,10 +41,21 @@ def run(recipe: Recipe, *, redo: bool = False, engine: Engine = LOCAL) -> Work:
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))
     with open_job(recipe.output, RUN, beside="generator") as job:
+        reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, nodes, engine)
         if not job.done:
             sum_up(job, recipe, nodes, outcomes, costs)
     return job.outcome
+
+
+def reopen_if_edited(job: Job, recipe: Recipe) -> None:
+    """Let a finished folder be summed up again where its report tells of another recipe.
+
+    Raises:
+        InputError: its report is damaged.
+    """
+    if job.done and read_record(job.out / REPORT, dict).get("recipe") != recipe.model_dump(mode="json"):
+        job.reopen()
 
 
 def do_steps(
