@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from discs import SEGMENTATION, blobs
+from handsoff.core.files import read_tensors
 from handsoff.jobs.progress import run_to_end
+from handsoff.labeling import image_networks
 from handsoff.labeling.fit import fit
-from handsoff.labeling.image_networks import network_file
+from handsoff.labeling.image_networks import network_file, train_image_networks
 from handsoff.labeling.labeler import load_labeler
+from handsoff.learning import schedule
 from toy import FIT
 
 
@@ -35,3 +39,29 @@ def test_image_networks_label_too(world: Path, tmp_path: Path) -> None:
         image = labeler.extractor.from_latents(latents)[0].float().clamp(-1, 1)
         expected = labeler.task.learning.decode(torch.stack([network(image) for network in labeler.networks]))[0]
     assert (labeler.label(latents)[1] == expected).mean() > 0.99
+
+
+def test_a_network_never_goes_on_from_the_checkpoint_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped when a network is written and its checkpoint still lies there, the work ends as if nothing happened."""
+    monkeypatch.setattr(schedule, "CHECK", 1)
+    settings, photos = FIT.model_copy(update={"networks": 2, "network_steps": 2}), blobs(4, 0)
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    run_to_end(train_image_networks(SEGMENTATION, photos, tmp_path / "whole", settings))
+    write = image_networks.write_tensors
+
+    def written_then_stopped(*given: object, **named: bool) -> None:
+        write(*given, **named)  # type: ignore[arg-type]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(image_networks, "write_tensors", written_then_stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(train_image_networks(SEGMENTATION, photos, tmp_path / "cut", settings))
+    monkeypatch.setattr(image_networks, "write_tensors", write)
+    run_to_end(train_image_networks(SEGMENTATION, photos, tmp_path / "cut", settings))
+    for index in range(2):
+        whole, cut = (read_tensors(network_file(tmp_path / name, index)) for name in ("whole", "cut"))
+        assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    assert len(list((tmp_path / "cut").iterdir())) == 2, "no checkpoint is left"

@@ -18,8 +18,6 @@ from handsoff.learning.settings import LearnSettings
 from handsoff.learning.supervised import train_predictor
 from handsoff.tasks.base import Task
 
-UNFINISHED = "unfinished.safetensors"  # the network that is being trained
-
 
 def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings: FitSettings) -> Part:
     """`settings.networks` predictors trained on the photos; those that lie whole in `out` are not trained again."""
@@ -29,13 +27,18 @@ def train_image_networks(task: Task, photos: LabelledArrays, out: Path, settings
         return [(photos, learning.batch)]
 
     for index in range(settings.networks):
+        half = unfinished(out, index)
         if not is_whole(network_file(out, index)):
             stage = f"network {index + 1} of {settings.networks} on the photos"
             seed = settings.seed * 1000 + 500 + index
-            half = out / UNFINISHED
             trained = yield from train_predictor(task, mixture, seed, learning, stage, checkpoint=half)
             write_tensors(network_file(out, index), trained.model.state_dict(), sealed=True)
-            half.unlink(missing_ok=True)
+        half.unlink(missing_ok=True)
+
+
+def unfinished(out: Path, index: int) -> Path:
+    """The checkpoint of the network that is being trained; after a kill no other network goes on from it."""
+    return out / f"unfinished-{index}.safetensors"
 
 
 def load_image_networks(folder: Path, task: Task, count: int) -> tuple[PyramidNet, ...]:
