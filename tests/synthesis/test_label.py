@@ -509,3 +509,21 @@ def test_the_command_labels_photos(world: Path, tmp_path: Path, capsys: pytest.C
     assert "made by handsoff label, finished" in capsys.readouterr().out
     assert main(["label", str(world / "photos.zip"), "-o", str(tmp_path / "other")]) == 2
     assert "give a labeler or a report before the photos" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_was_loaded_for_a_stopped_work_is_not_used_by_the_next(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same process and folder, other photos to be kept apart are left out."""
+    monkeypatch.setattr(shard, "SHARD", 8)
+    voters, photos, out = [world / "segmentation"], world / "photos.zip", tmp_path / "out"
+    apart = [unpacked(world, tmp_path / name, name) for name in ("05", "09")]
+    work = label(voters, photos, out, ALL, [apart[0]])
+    while not next(work).stage.startswith("labelling"):
+        pass
+    work.close()  # type: ignore[attr-defined]  # a generator
+    shutil.rmtree(out)
+    run_to_end(label(voters, photos, out, ALL, [apart[1]]))
+    lines = [json.loads(line) for line in (out / "left_out.jsonl").read_text().splitlines()]
+    assert [line["photo"] for line in lines if "kept apart" in line["reason"]] == ["walk/09.jpg"]

@@ -43,7 +43,10 @@ def test_memory_does_not_grow_with_the_records(tmp_path: Path) -> None:
     def run(count: int) -> Iterator[int]:
         """What is in memory at the most on every step of a run."""
         out = tmp_path / str(count)
-        shards, context = DrawShards(0, (Draws(Conditions(), range(count)),)), ShardContext((), out, FolderOutput(out))
+        shards, context = (
+            DrawShards(0, (Draws(Conditions(), range(count)),)),
+            ShardContext((), out, FolderOutput(out), Plan("generate", {}, {})),
+        )
         begin = partial(Table, dict.fromkeys(PARTS, SHOWN))
         made = Production("records", records, shards, context, count, {}, begin)
         tracemalloc.reset_peak()

@@ -23,9 +23,13 @@ class Once(Generic[W]):
     def __call__(self, context: Any) -> W:
         """What belongs to the context."""
         if not self.held or self.held[0][0] != context:
-            self.held.clear()  # before more is loaded
+            self.forget()  # before more is loaded
             self.held.append((context, self.load(context)))
         return self.held[0][1]
+
+    def forget(self) -> None:
+        """Let go of what is held."""
+        self.held.clear()
 
     @contextmanager
     def having(self, context: Any, loaded: W) -> Iterator[None]:
@@ -34,4 +38,4 @@ class Once(Generic[W]):
         try:
             yield
         finally:
-            self.held.clear()
+            self.forget()

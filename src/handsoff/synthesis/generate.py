@@ -32,7 +32,7 @@ from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
-from handsoff.synthesis.shard import LEDGER, DrawShards, ShardContext, loaded, make_shard, materials
+from handsoff.synthesis.shard import LEDGER, DrawShards, ShardContext, loaded, make_shard, materials, readers
 from handsoff.synthesis.table import SHARE, SHOWN, PartOf, Table
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -130,7 +130,7 @@ def write_dataset(
 
     def production(shards: DrawShards, rounds: int = 0) -> Production:
         stage = f"generating, round {rounds}" if rounds else "generating"
-        context = ShardContext(named, job.out, output, wanted, rounds)
+        context = ShardContext(named, job.out, output, job.plan, wanted, rounds)
         return Production(stage, make_shard, shards, context, shards.drawn, tasks, partial(Table, looked_at))
 
     composition, notes = None, list[str]()
@@ -146,7 +146,8 @@ def write_dataset(
         decide = composition.decide
     samples = yield from make_samples(job, made, decide, engine)
     loaded.cache_clear()
-    materials.cache_clear()
+    materials.forget()
+    readers.forget()
     card, drawn, kept = cards[0], len(samples), samples.kept
     facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
     nearness = read_card(labelers[0] / GENERATOR).nearness

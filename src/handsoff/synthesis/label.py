@@ -123,14 +123,14 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     if not is_whole(job.out / APART):
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}
-    shards, context = list(shards_of(source)), PhotoContext(tuple(voters), photos, job.out, output, settings)
+    shards, context = list(shards_of(source)), PhotoContext(tuple(voters), photos, job.out, output, job.plan, settings)
     parts = {(name, part): SHOWN for name, task in tasks.items() for part in task.parts if settings.strata == "parts"}
     begin = partial(PhotoTable, source, parts)
     production = Production("labelling", make_shard, shards, context, len(source.sizes), tasks, begin)
     decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
     samples = yield from make_samples(job, production, decide, engine)
     table = cast("PhotoTable", samples.table)
-    loaded.cache_clear()
+    loaded.forget()
     write_lines(job.out / LIST, map(json.dumps, left_out(job.out, shards, table)))
     first, licence = voters[0], licence_of(voters)
     facts: dict[str, Any] = {

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,8 +20,10 @@ from handsoff.datasets.framing import frame_photo, part_shown
 from handsoff.datasets.generated import Record
 from handsoff.datasets.likeness import Thumbnails, known, read_seen, read_thumbnails, thumbnails
 from handsoff.datasets.sources import Source, open_source, printable
+from handsoff.engines.once import Once
 from handsoff.formats.samples import alike
 from handsoff.geometry.views import Box
+from handsoff.jobs.folder import Plan
 from handsoff.synthesis.dataset import CONTENT
 from handsoff.synthesis.output import Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, SHOWN, LabelledSample, batch_size, cut_off, samples_of
@@ -59,12 +60,15 @@ class PhotoContext:
         photos: folder or zip.
         out: the folder of the dataset.
         output: where its samples go.
+        plan: what the dataset is made by, the photos that are to be left out among it; workers keep what they loaded
+            only as long as it stays the same.
     """
 
     voters: tuple[VoterCard, ...]
     photos: Path
     out: Path
     output: Output
+    plan: Plan
     settings: LabelSettings
 
 
@@ -198,12 +202,14 @@ def label_photos(voters: Sequence[Voter], photos: Sequence[FramedPhoto]) -> Iter
             yield sample if photo.shown is None else cut_off(sample, tasks, photo.shown)
 
 
-@lru_cache(maxsize=1)
-def loaded(context: PhotoContext) -> Workplace:
-    """Voters and thumbnails, loaded once per worker."""
+def load(context: PhotoContext) -> Workplace:
+    """Voters and thumbnails."""
     return Workplace(
         [load_voter(card, context.settings) for card in context.voters],
         open_source(context.photos),
         np.concatenate([read_seen(card.folder) for card in context.voters]),
         read_thumbnails(context.out / APART),
     )
+
+
+loaded = Once(load)

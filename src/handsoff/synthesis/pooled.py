@@ -151,9 +151,8 @@ def prepare(folder: Path, names: Sequence[str], given: Path | None, labeler: Pat
     write_json(folder / CARD, card)
 
 
-@lru_cache(maxsize=1)
 def load(folder: Path) -> Pooled:
-    """What `prepare` wrote, once per worker."""
+    """What `prepare` wrote."""
     tensors, card = read_tensors(folder / FILE), read_json(folder / CARD)
     readers = {
         name: Linear(tensors[name].numpy(), tuple(entry["words"]), entry["skill"]) for name, entry in card.items()

@@ -18,7 +18,9 @@ from handsoff.core.sequences import Lazy
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.editing.outcome import change
+from handsoff.engines.once import Once
 from handsoff.generators.conditions import named
+from handsoff.jobs.folder import Plan
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
@@ -70,6 +72,7 @@ class ShardContext:
         labelers: folders of labelers, and the fingerprints of what they held when the work began.
         out: the folder of the dataset.
         output: where its samples go.
+        plan: what the dataset is made by; workers keep what they loaded only as long as it stays the same.
         wanted: what is measured of every sample.
         rounds: how many rounds of edits there were: each adds to what lies in the folder of the dataset for them.
     """
@@ -77,6 +80,7 @@ class ShardContext:
     labelers: tuple[tuple[Path, str], ...]
     out: Path
     output: Output
+    plan: Plan
     wanted: Wanted = NO_ATTRIBUTES
     rounds: int = 0
 
@@ -133,13 +137,13 @@ def make_shard(shard: DrawShard, context: ShardContext) -> list[Record]:
     """Make the shard and return the records of its samples."""
     labelers = loaded(context.labelers)
     changes: dict[int, Record] = {}
-    drawn = label_draws(labelers, shard.draws, materials(context.out, context.rounds))
+    drawn = label_draws(labelers, shard.draws, materials(context))
     samples = compared(drawn, shard, labelers, changes)
     images: list[UInt8[np.ndarray, "h w 3"]] = []
     seen = noted(samples, images) if context.wanted.pooled else samples
     made = context.output.write(shard.first, shard.names, seen, tasks_of(labelers), context.wanted)
     if context.wanted.pooled:
-        read = pooled.load(context.out / LEDGER).read(np.stack(images))
+        read = readers(context).read(np.stack(images))
         for record, found in zip(made, read, strict=True):
             record["attributes"] = {**record.get("attributes", {}), **found}
     if context.wanted.asked:
@@ -190,10 +194,17 @@ def entry_of(out: Path, shard: Shard) -> Path:
     return ledger_entry(out, shard.first, len(shard.names))
 
 
-@lru_cache(maxsize=1)
-def materials(out: Path, rounds: int) -> Materials:
-    """What edits need, read once per worker and round."""
-    return read_materials(out) if rounds else NOTHING
+def read_edits(context: ShardContext) -> Materials:
+    """What edits need."""
+    return read_materials(context.out) if context.rounds else NOTHING
+
+
+def read_pooled(context: ShardContext) -> pooled.Pooled:
+    """What predicts attributes."""
+    return pooled.load(context.out / LEDGER)
+
+
+materials, readers = Once(read_edits), Once(read_pooled)
 
 
 @lru_cache(maxsize=1)
