@@ -103,7 +103,7 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
         "train": given("train", at("photos.zip"), "--resolution", "16", "--kimg", "0.05", **tiny),
         "import": given("import", at("published.safetensors"), "--licence", "CC0"),
         "invert": given("invert", at("generator"), at("labelled"), photos=at("photos.zip"), encoder_steps=4,
-                        encoder_batch=4, steps=2, batch=3),
+                        encoder_batch=4, steps=2, batch=3, first=7),
         "fit": given("fit", at("generator"), at("latents"), **quick, features='["generator"]'),
         "generate": given("generate", at("labeler"), "-n", "10", keep=0.7),
         "label": given("label", at("labeler"), at("photos.zip"), "--apart", labelled, keep=0.7),

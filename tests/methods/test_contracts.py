@@ -49,7 +49,7 @@ def test_a_diffusion_generator_needs_no_inversion(tmp_path: Path) -> None:
     save_generator(toy_diffusion(), tmp_path / "generator")
     net = load_generator(tmp_path / "generator")
     label_samples(net, tmp_path / "labelled", 8)
-    features = FIT.model_copy(update={"features": ("lite0",), "steps": 30})
+    features = FIT.model_copy(update={"features": ("lite0",), "steps": 30, "first": 4})
     run_to_end(fit(tmp_path / "generator", tmp_path / "labelled", tmp_path / "labeler", features))
     run_to_end(generate([tmp_path / "labeler"], tmp_path / "dataset", GenerateSettings(n=6, keep=1.0)))
     run_to_end(evaluate(tmp_path / "labelled", [tmp_path / "dataset"], tmp_path / "labelled", tmp_path / "report", FEW))
