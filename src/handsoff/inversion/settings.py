@@ -49,4 +49,4 @@ class InvertSettings(BaseModel):
     tuning_batch: int = Field(10, ge=1, description="photos per step of that, and half as many random samples")
     tuning_locality: float = Field(1.0, ge=0, description="weight of the change in random samples, which is held down")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
-    seed: int = Field(0, description="where all random numbers come from")
+    seed: int = Field(0, ge=0, lt=2**63, description="where all random numbers come from")

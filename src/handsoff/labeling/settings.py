@@ -26,7 +26,9 @@ class FitSettings(BaseModel):
         "at whole maps and, of a class-conditional generator, at the class)",
     )
     members: int = Field(10, ge=1, description="pixel classifiers, or convolutional heads, in the ensemble")
-    hidden: tuple[int, int] = Field((128, 32), description="widths of the two hidden layers")
+    hidden: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] = Field(
+        (128, 32), description="widths of the two hidden layers"
+    )
     dropout: float = Field(0.1, ge=0, lt=1, description="share of hidden values that training leaves out")
     features: tuple[str, ...] = Field(
         ("generator", "lite0"),
@@ -49,4 +51,4 @@ class FitSettings(BaseModel):
     network_steps: int = Field(1200, ge=1, description="training steps of every image network")
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
     corrections: Use | None = Field(None, description=CORRECTIONS)
-    seed: int = Field(0, description="where all random numbers come from")
+    seed: int = Field(0, ge=0, lt=2**63, description="where all random numbers come from")

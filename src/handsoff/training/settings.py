@@ -43,7 +43,7 @@ class TrainSettings(BaseModel):
     framing: Framing = Field(
         "crop", description="how an image of another shape gets into the frame: crop, letterbox, pad or stretch"
     )
-    seed: int = Field(0, description="where all random numbers come from")
+    seed: int = Field(0, ge=0, lt=2**63, description="where all random numbers come from")
     batch: int = Field(32, ge=2, description="images per step over all processes")
     channel_base: int | None = Field(
         None, ge=64, description="channels at height r are channel_base / r; default: 48 in the finest block"
