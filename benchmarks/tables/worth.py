@@ -150,12 +150,11 @@ def gain_row(title: str, budget: str, metric: str, arms: dict[str, Any]) -> str:
         if name != "real_only" and len(found[metric]["runs"]) == len(real["runs"])
     }
     best = (min if lower else max)(means, key=lambda name: means[name])
-    change = means[best] - real["mean"]
+    gap = difference(score(arms[best][metric]), score(real), metric)
     before, after = reached({"real_only": arms["real_only"], best: arms[best]}, metric)
     name = f"{all_metrics()[metric].title}{', less is better' if lower else ''}"
-    shown = f"{change:+.3f}" if lower else f"{100 * change:+.1f} points"
-    clear = difference(score(arms[best][metric]), score(real), metric).clear
-    shown += "" if clear else ", not clear"
+    shown = f"{gap.change:+.3f}" if lower else f"{100 * gap.change:+.1f} points"
+    shown += "" if gap.clear else ", not clear"
     return row(title, budget, name, before, f"{after} {arm_title(best)}", shown)
 
 

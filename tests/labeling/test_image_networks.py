@@ -53,7 +53,7 @@ def test_a_network_never_goes_on_from_the_checkpoint_of_another(
     write = image_networks.write_tensors
 
     def written_then_stopped(*given: object, **named: bool) -> None:
-        write(*given, **named)  # type: ignore[arg-type]
+        write(*given, **named)  # type: ignore[arg-type]  # handed on as they came
         raise KeyboardInterrupt
 
     monkeypatch.setattr(image_networks, "write_tensors", written_then_stopped)
