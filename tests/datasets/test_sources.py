@@ -93,6 +93,26 @@ def test_where_the_files_lie_does_not_change_the_fingerprint(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_other_content_of_the_same_size_is_another_fingerprint(kind: str, tmp_path: Path) -> None:
+    """One digit of a class, one pixel of a bitmap: the names and sizes stay."""
+    found = []
+    for text in (b"0 0.5 0.5", b"1 0.5 0.5"):
+        put(tmp_path / "data" / "a.txt", text)
+        put(tmp_path / "data" / "a.png", picture(0))
+        path = tmp_path / "data" if kind == "folder" else zipped(tmp_path / "data", tmp_path / "data.zip")
+        found.append(open_source(path).describe()["fingerprint"])
+    assert found[0] != found[1]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
+def test_a_file_that_cannot_be_read_does_not_stop_the_fingerprint(tmp_path: Path) -> None:
+    put(tmp_path / "a.png", picture(0))
+    before = open_source(tmp_path).describe()["fingerprint"]
+    (tmp_path / "a.png").chmod(0)
+    assert open_source(tmp_path).describe()["fingerprint"] != before
+
+
 def test_a_file_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9.png")
     try:

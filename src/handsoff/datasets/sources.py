@@ -3,10 +3,12 @@
 import hashlib
 import itertools
 import os
+import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,7 +20,7 @@ from handsoff.core.files import disk_error, parse_json, sha256
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
 from handsoff.core.reviewed import Use
-from handsoff.datasets.archives import Archive, is_hidden, open_archive
+from handsoff.datasets.archives import PIECE, Archive, is_hidden, open_archive
 from handsoff.datasets.corrections import Corrections, find_corrections, is_corrections
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.shards import Shards, find_shards
@@ -76,11 +78,27 @@ class Source:
         return parse_json(self.read(name), str(self.path / name))
 
     def describe(self) -> dict[str, str]:
-        """Path and fingerprint (names and sizes), for a report."""
-        digest = hashlib.sha256(
-            "\n".join(f"{name}\t{size}" for name, size in self.sizes.items()).encode(errors="surrogateescape")
-        ).hexdigest()
+        """Path and fingerprint (names, sizes and contents, the same in a folder and a zip), for a report."""
+        marks = self.checksums()
+        lines = [f"{name}\t{size}\t{mark}" for (name, size), mark in zip(self.sizes.items(), marks, strict=True)]
+        digest = hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
         return {"path": str(self.path.resolve()), "fingerprint": digest}
+
+    def checksums(self) -> list[int | None]:
+        """CRC-32 of every file's content, which a zip states; None where a file cannot be read."""
+        if isinstance(self.archive, Archive):
+            return [self.archive.entries[name].CRC for name in self.sizes]
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(self.checksum, self.sizes))
+
+    def checksum(self, name: str) -> int | None:
+        try:
+            if self.archive:
+                return zlib.crc32(self.archive.read(name))
+            with (self.path / name).open("rb") as file:
+                return reduce(lambda mark, piece: zlib.crc32(piece, mark), iter(lambda: file.read(PIECE), b""), 0)
+        except (OSError, InputError):
+            return None  # whoever needs the file says so
 
     def describe_corrected(self) -> dict[str, str]:
         """The same of a labelled dataset: corrections that change it change its fingerprint.
