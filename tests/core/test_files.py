@@ -2,6 +2,7 @@
 
 import errno
 import io
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -147,6 +148,22 @@ def test_sealed_tensors_come_back_and_no_damaged_ones_do(tmp_path: Path, dtype: 
         (tmp_path / "a").write_bytes(wrong)
         with pytest.raises(InputError, match="make the folder again"):
             files.read_tensors(tmp_path / "a")
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, number: float) -> None:
+    """Networks that diverged would give labels without a word."""
+    wrong = {"a": torch.tensor([1.0, number])}
+    with pytest.raises(HandsOffError, match="a would hold numbers that are not finite"):
+        files.write_tensors(tmp_path / "a", wrong)
+    assert not (tmp_path / "a").exists()
+    files.write_tensors(tmp_path / "a", wrong, gaps=["a"])
+    assert torch.equal(files.read_tensors(tmp_path / "a", gaps=["a"])["a"].isfinite(), torch.tensor([True, False]))
+    with pytest.raises(InputError, match="a: a holds numbers that are not finite"):
+        files.read_tensors(tmp_path / "a")
+    best = {"numbers.best": torch.tensor(math.inf)}
+    files.write_tensors(tmp_path / "b", best)
+    assert files.read_tensors(tmp_path / "b") == best
 
 
 def test_json_and_tensors_come_back(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.images import crop_box
 from handsoff.datasets.labelled import list_labelled, open_labelled, open_like
+from handsoff.datasets.layout import GapError
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import image_names, open_source
 from toy import SHARED, write_classes, write_mask
@@ -138,12 +139,20 @@ def test_images_may_be_jpg_or_webp_and_lie_in_subfolders(three: Path) -> None:
 def test_other_files_of_the_layout_are_left_alone(three: Path) -> None:
     before = open_labelled(three).describe()
     (three / "keypoints.json").write_text("{}")
-    (three / "depth").mkdir()
-    (three / "depth" / "a.npz").write_bytes(b"")
     (three / "images" / ".DS_Store").write_bytes(b"")
     (three / "images" / "Thumbs.db").write_bytes(b"")
     assert open_labelled(three).names == ("a", "b", "c")
     assert open_labelled(three).describe() == before
+
+
+def test_a_kind_of_label_with_gaps_is_refused_unless_another_is_asked_for(three: Path) -> None:
+    """Silently measuring keypoints because one mask is missing would be the worst answer."""
+    before = open_labelled(three).describe()
+    (three / "depth").mkdir()
+    (three / "depth" / "a.npz").write_bytes(b"")
+    with pytest.raises(GapError, match=r"has no label in depth .*, or set the task to segmentation alone"):
+        open_labelled(three)
+    assert open_labelled(three, tasks=["segmentation"]).describe() == before
 
 
 @pytest.mark.parametrize("mode", ["P", "1"])

@@ -291,3 +291,15 @@ def test_the_command_line_needs_no_dataset(labelled: Path, tmp_path: Path) -> No
     folders = ["--real", str(labelled), "--test", str(labelled), "-o", str(tmp_path / "out")]
     assert main(["evaluate", *folders, *common]) == 0
     assert list(read_json(tmp_path / "out" / "metrics.json")["arms"]) == ["real_only"]
+
+
+def test_networks_that_diverge_are_not_handed_over(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ["--set", "batch=2", "--set", "test_part=4:", "--first", "4", "--steps", "3", "--seeds", "1"]
+    folders = ["--real", str(labelled), "--test", str(labelled), "-o", str(tmp_path / "out")]
+    assert main(["evaluate", *folders, *common, "--set", "lr=1e38"]) == 2
+    assert "diverged" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "DONE").exists()
+    assert main(["evaluate", *folders, *common, "--set", "lr=inf"]) == 2
+    assert "finite" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from handsoff.core.errors import InputError, MismatchError, UnknownNameError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.core.files import png, read_json, read_tensors, write_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.labelled import open_labelled
@@ -44,6 +44,13 @@ def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="8 photos, not 20"):
         run_to_end(fit(world / "generator", world / "latents", tmp_path / "many", many))
     assert not (tmp_path / "many").exists()
+
+
+def test_a_fit_that_diverges_is_no_labeler(world: Path, tmp_path: Path) -> None:
+    wild = FIT.model_copy(update={"steps": 4, "lr": 1e38})
+    with pytest.raises(HandsOffError, match="diverged: a member's loss"):
+        run_to_end(fit(world / "generator", world / "latents", tmp_path / "labeler", wild))
+    assert not (tmp_path / "labeler" / "DONE").exists()
 
 
 def test_a_labeler_knows_its_photos_and_keeps_their_encoder(world: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
@@ -221,17 +221,30 @@ def read_record(path: Path, kind: type[T]) -> T:
         raise InputError(f"{path} is damaged ({place}{first['msg']}): restore it or make the folder again.") from None
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], *, sealed: bool = False) -> None:
-    """Write named tensors as safetensors, atomically; `sealed` with a hash that `read_tensors` checks."""
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], *, sealed: bool = False, gaps: Collection[str] = ()
+) -> None:
+    """Write named tensors as safetensors, atomically; `sealed` with a hash that `read_tensors` checks.
+
+    Raises:
+        HandsOffError: one is not finite, although it is none of `gaps`, in which NaN says that something is not known.
+    """
     ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    wrong = not_finite(ready, gaps)
+    if wrong:
+        raise HandsOffError(
+            f"{path} is not written: {wrong} would hold numbers that are not finite, what was learnt has diverged. "
+            "Choose another output folder and lower rates (lr), or another seed."
+        )
     write_bytes(path, save(ready, {SEAL: tensors_hash(ready)} if sealed else None))
 
 
-def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
+def read_tensors(path: Path, prefix: str = "", gaps: Collection[str] = ()) -> dict[str, Tensor]:
     """Read the named tensors whose names begin with `prefix`; the others are not read.
 
     Raises:
-        InputError: the file is missing, not safetensors, or its tensors are not those that were sealed.
+        InputError: the file is missing, not safetensors, its tensors are not those that were sealed, or one that is
+            none of `gaps` is not finite.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: the folder is not complete, make it again.")
@@ -243,7 +256,24 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
         raise InputError(f"{path} is not a valid safetensors file ({error}); make the folder again.") from None
     if seal is not None and not prefix and seal != tensors_hash(found):
         raise InputError(f"{path} is damaged (its tensors are not those that were written); make the folder again.")
+    wrong = not_finite(found, gaps)
+    if wrong:
+        raise InputError(
+            f"{path}: {wrong} holds numbers that are not finite: the file is damaged, make or get it again."
+        )
     return found
+
+
+def not_finite(tensors: Mapping[str, Tensor], gaps: Collection[str]) -> str | None:
+    """The first tensor with numbers that are not finite; single numbers (a best score so far) may be infinite."""
+    return next(
+        (
+            name
+            for name, tensor in tensors.items()
+            if name not in gaps and tensor.ndim and tensor.is_floating_point() and not bool(tensor.isfinite().all())
+        ),
+        None,
+    )
 
 
 def tensors_hash(tensors: Mapping[str, Tensor]) -> str:

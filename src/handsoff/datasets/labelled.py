@@ -33,8 +33,7 @@ def open_labelled(
     Args:
         path: the folder or zip.
         options: what the user says about the labels, by task.
-        tasks: the kinds of label that are needed; None: every kind that all images have, and `notes` of the dataset say
-            which some images lack.
+        tasks: the kinds of label that are needed; None: every kind there is.
         corrections: what to do with those of a person: apply them, unless this says "ignore" or "only".
 
     Raises:
@@ -43,6 +42,8 @@ def open_labelled(
         UnknownNameError: there is no such task.
     """
     dataset = list_labelled(open_source(path, corrections), options, tasks)
+    for why in dataset.gaps:
+        raise GapError(f"{why.removesuffix('.')}, or set the task to {' and '.join(dataset.kinds)} alone.")
     for sentence in doubts(dataset.tasks, dataset.names, dataset.label):
         raise InputError(f"{path}: {sentence}.")
     return dataset
@@ -51,7 +52,10 @@ def open_labelled(
 def list_labelled(
     source: Source, options: Options | None = None, tasks: Sequence[str] | None = None
 ) -> LabelledDataset:
-    """As `open_labelled`, without a look at the labels."""
+    """As `open_labelled`, without a look at the labels; without `tasks`, kinds that some images lack are left out.
+
+    The dataset's `gaps` say which.
+    """
     for task in {**(options or {}), **dict.fromkeys(tasks or ())}:
         task_type(task)
     path = source.path
@@ -74,8 +78,7 @@ def list_labelled(
     if not kinds:
         renaming = misnamed(source)
         raise InputError(f"{path} has images but no labels: {renaming or ', or '.join(map(wanted, TASKS))}.")
-    notes = tuple(f"Labels for {' and '.join(left)} are left out: {why}" for why, left in gaps.items())
-    dataset = LabelledDataset(source, tuple(sorted(images)), images, kinds, notes=notes)
+    dataset = LabelledDataset(source, tuple(sorted(images)), images, kinds, gaps=gaps)
     refuse_inner_corrections(layout)
     return dataset if source.corrections is None else corrected(dataset, source.corrections)
 

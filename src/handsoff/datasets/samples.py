@@ -56,7 +56,7 @@ class LabelledDataset:
         images: name → file in the source.
         kinds: task → its labels.
         reviewed: sample name → what a person said about it, rejected samples too, where corrections are applied.
-        notes: which kinds of label were left out, and why, a sentence each.
+        gaps: why kinds of label were left out, a sentence → the tasks.
     """
 
     source: Source
@@ -64,7 +64,7 @@ class LabelledDataset:
     images: dict[str, str]
     kinds: dict[str, LabelKind]
     reviewed: dict[str, Correction] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    gaps: dict[str, list[str]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"LabelledDataset({str(self.source.path)!r}, {len(self.names)} samples, {', '.join(self.kinds)})"

@@ -10,7 +10,7 @@ from handsoff.core.reviewed import CORRECTIONS, Use
 class PaintSettings(BaseModel):
     """How latents are moved until the labeler sees the mask that is wanted."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     steps: int = Field(100, ge=1, description="optimisation steps towards the edited mask")
     refine_steps: int = Field(

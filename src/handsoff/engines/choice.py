@@ -14,7 +14,7 @@ from handsoff.engines.local import LOCAL
 class EngineSettings(BaseModel):
     """Where shards are computed. What comes out does not depend on it, so it may change while a work goes on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     engine: Literal["local", "processes", "ray"] = Field(
         "local", description="compute in this process, in processes of this machine, or on a cluster of Ray"

@@ -136,7 +136,7 @@ class EvaluateSettings(LearnSettings):
 class ScoreSettings(BaseModel):
     """Settings of `handsoff score`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     test_part: Part | None = Field(None, description="which samples of --test are the test")
     mirror: bool = Field(

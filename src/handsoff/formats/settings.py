@@ -20,7 +20,7 @@ WRITTEN = (
 class ConvertSettings(BaseModel):
     """What to take of a dataset, and how to write it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: str = Field("folder", description=f"how the labels are written: {', '.join(WRITTEN)}")
     source: str | None = Field(

@@ -57,7 +57,7 @@ def join_latents(parts: Sequence[Latents]) -> Latents:
 def save_latents(path: Path, latents: Latents) -> None:
     """Write them as safetensors, atomically."""
     condition = {} if latents.condition is None else {CONDITION: latents.condition}
-    write_tensors(path, {**latents.tensors, **condition})
+    write_tensors(path, {**latents.tensors, **condition}, gaps=[CONDITION])
 
 
 def load_latents(path: Path) -> Latents:
@@ -66,6 +66,6 @@ def load_latents(path: Path) -> Latents:
     Raises:
         InputError: the file is missing or damaged.
     """
-    tensors = read_tensors(path)
+    tensors = read_tensors(path, gaps=[CONDITION])
     condition = tensors.pop(CONDITION, None)
     return Latents(tensors, condition)

@@ -132,10 +132,11 @@ def invert_held_out(
     if part is None:
         part, labelled = evaluated[0].settings["test_part"], evaluated[0].inputs["test"][0]
     start, stop = part_bounds(part)
-    stop = min(start + settings.photos, len(open_labelled(labelled).names), *([stop] if stop else []))
+    before = InvertSettings(**inverted.settings)
+    known = len(open_labelled(labelled, tasks=before.tasks).names)
+    stop = min(start + settings.photos, known, *([stop] if stop else []))
     if stop - start < MIN_LABELLED:
         return None
-    before = InvertSettings(**inverted.settings)
     encoder = str(inverted.folder) if before.encoder_steps else None
     changes = {"skip": start, "first": stop - start, "encoder": encoder, "tuning_steps": 0}
     generator = tuned_generator_of(steps) or inverted.inputs["generator"][0]

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class DiagnoseSettings(BaseModel):
     """Settings of `handsoff diagnose`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     photos: int = Field(50, ge=4, description="held-out photos that are inverted and labelled")
     images: int = Field(

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class InvertSettings(BaseModel):
     """Settings of `handsoff invert`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     first: int | None = Field(None, ge=1, description="take the first N labelled images in sorted order")
     skip: int = Field(0, ge=0, description="leave out the first N before that")

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from handsoff.core.errors import HandsOffError
 from handsoff.jobs.progress import Part, Progress
 from handsoff.labeling.settings import FitSettings
 
@@ -52,6 +53,9 @@ def train(run: Run, curve: list[float]) -> Part:
     """AdamW with one cycle; every member ends with its weights of the step that was best on its held-out images.
 
     The mean loss on the held-out images is appended to `curve`, `CHECKS` times.
+
+    Raises:
+        HandsOffError: the loss was never finite.
     """
     settings, head = run.settings, run.head
     optimizer = torch.optim.AdamW(head.parameters(), settings.lr, weight_decay=settings.weight_decay)
@@ -75,6 +79,11 @@ def train(run: Run, curve: list[float]) -> Part:
         if step % 5 == 0 or step + 1 == settings.steps:
             note = f"loss {float(loss.detach()):.3f}" + (f", held out {curve[-1]:.3f}" if curve else "")
             yield Progress("fitting the labeler", step + 1, settings.steps, note)
+    if not bool(best.isfinite().all()):
+        raise HandsOffError(
+            "Fitting diverged: a member's loss on its held-out images was never a number. Choose another output folder "
+            "and a lower lr."
+        )
     for name, value in head.named_parameters():
         value.data.copy_(kept[name])
     head.eval()

@@ -10,7 +10,7 @@ from handsoff.core.reviewed import CORRECTIONS, Use
 class FitSettings(BaseModel):
     """Settings of `handsoff fit`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     task: str = Field("segmentation", description="which labels to learn: segmentation, keypoints, depth or normals")
     first: int | None = Field(None, ge=1, description="use the first N labelled images only")

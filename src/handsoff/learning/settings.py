@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class LearnSettings(BaseModel):
     """Which network learns, how long and how fast."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     model: str = Field("lite0", description="the network, see docs/evaluate.md")
     steps: int = Field(

@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     further labels for the learning curve, and the rest are the test unless `test` names another dataset.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     images: Path | None = Field(None, description="unlabelled images, a folder or zip")
     generator: Path | None = Field(None, description="a generator made earlier, instead of `images`")

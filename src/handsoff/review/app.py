@@ -30,7 +30,7 @@ Window = Annotated[str, Header(alias="X-Window", max_length=64)]
 class DecisionSent(BaseModel):
     """A decision, and the version of the sample that it was made on."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     decision: Decision
     version: int
@@ -39,7 +39,7 @@ class DecisionSent(BaseModel):
 class RefitSent(BaseModel):
     """What to do first after fitting again: the samples on the screen."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     names: list[str] = []
 

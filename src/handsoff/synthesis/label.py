@@ -16,7 +16,7 @@ from jaxtyping import Int64
 from handsoff.core.errors import InputError
 from handsoff.core.files import write_lines
 from handsoff.datasets.generated import Record
-from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.labelled import list_labelled
 from handsoff.datasets.likeness import SIDE, thumbnails, write_thumbnails
 from handsoff.datasets.sources import Source, open_source, refuse_too_many
 from handsoff.engines.contract import Engine
@@ -168,7 +168,7 @@ def read_apart(file: Path, apart: Sequence[Path], card: VoterCard, first: int | 
     """
     found = [np.empty((0, SIDE, SIDE), np.uint8)]
     if first is not None and apart:
-        labelled = open_labelled(apart[0]).part(0, first)
+        labelled = list_labelled(open_source(apart[0])).part(0, first)
         for start in range(0, len(labelled.names), CHUNK):
             part = labelled.part(start, start + CHUNK)
             found.append(thumbnails(part.load(card.image_size, card.framing, enlarge=True)[0]))

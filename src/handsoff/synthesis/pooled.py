@@ -24,7 +24,7 @@ from handsoff.core.files import read_json, read_tensors, write_json, write_tenso
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.given import GIVEN, Values, check_given, is_number
-from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.labelled import list_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
@@ -96,7 +96,7 @@ def read_given(path: Path) -> tuple[LabelledDataset, Values]:
     Raises:
         InputError: `attributes.json` is missing, wrong, or has nothing about some of the photos.
     """
-    data = open_labelled(path)
+    data = list_labelled(open_source(path))
     found, where = data.source.json(GIVEN), data.source.path / GIVEN
     return data, check_given(found, str(where), data.names)
 

@@ -33,7 +33,7 @@ GUIDANCE = (
 class Selection(BaseModel):
     """Which samples stay, and how much of their labels."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     keep: float = Field(0.9, gt=0, le=1, description="share of the samples that is kept: the most certain ones")
     drop: Literal["any", "all"] = Field(
@@ -75,7 +75,7 @@ class Selection(BaseModel):
 class SampleSettings(BaseModel):
     """Settings of `handsoff sample`: sample i of `n` has the seed `seed` + i, which is also its name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n: int = Field(ge=1, description="how many images are drawn")
     seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")

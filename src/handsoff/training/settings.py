@@ -24,7 +24,7 @@ ALONE = {
 class TrainSettings(BaseModel):
     """Settings of `handsoff train`. A run stops at `kimg` thousand images or after `minutes`, whichever comes first."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     kind: Literal["stylegan2", "diffusion"] = Field(
         "stylegan2",

@@ -54,7 +54,7 @@ def read(source: Source) -> Dataset:
         dataset.tasks,
         lambda name: replace(read_image(dataset, name), account=account_of(dataset, name, uncertain)),
         manifest_licence(source),
-        dataset.notes,
+        tuple(f"Labels for {' and '.join(left)} are left out: {why}" for why, left in dataset.gaps.items()),
         about="\n\n".join(filter(None, told)),
         synthetic=bool(account) and not holds_photos(source),
         review=review,

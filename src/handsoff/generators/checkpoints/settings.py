@@ -8,7 +8,7 @@ from handsoff.core.frames import Framing
 class ImportSettings(BaseModel):
     """Settings of `handsoff import`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     framing: Framing = Field(
         "crop", description="how photos got into the frame when it was trained: crop, letterbox, pad or stretch"
