@@ -258,9 +258,7 @@ def read_tensors(path: Path, prefix: str = "", gaps: Collection[str] = ()) -> di
         raise InputError(f"{path} is damaged (its tensors are not those that were written); make the folder again.")
     wrong = not_finite(found, gaps)
     if wrong:
-        raise InputError(
-            f"{path}: {wrong} holds numbers that are not finite: the file is damaged, make or get it again."
-        )
+        raise InputError(f"{path}: {wrong} holds numbers that are not finite: the file is damaged, make it again.")
     return found
 
 

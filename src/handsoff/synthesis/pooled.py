@@ -26,6 +26,7 @@ from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.given import GIVEN, Values, check_given, is_number
 from handsoff.datasets.labelled import list_labelled
 from handsoff.datasets.samples import LabelledDataset
+from handsoff.datasets.sources import open_source
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.labeling.labeler import GENERATOR, read_card
