@@ -395,6 +395,47 @@ def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str,
 
 
 @pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('[evaluate]\narms = ["real_only", "real_plus_dreams"]', "Unknown arm 'real_plus_dreams'"),
+        ("[evaluate.arms.mine]\nreal = 0.5\ndreams = 0.5", "The arm mine has no pool 'dreams'"),
+        ('[evaluate]\nmodel = "lite9"', "Unknown predictor 'lite9'"),
+        ('[fit]\nfeatures = ["generator", "lite9"]', "Unknown features 'lite9'"),
+        ("[generate.aim]\nhat = 0.3", "The aim names 'hat', which is no class, point or attribute here"),
+        ('[generate.aim]\nmatch = "nowhere"', "nowhere, which does not exist"),
+    ],
+)
+def test_a_name_that_a_late_step_would_not_know_is_refused_first(folder: Path, text: str, sentence: str) -> None:
+    recipe = load_recipe(write(folder, f"{DATA}budget = 4\nvalidation = 2\n{text}"), folder / "out")
+    with pytest.raises(HandsOffError, match=sentence):
+        graph(recipe)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[evaluate]\narms = ["real_only", "real_plus_photos", "real_plus_synthetic", "online_only"]',
+        '[evaluate]\nmodel = "hf:some/model"',
+        "[evaluate.arms.mine]\nreal = 0.5\nphotos = 0.25\nsynthetic = 0.25",
+        "[generate.aim]\neye = 0.3\nbrightness = [0.1, 0.5]",
+        '[train]\nconditions = "attributes.json"\n[generate.aim]\nhat = 0.3',
+    ],
+)
+def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
+    recipe = load_recipe(write(folder, f"{DATA}budget = 4\nvalidation = 2\n{text}"), folder / "out")
+    assert {node.state for node in graph(recipe)} == {"to do"}
+
+
+def test_files_in_tables_lie_beside_the_recipe(folder: Path) -> None:
+    """A recipe may begin with the mark that Windows' editors write."""
+    text = '[invert]\nphotos = "more"\nencoder = "latents"\n[generate]\nattributes = "attributes.json"'
+    path = write(folder, f"\ufeff{DATA}budget = 4\n{text}")
+    tables = load_recipe(path).tables
+    assert tables["invert"] == {"photos": str(folder / "more"), "encoder": str(folder / "latents")}
+    assert tables["generate"]["attributes"] == str(folder / "attributes.json")
+
+
+@pytest.mark.parametrize(
     ("text", "asked", "left"),
     [("", 8, 4), ("reserve = 3", 8, 7), ('test = "other"', 11, 10), ('test = "other"\nreserve = 3', 8, 7)],
 )
@@ -478,7 +519,7 @@ def test_one_split_holds_the_labels_and_another_the_test(folder: Path) -> None:
     def checked(text: str) -> list[Step]:
         recipe = load_recipe(write(folder, DATA + text), folder / "out")
         steps, ready = prepared(recipe)
-        check(recipe, ready, {step.folder for step in steps})
+        check(recipe, ready, {step.folder for step in steps}, steps)
         return steps
 
     for step in checked(text):

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_tensors, sha256, write_bytes, write_json
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
@@ -50,8 +51,8 @@ def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
     """What the latents are made by.
 
     Raises:
-        InputError: the generator has no w space or no feature map of the height that the settings ask for, or there are
-            no usable labels or fewer than four.
+        InputError: the generator has no w space or no feature map of the height that the settings ask for, there are
+            no usable labels or fewer than four, or the photos or the encoder that the settings name are missing.
     """
     chosen = chosen_samples(labelled, settings)
     shell = require_w_space(generator_shell(generator), str(generator))
@@ -60,8 +61,28 @@ def plan(generator: Path, labelled: Path, settings: InvertSettings) -> Plan:
     inputs = {
         "generator": {"path": str(generator.resolve()), "fingerprint": generator_hash(generator)},
         "labelled": chosen.describe(),
+        **encoder_inputs(generator, settings),
     }
-    return Plan("invert", inputs, settings.model_dump())
+    return Plan("invert", inputs, settings.model_dump(exclude={"photos", "encoder"}))
+
+
+def encoder_inputs(generator: Path, settings: InvertSettings) -> dict[str, dict[str, str]]:
+    """The encoder that is borrowed, or the photos that one is trained on, where there are any.
+
+    Raises:
+        InputError: one that the settings name is missing.
+    """
+    if not settings.encoder_steps:
+        return {}
+    if settings.encoder is not None:
+        folder = Path(settings.encoder)
+        if not (folder / ENCODER).is_file():
+            raise InputError(f"{folder} has no {ENCODER}: name a folder of handsoff invert that trained an encoder.")
+        return {"encoder": {"path": str(folder.resolve()), "fingerprint": sha256(folder / ENCODER)}}
+    path = training_photos(generator, settings)
+    if path is None or (settings.photos is None and not path.exists()):
+        return {}
+    return {"photos": photos_in(open_source(path)).describe()}
 
 
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings, engine: Engine = LOCAL) -> Work:

@@ -215,6 +215,17 @@ EXTRACTORS: dict[str, Callable[[Generator, Denoising], FeatureExtractor]] = {
 }
 
 
+def check_features(names: Sequence[str]) -> None:
+    """Whether there are such extractors.
+
+    Raises:
+        UnknownNameError: there is one that is not.
+    """
+    for name in names:
+        if name not in EXTRACTORS:
+            raise UnknownNameError("features", name, EXTRACTORS)
+
+
 def make_extractor(generator: Generator, names: Sequence[str], denoising: Denoising | None = None) -> JoinedFeatures:
     """The extractors of these names, joined; their networks are loaded when they are first needed.
 
@@ -229,9 +240,7 @@ def make_extractor(generator: Generator, names: Sequence[str], denoising: Denois
         MismatchError: the diffusion model sees images in another frame.
     """
     denoising = denoising or Denoising()
-    for name in names:
-        if name not in EXTRACTORS:
-            raise UnknownNameError("features", name, EXTRACTORS)
+    check_features(names)
     if denoising.model is not None and DIFFUSION not in names:
         raise InputError(f"Nothing reads the denoiser: add {DIFFUSION} to features, or leave --denoiser out.")
     found = {name: EXTRACTORS[name](generator, denoising) for name in names}

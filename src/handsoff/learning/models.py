@@ -37,11 +37,20 @@ def build_model(name: str, channels: int) -> nn.Module:
         InputError: what Hugging Face has under this name cannot be used.
         MismatchError: it is made for depth and the task is not.
     """
+    check_model(name)
     if name.startswith(HUB):
         return hugging_face(name.removeprefix(HUB), channels)
-    if name not in MODELS:
-        raise UnknownNameError("predictor", name, [*MODELS, f"{HUB}NAME"])
     return MODELS[name](channels)
+
+
+def check_model(name: str) -> None:
+    """Whether a network may be called so.
+
+    Raises:
+        UnknownNameError: `name` is neither one of `MODELS` nor begins with `hf:`.
+    """
+    if name not in MODELS and not name.startswith(HUB):
+        raise UnknownNameError("predictor", name, [*MODELS, f"{HUB}NAME"])
 
 
 class Foreign(nn.Module):

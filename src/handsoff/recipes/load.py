@@ -20,6 +20,12 @@ PATHS = (
     "labelled",
     "test",
 )  # relative to the recipe's folder; `output` is not
+TABLE_PATHS = (
+    ("train", "conditions"),
+    ("invert", "photos"),
+    ("invert", "encoder"),
+    ("generate", "attributes"),
+)  # in the tables of verbs, the same
 
 
 def load_recipe(path: Path, output: Path | None = None) -> Recipe:
@@ -29,7 +35,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
         InputError: it is missing, not TOML, or says something that cannot be.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: give a recipe, a TOML file such as recipes/faces.toml.") from None
     except (OSError, ValueError, RecursionError) as error:  # not TOML, not UTF-8, endless numbers, endless brackets
@@ -40,9 +46,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
             raise unknown(name, sorted(known), str(path))
     unfold(path, values)
     tables = {name: read_table(path, verb, values.pop(name)) for name, verb in VERBS.items() if name in values}
-    match_beside(path, tables.get("generate", {}))
-    if tables.get("train", {}).get("conditions") is not None:
-        tables["train"]["conditions"] = str(path.parent / tables["train"]["conditions"])
+    paths_beside(path, tables)
     if output is not None:
         values["output"] = output
     try:
@@ -58,13 +62,14 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     )
 
 
-def match_beside(path: Path, table: dict[str, Any]) -> None:
-    """Folders that the table of `generate` names are relative to the recipe's, as all others."""
-    aim = table.get("aim")
+def paths_beside(path: Path, tables: dict[str, dict[str, Any]]) -> None:
+    """Files and folders that tables name are relative to the recipe's folder, as all others."""
+    for verb, name in TABLE_PATHS:
+        if tables.get(verb, {}).get(name) is not None:
+            tables[verb][name] = str(path.parent / tables[verb][name])
+    aim = tables.get("generate", {}).get("aim")
     if isinstance(aim, dict) and aim.get("match") not in {None, LABELLED, UNLABELLED}:
-        table["aim"] = {**aim, "match": str(path.parent / aim["match"])}
-    if table.get("attributes") is not None:
-        table["attributes"] = str(path.parent / table["attributes"])
+        tables["generate"]["aim"] = {**aim, "match": str(path.parent / aim["match"])}
 
 
 def unfold(path: Path, values: dict[str, Any]) -> None:

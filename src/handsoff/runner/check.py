@@ -1,5 +1,6 @@
 """What is looked at before any work: the data of a recipe, and whether it is enough."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from handsoff.core.errors import InputError
@@ -12,6 +13,7 @@ from handsoff.formats.photos import photos_in
 from handsoff.inversion.chunk import MIN_LABELLED
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
+from handsoff.runner.names import check_settings
 
 
 def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
@@ -36,13 +38,14 @@ def labelled_data(recipe: Recipe) -> dict[Role, Path]:
     return {"labelled": recipe.labelled, **({} if test is None else {"test": test})}
 
 
-def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
+def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[Step]) -> None:
     """Refuse now what a step would refuse hours later.
 
     Args:
         recipe: as it was read.
         ready: the recipe that goes on from the converted datasets.
         converted: their folders, which need not exist yet.
+        steps: what is to be done with them.
 
     Raises:
         HandsOffError: a step would refuse its inputs or settings.
@@ -50,9 +53,10 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
     for photos in filter(None, (recipe.images, recipe.photos)):
         photos_in(open_source(photos))
     if ready.labelled in converted:
-        names = names_to_convert(recipe, "labelled")
+        names, tasks = names_to_convert(recipe, "labelled"), None
     else:
-        names = open_labelled(ready.labelled, recipe.options, recipe.tasks).names
+        labelled = open_labelled(ready.labelled, recipe.options, recipe.tasks)
+        names, tasks = labelled.names, labelled.tasks
     if ready.test in converted:
         names_to_convert(recipe, "test")
     elif ready.test is not None:
@@ -69,6 +73,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path]) -> None:
             f"lower budgets{', validation or reserve' if reserve else ' or validation'}, or label more."
         )
     check_curve(ready, len(names))
+    check_settings(steps, tasks)
 
 
 def check_curve(ready: Recipe, samples: int) -> None:

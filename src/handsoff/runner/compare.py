@@ -93,7 +93,7 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
     conversions, ready = prepared(recipe)
     plan = planned(ready, methods)
     refuse_unused(recipe, [*conversions, *possible_steps(ready)])
-    check(recipe, ready, converted={step.folder for step in conversions})
+    check(recipe, ready, converted={step.folder for step in conversions}, steps=plan.steps)
     refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
 

@@ -48,7 +48,7 @@ def graph(recipe: Recipe) -> list[Node]:
     conversions, ready = prepared(recipe)
     steps = [*conversions, *METHODS[recipe.method](ready)]
     refuse_unused(recipe, steps)
-    check(recipe, ready, converted={step.folder for step in conversions})
+    check(recipe, ready, converted={step.folder for step in conversions}, steps=steps)
     refuse_foreign(recipe.output, RUN.verb, beside="generator")
     return nodes_of(steps, recipe.output)
 

@@ -1,0 +1,87 @@
+"""Names in settings that a step would only find unknown when its turn comes, hours later."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from handsoff.core.errors import InputError
+from handsoff.datasets.attributes import available
+from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, choose_arms, pool_names
+from handsoff.generators.stored import read_card
+from handsoff.labeling.features import check_features
+from handsoff.learning.models import check_model
+from handsoff.recipes.steps import Step
+from handsoff.sampling.aims import LABELLED, UNLABELLED
+from handsoff.sampling.targets import check_names
+from handsoff.synthesis.pooled import CLUSTER, given_names
+from handsoff.tasks.base import Task
+
+Steps = Mapping[Path, Step]  # output folder → the step that makes it
+Tasks = Mapping[str, Task] | None  # of the labels; None: they are not converted yet
+
+
+def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
+    """Look at the names of arms, models, features and aims in the settings of steps.
+
+    Args:
+        steps: all of a run.
+        tasks: of the labels that generated images will have.
+
+    Raises:
+        UnknownNameError: there is no such arm, model or features.
+        InputError: an arm has a pool that is not there, or an aim names what is not there.
+    """
+    made = {step.folder: step for step in steps}
+    for step in steps:
+        if step.verb in CHECKS:
+            CHECKS[step.verb](step, made, tasks)
+
+
+def check_evaluate(step: Step, made: Steps, tasks: Tasks) -> None:
+    settings: Any = step.settings
+    check_model(settings.model)
+    given = step.inputs.get("synthetic")
+    datasets = given if isinstance(given, list) else []
+    verbs = [made[folder].verb for folder in datasets]
+    pools = pool_names(datasets, [PHOTOS if verb == "label" else SYNTHETIC for verb in verbs])
+    drawn = [pool for pool, verb in zip(pools, verbs, strict=True) if verb == "generate"]
+    choose_arms(settings, pools, drawn[0] if len(drawn) == 1 else None)
+
+
+def check_fit(step: Step, made: Steps, tasks: Tasks) -> None:
+    settings: Any = step.settings
+    check_features(settings.features)
+
+
+def check_generate(step: Step, made: Steps, tasks: Tasks) -> None:
+    settings: Any = step.settings
+    aim = settings.wanted
+    if aim is None:
+        return
+    if aim.match not in {None, LABELLED, UNLABELLED} and not Path(aim.match).exists():
+        raise InputError(f"The aim is to match {aim.match}, which does not exist: name another folder.")
+    asked = askable(made)
+    if tasks is not None and asked is not None:
+        known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked]
+        check_names(aim, {name: task.parts for name, task in tasks.items()}, known)
+
+
+def askable(made: Steps) -> list[str] | None:
+    """The attributes that the run's generators can be asked for; None: one with conditions is yet to be trained."""
+    names: list[str] = []
+    for step in made.values():
+        settings: Any = step.settings
+        if step.verb == "train" and settings.conditions is not None:
+            return None
+        generator = step.inputs.get("generator")
+        if isinstance(generator, Path) and generator not in made:
+            conditions = read_card(generator).conditions
+            names += conditions.names if conditions.kind == "attributes" else []
+    return names
+
+
+CHECKS: dict[str, Callable[[Step, Steps, Tasks], None]] = {
+    "evaluate": check_evaluate,
+    "fit": check_fit,
+    "generate": check_generate,
+}
