@@ -84,6 +84,23 @@ def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> 
     assert torch.equal(ours, again)
 
 
+def test_what_the_encoder_comes_from_is_an_input(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By content, wherever it is named from; and what is named must be there."""
+    shutil.copytree(world / "labelled" / "images", tmp_path / "photos")
+    quick = InvertSettings(encoder_steps=3, encoder_batch=4, steps=2, photos=str(tmp_path / "photos"))
+    data = (world / "generator", world / "labelled")
+    before = plan(*data, quick)
+    monkeypatch.chdir(tmp_path)
+    assert plan(*data, quick.model_copy(update={"photos": "photos"})) == before
+    first = next((tmp_path / "photos").iterdir())
+    first.write_bytes(png(np.zeros((16, 16, 3), np.uint8)))
+    assert plan(*data, quick).inputs["photos"] != before.inputs["photos"]
+    with pytest.raises(InputError, match="nowhere does not exist"):
+        plan(*data, quick.model_copy(update={"photos": "nowhere"}))
+    with pytest.raises(InputError, match=r"photos has no encoder.safetensors: name a folder of handsoff invert"):
+        plan(*data, quick.model_copy(update={"encoder": "photos"}))
+
+
 def test_too_few_labels_are_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 4"):
         run_to_end(

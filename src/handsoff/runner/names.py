@@ -1,6 +1,6 @@
 """Names in settings that a step would only find unknown when its turn comes, hours later."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from handsoff.generators.stored import read_card
 from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
 from handsoff.recipes.steps import Step
-from handsoff.sampling.aims import LABELLED, UNLABELLED
+from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
 from handsoff.sampling.targets import check_names
 from handsoff.synthesis.pooled import CLUSTER, given_names
 from handsoff.tasks.base import Task
@@ -33,11 +33,16 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
     """
     made = {step.folder: step for step in steps}
     for step in steps:
-        if step.verb in CHECKS:
-            CHECKS[step.verb](step, made, tasks)
+        settings: Any = step.settings
+        if step.verb == "fit":
+            check_features(settings.features)
+        elif step.verb == "evaluate":
+            check_arms(step, made)
+        elif step.verb == "generate" and settings.wanted is not None:
+            check_aim(settings.wanted, settings.attributes, made, tasks)
 
 
-def check_evaluate(step: Step, made: Steps, tasks: Tasks) -> None:
+def check_arms(step: Step, made: Steps) -> None:
     settings: Any = step.settings
     check_model(settings.model)
     given = step.inputs.get("synthetic")
@@ -48,21 +53,12 @@ def check_evaluate(step: Step, made: Steps, tasks: Tasks) -> None:
     choose_arms(settings, pools, drawn[0] if len(drawn) == 1 else None)
 
 
-def check_fit(step: Step, made: Steps, tasks: Tasks) -> None:
-    settings: Any = step.settings
-    check_features(settings.features)
-
-
-def check_generate(step: Step, made: Steps, tasks: Tasks) -> None:
-    settings: Any = step.settings
-    aim = settings.wanted
-    if aim is None:
-        return
+def check_aim(aim: Aim, given: str | None, made: Steps, tasks: Tasks) -> None:
     if aim.match not in {None, LABELLED, UNLABELLED} and not Path(aim.match).exists():
         raise InputError(f"The aim is to match {aim.match}, which does not exist: name another folder.")
     asked = askable(made)
     if tasks is not None and asked is not None:
-        known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked]
+        known = [*available(tasks), CLUSTER, *given_names(given), *asked]
         check_names(aim, {name: task.parts for name, task in tasks.items()}, known)
 
 
@@ -78,10 +74,3 @@ def askable(made: Steps) -> list[str] | None:
             conditions = read_card(generator).conditions
             names += conditions.names if conditions.kind == "attributes" else []
     return names
-
-
-CHECKS: dict[str, Callable[[Step, Steps, Tasks], None]] = {
-    "evaluate": check_evaluate,
-    "fit": check_fit,
-    "generate": check_generate,
-}
