@@ -138,6 +138,20 @@ def test_whatever_happens_the_shards_are_the_same(labeler: Path, bucket: str, tm
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_shards_of_other_work_are_not_overwritten(labeler: Path, bucket: str, tmp_path: Path) -> None:
+    """Equal work may go on from another folder."""
+    url = f"{bucket}/shared"
+    settings = GenerateSettings(n=12, output="webdataset", url=url)
+    run_to_end(generate([labeler], tmp_path / "first", settings))
+    before = tars_of(Place(url), 12)
+    other = settings.model_copy(update={"seed": 1})
+    with pytest.raises(InputError, match=r"The shards at s3://bucket/shared are those of other work: choose another"):
+        run_to_end(generate([labeler], tmp_path / "other", other))
+    assert not (tmp_path / "other").exists()
+    run_to_end(generate([labeler], tmp_path / "again", settings))
+    assert tars_of(Place(url), 12) == before
+
+
 @pytest.mark.usefixtures("bucket")
 def test_what_cannot_be_is_said_in_a_sentence(labeler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong, reason in (

@@ -11,6 +11,8 @@ from handsoff.datasets.card import CARD
 from handsoff.datasets.corrections import corrections_folder, is_corrections
 from handsoff.datasets.generated import SAMPLES, read_records
 from handsoff.datasets.shards import url_of
+from handsoff.datasets.sources import label_folders
+from handsoff.tasks import TASKS
 
 PUSHED = frozenset({"generate", "label", "convert", "review"})  # verbs whose folders are datasets
 # Paths of this machine, and photos of yours: from the anchors a generator rebuilds them.
@@ -24,7 +26,7 @@ HINTS = {
 
 
 def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -> str:
-    """Upload a finished dataset to the Hugging Face hub; the same call again uploads what changed.
+    """Upload a finished dataset to the Hugging Face hub; the same call again makes the repository what it is now.
 
     The accounts of how the folder was made (`job.json`, `report.json`, the ledger), which hold paths of this machine,
     `inversions.png`, which shows labelled photos, and `anchors.safetensors`, their latents, stay here. So does who
@@ -54,12 +56,25 @@ def push(dataset: str | os.PathLike[str], repo: str, *, private: bool = False) -
     try:
         address = api.create_repo(repo, repo_type="dataset", private=private or None, exist_ok=True)
         kept = [*KEPT, SAMPLES] if anonymous else KEPT
-        api.upload_folder(repo_id=repo, repo_type="dataset", folder_path=folder, ignore_patterns=kept)
+        api.upload_folder(
+            repo_id=repo, repo_type="dataset", folder_path=folder, ignore_patterns=kept, delete_patterns=replaced()
+        )
         if anonymous:
             api.upload_file(repo_id=repo, repo_type="dataset", path_or_fileobj=anonymous, path_in_repo=SAMPLES)
     except Exception as error:
         raise explained(error, repo) from error
     return str(address)
+
+
+def replaced() -> list[str]:
+    """Where a dataset has its images and labels: what an earlier upload put there and the folder lacks now, goes.
+
+    Else images that were dropped since would stay among the labelled ones. Other files of the repository stay.
+    """
+    folders = {"images", "shards", "data", *label_folders()}
+    tables = {f"{location.folder}.json" for task in TASKS.values() for location in task.locations}
+    cards = {task.card for task in TASKS.values()}
+    return sorted({f"{folder}*/*" for folder in folders} | tables | cards)
 
 
 def records_without_people(folder: Path) -> bytes:

@@ -125,7 +125,7 @@ def write_dataset(
     wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
     output = output_of(settings, job.out)
     with job.undone_if_refused():
-        output.check()
+        output.check(job.plan)
     named, looked_at = tuple(zip(labelers, marks, strict=True)), parts_of(tasks, settings)
 
     def production(shards: DrawShards, rounds: int = 0) -> Production:

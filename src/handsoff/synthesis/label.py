@@ -119,7 +119,7 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     """Make all samples, and what the dataset says of itself."""
     settings = LabelSettings(**job.plan.settings)
     source, output = photos_of(photos, settings), output_of(settings, job.out)
-    output.check()
+    output.check(job.plan)
     if not is_whole(job.out / APART):
         yield from read_apart(job.out / APART, apart, voters[0], settings.apart_first)
     tasks = {card.task: make_task(card.task, card.schema) for card in voters}

@@ -1,6 +1,8 @@
 """Where samples go: files of a folder, or tar shards that lie in the folder or at a URL."""
 
+import hashlib
 import io
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,6 +16,7 @@ from handsoff.datasets.generated import UNCERTAINTY, Record, uncertainty_folder
 from handsoff.datasets.shards import Extents
 from handsoff.formats.exchange.webdataset import TarBytes, key_of, name_of, sample_files, suffix_of, tar_members
 from handsoff.formats.samples import LabelledImage
+from handsoff.jobs.folder import Plan
 from handsoff.jobs.ledger import fit
 from handsoff.synthesis.samples import FILES, MAP_AXES, REST, LabelledSample, Wanted, described, write_all
 from handsoff.synthesis.settings import Selection
@@ -22,6 +25,7 @@ from handsoff.tasks.base import Task
 
 Tasks = Mapping[str, Task]
 FOLDER = "shards"  # of tar shards
+OWNER = f"{FOLDER}/.owner"  # at a URL: the hash of the plan that they are made by
 SHARD = 64  # samples of a shard
 
 
@@ -35,7 +39,7 @@ class FolderOutput:
 
     out: Path
 
-    def check(self) -> None:
+    def check(self, plan: Plan) -> None:
         """Nothing can be wrong that `open_job` has not found out."""
 
     def write(
@@ -78,14 +82,22 @@ class TarOutput:
 
     place: Place
 
-    def check(self) -> None:
-        """Find out whether shards can be written.
+    def check(self, plan: Plan) -> None:
+        """Find out whether shards can be written, and say at the URL whose they are.
 
         Raises:
-            HandsOffError: they cannot.
+            InputError: those of another plan lie there: they would be overwritten.
+            HandsOffError: they cannot be written.
         """
-        if self.place.url:
-            self.place.check()
+        if not self.place.url:
+            return
+        self.place.check()
+        mark = mark_of(plan)
+        if self.place.read(OWNER) not in {None, mark}:
+            raise InputError(
+                f"The shards at {self.place.where} are those of other work: choose another url, or remove them there."
+            )
+        self.place.write(OWNER, mark)
 
     def write(
         self, first: int, names: Sequence[str], samples: Iterable[LabelledSample], tasks: Tasks, wanted: Wanted
@@ -148,6 +160,12 @@ Output = FolderOutput | TarOutput
 def output_of(settings: Selection, out: Path) -> Output:
     """Where the settings say that samples go."""
     return FolderOutput(out) if settings.output == "folder" else TarOutput(Place(settings.url or str(out)))
+
+
+def mark_of(plan: Plan) -> bytes:
+    """What equal plans share, wherever their inputs lie."""
+    marks = {name: source["fingerprint"] for name, source in plan.inputs.items()}
+    return hashlib.sha256(json.dumps([plan.verb, marks, plan.settings], sort_keys=True).encode()).hexdigest().encode()
 
 
 def shard_file(first: int) -> str:
