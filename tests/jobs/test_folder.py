@@ -112,19 +112,17 @@ def test_a_named_folder_may_lie_there_already(tmp_path: Path) -> None:
     "error", [BrokenImageError("a.png is not a readable image"), HandsOffError("The disk is full")]
 )
 def test_a_refused_input_leaves_no_folder(tmp_path: Path, error: HandsOffError) -> None:
-    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
-    with pytest.raises(type(error)), job.undone_if_refused():
+    with pytest.raises(type(error)), opened_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS)):
         raise error
     assert list(tmp_path.iterdir()) == []
 
 
 def test_begun_work_and_bugs_leave_the_folder(tmp_path: Path) -> None:
-    job = open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS))
-    with pytest.raises(ZeroDivisionError), job.undone_if_refused():
+    with pytest.raises(ZeroDivisionError), opened_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS)):
         raise ZeroDivisionError
     assert (tmp_path / "out" / "job.json").is_file()
     (tmp_path / "out" / "work").write_text("begun")
-    with pytest.raises(InputError), job.undone_if_refused():
+    with pytest.raises(InputError), opened_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS)):
         raise InputError
     assert (tmp_path / "out" / "work").is_file()
 

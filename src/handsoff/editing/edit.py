@@ -145,12 +145,11 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
     """Choose what to try, learn it in chunks, and keep what the labeler confirms."""
     canvas, photos = open_canvas(load_labeler(labeler)), open_photos(labeler, examples, settings).labelled
     net, task = canvas.generator, canvas.labeler.task
-    with job.undone_if_refused():
-        masks = photos.load(net.image_size, net.framing)[1][task.name]
-        donors = {part: donors_of(task.parts.index(part), masks) for part in wanted(settings, task.parts, masks)}
-        for part, rows in donors.items():
-            if not rows:
-                raise InputError(f"None of the labelled photos shows {part}: name other parts, or label some that do.")
+    masks = photos.load(net.image_size, net.framing)[1][task.name]
+    donors = {part: donors_of(task.parts.index(part), masks) for part in wanted(settings, task.parts, masks)}
+    for part, rows in donors.items():
+        if not rows:
+            raise InputError(f"None of the labelled photos shows {part}: name other parts, or label some that do.")
     pasted = yield from paste(canvas, photos.names, masks, donors, settings)
     learnt: list[Learnt] = []
     together = fitting_together(net, TOGETHER)

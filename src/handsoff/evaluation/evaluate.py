@@ -105,13 +105,12 @@ def evaluate(  # noqa: PLR0913, PLR0917  # one per input
 def measure(job: Job, inputs: Inputs, context: Context, before: Path | None, engine: Engine) -> Part:
     """Every run, what they say together, and the page."""
     out, settings = job.out, context.settings
-    with job.undone_if_refused():
-        if before is not None:
-            require_done(before, "evaluate")
-        yield Progress(f"trying the model {settings.model}", 0, 1)
-        require_usable(inputs.task, inputs.frame, settings.model)
-        data = yield from load_data(inputs, settings.group, settings.confidence)
-        curve = yield from load_curve(inputs, data, settings)
+    if before is not None:
+        require_done(before, "evaluate")
+    yield Progress(f"trying the model {settings.model}", 0, 1)
+    require_usable(inputs.task, inputs.frame, settings.model)
+    data = yield from load_data(inputs, settings.group, settings.confidence)
+    curve = yield from load_curve(inputs, data, settings)
     arms = choose_arms(settings, list(inputs.folders), inputs.online)
     data = with_online(inputs, data, settings)
     runs = list(runs_of(arms, curve, settings.seeds))

@@ -113,11 +113,10 @@ def labelling(settings: ScoreSettings) -> LabelSettings:
 def measure(job: Job, inputs: Inputs, settings: ScoreSettings) -> Part:
     """Every voter's labels, and what they score."""
     task, first = inputs.task, inputs.first
-    with job.undone_if_refused():
-        found = yield from load_arrays(inputs.test, task.name, first.image_size, first.framing, "test")
-        learnt = np.concatenate([read_learnt(card.folder) for card in inputs.voters.values()])
-        test, excluded = without(found, copied=learnt)
-        refuse_empty("test", test, excluded)
+    found = yield from load_arrays(inputs.test, task.name, first.image_size, first.framing, "test")
+    learnt = np.concatenate([read_learnt(card.folder) for card in inputs.voters.values()])
+    test, excluded = without(found, copied=learnt)
+    refuse_empty("test", test, excluded)
     arms: dict[str, Tested] = {}
     for name, card in inputs.voters.items():
         labels = yield from labels_of(card, test, settings, f"scoring {name}")

@@ -52,16 +52,15 @@ def convert(dataset: Path, out: Path, settings: ConvertSettings) -> Work:
             line or key); nothing stays written.
         UnknownNameError: `settings.format` or `settings.source` is no format.
     """
-    with open_job(out, plan(dataset, settings)) as job:
+    with open_job(out, plan(dataset, settings), whole=True) as job:
         if not job.done:
             yield from write_dataset(job, dataset, settings)
     return job.outcome
 
 
 def write_dataset(job: Job, dataset: Path, settings: ConvertSettings) -> Part:
-    with job.undone_if_refused(whole=True):
-        samples = opened(open_source(dataset, settings.corrections), settings)
-        missing = yield from write_all(job.out, samples, settings)
+    samples = opened(open_source(dataset, settings.corrections), settings)
+    missing = yield from write_all(job.out, samples, settings)
     job.finish(
         count=len(samples.names) - len(missing), left_out=missing, licence=samples.licence, notes=list(samples.notes),
         **reviewed(samples),

@@ -109,10 +109,9 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
     """An encoder where one is needed, latents chunk by chunk, a tuned generator if wanted, and the results."""
     out = job.out
     net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
-    with job.undone_if_refused():
-        photos, labels = data.load(net.image_size, net.framing)
-        schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
-        tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
+    photos, labels = data.load(net.image_size, net.framing)
+    schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
+    tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
     context = Context(generator, labelled, out, settings, job.plan)
     target, encoder = target_of(net), None
     if settings.encoder_steps:

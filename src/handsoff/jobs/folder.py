@@ -64,20 +64,6 @@ class Job:
         )
         write_bytes(self.out / DONE, b"")
 
-    @contextmanager
-    def undone_if_refused(self, *, whole: bool = False) -> Iterator[None]:
-        """Leave no folder behind when bad input is found before any work was written.
-
-        With `whole` the folder also goes when it is found later, for verbs that read their input bit by bit.
-        """
-        try:
-            yield
-        except HandsOffError as error:
-            nothing = {file.name for file in self.out.iterdir()} <= {JOB, LOCK}
-            if nothing or (whole and isinstance(error, InputError)):
-                shutil.rmtree(self.out)
-            raise
-
     def reopen(self) -> None:
         """Take `DONE` away where it is: a finished folder is worked on further."""
         (self.out / DONE).unlink(missing_ok=True)
@@ -86,14 +72,19 @@ class Job:
 
 
 @contextmanager
-def open_job(out: Path, plan: Plan, *, beside: str | None = None, alone: bool = True) -> Iterator[Job]:
+def open_job(
+    out: Path, plan: Plan, *, beside: str | None = None, alone: bool = True, whole: bool = False
+) -> Iterator[Job]:
     """Begin, or continue, the work of a plan in `out`, and hold the folder's lock meanwhile.
+
+    Where bad input or an impossible setting is found before any work was written, no folder is left behind.
 
     Args:
         out: the folder; it may be missing.
         plan: what it is made by.
         beside: the name of a folder that may lie in it already.
         alone: False where another process of the same work holds the lock.
+        whole: leave nothing behind either when bad input is found later, for verbs that read theirs bit by bit.
 
     Raises:
         InputError: the folder holds something else, or the same verb with other inputs or settings.
@@ -102,7 +93,21 @@ def open_job(out: Path, plan: Plan, *, beside: str | None = None, alone: bool = 
     refuse_unwritable([str(out), *(source.get("path", "") for source in plan.inputs.values())], f"handsoff {plan.verb}")
     refuse_foreign(out, plan.verb, beside=beside)
     with locked(out) if alone else nullcontext():
-        yield begin(out, as_recorded(plan))
+        job = begin(out, as_recorded(plan))
+        with undone_if_refused(out, whole=whole) if alone else nullcontext():
+            yield job
+
+
+@contextmanager
+def undone_if_refused(out: Path, *, whole: bool) -> Iterator[None]:
+    """Remove a folder when something is refused before any work was written; with `whole` bad input always counts."""
+    try:
+        yield
+    except HandsOffError as error:
+        nothing = {file.name for file in out.iterdir()} <= {JOB, LOCK}
+        if nothing or (whole and isinstance(error, InputError)):
+            shutil.rmtree(out)
+        raise
 
 
 def begin(out: Path, plan: Plan) -> Job:

@@ -120,8 +120,7 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, de
     """Image networks, pixel classifiers, and what they need besides."""
     extractor = extractor_for(parts[0].generator, denoiser, settings, load_generator)
     out, net = job.out, extractor.generator
-    with job.undone_if_refused():
-        data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
+    data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
     yield from train_image_networks(data.task, data.labelled_images(), out, settings)
     run = yield from new_run(extractor, data, settings)
     curve: list[float] = []

@@ -75,14 +75,13 @@ def do_steps(
         discard(node.step.folder)
     costs = {name: cost for name, cost in costs_in(job.out).items() if name not in {node.name for node in stale}}
     outcomes: dict[str, Outcome] = {}
-    with job.undone_if_refused():
-        for node in nodes:
-            if node.state == "done":
-                yield Progress(node.name, 1, 1, "done before, skipped")
-                costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
-                outcomes[node.name] = "done"
-            else:
-                outcomes[node.name] = yield from measured(node, job.out, costs, engine)
+    for node in nodes:
+        if node.state == "done":
+            yield Progress(node.name, 1, 1, "done before, skipped")
+            costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
+            outcomes[node.name] = "done"
+        else:
+            outcomes[node.name] = yield from measured(node, job.out, costs, engine)
     return outcomes, costs
 
 

@@ -124,8 +124,7 @@ def write_dataset(
     aim = settings.wanted
     wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
     output = output_of(settings, job.out)
-    with job.undone_if_refused():
-        output.check(job.plan)
+    output.check(job.plan)
     named, looked_at = tuple(zip(labelers, marks, strict=True)), parts_of(tasks, settings)
 
     def production(shards: DrawShards, rounds: int = 0) -> Production:
@@ -137,10 +136,9 @@ def write_dataset(
     decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
     made = production(DrawShards(settings.seed, (draws,)))
     if aim is not None:
-        with job.undone_if_refused():
-            given = None if settings.attributes is None else Path(settings.attributes)
-            yield Progress("reading what the aim refers to", 0, 1)
-            prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
+        given = None if settings.attributes is None else Path(settings.attributes)
+        yield Progress("reading what the aim refers to", 0, 1)
+        prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
         composition = yield from composition_of(job, labelers, tasks, settings, draws, edits)
         made = yield from compose(job, composition, production, engine)
         decide = composition.decide

@@ -108,10 +108,9 @@ def label(
         InputError: as `plan`, nothing is left of the photos, too many cannot be used, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(voters, photos, settings, apart)) as job:
+    with open_job(out, plan(voters, photos, settings, apart), whole=True) as job:
         if not job.done:
-            with job.undone_if_refused(whole=True):
-                yield from write_dataset(job, read_voters(voters, settings), photos, apart or (), engine)
+            yield from write_dataset(job, read_voters(voters, settings), photos, apart or (), engine)
     return job.outcome
 
 

@@ -92,8 +92,7 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
     if limits.rank == 0:
         for note in notes:
             yield Progress("reading images", 0, len(source.sizes), note)
-        with job.undone_if_refused():
-            yield from load_photos(source, frame, cache, settings.framing)
+        yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
     barrier()
     photos, told = map_photos(cache, frame), None

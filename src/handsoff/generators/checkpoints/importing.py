@@ -58,11 +58,10 @@ def import_checkpoint(checkpoint: Path, out: Path, settings: ImportSettings) -> 
 
 
 def write_generator(job: Job, checkpoint: Path, settings: ImportSettings) -> Part:
-    with job.undone_if_refused():
-        yield Progress("reading", 0, 3)
-        read = read_diffusion if checkpoint.is_dir() else read_stylegan2
-        generator, found = read(checkpoint, settings)
-        yield Progress("converting", 1, 3, found)
+    yield Progress("reading", 0, 3)
+    read = read_diffusion if checkpoint.is_dir() else read_stylegan2
+    generator, found = read(checkpoint, settings)
+    yield Progress("converting", 1, 3, found)
     yield Progress("writing", 2, 3)
     save_generator(generator, job.out)
     parameters = sum(parameter.numel() for parameter in generator.parameters())
