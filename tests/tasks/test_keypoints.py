@@ -458,6 +458,7 @@ CARDS = {
         {"scale": [[0], [3]]},
         r"points.json: scale must be written \[\[0, …\], \[1, …\]\]: two groups of points, counted from 0 to 2",
     ),
+    "no distance": ({"scale": [[0, 1], [1, 0]]}, r"points.json: scale has the same points twice"),
     "one group": ({"scale": [[0, 1]]}, r"points.json: scale must be written"),
     "empty group": ({"scale": [[0], []]}, r"points.json: scale must be written"),
     "no sigma": ({"sigma": 0}, r"points.json: sigma = 0 must be a number of pixels, at least 0.5"),

@@ -80,6 +80,8 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
         pairs = shaped and (all(len(group) == 2 for group in groups) if name == "mirror" else len(groups) == 2)  # noqa: PLR2004  # two change places; two ends
         listed = [index for group in groups for index in group] if pairs else []
         twice = name == "mirror" and len(set(map(str, listed))) < len(listed)
+        if name == "scale" and pairs and {*map(str, groups[0])} == {*map(str, groups[1])}:
+            raise InputError(f"{where}: scale has the same points twice, and no distance: name two different groups.")
         if not pairs or twice or not all(isinstance(index, int) and 0 <= index < count for index in listed):
             form = (
                 "[[0, 1], …]: pairs of points that change places"

@@ -9,7 +9,7 @@ import torch
 
 from handsoff.core.device import best_device
 from handsoff.core.disk import require_space
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.seeds import share_of_batch
 from handsoff.datasets.sources import Source, forget_photos, load_photos, loaded_names, map_photos, open_source
 from handsoff.formats.photos import photos_in
@@ -31,6 +31,7 @@ from handsoff.training.watch import discriminator_losses, warnings_of
 
 CHECKPOINT_SECONDS = 120.0
 DEFAULT_KIMG = 200.0
+LEAST = 2  # photos: one has no distribution that a generator could be near to
 FEW = 500  # photos: with fewer there is a warning
 LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 KINDS: dict[str, Kind] = {"stylegan2": GAN, "diffusion": DIFFUSION}
@@ -86,6 +87,8 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
     """Train from the last checkpoint, or from the beginning, until the budget is spent."""
     kind = KINDS[settings.kind]
     frame = kind.check(settings, init)
+    if len(source.sizes) < LEAST:
+        raise InputError(f"{source.path} has one photo, and a generator learns from many: give {FEW} or more.")
     cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
     if settings.conditions is not None and settings.mirror and settings.mirrored is None:
         notes.append(NOT_MIRRORED)

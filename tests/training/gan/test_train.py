@@ -184,6 +184,12 @@ def test_a_finished_run_stops_and_goes_on_when_asked_for_more(tmp_path: Path, ph
         run_to_end(train(images, out, tiny(5, seed=1)))
 
 
+def test_one_photo_is_refused_and_leaves_nothing(tmp_path: Path, photos: Photos) -> None:
+    with pytest.raises(InputError, match="has one photo, and a generator learns from many: give 500 or more"):
+        run_to_end(train(photos(count=1), tmp_path / "out", tiny(1)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_minutes_end_a_run(tmp_path: Path, photos: Photos) -> None:
     work = list(train(photos(), tmp_path, tiny(0, kimg=None, minutes=0.5 / 60)))
     assert require_done(tmp_path, "train")["training_seconds"] >= 0
