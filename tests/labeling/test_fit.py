@@ -53,6 +53,12 @@ def test_a_fit_that_diverges_is_no_labeler(world: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "labeler" / "DONE").exists()
 
 
+def test_labels_cannot_be_read_in_another_way_than_the_latents_say(world: Path, tmp_path: Path) -> None:
+    merged = FIT.model_copy(update={"labels": {"segmentation": {"merge": {"edge": "edge"}}}})
+    with pytest.raises(InputError, match="says itself what its labels are: leave labels out here, and give it to"):
+        run_to_end(fit(world / "generator", world / "latents", tmp_path / "labeler", merged))
+
+
 def test_a_labeler_knows_its_photos_and_keeps_their_encoder(world: Path, tmp_path: Path) -> None:
     """The encoder may be that of other latents."""
     settings = InvertSettings(first=5, encoder_steps=1, encoder_batch=4, steps=1)

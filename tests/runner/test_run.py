@@ -30,7 +30,7 @@ from handsoff.runner.check import check, prepared
 from handsoff.runner.graph import Node, graph
 from handsoff.runner.run import run
 from handsoff.verbs import Input, Verb
-from toy import write_classes, write_mask
+from toy import toy_generator, write_classes, write_mask
 
 DATA = 'images = "photos.zip"\nlabelled = "labelled"\noutput = "out"\n'
 Log = list[str]
@@ -424,6 +424,20 @@ def test_a_name_that_a_late_step_would_not_know_is_refused_first(folder: Path, t
 def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
     recipe = load_recipe(write(folder, f"{DATA}budget = 4\nvalidation = 2\n{text}"), folder / "out")
     assert {node.state for node in graph(recipe)} == {"to do"}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("rounds = 2", r"rounds says how often photos are labelled, and there are none: give photos = "),
+        ('method = "gan-ddpm"\ndiffusion = "generator"', "generator is a stylegan2: name a diffusion model"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(folder: Path, text: str, sentence: str) -> None:
+    toy_generator(folder / "generator")
+    data = 'generator = "generator"\nlabelled = "labelled"\noutput = "out"\nbudget = 4\nvalidation = 2'
+    with pytest.raises(InputError, match=sentence):
+        graph(load_recipe(write(folder, f"{data}\n{text}")))
 
 
 def test_files_in_tables_lie_beside_the_recipe(folder: Path) -> None:

@@ -97,6 +97,12 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
     """
     task_type(settings.task)
     verb = recorded_plan(path).verb if (path / JOB).is_file() else None
+    if settings.labels and verb in {"invert", "generate", "review"}:
+        raise InputError(
+            f"{path} says itself what its labels are: leave labels out here, and give it to handsoff invert."
+            if verb == "invert"
+            else f"{path} says itself what its labels are: leave labels out."
+        )
     if verb == "invert":
         return inverted_photos(generator, path, settings)
     if verb in {"generate", "review"}:

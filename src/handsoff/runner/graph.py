@@ -65,12 +65,14 @@ def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
     """Refuse settings that none of the steps would look at.
 
     Raises:
-        InputError: the recipe has a table for a verb that no step has.
+        InputError: the recipe has a table for a verb that no step has, or rounds without photos.
     """
     used = {"train"} if recipe.generator is None else set()  # its resolution is that of all images
     unused = {verb for verb, table in recipe.tables.items() if table} - {step.verb for step in steps} - used
     if unused:
         raise InputError(f"The recipe has settings for [{min(unused)}], and no step of that kind: leave them out.")
+    if recipe.rounds > 1 and recipe.unlabelled is None:
+        raise InputError('rounds says how often photos are labelled, and there are none: give photos = "FOLDER".')
 
 
 def stand(step: Step, name: str, before: Sequence[Node]) -> Node:
