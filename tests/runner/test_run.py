@@ -430,7 +430,10 @@ def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
     ("text", "sentence"),
     [
         ("rounds = 2", r"rounds says how often photos are labelled, and there are none: give photos = "),
-        ('method = "gan-ddpm"\ndiffusion = "generator"', "generator is a stylegan2: name a diffusion model"),
+        (
+            'method = "gan-ddpm"\ndiffusion = "generator"',
+            "generator is a stylegan2: give what handsoff train --kind diffusion made",
+        ),
     ],
 )
 def test_what_would_do_nothing_is_refused(folder: Path, text: str, sentence: str) -> None:

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.generators.diffusion import Diffusion
-from handsoff.generators.stored import read_card
 from handsoff.methods.handsoff import evaluated, labelled_photos
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
@@ -61,14 +59,9 @@ def diffusion_model(recipe: Recipe) -> Generator[Step, None, Path]:
     """The folder of the recipe's diffusion model, or of one that is trained on its photos.
 
     Raises:
-        InputError: it names neither, or a generator of another kind.
+        InputError: it names neither.
     """
     if recipe.diffusion is not None:
-        kind = read_card(recipe.diffusion).architecture
-        if kind != Diffusion.architecture:
-            raise InputError(
-                f"{recipe.diffusion} is a {kind}: name a diffusion model, handsoff train --kind diffusion."
-            )
         return recipe.diffusion
     if recipe.unlabelled is None:
         raise InputError(

@@ -10,6 +10,8 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
+from handsoff.generators.diffusion import Diffusion
+from handsoff.generators.stored import read_card
 from handsoff.inversion.chunk import MIN_LABELLED
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
@@ -52,6 +54,8 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
     """
     for photos in filter(None, (recipe.images, recipe.photos)):
         photos_in(open_source(photos))
+    if recipe.diffusion is not None and (kind := read_card(recipe.diffusion).architecture) != Diffusion.architecture:
+        raise InputError(f"{recipe.diffusion} is a {kind}: give what handsoff train --kind diffusion made.")
     if ready.labelled in converted:
         names, tasks = names_to_convert(recipe, "labelled"), None
     else:
