@@ -432,7 +432,7 @@ def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
         ("rounds = 2", r"rounds says how often photos are labelled, and there are none: give photos = "),
         (
             'method = "gan-ddpm"\ndiffusion = "generator"',
-            "generator is a stylegan2: give what handsoff train --kind diffusion made",
+            "generator is a stylegan2: give what handsoff train",
         ),
     ],
 )
