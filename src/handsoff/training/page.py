@@ -109,13 +109,13 @@ def charts(log: Sequence[Entry]) -> list[LineChart]:
 
     def line(name: str, colour: str) -> Line:
         points = [(entry["kimg"], entry[name]) for entry in log if entry.get(name) is not None]
-        return Line(COLUMNS[name], f"var(--{colour})", points)
+        return Line(COLUMNS.get(name, "photos"), f"var(--{colour})", points)
 
     drawn = (
         line_chart(
             "Losses", [line("loss_d", "both"), line("loss_g", "synthetic"), line("loss_denoising", "both")], "kimg"
         ),
-        line_chart("FD-lite0", [line("fd_lite0", "both")], "kimg"),
+        line_chart("FD-lite0", [line("fd_lite0", "both"), line("fd_photos", "real")], "kimg"),
         line_chart("KD-lite0", [line("kd_lite0", "both")], "kimg"),
     )
     return [chart for chart in drawn if chart is not None]

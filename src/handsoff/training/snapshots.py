@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from handsoff.backbones.distances import distances, pooled_features
@@ -40,14 +40,30 @@ class Snapshots:
         self.out, self.net = out, frozen_lite0()
         frame = (photos.shape[1], photos.shape[2])
         self.size = scaled_to(frame, settings.feature_size)
-        chosen = np.sort(np.random.default_rng(0).permutation(len(photos))[:MEASURED_IMAGES])
-        self.real = pooled_features(
-            self.net, (to_float(photos[chosen[i : i + 50]]) for i in range(0, len(chosen), 50)), self.size
-        )
+        self.photos, self.order = photos, np.random.default_rng(0).permutation(len(photos))
+        self.real = self.features(self.order[:MEASURED_IMAGES])
+        self.floor: float | None = None
         self.neighbours = Neighbours(photos)
         self.events = Events(out, images) if settings.tensorboard else None
         self.last: dict[str, float] = {}
         self.warnings: list[str] = []
+
+    def features(self, chosen: Int64[np.ndarray, " n"]) -> Float[Tensor, "n _d"]:
+        """Pooled features of some photos."""
+        parts = np.sort(chosen)
+        batches = (to_float(self.photos[parts[i : i + 50]]) for i in range(0, len(parts), 50))
+        return pooled_features(self.net, batches, self.size)
+
+    def measure_floor(self, count: int) -> float | None:
+        """FD-lite0 of `count` other photos: what a perfect generator would have, so small are the samples.
+
+        It is measured once in a run; None where there are not as many photos.
+        """
+        others = self.order[MEASURED_IMAGES : MEASURED_IMAGES + count]
+        if len(others) < count:
+            return None
+        known = [entry["fd_photos"] for entry in read_log(self.out / LOG) if entry.get("fd_photos") is not None]
+        return known[0] if known else distances(self.real, self.features(others))["fd_lite0"]
 
     @torch.no_grad()
     def generated(self, state: State, seeds: Sequence[int]) -> Iterator[Float[Tensor, "n 3 h w"]]:
@@ -62,9 +78,11 @@ class Snapshots:
 
     def take(self, state: State, rate: float) -> None:
         """One snapshot: distances, grid, log line, and the generator if it is the best."""
-        average = state.settled()
+        average, count = state.settled(), min(MEASURED_IMAGES, state.measured)
+        if self.floor is None:
+            self.floor = self.measure_floor(count)
         found: list[Tensor] = []
-        images = watched(self.generated(state, range(min(MEASURED_IMAGES, state.measured))), found)
+        images = watched(self.generated(state, range(count)), found)
         self.last = distances(self.real, pooled_features(self.net, images, self.size))
         nearest = self.neighbours.nearest(torch.cat(found))
         nearness = self.neighbours.nearness(nearest)
@@ -84,6 +102,7 @@ class Snapshots:
             "images_per_second": round(rate, 1),
             **state.mean_losses(),
             **self.last,
+            "fd_photos": self.floor,
             "copies": None if nearness is None else nearness.share,
             "nearest": None if nearness is None else nearness.ratio,
         }

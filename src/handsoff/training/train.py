@@ -139,6 +139,7 @@ def write_report(job: Job, state: State, count: int, budget: Budget, notes: list
     facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, "images_used": count}
     facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
+    facts |= {"fd_lite0_of_photos": last.get("fd_photos")}
     parameters = sum(parameter.numel() for parameter in state.average.parameters())
     show_progress(state, job.out, state.images / max(state.seconds, 1e-9), finished=True)
     nearness = stored_nearness(job.out)

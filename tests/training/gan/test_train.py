@@ -20,7 +20,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from handsoff.backbones.distances import distances
 from handsoff.core.device import best_device
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import read_tensors
+from handsoff.core.files import read_json, read_tensors
 from handsoff.generators.stored import generator_hash, load_generator, read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.checkpoints import read_numbers
@@ -188,6 +188,24 @@ def test_one_photo_is_refused_and_leaves_nothing(tmp_path: Path, photos: Photos)
     with pytest.raises(InputError, match="has one photo, and a generator learns from many: give 500 or more"):
         run_to_end(train(photos(count=1), tmp_path / "out", tiny(1)))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_distance_of_photos_among_themselves_is_said(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of other photos than those that samples are compared with, measured once; None where there are too few."""
+    run_to_end(train(photos(count=12), tmp_path / "few", tiny(1)))
+    assert read_json(tmp_path / "few" / "report.json")["fd_lite0_of_photos"] is None
+    run_to_end(train(photos(count=16), tmp_path / "many", tiny(1)))
+    floor = read_json(tmp_path / "many" / "report.json")["fd_lite0_of_photos"]
+    assert floor > 0
+    monkeypatch.setattr(snapshots, "distances", lambda *_: {"fd_lite0": 99.0, "kd_lite0": 0.0})
+    run_to_end(train(photos(count=16), tmp_path / "many", tiny(2)))
+    assert [(line["fd_photos"], line["fd_lite0"] == 99) for line in log(tmp_path / "many")] == [
+        (floor, False),
+        (floor, True),
+    ]
+    assert "</span>photos " in (tmp_path / "many" / "progress.html").read_text()
 
 
 def test_minutes_end_a_run(tmp_path: Path, photos: Photos) -> None:
