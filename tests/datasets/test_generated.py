@@ -209,3 +209,11 @@ def test_missing_files_are_named(dataset: Path) -> None:
         data.uncertainty_map(NAMES[0], "segmentation")
     with pytest.raises(InputError, match="has labels for segmentation, not for depth: choose one of them"):
         data.labelled("depth")
+
+
+def test_records_that_are_cut_off_are_named(dataset: Path) -> None:
+    """At the end of a line nothing else would tell."""
+    lines = (dataset / "samples.jsonl").read_bytes().splitlines()
+    (dataset / "samples.jsonl").write_bytes(b"\n".join([*lines[:2], b""]))
+    with pytest.raises(InputError, match=r"samples.jsonl tells of 2 samples, and 3 were drawn: restore it"):
+        open_generated(dataset).records()

@@ -65,9 +65,15 @@ class GeneratedDataset:
         """Every drawn sample, in the order of their names.
 
         Raises:
-            InputError: `samples.jsonl` is missing or damaged.
+            InputError: `samples.jsonl` is missing, damaged or cut off.
         """
-        return read_records(self.folder)
+        found, drawn = read_records(self.folder), self.manifest.get("drawn")
+        if drawn not in {None, len(found)}:
+            raise InputError(
+                f"{self.folder / SAMPLES} tells of {len(found):,} samples, and {drawn} were drawn: restore it or make "
+                "the dataset again."
+            )
+        return found
 
     def tasks(self) -> dict[str, Task]:
         """Task name → the task of its labels.
