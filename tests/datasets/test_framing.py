@@ -96,6 +96,16 @@ def test_image_and_mask_are_cropped_alike() -> None:
     assert ((small[..., 0] > 105) == (ids == 7)).mean() > 0.9
 
 
+@pytest.mark.parametrize("framing", ["letterbox", "pad"])
+def test_a_strip_is_refused_before_it_is_padded_to_a_square(framing: Framing) -> None:
+    """Ten gigabytes for one photo would end the process without a word."""
+    strip = np.zeros((60_000, 100, 3), np.uint8)
+    with pytest.raises(InputError, match=r"a.png is 60000x100 pixels, too long to be padded: crop it"):
+        frame_photo(strip, (64, 64), framing, "a.png")
+    assert frame_photo(strip[:1_000], (64, 64), framing, "a.png").shape == (64, 64, 3)
+    assert frame_photo(strip, (64, 64), "crop", "a.png").shape == (64, 64, 3)
+
+
 def test_a_too_small_image_is_refused() -> None:
     with pytest.raises(InputError, match="smaller than the resolution 8x8"):
         frame_photo(np.zeros((7, 20, 3), np.uint8), (8, 8), "crop", "a.png")

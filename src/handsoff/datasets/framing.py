@@ -6,12 +6,13 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.frames import Frame, Framing
+from handsoff.core.frames import MAX_PIXELS, Frame, Framing
 from handsoff.geometry.affine import Matrix
 from handsoff.geometry.views import Box, Visible, fitting, warped
 from handsoff.tasks.base import Label, Task
 
 Photo = UInt8[np.ndarray, "h w 3"]
+MAX_PADDED = 4 * MAX_PIXELS  # of a photo with its borders
 
 
 def frame_photo(
@@ -28,7 +29,7 @@ def frame_photo(
         enlarge: whether a photo smaller than the frame is enlarged.
 
     Raises:
-        InputError: it would have to be enlarged, and `enlarge` is not set.
+        InputError: it would have to be enlarged, and `enlarge` is not set, or is too long to be padded.
     """
     return frame_sample(image, {}, {}, frame, framing, name, enlarge=enlarge)[0]
 
@@ -57,6 +58,8 @@ def frame_sample(
         raise InputError(f"{small}: use larger images or a lower --resolution.")
     if (height, width) == frame:
         return image, dict(labels)
+    if framing in {"letterbox", "pad"} and frame[0] * frame[1] > MAX_PADDED * min(scales) ** 2:
+        raise InputError(f"{name} is {height}x{width} pixels, too long to be padded: crop it or take another framing.")
     whole = (0.0, 0.0, float(width), float(height))
     limit = whole if framing == "letterbox" else None
     return placed(image, labels, tasks, fitting(whole, frame, framing), frame, limit)
