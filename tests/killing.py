@@ -28,6 +28,7 @@ from handsoff.cli.main import main
 from handsoff.formats import convert
 from handsoff.generators.stored import load_generator
 from handsoff.inversion import encoder
+from handsoff.learning import schedule
 from handsoff.synthesis import shard
 from handsoff.training import snapshots, train  # noqa: F401  # loaded before children are forked
 from handsoff.verbs import VERBS
@@ -56,6 +57,7 @@ def speed_up() -> None:
     """Small shards and parts, and distances of few images: many file operations in little time."""
     torch.set_num_threads(1)
     shard.SHARD, convert.PART, encoder.CHECKPOINT_STEPS, snapshots.MEASURED_IMAGES = 4, 3, 2, 8
+    schedule.CHECK = 1  # every step leaves a checkpoint
     snapshots.distances = lambda real, fake: {
         "fd_lite0": float((real.mean(0) - fake.mean(0)).square().sum()),
         "kd_lite0": 0.0,
@@ -98,7 +100,7 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
     labelled = at("labelled")
     labels = ("--real", labelled, "--synthetic", at("dataset"), "--validation", labelled, "--test", labelled)
     tiny = {"batch": 10, "channel_base": 64, "channel_max": 8, "w_dim": 8, "feature_size": 32, "snapshot_kimg": 0.02}
-    quick = {"members": 2, "hidden": [8, 8], "steps": 4, "images": 2, "pixels": 20, "networks": 1, "network_steps": 2}
+    quick = {"members": 2, "hidden": [8, 8], "steps": 4, "images": 2, "pixels": 20, "networks": 2, "network_steps": 3}
     return {
         "train": given("train", at("photos.zip"), "--resolution", "16", "--kimg", "0.05", **tiny),
         "import": given("import", at("published.safetensors"), "--licence", "CC0"),
@@ -107,7 +109,7 @@ def arguments_of(world: Path) -> dict[str, list[str]]:
         "fit": given("fit", at("generator"), at("latents"), **quick, features='["generator"]'),
         "generate": given("generate", at("labeler"), "-n", "10", keep=0.7),
         "label": given("label", at("labeler"), at("photos.zip"), "--apart", labelled, keep=0.7),
-        "evaluate": given("evaluate", *labels, "--first", "4", "--steps", "2", "--seeds", "2", batch=2,
+        "evaluate": given("evaluate", *labels, "--first", "4", "--steps", "3", "--seeds", "2", batch=2,
                           validation_part="4:6", test_part="7:10", curve="2,all"),
         **{f"convert {name}": given("convert", at("labelled"), "--format", name, tasks='["segmentation"]')
            for name in FORMATS},
