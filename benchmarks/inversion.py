@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from handsoff.backbones.distances import distances
 from handsoff.backbones.lite0 import frozen_lite0
-from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_json, write_json
 from handsoff.core.images import to_float
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.demo import DATA
 from handsoff.generators.stored import OWN, load_generator

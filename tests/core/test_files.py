@@ -2,14 +2,12 @@
 
 import errno
 import io
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 from handsoff.core import files
 from handsoff.core.errors import HandsOffError, InputError
@@ -137,58 +135,18 @@ def test_a_record_of_another_shape_is_damaged(tmp_path: Path, content: str, plac
     assert files.read_record(tmp_path / "a.json", Record) == Record(["a"], {"a": 1})
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])
-def test_sealed_tensors_come_back_and_no_damaged_ones_do(tmp_path: Path, dtype: torch.dtype) -> None:
-    tensors = {"a": torch.ones(3, 2).to(dtype), "b": torch.tensor(1).to(dtype), "c": torch.ones(0, 3).to(dtype)}
-    files.write_tensors(tmp_path / "a", tensors, sealed=True)
-    back = files.read_tensors(tmp_path / "a")
-    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
-    data = (tmp_path / "a").read_bytes()
-    for wrong in (data[:-1], data[:-1] + bytes([data[-1] ^ 1]), data.replace(b'"a"', b'"d"')):
-        (tmp_path / "a").write_bytes(wrong)
-        with pytest.raises(InputError, match="make the folder again"):
-            files.read_tensors(tmp_path / "a")
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf])
-def test_numbers_that_are_not_finite_are_neither_written_nor_read(tmp_path: Path, number: float) -> None:
-    """Networks that diverged would give labels without a word."""
-    wrong = {"a": torch.tensor([1.0, number])}
-    with pytest.raises(HandsOffError, match="a would hold numbers that are not finite"):
-        files.write_tensors(tmp_path / "a", wrong)
-    assert not (tmp_path / "a").exists()
-    files.write_tensors(tmp_path / "a", wrong, gaps=["a"])
-    assert torch.equal(files.read_tensors(tmp_path / "a", gaps=["a"])["a"].isfinite(), torch.tensor([True, False]))
-    with pytest.raises(InputError, match="a: a holds numbers that are not finite"):
-        files.read_tensors(tmp_path / "a")
-    best = {"numbers.best": torch.tensor(math.inf)}
-    files.write_tensors(tmp_path / "b", best)
-    assert files.read_tensors(tmp_path / "b") == best
-
-
-def test_json_and_tensors_come_back(tmp_path: Path) -> None:
+def test_json_comes_back(tmp_path: Path) -> None:
     value = {"name": "é", "numbers": [1, 2.5, None]}
     files.write_json(tmp_path / "deep" / "a.json", value)
     assert files.read_json(tmp_path / "deep" / "a.json") == value
-    tensors = {
-        "a": torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last),
-        "b": torch.tensor(3),
-        "c": torch.zeros(2, dtype=torch.bfloat16),
-    }
-    files.write_tensors(tmp_path / "a.safetensors", tensors)
-    back = files.read_tensors(tmp_path / "a.safetensors")
-    assert back.keys() == tensors.keys()
-    assert all(torch.equal(back[name], tensors[name]) for name in tensors)
 
 
-@pytest.mark.parametrize("read", [files.read_json, files.read_tensors])
-def test_missing_and_broken_files_are_said_in_one_sentence(tmp_path: Path, read: object) -> None:
-    assert callable(read)
+def test_missing_and_broken_json_is_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing"):
-        read(tmp_path / "none")
+        files.read_json(tmp_path / "none")
     (tmp_path / "broken").write_bytes(b"\xff\xfe not what it says")
-    with pytest.raises(InputError, match=r"is not (a )?valid"):
-        read(tmp_path / "broken")
+    with pytest.raises(InputError, match="is not valid"):
+        files.read_json(tmp_path / "broken")
 
 
 # images

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json, read_tensors, write_json
+from handsoff.core.files import read_json, write_json
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.generated import open_generated
 from handsoff.editing import outcome
 from handsoff.editing.edit import edit

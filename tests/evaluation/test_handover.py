@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from discs import CLASSES, SEGMENTATION, blobs, write_dataset, write_labelled
-from handsoff.core.files import read_json, read_tensors
+from handsoff.core.files import read_json
 from handsoff.core.frames import Framing
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.likeness import known, read_seen, thumbnails
 from handsoff.evaluation.arms import default_arms
 from handsoff.evaluation.evaluate import evaluate

@@ -7,9 +7,10 @@ import torch
 
 from handsoff.core.device import best_device, fast_dtype, mixed_precision
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
-from handsoff.core.files import write_json, write_tensors
+from handsoff.core.files import write_json
 from handsoff.core.frames import Frame
 from handsoff.core.seeds import standard_normal
+from handsoff.core.tensors import write_tensors
 from handsoff.generators.contract import Generator, StyleGenerator
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import CARD, WEIGHTS, copy_generator, generator_hash, load_generator, save_generator

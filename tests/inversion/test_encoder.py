@@ -7,8 +7,8 @@ import torch
 
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
-from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.images import to_float
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import load_generator

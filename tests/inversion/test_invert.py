@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import png, read_json, read_tensors, sha256, write_tensors
+from handsoff.core.files import png, read_json, sha256
 from handsoff.core.images import decode_mask
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import load_latents

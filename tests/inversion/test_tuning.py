@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json, read_tensors, sha256
+from handsoff.core.files import read_json, sha256
 from handsoff.core.images import to_uint8
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.generated import open_generated
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import load_latents

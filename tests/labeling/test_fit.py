@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
-from handsoff.core.files import png, read_json, read_tensors, write_json
+from handsoff.core.files import png, read_json, write_json
 from handsoff.core.images import to_uint8
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import known, read_seen, thumbnails
 from handsoff.datasets.writing import write_cards, write_sample

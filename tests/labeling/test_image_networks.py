@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from discs import SEGMENTATION, blobs
-from handsoff.core.files import read_tensors
+from handsoff.core.tensors import read_tensors
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import image_networks
 from handsoff.labeling.fit import fit

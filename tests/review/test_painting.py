@@ -15,7 +15,8 @@ from PIL import Image
 
 from browsing import Review, brush, draw, expects, open_first, ready, saved
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import png, read_json, read_tensors
+from handsoff.core.files import png, read_json
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.hub import check_pushable
 from handsoff.datasets.labelled import open_labelled

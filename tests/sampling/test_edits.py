@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import write_tensors
+from handsoff.core.tensors import write_tensors
 from handsoff.sampling.draws import Draw, anchor_of, draw_latents
 from handsoff.sampling.edits import ANCHORS, DIRECTIONS, Anchor, Materials, Mix, Move, read_materials
 from toy import toy_generator

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from handsoff.core.files import write_json, write_tensors
+from handsoff.core.files import write_json
+from handsoff.core.tensors import write_tensors
 from handsoff.jobs.folder import Plan
 from handsoff.synthesis import pooled
 from handsoff.synthesis.output import FolderOutput

@@ -7,20 +7,16 @@ import json
 import os
 import platform
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from handsoff.core.errors import HandsOffError, InputError
 
@@ -30,7 +26,6 @@ NAME_BYTES = 255  # of a file or folder, in every file system that is in use
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]  # this machine among those that share a disk
 HALF = re.compile(r"\..+\.(?:([0-9a-f]{6})-)?(\d+)\.part")  # the temporary name of `write_bytes`: who gave it
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character, as JSON escapes it
-SEAL = "sha256"  # in the header of a safetensors file: hash of its tensors
 stamps_now: ContextVar[dict[Path, Stamp] | None] = ContextVar("stamps_now", default=None)
 
 
@@ -219,69 +214,6 @@ def read_record(path: Path, kind: type[T]) -> T:
         first = error.errors()[0]
         place = "".join(f"{part}: " for part in first["loc"])
         raise InputError(f"{path} is damaged ({place}{first['msg']}): restore it or make the folder again.") from None
-
-
-def write_tensors(
-    path: Path, tensors: Mapping[str, Tensor], *, sealed: bool = False, gaps: Collection[str] = ()
-) -> None:
-    """Write named tensors as safetensors, atomically; `sealed` with a hash that `read_tensors` checks.
-
-    Raises:
-        HandsOffError: one is not finite, although it is none of `gaps`, in which NaN says that something is not known.
-    """
-    ready = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    wrong = not_finite(ready, gaps)
-    if wrong:
-        raise HandsOffError(
-            f"{path} is not written: {wrong} would hold numbers that are not finite, what was learnt has diverged. "
-            "Choose another output folder and lower rates (lr), or another seed."
-        )
-    write_bytes(path, save(ready, {SEAL: tensors_hash(ready)} if sealed else None))
-
-
-def read_tensors(path: Path, prefix: str = "", gaps: Collection[str] = ()) -> dict[str, Tensor]:
-    """Read the named tensors whose names begin with `prefix`; the others are not read.
-
-    Raises:
-        InputError: the file is missing, not safetensors, its tensors are not those that were sealed, or one that is
-            none of `gaps` is not finite.
-    """
-    if not path.is_file():
-        raise InputError(f"{path} is missing: the folder is not complete, make it again.")
-    try:
-        with safe_open(path, "pt") as file:
-            found = {name: file.get_tensor(name) for name in file.keys() if name.startswith(prefix)}  # noqa: SIM118  # no dict
-            seal = (file.metadata() or {}).get(SEAL)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a valid safetensors file ({error}); make the folder again.") from None
-    if seal is not None and not prefix and seal != tensors_hash(found):
-        raise InputError(f"{path} is damaged (its tensors are not those that were written); make the folder again.")
-    wrong = not_finite(found, gaps)
-    if wrong:
-        raise InputError(f"{path}: {wrong} holds numbers that are not finite: the file is damaged, make it again.")
-    return found
-
-
-def not_finite(tensors: Mapping[str, Tensor], gaps: Collection[str]) -> str | None:
-    """The first tensor with numbers that are not finite; single numbers (a best score so far) may be infinite."""
-    return next(
-        (
-            name
-            for name, tensor in tensors.items()
-            if name not in gaps and tensor.ndim and tensor.is_floating_point() and not bool(tensor.isfinite().all())
-        ),
-        None,
-    )
-
-
-def tensors_hash(tensors: Mapping[str, Tensor]) -> str:
-    """Hash of names, types, shapes and values."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def png(image: UInt8[np.ndarray, "h w *c"]) -> bytes:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.tensors import read_tensors, write_tensors
 
 SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, chose by, or was tested on
 NAME, TESTED = "thumbnails", "tested"  # tensors in such a file: of photos learnt from or chosen by, of tested ones

@@ -16,8 +16,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError, MismatchError, nearest
-from handsoff.core.files import png, read_tensors, weights_hash, write_bytes, write_json, write_tensors
+from handsoff.core.files import png, weights_hash, write_bytes, write_json
 from handsoff.core.images import tile
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.editing.outcome import Change, change
 from handsoff.editing.paint import MASK, Canvas, Masks, Regions, follow, moved, open_canvas
 from handsoff.editing.settings import EditSettings

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from handsoff.core.files import read_tensors, write_bytes
+from handsoff.core.files import write_bytes
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.card import CARD
 from handsoff.datasets.likeness import save_seen
 from handsoff.evaluation.arms import REAL, Arm

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_record, read_tensors, recorded, write_bytes, write_json, write_tensors
+from handsoff.core.files import read_record, recorded, write_bytes, write_json
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.evaluation.runs import Result, enter, is_finished, made_of, run_file, sheet_path, weights_file
 from handsoff.evaluation.work import Context, Loaded, Run
 from handsoff.jobs.ledger import relative

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from handsoff.core.files import png, read_record, recorded, write_bytes, write_json, write_tensors
+from handsoff.core.files import png, read_record, recorded, write_bytes, write_json
+from handsoff.core.tensors import write_tensors
 from handsoff.evaluation.arms import Arm
 from handsoff.evaluation.data import EvaluationData
 from handsoff.evaluation.settings import EvaluateSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.tensors import read_tensors, write_tensors
 
 RESIDUAL = "residual"  # what is added to one feature map of a StyleGAN2, [N, C, H, W], beside its ws
 GUIDANCE = "guidance"  # how strongly each sample follows its condition, [N], beside a diffusion model's noise

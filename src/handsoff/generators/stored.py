@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from handsoff.core.device import best_device
 from handsoff.core.errors import InputError, MismatchError, UnknownNameError
-from handsoff.core.files import read_json, read_tensors, sha256, write_json, write_tensors
+from handsoff.core.files import read_json, sha256, write_json
 from handsoff.core.frames import Frame, Framing
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.generators.contract import Conditions, Generator
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.diffusion_config import DiffusionConfig

@@ -10,8 +10,9 @@ from jaxtyping import UInt8
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.errors import InputError
-from handsoff.core.files import refuse_unwritable, write_tensors
+from handsoff.core.files import refuse_unwritable
 from handsoff.core.images import to_float
+from handsoff.core.tensors import write_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.engines.once import Once

@@ -12,10 +12,10 @@ from torch.nn import functional as F
 from handsoff.backbones.lite0 import FEATURE_CHANNELS, Lite0
 from handsoff.core.device import mixed_precision, on_device
 from handsoff.core.errors import MismatchError
-from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.frames import Frame
 from handsoff.core.images import to_float
 from handsoff.core.seeds import seeded, step_generator
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import Latents
 from handsoff.geometry.views import scaled_to

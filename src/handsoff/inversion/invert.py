@@ -11,8 +11,9 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_tensors, sha256, write_bytes, write_json
+from handsoff.core.files import png, sha256, write_bytes, write_json
 from handsoff.core.images import tile, to_float, to_uint8
+from handsoff.core.tensors import read_tensors
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.engines.contract import Engine

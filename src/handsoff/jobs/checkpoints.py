@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_tensors, write_tensors
+from handsoff.core.tensors import read_tensors, write_tensors
 
 NUMBERS = "numbers"
 

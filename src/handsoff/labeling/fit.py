@@ -8,8 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.files import write_bytes, write_json, write_tensors
+from handsoff.core.files import write_bytes, write_json
 from handsoff.core.seeds import seeded
+from handsoff.core.tensors import write_tensors
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.likeness import save_seen
 from handsoff.generators.contract import Generator as ImageGenerator

@@ -7,7 +7,7 @@ uncertain.
 
 from pathlib import Path
 
-from handsoff.core.files import write_tensors
+from handsoff.core.tensors import write_tensors
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.progress import Part
 from handsoff.labeling.settings import FitSettings

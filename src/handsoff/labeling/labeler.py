@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_json, read_record, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_json, read_record, write_json
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import to_float, to_uint8
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.generators.conditions import Asked, Condition
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents

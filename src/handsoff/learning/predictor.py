@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from handsoff.core.device import on_device
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import read_record, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_record, write_json
 from handsoff.core.frames import Frame, Framing
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.learning.models import build_model
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.core.errors import MismatchError
-from handsoff.core.files import read_tensors, write_bytes, write_lines, write_tensors
+from handsoff.core.files import write_bytes, write_lines
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.card import CARD, Card
 from handsoff.datasets.corrections import now, user_name
 from handsoff.datasets.generated import (

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_tensors
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.conditions import Condition
 from handsoff.generators.latents import Latents
 

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from handsoff.core.files import read_tensors, write_tensors
 from handsoff.core.sequences import Lazy
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
 from handsoff.engines.contract import Engine

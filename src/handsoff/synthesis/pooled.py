@@ -20,8 +20,9 @@ from jaxtyping import Float, Int64, UInt8
 from handsoff.backbones.distances import pooled_features
 from handsoff.backbones.lite0 import Lite0, frozen_lite0, viewing_size
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_json, read_tensors, write_json, write_tensors
+from handsoff.core.files import read_json, write_json
 from handsoff.core.images import to_float, to_uint8
+from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.given import GIVEN, Values, check_given, is_number
 from handsoff.datasets.labelled import list_labelled

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from handsoff.core.files import read_tensors
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.contract import Conditions
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done

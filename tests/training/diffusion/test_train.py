@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import read_tensors
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done

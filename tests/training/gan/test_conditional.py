@@ -9,7 +9,7 @@ import torch
 
 from handsoff.core.device import mixed_precision
 from handsoff.core.errors import MismatchError
-from handsoff.core.files import read_tensors
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.conditions import encoded
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.folder import require_done

@@ -20,7 +20,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from handsoff.backbones.distances import distances
 from handsoff.core.device import best_device
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import read_json, read_tensors
+from handsoff.core.files import read_json
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.stored import generator_hash, load_generator, read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.checkpoints import read_numbers

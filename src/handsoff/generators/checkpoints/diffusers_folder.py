@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_record, read_tensors, sha256
+from handsoff.core.files import read_record, sha256
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.generators.diffusion_config import DiffusionConfig, Schedule, UNetConfig, noise_levels
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_tensors, sha256
+from handsoff.core.files import sha256
 from handsoff.core.frames import Framing
 from handsoff.core.seeds import standard_normal, step_generator
+from handsoff.core.tensors import read_tensors
 from handsoff.generators.checkpoints.bounds import one_sentence
 from handsoff.generators.checkpoints.community import convert_community
 from handsoff.generators.checkpoints.diffusers_folder import find_model, read_config, read_state
