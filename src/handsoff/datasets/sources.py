@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -95,8 +95,8 @@ class Source:
         try:
             if self.archive:
                 return zlib.crc32(self.archive.read(name))
-            with (self.path / name).open("rb") as file:
-                return reduce(lambda mark, piece: zlib.crc32(piece, mark), iter(lambda: file.read(PIECE), b""), 0)
+            file = self.path / name
+            return checksum_of(file, file.stat().st_mtime_ns, self.sizes[name])
         except (OSError, InputError):
             return None  # whoever needs the file says so
 
@@ -111,6 +111,13 @@ class Source:
             both = found["fingerprint"] + self.corrections.fingerprint()
             found["fingerprint"] = hashlib.sha256(both.encode()).hexdigest()
         return found
+
+
+@lru_cache(maxsize=2**18)  # the steps of a run ask for the same photos
+def checksum_of(file: Path, changed: int, size: int) -> int:  # noqa: ARG001  # when, and how large: of the same file
+    """CRC-32 of a file as it was then."""
+    with file.open("rb") as data:
+        return reduce(lambda mark, piece: zlib.crc32(piece, mark), iter(lambda: data.read(PIECE), b""), 0)
 
 
 def open_source(path: Path, corrections: Use | None = None) -> Source:
