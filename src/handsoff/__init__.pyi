@@ -495,7 +495,7 @@ def invert(
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         first: Take the first N labelled images in sorted order.
         skip: Leave out the first N before that.
-        tasks: Kinds of labels to carry along; without it, all that every photo has.
+        tasks: Kinds of labels to carry along; without it, all that there are.
         labels: About the labels, by task: {segmentation = {merge = {'left_eye,right_eye' = 'eye'}}}.
         photos: Unlabelled images for the encoder; default: what the generator was trained on.
         encoder: Another folder of latents whose encoder to use.

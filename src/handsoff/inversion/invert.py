@@ -94,8 +94,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings,
 
     The engine refines chunks of `batch` photos; the encoder and the tuning learn from all photos, in this process.
 
-    Every kind of label that all photos have, or those of `settings.tasks`, are carried along: one folder of latents
-    serves several tasks.
+    Every kind of label, or those of `settings.tasks`, are carried along: one folder of latents serves several tasks.
 
     Raises:
         InputError: as `plan`, the labels are of one class only, or `out` holds something else.

@@ -13,7 +13,7 @@ class InvertSettings(BaseModel):
     first: int | None = Field(None, ge=1, description="take the first N labelled images in sorted order")
     skip: int = Field(0, ge=0, description="leave out the first N before that")
     tasks: tuple[str, ...] | None = Field(
-        None, description="kinds of labels to carry along; without it, all that every photo has"
+        None, description="kinds of labels to carry along; without it, all that there are"
     )
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="about the labels, by task: {segmentation = {merge = {'left_eye,right_eye' = 'eye'}}}"
