@@ -10,12 +10,13 @@ import re
 import sys
 
 from cost import engines, fitting, generator, labeling, review, scale, scrolling, writing
-from making import bias, composition, conditions, inversion, longtail, selection, training
+from making import averages, bias, composition, conditions, inversion, longtail, selection, training
 from rows import RESULTS, ROOT
 from worth import faces, gain, heads, methods, photos, redesign, tasks
 
 TABLES = (  # of which results, in which page
     ("training", "docs/experiments/training.md", training),
+    ("averages", "docs/experiments/training.md", averages),
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
     ("longtail-faces", "docs/composition.md", longtail),
@@ -29,6 +30,7 @@ TABLES = (  # of which results, in which page
     ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
+    ("compare-heads-methods", "docs/compare.md", methods),
     *(
         (f"compare-{name}", f"docs/experiments/{name}.md", methods)
         for name in ("cars", "fashion", "driving", "heads", "keypoints")

@@ -17,6 +17,22 @@ def training(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def averages(result: dict[str, Any]) -> str:
+    """Distances by the half-life of the average, each trial at its end."""
+    trials = {name: lines[-1] for name, lines in result["trials"].items()}
+    lines = head(
+        "half-life, images", *(f"{distance}, rates {name}" for name in trials for distance in ("FD-lite0", "KD"))
+    )
+    for half_life in next(iter(trials.values()))["averages"]:
+        found = [last["averages"][half_life] for last in trials.values()]
+        numbers = (f"{distances[name]:.1f}" for distances in found for name in ("fd_lite0", "kd_lite0"))
+        lines.append(row("no average" if half_life == "none" else f"{float(half_life):,.0f}", *numbers))
+    floor = result["photos_among_themselves"]
+    floors = [f"{floor[name]:.1f}" for name in ("fd_lite0", "kd_lite0")] * len(trials)
+    lines.append(row("2,000 other photos", *floors))
+    return "\n".join(lines)
+
+
 def inversion(result: dict[str, Any]) -> str:
     """Every variant of inversion by every judge, and encoders alone."""
     heads = f"{result['labelled']} labelled and {result['held_out']} held-out heads"

@@ -117,16 +117,17 @@ def has_card(folder: Path) -> bool:
 
 
 @torch.no_grad()
-def update_ema(average: nn.Module, newest: nn.Module, images: int, count: int) -> None:
-    """Exponential moving average of weights: half-life 10,000 images, a twentieth of the run at its beginning.
+def update_ema(average: nn.Module, newest: nn.Module, images: int, count: int, half_life: float) -> None:
+    """Exponential moving average of weights.
 
     Args:
         average: is moved.
         newest: where to.
         images: shown before this step.
         count: shown by this step.
+        half_life: in images; at the beginning of a run a twentieth of it, if that is less.
     """
-    half_life = min(10_000.0, max(images * 0.05, 1.0))
+    half_life = min(half_life, max(images * 0.05, 1.0))
     beta = 0.5 ** (count / half_life)
     averaged: list[Tensor] = list(average.parameters())
     trained: list[Tensor] = list(newest.parameters())

@@ -23,6 +23,7 @@ from handsoff.training.state import update_ema
 MEAN, DEVIATION = -1.2, 1.2  # of log σ in training
 HEAD = 64  # channels of an attention head: more of fewer channels take longer
 WARM_UP = 10_000  # images over which the learning rate rises
+HALF_LIFE = 10_000.0  # of the average of the weights, in images
 
 
 def config_of(settings: TrainSettings) -> DiffusionConfig:
@@ -92,7 +93,7 @@ def denoising_step(
     average_gradients(state.denoiser.parameters())
     state.optimizer.param_groups[0]["lr"] = settings.lr * min((state.images + settings.batch) / WARM_UP, 1.0)
     state.optimizer.step()
-    update_ema(state.average, state.denoiser, state.images, count * limits.world)
+    update_ema(state.average, state.denoiser, state.images, count * limits.world, HALF_LIFE)
     return {"denoising": float(loss.detach())}
 
 

@@ -23,6 +23,7 @@ from handsoff.training.settings import TrainSettings
 from handsoff.training.state import update_ema
 
 FINEST_CHANNELS = 48
+HALF_LIFE = 1_000.0  # of the average of the weights, in images: see docs/experiments/training.md
 
 
 def parse_resolution(text: str) -> tuple[Frame, Frame]:
@@ -108,7 +109,7 @@ def gan_step(state: GANState, data: TrainingData, settings: TrainSettings, limit
             g_loss = discriminator.generator_loss(fake, labels[1])
         update(generator, state.g_optimizer, g_loss)
         discriminator.requires_grad_(requires_grad=True)
-        update_ema(state.average, generator, state.images, count * limits.world)
+        update_ema(state.average, generator, state.images, count * limits.world, HALF_LIFE)
         return {"d": float(d_loss.detach()), "g": float(g_loss.detach())}
 
 
