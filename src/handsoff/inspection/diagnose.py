@@ -137,7 +137,8 @@ def invert_held_out(
     stop = min(start + settings.photos, known, *([stop] if stop else []))
     if stop - start < MIN_LABELLED:
         return None
-    encoder = str(inverted.folder) if before.encoder_steps else None
+    lent = inverted.report["inputs"].get("encoder", {}).get("path", str(inverted.folder))
+    encoder = lent if before.encoder_steps else None
     changes = {"skip": start, "first": stop - start, "encoder": encoder, "tuning_steps": 0}
     generator = tuned_generator_of(steps) or inverted.inputs["generator"][0]
     work = invert(generator, labelled, out / HELD_OUT, before.model_copy(update=changes))

@@ -173,7 +173,7 @@ def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examp
         raise InputError(f"{path}: latents.json has no latents of {missing[0]}: run handsoff invert again.")
     rows = [card.names.index(name) for name in labelled.names]
     mark = joined(str(report.get("fingerprint")), labelled.describe()["fingerprint"], *tuned)
-    encoder = Path(made.settings.get("encoder") or path) / ENCODER
+    encoder = Path(made.inputs["encoder"]["path"] if "encoder" in made.inputs else path) / ENCODER
     return Examples(
         labelled, mark, own[0] if own else generator, partial(stored_latents, path / "latents.safetensors", rows),
         path / "contact.png", encoder if encoder.is_file() else None,
