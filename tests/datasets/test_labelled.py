@@ -150,7 +150,7 @@ def test_a_kind_of_label_with_gaps_is_refused_unless_another_is_asked_for(three:
     before = open_labelled(three).describe()
     (three / "depth").mkdir()
     (three / "depth" / "a.npz").write_bytes(b"")
-    with pytest.raises(GapError, match=r"has no label in depth .*, or set the task to segmentation alone"):
+    with pytest.raises(GapError, match=r"has no label in depth .*, or set the task to segmentation"):
         open_labelled(three)
     assert open_labelled(three, tasks=["segmentation"]).describe() == before
 

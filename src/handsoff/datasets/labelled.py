@@ -43,7 +43,7 @@ def open_labelled(
     """
     dataset = list_labelled(open_source(path, corrections), options, tasks)
     for why in dataset.gaps:
-        raise GapError(f"{why.removesuffix('.')}, or set the task to {' and '.join(dataset.kinds)} alone.")
+        raise GapError(f"{why.removesuffix('.')}, or set the task to {' or '.join(dataset.kinds)}.")
     for sentence in doubts(dataset.tasks, dataset.names, dataset.label):
         raise InputError(f"{path}: {sentence}.")
     return dataset
