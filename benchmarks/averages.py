@@ -4,8 +4,8 @@ Goes on from the checkpoint that `handsoff train` left in GENERATOR, with averag
 and measures all of them and the weights themselves, every 10,000 images: FD and KD-lite0 of 2,000 samples. `--fall` has
 both rates fall to 0 on the way. Nothing is written into GENERATOR. Adds to benchmarks/results/averages.json.
 
-An average with a half-life that is longer than what is shown here still holds the weights from before: those of the
-run's own, which is one of them, are exact.
+All averages begin as the run's own, so one with a half-life that is longer than what is shown here still holds that: of
+the long ones only that of the run's own half-life is exact (10,000 images in the committed results).
 """
 
 import argparse
