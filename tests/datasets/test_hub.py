@@ -62,7 +62,14 @@ def test_a_dataset_goes_to_the_hub_without_what_is_private(dataset: Path) -> Non
 
 def test_what_the_dataset_has_no_more_goes_from_the_hub_and_nothing_else(dataset: Path) -> None:
     push(dataset, "me/faces")
-    there = ["images/old.png", "masks/old.png", "uncertainty/old.png", "uncertainty-depth/old.png", "shards/shard-0.tar", "keypoints.json"]
+    there = [
+        "images/old.png",
+        "masks/old.png",
+        "uncertainty/old.png",
+        "uncertainty-depth/old.png",
+        "shards/shard-0.tar",
+        "keypoints.json",
+    ]
     own = ["LICENSE", "database/own.csv", "scripts/load.py", "README.md", ".gitattributes"]
     patterns = FakeApi.asked[-1]["delete_patterns"]
     assert list(hub.utils.filter_repo_objects([*there, *own], allow_patterns=patterns)) == there
