@@ -48,6 +48,8 @@ def rendered(out: Path, count: int, seed: int, python: str, *, labels: bool = Tr
     """A labelled folder of heads with `attributes.json`, or a zip of images with a .json beside it."""
     told = out / "attributes.json" if labels else out.with_suffix(".json")
     if not told.is_file():  # it is written last
+        if shutil.which(python) is None:
+            raise SystemExit(f"There is no {python}, which renders heads: `make test-render-heads` sets it up.")
         numbers = ["--count", str(count), "--seed", str(seed), "--workers", str(os.cpu_count())]
         flags = ["--attributes", *(["--labels"] if labels else [])]
         subprocess.run(  # noqa: S603  # our own script

@@ -59,7 +59,8 @@ def test_a_sample_follows_from_its_place_alone(world: Path) -> None:
     assert np.array_equal(found.images[1], alone.images[0])
     assert np.array_equal(found.labels[0], found.labels[2])
     assert not np.array_equal(found.images[0], found.images[1])
-    assert found.pseudo
+    assert found.pseudo is not None
+    assert found.pseudo.all()
     weighted = replace(pool, least=0.0).take(np.array([3])).weights
     assert weighted is not None
     assert weighted.shape == (1, 16, 16)

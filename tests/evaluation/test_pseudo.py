@@ -47,16 +47,19 @@ def test_a_pool_is_weighted_by_its_own_maps_where_that_is_asked_for(labelled: Pa
     assert pool.weights is not None
     assert pool.weights[:, :, 16:].min() == 255
     assert pool.weights[:, 0, 0].tolist() == [255, 204, 153, 0, 0, 0], "below one half nothing counts"
-    assert (pool.pseudo, data.pools["real"].pseudo) == (True, False)
+    assert pool.pseudo is not None
+    assert (pool.pseudo.all(), data.pools["real"].pseudo) == (True, None)
     assert data.pools["real"].weights is None
     plain = loaded(labelled, [dataset], TINY).pools["synthetic"]
-    assert (plain.weights, plain.pseudo) == (None, True)
+    assert plain.weights is None
+    assert plain.pseudo is not None
+    assert plain.pseudo.all()
 
 
 def test_labelled_data_of_no_verb_counts_as_labelled_by_people(labelled: Path, dataset: Path, tmp_path: Path) -> None:
     other = write_labelled(tmp_path / "renders", blobs(5, seed=3))
     pools = loaded(labelled, [dataset, other], SURE).pools
-    assert (pools["synthetic"].pseudo, pools["renders"].pseudo) == (True, False)
+    assert (pools["synthetic"].pseudo is None, pools["renders"].pseudo) == (False, None)
     assert pools["renders"].weights is None
 
 
@@ -122,3 +125,5 @@ def test_what_a_person_accepted_counts_in_full(labelled: Path, dataset: Path) ->
     pool = run_to_end(load_data(replace(inputs, pools=pools), None, SURE.confidence)).pools["synthetic"]
     assert pool.weights is not None
     assert pool.weights[:, 0, 0].tolist() == [255, 204, 153, 0, 0, 255]
+    assert pool.pseudo is not None
+    assert pool.pseudo.tolist() == [True] * 5 + [False]

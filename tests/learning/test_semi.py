@@ -67,7 +67,7 @@ def test_confidence_is_one_minus_uncertainty_and_nothing_below_the_least() -> No
 
 
 def test_samples_labelled_by_people_come_first_and_count_in_full() -> None:
-    real, machine = blobs(3, 0), replace(blobs(4, 1), weights=np.full((4, 32, 32), 7, np.uint8), pseudo=True)
+    real, machine = blobs(3, 0), replace(blobs(4, 1), weights=np.full((4, 32, 32), 7, np.uint8), pseudo=np.ones(4, bool))
     stream = torch.Generator().manual_seed(0)
     found = draw([(machine, 5), (real, 2)], stream)
     assert (found.human, len(found.images)) == (2, 7)
@@ -77,6 +77,16 @@ def test_samples_labelled_by_people_come_first_and_count_in_full() -> None:
     for label in found.labels[:2]:
         assert any(np.array_equal(label, known) for known in real.labels)
     assert draw([(real, 2)], stream).weights is None
+
+
+def test_what_a_person_corrected_in_a_pool_comes_first_too() -> None:
+    """No teacher labels it anew and nothing is pasted over it."""
+    pool = replace(blobs(4, 1), pseudo=np.array([True, False, True, True]))
+    found = draw([(pool, 12), (blobs(3, 0), 2)], torch.Generator().manual_seed(0))
+    corrected = [np.array_equal(label, pool.labels[1]) for label in found.labels]
+    assert 2 < found.human < 14, "some of both were drawn"
+    assert sum(corrected[: found.human]) == found.human - 2
+    assert not any(corrected[found.human :])
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
@@ -237,7 +247,7 @@ def weights_after(pool: LabelledArrays, chosen: LearnSettings) -> dict[str, Any]
 
 @pytest.mark.slow
 def test_labels_of_a_pool_matter_until_the_teacher_labels() -> None:
-    pool = replace(blobs(4, 1), pseudo=True)
+    pool = replace(blobs(4, 1), pseudo=np.ones(4, bool))
     other = replace(pool, labels=np.roll(pool.labels, 9, 2))
     short = LearnSettings(steps=4, batch=4, balance=0, unlabelled="teacher", teacher_threshold=0, cutmix=1)
 
@@ -250,7 +260,7 @@ def test_labels_of_a_pool_matter_until_the_teacher_labels() -> None:
 
 
 def test_pixels_without_confidence_are_not_learnt_from() -> None:
-    pool = replace(blobs(4, 1), pseudo=True, weights=np.zeros((4, 32, 32), np.uint8))
+    pool = replace(blobs(4, 1), pseudo=np.ones(4, bool), weights=np.zeros((4, 32, 32), np.uint8))
     other = replace(pool, labels=np.roll(pool.labels, 9, 2))
     one, two = (weights_after(part, LearnSettings(steps=2, batch=4, balance=0)) for part in (pool, other))
     assert all(torch.equal(value, two[name]) for name, value in one.items())

@@ -24,7 +24,7 @@ TAUGHT = SHORT.model_copy(update={"unlabelled": "teacher", "teacher_from": 3, "t
 
 def learn(*, validated: bool = True, checkpoint: Path | None = None, settings: LearnSettings = SHORT) -> Any:
     real, weights = blobs(4, 1), np.full((4, 32, 32), 128, np.uint8)
-    pool = replace(blobs(4, 2), pseudo=True, weights=weights)
+    pool = replace(blobs(4, 2), pseudo=np.ones(4, bool), weights=weights)
     validation = blobs(4, 3) if validated else None
     mixture = [(real, 4)] if settings is SHORT else [(real, 1), (pool, 3)]
     return train_predictor(SEGMENTATION, lambda _: mixture, 0, settings, "", validation, checkpoint)

@@ -62,7 +62,7 @@ class OnlinePool:
         if self.least is not None:
             weights = np.stack([confidence_weights(sample.uncertainty[task], self.least) for sample in samples])
         images, labels = (np.stack(found) for found in zip(*((s.image, s.labels[task]) for s in samples), strict=True))
-        return LabelledArrays(images, labels, (), weights, pseudo=True)
+        return LabelledArrays(images, labels, (), weights, np.ones(len(images), bool))
 
 
 def require_online(inputs: Inputs, arms: Sequence[Arm]) -> None:

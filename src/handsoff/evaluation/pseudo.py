@@ -42,7 +42,7 @@ def pseudo_labelled(
 ) -> Generator[Progress, None, LabelledArrays]:
     """The pool, marked as labelled by a machine and, where `least` is given, weighted by its uncertainty maps.
 
-    What a person corrected or accepted counts in full.
+    What a person corrected or accepted is no machine's: it counts in full, and no teacher labels it anew.
 
     Args:
         pool: samples of the dataset, in their frame.
@@ -54,17 +54,16 @@ def pseudo_labelled(
     Raises:
         InputError: a sample has no map, or one that is damaged or of another size.
     """
+    pseudo = np.array([not judged(labelled, name, task) for name in pool.names], bool)
     if least is None:
-        return replace(pool, pseudo=True)
-    weights = np.empty(pool.images.shape[:3], np.uint8)
-    for index, name in enumerate(pool.names):
-        if judged(labelled, name, task):
-            weights[index] = FULL
-        else:
-            weights[index] = confidence_weights(map_of(dataset, name, task, weights.shape[1:]), least)
-        if index % CHUNK == CHUNK - 1 or index == len(pool) - 1:
-            yield Progress("reading uncertainty", index + 1, len(pool))
-    return replace(pool, weights=weights, pseudo=True)
+        return replace(pool, pseudo=pseudo)
+    weights = np.full(pool.images.shape[:3], FULL, np.uint8)
+    for index in np.flatnonzero(pseudo):
+        weights[index] = confidence_weights(map_of(dataset, pool.names[index], task, weights.shape[1:]), least)
+        if index % CHUNK == CHUNK - 1:
+            yield Progress("reading uncertainty", int(index) + 1, len(pool))
+    yield Progress("reading uncertainty", len(pool), len(pool))
+    return replace(pool, weights=weights, pseudo=pseudo)
 
 
 def judged(labelled: LabelledDataset, name: str, task: str) -> bool:

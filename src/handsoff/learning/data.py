@@ -40,14 +40,14 @@ class LabelledArrays:
     Attributes:
         names: of the samples, where they are known.
         weights: how much each pixel counts in the loss, times 255; None: all alike.
-        pseudo: whether a machine made the labels, so that they can be weighted, made anew and mixed (`learning.semi`).
+        pseudo: whose labels a machine made, so that they can be made anew and mixed (`learning.semi`); None: nobody's.
     """
 
     images: UInt8[np.ndarray, "n h w 3"]
     labels: Labels
     names: tuple[str, ...] = ()
     weights: Weights | None = None
-    pseudo: bool = False
+    pseudo: Bool[np.ndarray, " n"] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,8 +55,8 @@ class LabelledArrays:
     @cached_property
     def digest(self) -> str:
         """A hash of all of it."""
-        found = hashlib.sha256(repr((self.names, self.pseudo)).encode())
-        for array in (self.images, self.labels, self.weights):
+        found = hashlib.sha256(repr(self.names).encode())
+        for array in (self.images, self.labels, self.weights, self.pseudo):
             if array is not None:
                 found.update(f"{array.dtype} {array.shape}".encode())
                 found.update(np.ascontiguousarray(array).data)
@@ -65,8 +65,8 @@ class LabelledArrays:
     def take(self, index: Int64[np.ndarray, " m"] | Bool[np.ndarray, " n"]) -> "LabelledArrays":
         """The samples at these places, or where it is true."""
         names = tuple(self.names[place] for place in np.arange(len(self))[index]) if self.names else ()
-        weights = None if self.weights is None else self.weights[index]
-        return LabelledArrays(self.images[index], self.labels[index], names, weights, self.pseudo)
+        weights, pseudo = (None if found is None else found[index] for found in (self.weights, self.pseudo))
+        return LabelledArrays(self.images[index], self.labels[index], names, weights, pseudo)
 
 
 @dataclass(frozen=True)

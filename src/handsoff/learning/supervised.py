@@ -238,14 +238,15 @@ def draw(mixture: list[tuple[Pool, int]], stream: torch.Generator) -> Batch:
     picked = [
         pool.take(torch.randint(len(pool), (number,), generator=stream).numpy()) for pool, number in mixture if number
     ]
-    picked.sort(key=lambda part: part.pseudo)
+    pseudo = np.concatenate([np.zeros(len(part), bool) if part.pseudo is None else part.pseudo for part in picked])
+    order = np.argsort(pseudo, kind="stable")
     images = np.concatenate([part.images for part in picked])
     weights = None
     if any(part.weights is not None for part in picked):
         full = np.full_like(images[..., 0], FULL)
-        weights = np.concatenate([full[: len(part)] if part.weights is None else part.weights for part in picked])
+        weights = np.concatenate([full[: len(part)] if part.weights is None else part.weights for part in picked])[order]
     labels = np.concatenate([part.labels for part in picked])
-    return Batch(to_float(images), labels, sum(len(part) for part in picked if not part.pseudo), weights)
+    return Batch(to_float(images[order]), labels[order], int(len(pseudo) - pseudo.sum()), weights)
 
 
 @torch.inference_mode()
