@@ -67,7 +67,8 @@ def test_confidence_is_one_minus_uncertainty_and_nothing_below_the_least() -> No
 
 
 def test_samples_labelled_by_people_come_first_and_count_in_full() -> None:
-    real, machine = blobs(3, 0), replace(blobs(4, 1), weights=np.full((4, 32, 32), 7, np.uint8), pseudo=np.ones(4, bool))
+    real, weights = blobs(3, 0), np.full((4, 32, 32), 7, np.uint8)
+    machine = replace(blobs(4, 1), weights=weights, pseudo=np.ones(4, bool))
     stream = torch.Generator().manual_seed(0)
     found = draw([(machine, 5), (real, 2)], stream)
     assert (found.human, len(found.images)) == (2, 7)

@@ -87,11 +87,13 @@ def open_job(
         whole: leave nothing behind either when bad input is found later, for verbs that read theirs bit by bit.
 
     Raises:
-        InputError: the folder holds something else, or the same verb with other inputs or settings.
+        InputError: the folder holds something else, or the same verb with other inputs or settings, or lies among the
+            files of an input.
         HandsOffError: another process is working in it, or it cannot be written.
     """
     refuse_unwritable([str(out), *(source.get("path", "") for source in plan.inputs.values())], f"handsoff {plan.verb}")
     refuse_foreign(out, plan.verb, beside=beside)
+    refuse_inside(out, plan)
     with locked(out) if alone else nullcontext():
         job = begin(out, as_recorded(plan))
         with undone_if_refused(out, whole=whole) if alone else nullcontext():
@@ -140,6 +142,19 @@ def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
         raise InputError(
             f"{out} is not empty and was not made by handsoff {verb}: choose another output folder with -o."
         )
+
+
+def refuse_inside(out: Path, plan: Plan) -> None:
+    """Refuse a folder among the images of an input: what is written there would be read as more of them.
+
+    Raises:
+        InputError: it lies in the input's `images/`, or, where there is none and no job made it, in the input itself.
+    """
+    for path in (Path(source["path"]) for source in plan.inputs.values() if "path" in source):
+        read = path / "images" if (path / "images").is_dir() else path
+        made = read == path and (path / JOB).is_file()
+        if read.is_dir() and not made and out.resolve().is_relative_to(read.resolve()):
+            raise InputError(f"{out} lies inside {read}, which is read: choose another output folder with -o.")
 
 
 def discard(out: Path) -> None:

@@ -244,7 +244,8 @@ def draw(mixture: list[tuple[Pool, int]], stream: torch.Generator) -> Batch:
     weights = None
     if any(part.weights is not None for part in picked):
         full = np.full_like(images[..., 0], FULL)
-        weights = np.concatenate([full[: len(part)] if part.weights is None else part.weights for part in picked])[order]
+        given = [full[: len(part)] if part.weights is None else part.weights for part in picked]
+        weights = np.concatenate(given)[order]
     labels = np.concatenate([part.labels for part in picked])
     return Batch(to_float(images[order]), labels[order], int(len(pseudo) - pseudo.sum()), weights)
 
