@@ -112,7 +112,7 @@ def test_a_folder_among_the_images_of_an_input_is_refused(tmp_path: Path) -> Non
         open_job(out, Plan("train", {"images": {"path": str(source), "fingerprint": "1"}}, {}))
 
     for source, out in ((photos, photos / "generator"), (labelled, labelled / "images" / "latents")):
-        with pytest.raises(InputError, match="lies inside .*, which is read: choose another output folder with -o"):
+        with pytest.raises(InputError, match=r"lies inside .*, which is read: choose another output folder with -o"):
             begun(source, out)
         assert not out.exists()
     for source, out in ((labelled, labelled / "latents"), (made, made / "report"), (photos, tmp_path / "photos2")):
