@@ -3,12 +3,14 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 
 from handsoff.cli.main import app
-from handsoff.jobs.folder import Plan
+from handsoff.core.errors import InputError
+from handsoff.jobs.folder import Plan, refuse_inside
 from handsoff.verbs import VERBS, given
 
 OTHERS = {"run", "demo", "inspect", "diagnose", "export", "push", "compare", "review", "correct"}  # no steps
@@ -38,6 +40,27 @@ def test_the_command_line_has_every_verb_and_no_other_step() -> None:
 def test_the_registry_loads_no_torch() -> None:
     code = "import sys, handsoff.verbs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "out"), [("photos", "photos/generator"), ("photos", "photos"), ("labelled", "labelled/images/latents")]
+)
+def test_an_output_among_the_images_of_an_input_is_refused(source: str, out: str, tmp_path: Path) -> None:
+    """What is written there would be read as further images when the work goes on."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "labelled" / "images").mkdir(parents=True)
+    inputs, settings = {"images": tmp_path / source}, VERBS["train"].settings()
+    with pytest.raises(InputError, match=r"lies inside .*, which is read: choose another output folder with -o"):
+        VERBS["train"].work(inputs, tmp_path / out, settings)
+
+
+@pytest.mark.parametrize("out", ["labelled/latents", "made/report", "photos2"])
+def test_an_output_beside_them_is_not(out: str, tmp_path: Path) -> None:
+    for folder in ("photos", "labelled/images", "made"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "made" / "job.json").write_text("{}")
+    for source in ("photos", "labelled", "made"):
+        refuse_inside(tmp_path / out, tmp_path / source)
 
 
 def test_optional_inputs_are_left_out() -> None:

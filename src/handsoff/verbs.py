@@ -20,6 +20,7 @@ from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.folder import refuse_inside
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings, SampleSettings
@@ -78,7 +79,14 @@ class Verb:
         return next(given.about for given in self.inputs if given.name == name)
 
     def work(self, inputs: Inputs, out: Path, settings: BaseModel, engine: Engine = LOCAL) -> Work:
-        """Begin, or go on with, the work in the folder `out`; the engine computes what is cut into shards."""
+        """Begin, or go on with, the work in the folder `out`; the engine computes what is cut into shards.
+
+        Raises:
+            InputError: `out` lies among the images of an input.
+        """
+        for value in given(inputs).values():
+            for path in value if isinstance(value, list) else [value]:
+                refuse_inside(out, path)
         more = {"engine": engine} if self.shards else {}
         work: Work = self.load(self.function)(**given(inputs), out=out, settings=settings, **more)
         return work

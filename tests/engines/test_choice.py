@@ -56,3 +56,13 @@ def test_workers_share_the_cores_and_take_gpus_in_turn(monkeypatch: pytest.Monke
     monkeypatch.setattr("handsoff.core.device.best_device", lambda: type("Device", (), {"type": "cuda"}))
     assert [place.gpu for place in places(None)] == ["0", "3"]
     assert [place.gpu for place in places(3)] == ["0", "3", "0"]
+    monkeypatch.setattr("handsoff.core.device.chosen_device", lambda: "cuda:1")
+    assert [(place.device, place.gpu) for place in places(None)] == [("cuda:1", None)], "no worker per core on one GPU"
+
+
+def test_ray_gives_no_worker_a_certain_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("handsoff.engines.ray")
+    monkeypatch.setattr(ray, "library", lambda: None)
+    monkeypatch.setattr(ray, "chosen_device", lambda: "cuda:1")
+    with pytest.raises(HandsOffError, match="a GPU of its own, not cuda:1: choose --device cuda or cpu"):
+        ray.RayEngine(None, None).join()

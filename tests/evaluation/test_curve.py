@@ -1,5 +1,6 @@
 """The learning curve of an evaluation: whose labels it uses, what it trains and shares, resume, and what it refuses."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.supervised import train_predictor
+from handsoff.review.session import open_session
 
 TINY = EvaluateSettings(
     first=4, steps=2, seeds=2, batch=2, validation_part="4:6", test_part="10:", curve=(2, 4, 6, "all")
@@ -55,6 +57,19 @@ def test_a_part_says_which_further_samples_there_are(labelled: Path, dataset: Pa
     _, curve = loaded(labelled, dataset, labelled, TINY.model_copy(update={"curve": ("all",), "curve_part": ":8"}))
     assert curve.labels.names == ("000", "001", "002", "003", "006", "007")
     assert curve.points == (4, 6)
+
+
+def test_what_a_person_rejected_is_no_label_of_the_curve(dataset: Path, labelled: Path, tmp_path: Path) -> None:
+    """Parts are cut of the samples that are left, as for labels, validation and test."""
+    copied = Path(shutil.copytree(labelled, tmp_path / "labelled"))
+    session = open_session(copied)
+    for name in ("007", "008"):
+        session.decide(name, "reject", 0)
+    _, curve = loaded(copied, dataset, copied, TINY.model_copy(update={"curve": ("all",)}))
+    assert curve.labels.names == ("000", "001", "002", "003", "006", "009", "010", "011")
+    assert loaded(copied, dataset, copied, TINY.model_copy(update={"curve": ("all",), "curve_part": ":8"}))[
+        1
+    ].labels.names == ("000", "001", "002", "003", "006", "009")
 
 
 def test_names_of_another_folder_say_nothing_and_its_pixels_do(dataset: Path, labelled: Path, tmp_path: Path) -> None:

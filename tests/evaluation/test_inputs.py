@@ -56,6 +56,19 @@ def test_corrections_are_applied_told_and_part_of_the_fingerprint(tmp_path: Path
     assert reviews(ignored) == {}
 
 
+def test_accepted_samples_belong_to_the_fingerprint_where_they_are_learnt_otherwise(tmp_path: Path) -> None:
+    real, dataset = write_labelled(tmp_path / "real", blobs(4, 1)), write_dataset(tmp_path / "dataset", blobs(4, 0))
+
+    def mark(**settings: object) -> dict[str, str]:
+        return open_inputs(real, [dataset], real, EvaluateSettings(**settings), None).fingerprints["synthetic"]  # type: ignore[arg-type]
+
+    kinds: list[dict[str, object]] = [{"confidence": 0.0}, {"unlabelled": "teacher"}, {"cutmix": 0.5}]
+    before, plain = [mark(**kind) for kind in kinds], mark()
+    open_session(dataset).decide("001", "accept", 0)
+    assert all(mark(**kind) != earlier for kind, earlier in zip(kinds, before, strict=True))
+    assert mark() == plain, "every label is learnt alike"
+
+
 def test_the_range_of_depths_follows_from_what_is_trained_on(tmp_path: Path) -> None:
     for folder in ("images", "depth"):
         (tmp_path / folder).mkdir()

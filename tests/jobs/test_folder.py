@@ -101,25 +101,6 @@ def test_foreign_folders_and_files_are_refused_and_left_alone(tmp_path: Path) ->
         require_done(tmp_path / "inside", "fit")
 
 
-def test_a_folder_among_the_images_of_an_input_is_refused(tmp_path: Path) -> None:
-    """What is written there would be read as further images when the work goes on."""
-    photos, labelled, made = (tmp_path / name for name in ("photos", "labelled", "made"))
-    for folder in (photos, labelled / "images", made):
-        folder.mkdir(parents=True)
-    open_job(made, Plan("generate", INPUTS, SETTINGS))
-
-    def begun(source: Path, out: Path) -> None:
-        open_job(out, Plan("train", {"images": {"path": str(source), "fingerprint": "1"}}, {}))
-
-    for source, out in ((photos, photos / "generator"), (labelled, labelled / "images" / "latents")):
-        with pytest.raises(InputError, match=r"lies inside .*, which is read: choose another output folder with -o"):
-            begun(source, out)
-        assert not out.exists()
-    for source, out in ((labelled, labelled / "latents"), (made, made / "report"), (photos, tmp_path / "photos2")):
-        begun(source, out)
-        assert out.is_dir()
-
-
 def test_a_named_folder_may_lie_there_already(tmp_path: Path) -> None:
     (tmp_path / "generator").mkdir()
     with pytest.raises(InputError, match="not empty"):

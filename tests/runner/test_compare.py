@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from handsoff.cli.main import main
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.core.files import read_json
 from handsoff.core.images import to_uint8
@@ -79,6 +80,18 @@ def test_teachers_are_the_real_only_runs_whichever_method_comes_first() -> None:
     assert label.inputs["voters"] == [OUT / f"{REAL}/50/report"]
 
 
+def test_a_learning_curve_makes_no_second_teacher() -> None:
+    curve = {"evaluate": {"curve": [16, 50, "all"]}}
+    for stated in (recipe(reserve=20), recipe(reserve=20, tables=curve)):
+        plan = planned(stated, ["datasetgan", "self-training"])
+        assert OUT / "self-training/50/teacher" not in {step.folder for step in plan.steps}
+
+
+def test_an_evaluation_of_real_only_alone_is_the_shared_one() -> None:
+    plan = planned(recipe(tables={"evaluate": {"arms": ["real_only"]}}), ["handsoff"])
+    assert [step.folder for step in plan.steps if step.verb == "evaluate"] == [OUT / f"{REAL}/50/report"]
+
+
 def test_arms_of_the_users_own_stay_as_they_are() -> None:
     own = {"mine": {"real": 1.0}}
     plan = planned(recipe(tables={"evaluate": {"arms": own}}), ["handsoff"])
@@ -131,6 +144,22 @@ def test_a_comparison_has_a_row_per_arm_and_what_each_method_took(world: Path) -
     assert [node.name for node in graph(plan, more)[0] if node.state != "done"] == ["transfer/4/frozen"]
     assert run_to_end(compare(plan, more)) == "continued"
     assert list(read_json(world / "out" / "compare.json")["methods"]) == more
+    alone, kept = graph(plan, ["transfer"])
+    assert list(kept.methods) == more, "what is there comes first, so that shared steps stay where they are"
+    assert {node.state for node in alone} == {"done"}
+    assert run_to_end(compare(plan, ["transfer"])) == "done"
+    assert any(cell.endswith("~") or "(~" in cell for row in scores.rows for cell in row), "single runs cannot tell"
+
+
+@pytest.mark.slow
+def test_a_method_that_trains_no_model_can_be_run_alone(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'method = "frozen-features"\ngenerator = "generator"\nlabelled = "labelled"\noutput = "alone"\nbudget = 4\n'
+    text += "validation = 2\n[fit]\nmembers = 2\nhidden = [8, 8]\nsteps = 4\nimages = 2\npixels = 20\n"
+    (world / "alone.toml").write_text(text, encoding="utf-8")
+    assert main(["run", str(world / "alone.toml"), "-o", str(world / "alone")]) == 0
+    assert "labels of" in capsys.readouterr().out
+    report = read_json(world / "alone" / "report.json")
+    assert (list(report["results"]), report["delivered"]) == (["4"], {})
 
 
 @pytest.mark.slow

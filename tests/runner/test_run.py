@@ -264,6 +264,18 @@ def test_redo_makes_stale_steps_again_and_nothing_else(world: World) -> None:
     assert world.run(redo=True)[1:] == ([], "done"), "and only once"
 
 
+@pytest.mark.parametrize("place", [".", "labels"])
+def test_redo_removes_nothing_that_a_person_corrected(world: World, place: str) -> None:
+    """The corrections of inverted photos lie one folder deeper than those of a dataset."""
+    world.run()
+    corrections = world.out / "4" / "labeler" / place / "corrections"
+    write_bytes(corrections / "corrections.json", b"{}")
+    world.words["labeler"] = "b"
+    with pytest.raises(InputError, match=r"corrections holds what a person corrected, .*: move that folder away first"):
+        world.run(redo=True)
+    assert (corrections / "corrections.json").is_file()
+
+
 def test_other_data_makes_everything_stale(world: World) -> None:
     world.run()
     (world.folder / "photos.zip").write_bytes((world.folder / "photos.zip").read_bytes() + b"\0")

@@ -22,7 +22,7 @@ from handsoff.api.dataset import Dataset
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.cli.main import main
-from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.generated import open_generated
@@ -391,6 +391,30 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bytes(
     assert len(redone) < len(made), "the shard that is whole is not made again"
     assert not differences(contents(out), contents(dataset))
     assert run_to_end(label(voters, world / "photos.zip", out, ALL)) == "done"
+
+
+def test_a_network_that_goes_away_costs_no_work(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that was listed and can no longer be read is no bad photo, and what was made stays."""
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    with zipfile.ZipFile(world / "photos.zip") as archive:
+        archive.extractall(folder)
+    monkeypatch.setattr(shard, "SHARD", 5)
+    work = label([world / "segmentation"], folder, out, ALL)
+    while not list((out / "ledger").glob("*.json")):
+        next(work)
+    hidden = folder.rename(tmp_path / "away")
+    folder.mkdir()
+    with pytest.raises(
+        HandsOffError, match=r"can no longer be read \(No such file or directory\): restore it"
+    ) as caught:
+        run_to_end(work)
+    assert not isinstance(caught.value, InputError)
+    made = list((out / "ledger").glob("*.json"))
+    assert made
+    folder.rmdir()
+    hidden.rename(folder)
+    assert run_to_end(label([world / "segmentation"], folder, out, ALL)) == "continued"
+    assert read_json(out / "report.json")["left_out"]["unusable"] == 0
 
 
 class SendingEngine:

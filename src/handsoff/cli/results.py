@@ -89,7 +89,11 @@ def show_run(out: Path, reports: dict[str, Path]) -> None:
     for name, metrics in report["results"].items():
         if name in reports:
             budget, _, task = name.partition(" ")
-            show_arms(metrics, f"{budget} labels{f', {task}' if task else ''}: {reports[name] / 'report.html'}")
+            heading = f"{budget} labels{f', {task}' if task else ''}"
+            if "voters" in metrics:  # of a method that trains no model: its labelers were tested as they are
+                show_scores(metrics, heading)
+            else:
+                show_arms(metrics, f"{heading}: {reports[name] / 'report.html'}")
 
 
 def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
@@ -112,14 +116,14 @@ def show_arms(metrics: dict[str, Any], heading: str | None = None) -> None:
         say(sentence)
 
 
-def show_scores(metrics: dict[str, Any]) -> None:
+def show_scores(metrics: dict[str, Any], heading: str | None = None) -> None:
     """What labelers and models score as they are."""
     from handsoff.report.verdict import scores, title  # noqa: PLC0415  # brings torch along
 
     found = scores(metrics)
     names = list({name: None for arm in found.values() for name in arm})
     rows = [(arm, *[entry[name].shown for name in names]) for arm, entry in found.items()]
-    show_table(None, ("labels of", *[title(name) for name in names]), rows)
+    show_table(heading, ("labels of", *[title(name) for name in names]), rows)
     left_out = metrics["excluded_from_test"]
     rest = f"; {left_out:,} were left out, which one of them learnt from or was chosen by" if left_out else ""
     say(f"{metrics['n_test']:,} test images{rest}.")

@@ -12,6 +12,10 @@ class InputError(HandsOffError):
     """A file or folder the user gave cannot be used as it is."""
 
 
+class UselessError(InputError):
+    """Input that turned out to be of no use after work began: what was made of it is of none either, and goes."""
+
+
 class BrokenImageError(InputError):
     """One file that claims to be an image and is not; readers of many images count and skip it."""
 

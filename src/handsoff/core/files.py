@@ -152,6 +152,18 @@ def disk_error(path: Path, error: OSError) -> HandsOffError:
     return HandsOffError(f"Could not write {path} ({error.strerror}). Choose another output folder with -o.")
 
 
+def read_failure(where: str, error: OSError) -> HandsOffError:
+    """Why a file that was there when it was listed cannot be read: what is wrong with it, or with its disk or network.
+
+    The latter may pass, so it is no `InputError`: whoever leaves out what cannot be used does not leave out this.
+    """
+    if isinstance(error, PermissionError) or error.errno is None:
+        return InputError(f"{where} cannot be read ({error.strerror or error}): replace it.")
+    return HandsOffError(
+        f"{where} can no longer be read ({error.strerror}): restore it, then run the same command again."
+    )
+
+
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented UTF-8 JSON, atomically."""
     write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())

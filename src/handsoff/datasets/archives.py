@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from handsoff.core.errors import InputError
+from handsoff.core.files import read_failure
 
 PIECE = 2**20  # bytes unpacked at a time: what an entry declares is believed only as far as it goes
 INFLATED, TIMES = 2**28, 200  # a larger entry may be so many times larger than what is packed, else it is a bomb
@@ -38,6 +39,7 @@ class Archive:
 
         Raises:
             InputError: it is damaged, or packed in a way that is not read.
+            HandsOffError: the disk or network of the zip is gone.
         """
         entry = self.entries[name]
         if entry.compress_type not in METHODS:
@@ -50,6 +52,8 @@ class Archive:
         try:
             with self.file.open(entry) as packed:
                 return b"".join(iter(lambda: packed.read(PIECE), b""))
+        except OSError as error:
+            raise read_failure(f"{self.path}: {name}", error) from None
         except DAMAGED as error:
             raise InputError(f"{self.path}: {name} cannot be read ({error}): replace it.") from None
 

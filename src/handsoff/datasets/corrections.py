@@ -192,6 +192,12 @@ def is_corrections(folder: Path) -> bool:
     return folder.name == FOLDER and (folder / CARD).is_file()
 
 
+def corrections_in(folder: Path) -> Path | None:
+    """The corrections of what lies in a folder, or in a folder of it such as the labels of latents; None without."""
+    found = (corrections_folder(path) for path in (folder, *(entry for entry in folder.iterdir() if entry.is_dir())))
+    return next(filter(is_corrections, found), None)
+
+
 def suffix_of(location: StorageLocation) -> str:
     return location.suffixes[0] if location.suffixes else ".json"
 

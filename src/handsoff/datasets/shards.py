@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import write_lines
+from handsoff.core.files import read_failure, write_lines
 from handsoff.core.places import Place
 from handsoff.core.urls import is_url
 
@@ -45,7 +45,7 @@ class Shards:
             try:
                 return (self.folder / name).read_bytes()
             except OSError as error:
-                raise InputError(f"{self.folder}: {name} cannot be read ({error.strerror}): replace it.") from None
+                raise read_failure(f"{self.folder}: {name}", error) from None
         shard, start, size = self.files[name]
         data = self.place.read(shard, start, size)
         if data is None or len(data) != size:

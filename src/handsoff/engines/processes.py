@@ -149,8 +149,9 @@ def places(workers: int | None) -> list[Place]:
     from handsoff.core.device import best_device, chosen_device, gpus  # noqa: PLC0415  # brings torch along
 
     device = chosen_device()
-    shared = [] if device not in {None, "cuda"} or best_device().type != "cuda" else gpus()
-    count = workers or len(shared) or cores()
+    kind = best_device().type
+    shared = gpus() if kind == "cuda" and device in {None, "cuda"} else []
+    count = workers or len(shared) or (cores() if kind == "cpu" else 1)  # of one GPU, one
     threads = max(1, cores() // count)
     return [Place(device, shared[index % len(shared)] if shared else None, threads) for index in range(count)]
 

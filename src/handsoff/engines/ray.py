@@ -45,8 +45,13 @@ class RayEngine:
         """Join the cluster, or begin one.
 
         Raises:
-            HandsOffError: it cannot be reached.
+            HandsOffError: it cannot be reached, or one certain GPU is chosen.
         """
+        if chosen_device() not in {None, "cuda", "cpu"}:
+            raise HandsOffError(
+                f"The engine ray gives every worker a GPU of its own, not {chosen_device()}: "
+                "choose --device cuda or cpu, or another engine."
+            )
         begun = {"num_cpus": self.workers or cores(), "object_store_memory": STORE_BYTES, "include_dashboard": False}
         own = begun if self.address == "local" else {}
         handler = signal.getsignal(signal.SIGTERM)

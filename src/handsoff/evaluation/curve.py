@@ -65,11 +65,11 @@ def require_labels(inputs: Inputs, settings: EvaluateSettings) -> None:
 
 def further_labels(inputs: Inputs, settings: EvaluateSettings) -> LabelledDataset:
     """The real samples beyond those of the budget that the curve may use, perhaps none."""
-    real = inputs.pools[REAL]
+    real = inputs.real
     start, stop = part_bounds(settings.curve_part)
     others = [part for part in (inputs.validation, inputs.test) if part is not None and part.source is real.source]
-    taken = {*real.names, *(name for part in others for name in part.names)}
-    return replace(real, names=tuple(name for name in sorted(real.images)[start:stop] if name not in taken))
+    taken = {*inputs.pools[REAL].names, *(name for part in others for name in part.names)}
+    return replace(real, names=tuple(name for name in real.names[start:stop] if name not in taken))
 
 
 def points_of(settings: EvaluateSettings, budget: int, count: int, real: LabelledDataset) -> tuple[int, ...]:

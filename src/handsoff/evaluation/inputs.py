@@ -1,5 +1,6 @@
 """What an evaluation is made of: every folder opened once, cut into its parts, and known by a fingerprint."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ class Inputs:
     Attributes:
         task: which labels are compared.
         frame: the size of every image, (H, W) pixels, and framing: how photos get into it; both are the datasets'.
+        real: all real samples.
         pools: "real", cut to the labels asked for, and every dataset by its name.
         photos: the datasets of labelled photos, by name.
         labels: names of all real samples that are labels of some budget, whatever the budget of this evaluation.
@@ -40,6 +42,7 @@ class Inputs:
     task: Task
     frame: Frame
     framing: Framing
+    real: LabelledDataset
     pools: dict[str, LabelledDataset]
     photos: dict[str, GeneratedDataset]
     labels: tuple[str, ...]
@@ -70,9 +73,8 @@ def open_inputs(
 
     def open_once(path: Path) -> LabelledDataset:
         if path.resolve() not in opened:
-            fingerprints[path.resolve()] = open_labelled(
-                path, tasks=[task.name], corrections=settings.corrections
-            ).describe()
+            found = open_labelled(path, tasks=[task.name], corrections=settings.corrections)
+            fingerprints[path.resolve()] = describe(found, settings)
             opened[path.resolve()] = open_like(path, {task.name: task.schema}, settings.corrections)
         return opened[path.resolve()]
 
@@ -94,7 +96,7 @@ def open_inputs(
         licences[ONLINE] = licences[str(online)]
     used = open_once(real).part(*trained_on(settings))
     return Inputs(
-        task, frame, framing,
+        task, frame, framing, open_once(real),
         pools={REAL: used, **datasets},
         photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
         labels=labels_of(open_once(real), used, tested, chosen, settings.labels_part),
@@ -103,6 +105,15 @@ def open_inputs(
         online=online, generated=generated,
         fingerprints={name: fingerprints[path.resolve()] for name, path in named.items()},
     )  # fmt: skip
+
+
+def describe(labelled: LabelledDataset, settings: EvaluateSettings) -> Fingerprint:
+    """The fingerprint of a dataset; samples that a person accepted belong to it where they are learnt otherwise."""
+    found = labelled.describe()
+    accepted = sorted(name for name, said in labelled.reviewed.items() if said.decision == "accept")
+    if accepted and (settings.confidence is not None or settings.unlabelled == "teacher" or settings.cutmix):
+        found["fingerprint"] = hashlib.sha256(repr((found["fingerprint"], accepted)).encode()).hexdigest()
+    return found
 
 
 def trained_on(settings: EvaluateSettings) -> tuple[int, int | None]:

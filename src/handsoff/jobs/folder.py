@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.errors import HandsOffError, InputError, UselessError
 from handsoff.core.files import HALF, read_record, refuse_unwritable, remove_halves, write_bytes, write_json
 from handsoff.jobs.lock import LOCK, locked
 from handsoff.jobs.progress import Outcome
@@ -84,16 +84,15 @@ def open_job(
         plan: what it is made by.
         beside: the name of a folder that may lie in it already.
         alone: False where another process of the same work holds the lock.
-        whole: leave nothing behind either when bad input is found later, for verbs that read theirs bit by bit.
+        whole: leave nothing behind either when bad input is found later, for verbs that read theirs bit by bit and
+            begin anew.
 
     Raises:
-        InputError: the folder holds something else, or the same verb with other inputs or settings, or lies among the
-            files of an input.
+        InputError: the folder holds something else, or the same verb with other inputs or settings.
         HandsOffError: another process is working in it, or it cannot be written.
     """
     refuse_unwritable([str(out), *(source.get("path", "") for source in plan.inputs.values())], f"handsoff {plan.verb}")
     refuse_foreign(out, plan.verb, beside=beside)
-    refuse_inside(out, plan)
     with locked(out) if alone else nullcontext():
         job = begin(out, as_recorded(plan))
         with undone_if_refused(out, whole=whole) if alone else nullcontext():
@@ -102,12 +101,15 @@ def open_job(
 
 @contextmanager
 def undone_if_refused(out: Path, *, whole: bool) -> Iterator[None]:
-    """Remove a folder when something is refused before any work was written; with `whole` bad input always counts."""
+    """Remove a folder when something is refused before any work was written, or when the work turned out useless.
+
+    With `whole` every bad input makes it useless.
+    """
     try:
         yield
     except HandsOffError as error:
         nothing = {file.name for file in out.iterdir()} <= {JOB, LOCK}
-        if nothing or (whole and isinstance(error, InputError)):
+        if nothing or isinstance(error, InputError if whole else UselessError):
             shutil.rmtree(out)
         raise
 
@@ -144,17 +146,16 @@ def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
         )
 
 
-def refuse_inside(out: Path, plan: Plan) -> None:
-    """Refuse a folder among the images of an input: what is written there would be read as more of them.
+def refuse_inside(out: Path, source: Path) -> None:
+    """Refuse an output folder among the images of a source: when the work goes on, it would be read as more of them.
 
     Raises:
-        InputError: it lies in the input's `images/`, or, where there is none and no job made it, in the input itself.
+        InputError: it lies in the source's `images/`, or, where there is none and no verb made it, in the source.
     """
-    for path in (Path(source["path"]) for source in plan.inputs.values() if "path" in source):
-        read = path / "images" if (path / "images").is_dir() else path
-        made = read == path and (path / JOB).is_file()
-        if read.is_dir() and not made and out.resolve().is_relative_to(read.resolve()):
-            raise InputError(f"{out} lies inside {read}, which is read: choose another output folder with -o.")
+    read = source / "images" if (source / "images").is_dir() else source
+    made = read == source and (source / JOB).is_file()
+    if read.is_dir() and not made and out.resolve().is_relative_to(read.resolve()):
+        raise InputError(f"{out} lies inside {read}, which is read: choose another output folder with -o.")
 
 
 def discard(out: Path) -> None:

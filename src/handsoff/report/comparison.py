@@ -60,7 +60,7 @@ def score_table(what: str, measured: Measured) -> Table:
             rows.append((method_title(folder, measured, entry), f"{row_title(folder, arm)}{there}", *cells))
     reading = (
         f"Mean ± spread of the runs on {own:,} test images; after it the difference to real only, with ~ where chance "
-        "between runs may make it."
+        "between runs may make it, or single runs cannot tell."
     )
     return Table(f"Scores: {what}", reading, ("method", "trained on", *map(title, names)), rows)
 
@@ -81,13 +81,13 @@ def row_title(folder: str, arm: str) -> str:
 
 
 def cell(score: Score | None, real: Score | None, metric: str) -> str:
-    """A score and, where there is one to compare with, its difference, with ~ where it is not clear."""
+    """A score and, where there is one to compare with, its difference, with ~ where it is not known to be clear."""
     if score is None:
         return "–"
     if real is None:
         return score.shown
     gap = difference(score, real, metric)
-    return f"{score.shown} ({'~' if gap.clear is False else ''}{gap.shown})"
+    return f"{score.shown} ({'' if gap.clear else '~'}{gap.shown})"
 
 
 def class_table(what: str, measured: Measured) -> Table:

@@ -64,9 +64,11 @@ def without_real(metrics: dict[str, Any]) -> list[str]:
         )
     else:
         seen, gap = "generated images", "what is missing is how far generated images and labels are from real ones"
-    level = share >= 1 if lacks.clear is None else lacks.tone != "bad"
     chance = " (one run of each says nothing about chance)" if lacks.clear is None else ""
-    words = f"their labels teach as well as the real ones{chance}" if level else gap
+    if share >= 1:
+        words = f"their labels teach as well as the real ones{chance}"
+    else:
+        words = "these runs cannot tell their labels from the real ones" if lacks.clear is False else gap
     named = "" if best in {SYNTHETIC_ONLY, "photos_only"} else f" ({arm_title(best)})"
     return [
         f"A model that has seen only {seen}{named} reaches {math.floor(100 * share)}% of the real-only score: {words}."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import HandsOffError, InputError, UnknownNameError
-from handsoff.core.files import read_json, write_json
+from handsoff.core.files import read_json, read_record, write_json
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, default_arms, pool_names
@@ -65,7 +65,7 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))
     with open_job(recipe.output, COMPARE, beside="generator") as job:
-        if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(methods):
+        if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(plan.methods):
             job.reopen()
         reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, nodes, engine)
@@ -73,7 +73,7 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
             write_comparison(recipe.output)
             job.finish(
-                methods=list(methods),
+                methods=list(plan.methods),
                 recipe=recipe.model_dump(mode="json"),
                 steps=summary(nodes, recipe.output, outcomes, costs),
             )
@@ -83,6 +83,8 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
 def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Comparison]:
     """Every step of all methods, and where it stands. Nothing is written.
 
+    Methods of a comparison that lies in the output come first: what they share with others stays in their folders.
+
     Raises:
         UnknownNameError: there is no such method.
         HandsOffError: what a step would refuse later.
@@ -91,11 +93,22 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
         if name not in METHODS:
             raise UnknownNameError("method", name, METHODS)
     conversions, ready = prepared(recipe)
-    plan = planned(ready, methods)
+    plan = planned(ready, dict.fromkeys([*earlier(recipe.output), *methods]))
     refuse_unused(recipe, [*conversions, *possible_steps(ready)])
     check(recipe, ready, converted={step.folder for step in conversions}, steps=plan.steps)
     refuse_foreign(recipe.output, COMPARE.verb, beside="generator")
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
+
+
+def earlier(out: Path) -> list[str]:
+    """The methods of a finished comparison in a folder.
+
+    Raises:
+        InputError: its `compare.json` is damaged.
+    """
+    file = out / COMPARISON
+    found = read_record(file, dict).get("methods", {}) if file.is_file() else {}
+    return [name for name in found if name in METHODS]
 
 
 def possible_steps(recipe: Recipe) -> Iterator[Step]:
@@ -150,7 +163,8 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
         "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
         real.for_real_only(budget, task),
     )  # fmt: skip
-    if key(step) == key(alone):
+    curve = {name: alone.settings.model_dump()[name] for name in ("curve", "curve_part")}
+    if key(replace(step, settings=step.settings.model_copy(update=curve))) == key(alone):
         return [alone]
     if not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):
         return [step]
@@ -160,6 +174,8 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
     if REAL_ONLY not in names:
         return [step]
     others = tuple(name for name in names if name != REAL_ONLY)
+    if not others:
+        return [alone]
     rest = step.settings.model_copy(update={"arms": others, "curve": None, "curve_part": None})
     return [alone, replace(step, settings=rest)]
 

@@ -8,7 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.core.memory import forget_peak, peak_memory
-from handsoff.datasets.corrections import corrections_folder, is_corrections
+from handsoff.datasets.corrections import corrections_in
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.inputs import named_datasets
@@ -64,10 +64,10 @@ def do_steps(
     """Do what is to be done; step → its outcome, and what it has cost so far."""
     stale = [node for node in nodes if node.state == "stale"]
     for node in stale:
-        if is_corrections(corrections_folder(node.step.folder)):
+        if corrections := corrections_in(node.step.folder):
             raise InputError(
-                f"{corrections_folder(node.step.folder)} holds what a person corrected, and {node.name} is to be made "
-                "again: move that folder away first."
+                f"{corrections} holds what a person corrected, and {node.name} is to be made again: "
+                "move that folder away first."
             )
     if stale or any(node.state != "done" for node in nodes):
         job.reopen()
@@ -164,13 +164,18 @@ def results(recipe: Recipe) -> dict[str, Any]:
 
 
 def delivered(recipe: Recipe, metrics: dict[str, Any], steps: dict[Path, Step]) -> dict[str, Any]:
-    """Budget (and task) → the `arm` that won on validation, its `model`, and the `datasets` that it learnt from."""
+    """Budget (and task) → the `arm` that won on validation, its `model`, and the `datasets` that it learnt from.
+
+    Methods that train no model deliver none.
+    """
 
     def shown(path: Path) -> str:
         return path.relative_to(recipe.output).as_posix()
 
     won = {}
     for name, found in metrics.items():
+        if not found.get("handed_over"):
+            continue
         report, arm = recipe.reports()[name], found["handed_over"]["arm"]
         made = steps[report].inputs["synthetic"]
         pools = named_datasets(made if isinstance(made, list) else [])

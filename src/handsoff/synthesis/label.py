@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 from jaxtyping import Int64
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, UselessError
 from handsoff.core.files import write_lines
 from handsoff.datasets.generated import Record
 from handsoff.datasets.labelled import list_labelled
@@ -108,7 +108,7 @@ def label(
         InputError: as `plan`, nothing is left of the photos, too many cannot be used, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(voters, photos, settings, apart), whole=True) as job:
+    with open_job(out, plan(voters, photos, settings, apart)) as job:
         if not job.done:
             yield from write_dataset(job, read_voters(voters, settings), photos, apart or (), engine)
     return job.outcome
@@ -212,7 +212,7 @@ class PhotoTable(Table):
         """The rows of the photos that become samples.
 
         Raises:
-            InputError: too many photos cannot be used, or all photos are left out.
+            UselessError: too many photos cannot be used, or all photos are left out.
         """
         rows = np.flatnonzero((reasons := np.frombuffer(bytes(self.left_out), np.uint8)) == 0)
         contents = np.frombuffer(bytes(self.digests), f"V{DIGEST}")[rows]
@@ -221,10 +221,13 @@ class PhotoTable(Table):
         self.twins = dict(zip(rows[~fresh].tolist(), rows[first[kind.reshape(-1)]][~fresh].tolist(), strict=True))
         total, unusable = len(self.source.sizes), int((reasons == KINDS.index("unusable")).sum())
         if unusable:
-            refuse_too_many([InputError(self.first_unusable)] * unusable, total, self.source)
+            try:
+                refuse_too_many([InputError(self.first_unusable)] * unusable, total, self.source)
+            except InputError as error:
+                raise UselessError(str(error)) from None
         if not fresh.any() and self.count == total:
             held = ", ".join(f"{number} {REASONS[kind]}" for kind, number in self.counts().items() if number)
-            raise InputError(f"None of the {total} photos in {self.source.path} is left ({held}): give others.")
+            raise UselessError(f"None of the {total} photos in {self.source.path} is left ({held}): give others.")
         return rows[fresh]
 
     def counts(self) -> dict[str, int]:
