@@ -1,6 +1,7 @@
 """The API of the review, request by request."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,13 @@ def test_pictures_are_served(client: TestClient) -> None:
     assert again.status_code == 304
 
 
+def test_a_thumbnail_is_not_taken_for_that_of_another_dataset(client: TestClient, tmp_path: Path) -> None:
+    other = client_of(write_dataset(tmp_path / "other", blobs(6, 1)))
+    shown = {"if-none-match": client.get("/api/thumbnail/002").headers["etag"]}
+    assert client.get("/api/thumbnail/002", headers=shown).status_code == 304
+    assert other.get("/api/thumbnail/002", headers=shown).status_code == 200
+
+
 # --- decide and correct
 
 
@@ -117,6 +125,78 @@ def test_a_window_takes_back_its_own_changes(client: TestClient, dataset: Path) 
     assert not (dataset / "corrections" / "masks" / "001.png").exists()
     assert client.post("/api/undo", headers=one).json()["decision"] == "undecided"
     assert client.post("/api/undo", headers=one).status_code == 400
+
+
+def test_what_another_window_did_since_stays(client: TestClient) -> None:
+    before, _ = mask(client, "001")
+    one, two = {"x-window": "one"}, {"x-window": "two"}
+    mine, theirs = np.full_like(before, 1), np.full_like(before, 2)
+    client.put("/api/label/segmentation/001", content=png(mine), headers={"if-match": "0", **one})
+    client.put("/api/label/segmentation/001", content=png(theirs), headers={"if-match": "1", **two})
+    client.put("/api/decision/001", json={"decision": "accept", "version": 2}, headers=one)
+    assert client.post("/api/undo", headers=one).json()["decision"] == "undecided"
+    assert client.post("/api/undo", headers=one).status_code == 409
+    assert np.array_equal(mask(client, "001")[0], theirs)
+    assert client.post("/api/undo", headers=two).status_code == 200
+    assert np.array_equal(mask(client, "001")[0], mine)
+    assert client.post("/api/undo", headers=two).status_code == 400
+
+
+def test_what_another_window_took_back_is_no_obstacle(client: TestClient) -> None:
+    one, two = {"x-window": "one"}, {"x-window": "two"}
+    client.put("/api/decision/001", json={"decision": "accept", "version": 0}, headers=one)
+    client.put("/api/decision/001", json={"decision": "reject", "version": 1}, headers=two)
+    assert client.post("/api/undo", headers=two).json()["decision"] == "accept"
+    assert client.post("/api/undo", headers=one).json()["decision"] == "undecided"
+
+
+def test_a_window_takes_back_all_it_did_in_any_order(dataset: Path) -> None:
+    session, rng, done = open_session(dataset), np.random.default_rng(0), []
+    for changes in [True] * 20 + rng.choice([True, False], 20).tolist() + [False] * 40:
+        if changes:
+            name = f"00{rng.integers(3)}"
+            done.append((name, session.decision(name)))
+            session.decide(name, "accept" if rng.random() < 0.5 else "reject", session.record(name).version)
+        elif done:
+            name, record = session.undo()
+            assert (name, record.decision) == done.pop()
+    assert done == []
+    assert session.counts()["undecided"] == 6
+
+
+# --- another dataset at the same address
+
+
+def test_a_page_of_another_dataset_changes_nothing(dataset: Path, tmp_path: Path) -> None:
+    other = client_of(write_dataset(tmp_path / "other", blobs(6, 1)))
+    client = client_of(dataset)
+    client.headers["x-dataset"] = other.get("/api/dataset").json()["id"]
+    label = png(np.zeros((32, 32), np.uint8))
+    for answer in (
+        client.put("/api/decision/001", json={"decision": "accept", "version": 0}),
+        client.put("/api/label/segmentation/001", content=label, headers={"if-match": "0"}),
+        client.post("/api/undo"),
+        client.post("/api/refit"),
+        client.post("/api/painted/1"),
+        client.get("/api/samples"),
+    ):
+        assert answer.status_code == 412
+        assert answer.json()["error"].startswith("The server has another dataset now than this page: reload")
+    assert not (dataset / "corrections").exists()
+    client.headers["x-dataset"] = client_of(dataset).get("/api/dataset").json()["id"]
+    assert client.put("/api/decision/001", json={"decision": "accept", "version": 0}).status_code == 200
+
+
+def test_a_dataset_is_known_again_until_it_is_made_anew(dataset: Path, tmp_path: Path) -> None:
+    session = open_session(dataset)
+    first = session.identity
+    session.correct("segmentation", "001", np.zeros((32, 32), np.uint8), 0)
+    assert open_session(dataset).identity == first
+    shutil.copytree(dataset, tmp_path / "copy")
+    assert open_session(tmp_path / "copy").identity != first
+    records = dataset / "samples.jsonl"
+    records.write_text(records.read_text().replace('"seed": 1', '"seed": 9'))
+    assert open_session(dataset).identity != first
 
 
 @pytest.mark.parametrize("name", ["nothing", "../classes.json", "..%2F..%2Fjob.json", "%2Fetc%2Fpasswd"])

@@ -9,6 +9,7 @@ import pytest
 
 from browsing import Review, brush, draw, everything, expects, open_first, ready, saved
 from handsoff.core.files import png
+from handsoff.review.session import open_session
 
 pytestmark = pytest.mark.slow
 
@@ -172,6 +173,27 @@ def test_what_cannot_be_sent_is_kept_and_sent_later(review: Review) -> None:
     assert (review.corrected("007")[5, 2:26] == 2).all()
 
 
+def test_what_is_meant_for_another_dataset_is_not_sent_again(review: Review) -> None:
+    page, sent = review.page, []
+
+    def elsewhere(route: Any) -> None:
+        sent.append(route.request.headers["x-dataset"])
+        route.continue_(headers={**route.request.headers, "x-dataset": "another"})
+
+    page.route("**/api/decision/**", elsewhere)
+    page.locator("#grid").press("a")
+    expects(page.locator("#status")).to_have_text(
+        "Not saved: The server has another dataset now than this page: reload the page, or review its own dataset on "
+        "this port again"
+    )
+    page.wait_for_timeout(2500)  # the first two times at which others are sent again
+    assert sent == [open_session(review.folder).identity]
+    page.unroute("**/api/decision/**")
+    page.evaluate("dispatchEvent(new Event('online'))")
+    saved(page)
+    assert review.decision("007") == "accept"
+
+
 # --- learn
 
 
@@ -183,13 +205,14 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
             {"state": "done", "progress": 1.0, "note": "", "before": 0.2134, "after": 0.1811},
         ],
     )
-    page.route("**/api/dataset", lambda route: route.fulfill(json=route.fetch().json() | {"labeler": True}))
+    facts: dict[str, Any] = {"labeler": True, "orders": ["name", "suggested"]}
+    page.route("**/api/dataset", lambda route: route.fulfill(json=route.fetch().json() | facts))
     idle = {"state": "none", "progress": 0.0, "note": "", "before": None, "after": None}
     page.route("**/api/refit", lambda route: route.fulfill(json=idle))
     with page.expect_response("**/api/refit"):
         page.reload()
     expects(page.locator("#refit")).to_be_enabled()
-    expects(page.locator("#sample-0")).to_contain_text("007")  # else nothing is on the screen yet
+    expects(page.locator("#sample-0")).to_contain_text("000")  # else nothing is on the screen yet
     page.unroute("**/api/refit")
     posted = []
 
@@ -201,12 +224,15 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
             route.fulfill(json=states.pop(0) if len(states) > 1 else states[0])
 
     page.route("**/api/refit", refit)
+    facts["orders"] = ["uncertainty", "name", "suggested"]
     with page.expect_request("**/api/samples?*"):
         page.get_by_role("button", name="Fit again").click()
         expects(page.locator("#refit-note")).to_have_text("Step 40 of 100")
         expects(page.get_by_role("progressbar")).to_be_visible()
         expects(page.locator("#refit-note")).to_have_text("Held-out loss 0.213 before, 0.181 after")
-    assert posted == [{"names": [f"{index:03d}" for index in reversed(range(8))]}]
+    assert posted == [{"names": [f"{index:03d}" for index in range(8)]}]
+    expects(page.get_by_label("Order")).to_have_value("uncertainty")
+    expects(page.locator("#sample-0")).to_contain_text("007")
 
 
 # --- for everyone

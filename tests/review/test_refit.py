@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json
@@ -30,10 +31,11 @@ FIT = FitSettings(members=2, hidden=(8, 8), steps=5, images=2, pixels=20, networ
 
 @pytest.fixture(scope="session")
 def reviewed_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with generator, labelled, latents, labeler, drawn (a generated dataset) and photos (a labelled one)."""
+    """Generator, labelled, latents, labeler, drawn (a generated dataset), photos (a labelled one) and splits."""
     root = tmp_path_factory.mktemp("reviewed")
     toy_labels(toy_generator(root / "generator"), root / "labelled")
     toy_labels(toy_generator(root / "other", seed=1), root / "strange", count=6)
+    in_splits(root / "strange", root / "splits")
     run_to_end(
         invert(root / "generator", root / "labelled", root / "latents", InvertSettings(encoder_steps=0, steps=2))
     )
@@ -50,8 +52,22 @@ def world(reviewed_world: Path, tmp_path: Path) -> Path:
     return reviewed_world
 
 
-@pytest.mark.parametrize("kind", ["drawn", "photos"])
+def in_splits(labelled: Path, out: Path) -> None:
+    """The same photos in folders train and val, the last one twice as large."""
+    for kind in ("images", "masks"):
+        for index, file in enumerate(sorted((labelled / kind).iterdir())):
+            folder = out / ("train" if index < 4 else "val") / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder)
+        with Image.open(folder / file.name) as last:
+            larger = last.resize((32, 32), Image.Resampling.NEAREST)
+        larger.save(folder / file.name)
+    shutil.copy(labelled / "classes.json", out)
+
+
+@pytest.mark.parametrize("kind", ["drawn", "photos", "latents", "splits"])
 def test_the_labeler_learns_and_the_queue_is_sorted_anew(world: Path, tmp_path: Path, kind: str) -> None:
+    shutil.copytree(world / kind, tmp_path / kind, dirs_exist_ok=True)
     desk = open_desk(open_session(tmp_path / kind), world / "labeler")
     client = TestClient(create_app(desk))
     assert client.post("/api/refit").status_code == 400
@@ -60,7 +76,8 @@ def test_the_labeler_learns_and_the_queue_is_sorted_anew(world: Path, tmp_path: 
     desk.session.correct("segmentation", names[0], np.roll(mask, 1, 0), 0)
     desk.session.decide(names[1], "accept", 0)
     desk.session.decide(names[2], "reject", 0)
-    old = dict(desk.queue.numbers["uncertainty"])
+    old = dict(desk.queue.numbers.get("uncertainty", {}))
+    assert bool(old) == (kind in {"drawn", "photos"})
     assert client.post("/api/refit", json={"names": [names[4]]}).json() == {"job": "labeler-1"}
     assert desk.refit is not None
     assert desk.refit.thread is not None
@@ -68,12 +85,13 @@ def test_the_labeler_learns_and_the_queue_is_sorted_anew(world: Path, tmp_path: 
     state = client.get("/api/refit").json()
     assert state["state"] == "done", state
     assert state["after"] > 0
-    assert (state["before"] is None) == (kind == "photos")
-    report = read_json(tmp_path / kind / "corrections" / "labeler-1" / "report.json")
-    assert report["examples_used"] == 2 + 8
-    assert desk.queue.numbers["uncertainty"].keys() == old.keys()
+    assert (state["before"] is None) == (kind != "drawn")
+    made = desk.session.corrections.folder / "labeler-1"
+    assert read_json(made / "report.json")["examples_used"] == 2 + 8
+    assert desk.queue.numbers["uncertainty"].keys() == (old.keys() or {names[0], *names[3:]})
     assert desk.queue.numbers["uncertainty"] != old
-    assert load_labeler(tmp_path / kind / "corrections" / "labeler-1").task.name == "segmentation"
+    assert client.get("/api/dataset").json()["orders"][0] == "uncertainty"
+    assert load_labeler(made).task.name == "segmentation"
     again = open_desk(open_session(tmp_path / kind), world / "labeler")
     assert again.queue.numbers == desk.queue.numbers
     assert again.refit is not None

@@ -28,11 +28,13 @@ def test_label_studio_gets_the_queue_and_gives_it_back(dataset: Path, tmp_path: 
     session = open_session(dataset)
     session.decide("005", "accept", 0)
     out = tmp_path / "tasks"
-    run_to_end(convert(dataset, out, ConvertSettings(format="labelstudio", queue=2)))
-    assert sorted(file.stem for file in (out / "images").iterdir()) == ["003", "004"], "the most uncertain undecided"
+    run_to_end(convert(dataset, out, ConvertSettings(format="labelstudio", queue=3)))
+    stems = sorted(file.stem for file in (out / "images").iterdir())
+    assert stems == ["002", "003", "004"], "the most uncertain undecided"
     tasks = next(file for file in out.glob("*.json") if isinstance(read_json(file), list))
     entries = read_json(tasks)
-    entries[0]["annotations"][0]["result"] = entries[0]["annotations"][0]["result"][:-1]  # somebody removes a region
+    for entry, left in ((entries[1], -1), (entries[2], None)):  # somebody removes a region, and finds nothing amiss
+        entry["annotations"] = [{"result": entry["predictions"][0]["result"][:left], "was_cancelled": False}]
     tasks.write_text(json.dumps(entries))
     before = open_labelled(dataset).load((32, 32))[1]["segmentation"]
     found = take_back(dataset, out)
@@ -46,6 +48,12 @@ def test_label_studio_gets_the_queue_and_gives_it_back(dataset: Path, tmp_path: 
     versions = {name: record.version for name, record in after.reviewed.items()}
     run_to_end(take_back(dataset, out).work())
     assert {name: record.version for name, record in open_labelled(dataset).reviewed.items()} == versions
+
+
+def test_nobody_has_looked_at_what_comes_back_from_label_studio_as_it_went(dataset: Path, tmp_path: Path) -> None:
+    run_to_end(convert(dataset, tmp_path / "tasks", ConvertSettings(format="labelstudio", queue=3)))
+    with pytest.raises(InputError, match="predictions alone do not count"):
+        take_back(dataset, tmp_path / "tasks")
 
 
 def test_cvat_gives_it_back_with_fewer_classes_in_another_order(dataset: Path, tmp_path: Path) -> None:
@@ -66,6 +74,21 @@ def test_what_was_corrected_here_stays(dataset: Path, tmp_path: Path) -> None:
     assert found.changed == 0
     assert "stay, such as 001" in found.notes[-1]
     assert not open_labelled(dataset).label("segmentation", "001").any()
+
+
+def test_what_was_saved_while_the_export_was_read_stays(dataset: Path, tmp_path: Path) -> None:
+    shutil.copytree(dataset, tmp_path / "theirs")
+    Image.fromarray(np.ones((32, 32), np.uint8)).save(tmp_path / "theirs" / "masks" / "001.png")
+    found = take_back(dataset, tmp_path / "theirs")
+    session = open_session(dataset)
+    session.correct("segmentation", "001", np.zeros((32, 32), np.uint8), 0)
+    session.decide("002", "reject", 0)
+    run_to_end(found.work())
+    assert "stay, such as 001" in found.notes[-1]
+    after = open_session(dataset)
+    assert not after.label("segmentation", "001").any()
+    assert (after.record("001").version, after.record("001").decision) == (2, "accept")
+    assert (after.record("002").version, after.record("002").decision) == (1, "reject")
 
 
 def test_strangers_are_refused(dataset: Path, tmp_path: Path) -> None:

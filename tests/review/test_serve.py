@@ -11,9 +11,11 @@ import httpx2
 import pytest
 
 from discs import blobs, write_dataset
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError
 from handsoff.datasets.labelled import open_labelled
+from handsoff.jobs.lock import locked
 from handsoff.jobs.progress import run_to_end
+from handsoff.review import session
 from handsoff.review.returned import take_back
 from handsoff.review.serve import serve
 
@@ -74,6 +76,27 @@ def test_one_server_at_a_time_and_nothing_is_lost_when_it_is_killed(dataset: Pat
     assert process.wait(30) == 0
     assert open_labelled(dataset).names == ("000",)
     assert not (dataset / "corrections" / ".lock").exists()
+
+
+def test_others_are_kept_out_before_anything_is_read(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opening(path: Path) -> None:
+        with pytest.raises(HandsOffError, match="another handsoff process"), locked(path / "corrections"):
+            pass
+        raise InputError("Nobody else can write while this is read.")
+
+    monkeypatch.setattr(session, "open_session", opening)
+    with pytest.raises(InputError, match="Nobody else can write"):
+        serve(dataset, None, print)
+    assert not (dataset / "corrections").exists()
+
+
+def test_what_is_no_dataset_is_refused_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nothing does not exist"):
+        serve(tmp_path / "nothing", None, print)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty has no images"):
+        serve(tmp_path / "empty", None, print)
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
 def test_a_missing_extra_is_a_sentence(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def write_all(out: Path, samples: Dataset, settings: ConvertSettings) -> Generat
     writer = writer_of(settings.format)
     writing = Writing(
         samples.tasks, samples.names, settings.instances, samples.licence, samples.about, settings.prefix,
-        samples.synthetic,
+        samples.synthetic, settings.queue is not None,
     )  # fmt: skip
     entries: list[Entry] = []
     missing: list[str] = []

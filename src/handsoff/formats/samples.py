@@ -99,6 +99,7 @@ class Writing:
         about: how the dataset was made, as Markdown for a dataset card; "" where that is unknown.
         prefix: where the dataset will lie below the root of the files that Label Studio serves.
         synthetic: whether a generator made the images.
+        queued: whether the images wait for somebody to look at them.
     """
 
     tasks: Mapping[str, Task]
@@ -108,6 +109,7 @@ class Writing:
     about: str = ""
     prefix: str = ""
     synthetic: bool = False
+    queued: bool = False
 
 
 @dataclass(frozen=True)

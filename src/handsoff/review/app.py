@@ -1,5 +1,6 @@
 """The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
 
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,11 +19,11 @@ from handsoff.datasets.corrections import Correction, Decision
 from handsoff.review.desk import Desk
 from handsoff.review.labels import BYTES, PNG, from_browser, to_browser
 from handsoff.review.queue import Filter
-from handsoff.review.session import ConflictError, NoSuchSampleError
+from handsoff.review.session import ConflictError, NoSuchSampleError, Session
 from handsoff.review.thumbnails import SIDE
 
 STATIC = Path(str(files("handsoff.review"))) / "static"
-BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, PRECONDITION = 400, 404, 304, 409, 428
+BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, PRECONDITION = 400, 404, 304, 409, 412, 428
 MOST_ROWS = 1000
 Window = Annotated[str, Header(alias="X-Window", max_length=64)]
 
@@ -47,10 +48,8 @@ class RefitSent(BaseModel):
 def create_app(desk: Desk) -> FastAPI:
     """The application; `review.guard` stands before it."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(see(desk))
-    app.include_router(decide(desk))
-    app.include_router(learn(desk))
-    app.include_router(paint(desk))
+    for routes in (see, decide, learn, paint):
+        app.include_router(routes(desk), dependencies=[Depends(refuse_others(desk.session))])
     app.add_exception_handler(HandsOffError, explain)
     app.add_exception_handler(HTTPException, explain_http)
     if STATIC.is_dir():
@@ -63,6 +62,20 @@ def create_app(desk: Desk) -> FastAPI:
         return FileResponse(STATIC / "index.html")
 
     return app
+
+
+def refuse_others(session: Session) -> Callable[[str], None]:
+    """What refuses the requests of a page that was opened for another dataset, which this port served before."""
+
+    def check(dataset: Annotated[str, Header(alias="X-Dataset", max_length=64)] = "") -> None:
+        if dataset not in {"", session.identity}:
+            raise HTTPException(
+                ELSEWHERE,
+                "The server has another dataset now than this page: reload the page, or review its own dataset on this "
+                "port again.",
+            )
+
+    return check
 
 
 async def body(request: Request) -> bytes:

@@ -38,6 +38,7 @@ class Desk:
         names = session.dataset.names
         follows = None if self.painting is None else self.painting.task
         return {
+            "id": session.identity,
             "name": session.dataset.source.path.resolve().name,
             "count": len(names),
             "size": list(session.size(names[0])),

@@ -56,7 +56,7 @@ class Queue:
     def orders(self) -> list[str]:
         """What can be asked for, the one to begin with first."""
         last = [SMALLEST] if any(task.parts for task in self.session.tasks.values()) else []
-        return [*self.numbers, NAME, *last, SUGGESTED]
+        return [*(order for order in RECORDED if order in self.numbers), NAME, *last, SUGGESTED]
 
     def uncertainty(self, name: str) -> float | None:
         return self.numbers.get(UNCERTAINTY, {}).get(name)

@@ -6,7 +6,7 @@ since; otherwise it is begun anew.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import Record
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.stored import generator_hash
 from handsoff.jobs.folder import DONE, JOB, REPORT, Plan, difference, discard, recorded_plan, require_done
 from handsoff.jobs.progress import Progress
@@ -26,10 +27,10 @@ from handsoff.review.queue import UNCERTAINTY, Queue
 from handsoff.review.session import Session
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import read_materials
-from handsoff.synthesis.photo_shard import FramedPhoto, label_photos
+from handsoff.synthesis.photo_shard import FramedPhoto, framed, label_photos
 from handsoff.synthesis.samples import SHOWN, LabelledSample, label_draws
 from handsoff.synthesis.settings import LabelSettings
-from handsoff.synthesis.voter_cards import read_voters
+from handsoff.synthesis.voter_cards import VoterCard, read_voters
 from handsoff.synthesis.voters import load_voter
 
 LABELER, NUMBERS = "labeler-", "uncertainties.json"  # the latter: sample → uncertainty, by the labeler it lies in
@@ -208,14 +209,27 @@ def relabeller(folder: Path, session: Session) -> Callable[[Sequence[str]], Iter
         labeler, materials = load_labeler(folder), read_materials(session.dataset.source.path)
         return lambda names: label_draws([labeler], [draw_of(account[name]) for name in names], materials)
     settings = LabelSettings()
-    voter = load_voter(read_voters([folder], settings)[0], settings)
-    return lambda names: label_photos([voter], [photo_of(session, account[name]) for name in names])
+    card = read_voters([folder], settings)[0]
+    voter = load_voter(card, settings)
+    return lambda names: label_photos([voter], photos_of(session.dataset, names, account, card))
 
 
-def photo_of(session: Session, record: Record) -> FramedPhoto:
-    """A photo of a session, and what of its frame shows it."""
-    shown = record.get(SHOWN)
-    return FramedPhoto(session.dataset.image(record["name"]), None if shown is None else tuple(shown))
+def photos_of(
+    dataset: LabelledDataset, names: Sequence[str], account: Mapping[str, Record], card: VoterCard
+) -> list[FramedPhoto]:
+    """Photos of a dataset as a labeler sees them; what of them is shown says the dataset's account, where it has one.
+
+    Raises:
+        InputError: an image is damaged.
+    """
+    photos = []
+    files = [dataset.images[name] for name in names]
+    for name, photo in zip(names, framed(dataset.source, files, card, enlarge=True), strict=True):
+        if isinstance(photo, InputError):
+            raise photo
+        shown = account.get(name, {}).get(SHOWN)
+        photos.append(photo if shown is None else replace(photo, shown=tuple(shown)))
+    return photos
 
 
 def draw_of(record: Record) -> Draw:

@@ -52,6 +52,7 @@ class Returned:
         """
         kept: list[str] = []
         with locked(self.folder):
+            self.session.reread()  # others may have saved more until now
             for index, name in enumerate(self.export.names):
                 self.take(name, kept)
                 yield Progress("taking corrections", index + 1, len(self.export.names))

@@ -23,6 +23,8 @@ Announce = Callable[[str], None]  # is told the address
 def serve(dataset: Path, labeler: Path | None, announce: Announce, *, host: str = HERE, port: int = ANY_PORT) -> None:
     """Serve the review of a dataset until it is interrupted.
 
+    The lock is taken before anything is read, so that nobody can change what was read.
+
     Args:
         dataset: folder or zip.
         labeler: the folder of `handsoff fit` that learns from what is corrected.
@@ -36,19 +38,17 @@ def serve(dataset: Path, labeler: Path | None, announce: Announce, *, host: str 
         MismatchError: they do not belong together.
     """
     uvicorn = require_uvicorn()
+    from handsoff.datasets.corrections import corrections_folder  # noqa: PLC0415  # brings torch along
     from handsoff.review.app import create_app  # noqa: PLC0415  # needs FastAPI
     from handsoff.review.desk import open_desk  # noqa: PLC0415  # as above
     from handsoff.review.guard import Guard  # noqa: PLC0415  # as above
-    from handsoff.review.session import open_session  # noqa: PLC0415  # brings torch along
+    from handsoff.review.session import dataset_folder, open_session  # noqa: PLC0415  # as above
 
-    session = open_session(dataset)
-    desk = open_desk(session, labeler)
-    listener = listening(host, port)
-    number = int(listener.getsockname()[1])
-    token = secrets.token_urlsafe(24)
-    app: ASGIApp = Guard(create_app(desk), token, host, number)
-    config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off")
-    with listener, alone(session.corrections.folder, dataset):
+    with alone(corrections_folder(dataset_folder(dataset)), dataset), listening(host, port) as listener:
+        desk = open_desk(open_session(dataset), labeler)
+        number, token = int(listener.getsockname()[1]), secrets.token_urlsafe(24)
+        app: ASGIApp = Guard(create_app(desk), token, host, number)
+        config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False, lifespan="off")
         threading.Thread(target=desk.look_at_all, daemon=True).start()
         announce(f"http://{shown(host)}:{number}/?token={token}")
         try:

@@ -4,16 +4,19 @@ Every change is on the disk before it is answered. A change names the version of
 somebody else was faster, nothing is written and `ConflictError` tells what is there now.
 """
 
+import hashlib
+import json
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import write_bytes
+from handsoff.core.files import sha256, write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import image_size
 from handsoff.datasets.corrections import (
@@ -25,14 +28,14 @@ from handsoff.datasets.corrections import (
     now,
     user_name,
 )
-from handsoff.datasets.generated import MANIFEST, VERBS, GeneratedDataset, Record, open_generated
+from handsoff.datasets.generated import MANIFEST, SAMPLES, VERBS, GeneratedDataset, Record, open_generated
 from handsoff.datasets.labelled import open_labelled, open_like, reviewed
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.inversion.invert import LABELS
 from handsoff.jobs.folder import JOB, recorded_plan, require_done
+from handsoff.review.history import Change, History
 from handsoff.tasks.base import Label, Task
 
-UNDOABLE = 200  # changes of a window that can be taken back
 REMEMBERED = 10_000  # changes that other windows can ask for
 
 
@@ -50,22 +53,6 @@ class NoSuchSampleError(HandsOffError):
     """A sample or a kind of label that the dataset does not have."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """What one change of a window was, so that it can be taken back.
-
-    Attributes:
-        before: the record before it.
-        version: of the sample after it.
-        label: where the change was one of a label, its task and what lay in its file before, None if there was none.
-    """
-
-    name: str
-    before: Correction
-    version: int
-    label: tuple[str, bytes | None] | None = None
-
-
 @dataclass
 class Session:
     """A dataset under review.
@@ -77,16 +64,17 @@ class Session:
         records: sample name → what was said about it.
         corrected: sample name → tasks whose label was corrected.
         lock: held while something is changed.
+        history: what the windows can take back.
     """
 
     dataset: LabelledDataset
     corrections: Corrections
     generated: GeneratedDataset | None
-    records: dict[str, Correction]
-    corrected: dict[str, set[str]]
+    records: dict[str, Correction] = field(default_factory=dict)
+    corrected: dict[str, set[str]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     changes: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
-    undoable: dict[str, deque[Change]] = field(default_factory=dict)
+    history: History = field(default_factory=History)
     clock: int = field(default_factory=lambda: time.time_ns() // 1000)
 
     @property
@@ -97,6 +85,27 @@ class Session:
     def is_drawn(self) -> bool:
         """Whether a generator made the images, so that their latents are known."""
         return self.generated is not None and self.generated.manifest.get("source") != "photos"
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells the dataset from others: the same whenever it is opened, another one once it was made anew."""
+        source, kinds = self.dataset.source, self.dataset.kinds.values()
+        files = {*self.dataset.images.values(), *(file for kind in kinds for file in kind.files.values())}
+        made = [] if self.generated is None else [self.generated.manifest, sha256(self.generated.folder / SAMPLES)]
+        facts = [str(source.path.resolve()), sorted((file, source.sizes[file]) for file in files), made]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+    def reread(self) -> None:
+        """Read again what was said and corrected; whoever holds the corrections' lock knows then that it stays so.
+
+        Raises:
+            InputError: a record is damaged, or the corrections do not fit the dataset.
+        """
+        found = reviewed(self.dataset, self.corrections)
+        self.records, self.corrected = found.reviewed, {}
+        for task, kind in found.kinds.items():
+            for name in kind.corrected:
+                self.corrected.setdefault(name, set()).add(task)
 
     def account(self) -> dict[str, Record]:
         """Sample name → its line of samples.jsonl, where there are such lines."""
@@ -188,13 +197,10 @@ class Session:
 
         Raises:
             InputError: there is none.
-            ConflictError: another window has changed the sample since.
+            ConflictError: another window has changed the sample since; the change stays.
         """
         with self.lock:
-            done = self.undoable.get(window)
-            if not done:
-                raise InputError("There is nothing to undo in this window.")
-            change = done.pop()
+            change = self.history.pop(window)
             current = self.record(change.name)
             if current.version != change.version:
                 raise ConflictError(change.name, current)
@@ -204,8 +210,7 @@ class Session:
             self.corrections.write_record(change.name, after)
             self.records[change.name] = after
             self.note(change.name, window)
-            if done and done[-1].name == change.name:  # the one before is the newest change of this sample again
-                done[-1] = replace(done[-1], version=after.version)
+            self.history.regained(change.name, change.before.version, after.version)
         return change.name, after
 
     def restore(self, name: str, task: str, stored: bytes | None) -> None:
@@ -237,7 +242,7 @@ class Session:
 
     def changed(self, change: Change, after: Correction, window: str) -> None:
         self.records[change.name] = after
-        self.undoable.setdefault(window, deque(maxlen=UNDOABLE)).append(change)
+        self.history.add(change, window)
         self.note(change.name, window)
 
     def note(self, name: str, window: str) -> None:
@@ -269,37 +274,38 @@ def open_session(path: Path) -> Session:
     Raises:
         InputError: it is none, is not finished, or its corrections do not fit.
     """
-    generated, verb = None, recorded_plan(path).verb if path.is_dir() and (path / JOB).is_file() else ""
-    if verb in VERBS:
-        generated = open_generated(path)
-    if verb == "invert":
-        require_done(path, verb)
-        path = path / LABELS
-    refuse_other_jobs(path)
+    generated, folder = open_generated(path) if verb_of(path) in VERBS else None, dataset_folder(path)
     dataset = (
-        open_labelled(path, corrections="ignore")
+        open_labelled(folder, corrections="ignore")
         if generated is None
-        else open_like(path, generated.manifest["tasks"], corrections="ignore")
+        else open_like(folder, generated.manifest["tasks"], corrections="ignore")
     )
     dataset = replace(dataset, kinds={name: kind for name, kind in dataset.kinds.items() if not kind.derived})
-    corrections = Corrections(corrections_folder(path))
-    found = reviewed(dataset, corrections)
-    corrected: dict[str, set[str]] = {}
-    for task, kind in found.kinds.items():
-        for name in kind.corrected:
-            corrected.setdefault(name, set()).add(task)
-    return Session(dataset, corrections, generated, found.reviewed, corrected)
+    session = Session(dataset, Corrections(corrections_folder(folder)), generated)
+    session.reread()
+    return session
 
 
-def refuse_other_jobs(path: Path) -> None:
-    """Say what to review instead of the folder of a verb that makes no dataset.
+def dataset_folder(path: Path) -> Path:
+    """The folder or zip of a dataset itself: that of photos which `handsoff invert` inverted lies in its folder.
 
     Raises:
-        InputError: the folder is one of those.
+        InputError: there is none, it is not finished, or its verb makes no dataset.
     """
-    if path.is_dir() and (path / JOB).is_file() and not (path / MANIFEST).is_file():
-        verb = recorded_plan(path).verb
+    verb = verb_of(path)
+    if verb in {*VERBS, "invert"}:
+        require_done(path, verb)
+    elif verb and not (path / MANIFEST).is_file():
         raise InputError(
             f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label, invert or "
             "convert, or a labelled folder."
         )
+    folder = path / LABELS if verb == "invert" else path
+    if not folder.exists():
+        raise InputError(f"{folder} does not exist: give a dataset, as a folder or zip.")
+    return folder
+
+
+def verb_of(path: Path) -> str:
+    """The verb that made a folder, "" where none did."""
+    return recorded_plan(path).verb if (path / JOB).is_file() else ""

@@ -1,5 +1,6 @@
 """Small pictures of samples, made when they are asked for; the latest stay in memory."""
 
+import hashlib
 import io
 import threading
 from collections import OrderedDict
@@ -27,7 +28,7 @@ class Thumbnails:
         self.lock = threading.Lock()
 
     def get(self, name: str, task: str = "", side: int = SIDE) -> tuple[bytes, str]:
-        """A JPEG, and a tag that changes when it does.
+        """A JPEG, and a tag that is another one for any other picture, also of another dataset.
 
         Raises:
             NoSuchSampleError: there is no such sample or kind of label.
@@ -42,7 +43,7 @@ class Thumbnails:
                 self.made.move_to_end(key)
         if data is None:
             data = self.keep(key, self.draw(name, task, side))
-        return data, f'"{key[3]}-{side}-{task}"'
+        return data, f'"{hashlib.sha256(data).hexdigest()}"'
 
     def draw(self, name: str, task: str, side: int) -> bytes:
         image = decode_image(self.session.image_file(name), name)

@@ -469,3 +469,15 @@ def test_generated_labels_are_predictions_with_a_score_as_well(tmp_path: Path) -
     samples = opened(out)
     assert samples.names == ("train/a & b", "val/c#1")
     np.testing.assert_array_equal(mask_of(samples, "val/c#1"), SKIN)
+
+
+def test_a_queue_has_predictions_alone_until_somebody_submits_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for _ in convert(generated(tmp_path / "there"), out, ConvertSettings(format="labelstudio", queue=1)):
+        pass
+    (made,) = json.loads((out / "tasks-00000.json").read_bytes())
+    assert made.keys() == {"data", "predictions"}
+    refused(out, "has no annotations .predictions alone do not count")
+    made["annotations"] = made["predictions"]
+    (out / "tasks-00000.json").write_text(json.dumps([made]))
+    np.testing.assert_array_equal(mask_of(opened(out), "train/a & b"), SKIN)

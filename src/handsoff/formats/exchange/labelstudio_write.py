@@ -1,7 +1,8 @@
 """Tasks to import into Label Studio: annotated images, and `label_config.xml` for the project.
 
 Masks are written as brush strokes, keypoints as key points, in the form that `labelstudio` reads. Labels that were
-generated are there twice: as an annotation, and as a prediction whose score is 1 − their uncertainty.
+generated are there twice: as an annotation, and as a prediction whose score is 1 − their uncertainty. Those of a queue
+are predictions alone: what comes back annotated was looked at by somebody.
 """
 
 import json
@@ -37,7 +38,8 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
     """A file of tasks per part: Label Studio imports several at once."""
     tasks, entries = [], []
     for sample in samples:
-        tasks.append(task_of(sample, served(write_image(out, sample), writing.prefix), writing.tasks))
+        address = served(write_image(out, sample), writing.prefix)
+        tasks.append(task_of(sample, address, writing.tasks, waiting=writing.queued))
         entries.append({"name": sample.name})
     if tasks:
         write_bytes(out / f"tasks-{part:05d}.json", json.dumps(tasks, ensure_ascii=False).encode())
@@ -49,8 +51,8 @@ def served(file: str, prefix: str) -> str:
     return f"/data/local-files/?d={quote('/'.join([*prefix.strip('/').split('/'), file] if prefix else [file]))}"
 
 
-def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task]) -> dict[str, Any]:
-    """An annotated task, of a generated sample with its labels as a prediction as well."""
+def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task], *, waiting: bool) -> dict[str, Any]:
+    """An annotated task, of a generated sample with its labels as a prediction as well; that alone while it waits."""
     data: dict[str, Any] = {"image": address}
     results: list[dict[str, Any]] = []
     if "segmentation" in tasks:
@@ -66,7 +68,9 @@ def task_of(sample: LabelledImage, address: str, tasks: Mapping[str, Task]) -> d
         "image_rotation": 0,
     }
     made = [{**result, **common} for result in results]
-    task = {"data": data, "annotations": [{"result": made, "was_cancelled": False, "ground_truth": False}]}
+    task: dict[str, Any] = {"data": data}
+    if not waiting:
+        task["annotations"] = [{"result": made, "was_cancelled": False, "ground_truth": False}]
     uncertainty = sample.account.get(UNCERTAINTY)
     if uncertainty is not None:
         score = round(1 - uncertainty, DIGITS)

@@ -3,6 +3,10 @@
 /** This window, so that undo takes back its own changes only. */
 const WINDOW = crypto.randomUUID?.() ?? String(Math.random());
 
+/** The dataset of this page: what is meant for it is refused where the server has another one by now. */
+let opened = "";
+export const ELSEWHERE = 412; // the status of that answer
+
 /** What went wrong: `status` is 0 when the server did not answer; `state` is the server's answer, if it gave one. */
 export class Failure extends Error {
   constructor(message, status = 0, state = {}) {
@@ -20,7 +24,8 @@ const address = (route) => new URL(`api/${route}`, document.baseURI).href;
 async function ask(route, options = {}) {
   let answer;
   try {
-    answer = await fetch(address(route), { ...options, headers: { "X-Window": WINDOW, ...options.headers } });
+    const headers = { "X-Window": WINDOW, "X-Dataset": opened, ...options.headers };
+    answer = await fetch(address(route), { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Failure("The server does not answer");
@@ -38,7 +43,11 @@ const send = (method, content) => ({
   body: JSON.stringify(content),
 });
 
-export const dataset = () => json("dataset");
+export async function dataset() {
+  const found = await json("dataset");
+  opened = found.id;
+  return found;
+}
 
 /** A stretch of the queue; empty choices are left out of the question. */
 export function samples(choices, from, count, signal) {

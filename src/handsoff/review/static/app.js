@@ -137,8 +137,19 @@ async function main() {
     tally();
   }
 
-  /** The queue in its new order; an open sample stays open. */
+  /** The orders that there are. @returns the first of those that were not there before, if any */
+  function offer(orders) {
+    const { value, options } = byId("order");
+    const known = [...options].map((option) => option.value);
+    fillSelect(byId("order"), orders.map((order) => [order, titled(order)]));
+    if (known.includes(value)) byId("order").value = value;
+    return orders.find((order) => !known.includes(order));
+  }
+
+  /** The queue in its new order, by uncertainty where that was not known before; an open sample stays open. */
   async function sortedAnew() {
+    const fresh = await api.dataset().then(({ orders }) => offer(orders), failed);
+    if (fresh) byId("order").value = fresh;
     await choose();
     const index = shown.sample ? grid.find(shown.sample.name) : -1;
     if (index >= 0) grid.activate(index);
@@ -180,7 +191,7 @@ async function main() {
   document.title = `${dataset.name} – review`;
   const parts = [...new Set(Object.values(dataset.tasks).flatMap(({ parts, background }) =>
     parts.map(({ name }) => name).filter((name) => name !== background)))];
-  fillSelect(byId("order"), dataset.orders.map((order) => [order, titled(order)]));
+  offer(dataset.orders);
   fillSelect(byId("part"), [["", "Any part"], ...parts.map((part) => [part, part])]);
   fillSelect(byId("decision"), [["", "All"], ["undecided", "Undecided"], ["accept", "Accepted"], ["reject", "Rejected"]]);
   fillSelect(byId("overlay"), [...Object.keys(dataset.tasks).map((task) => [task, titled(task)]), ["", "Image only"]]);

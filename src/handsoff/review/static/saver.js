@@ -1,6 +1,7 @@
 /**
  * Everything a person decides or corrects goes to the server through here: at once, one request per sample at a time,
- * each with the version that the window has seen. What could not be sent is kept and sent again.
+ * each with the version that the window has seen. What could not be sent is kept and sent again, unless the server has
+ * another dataset by now.
  */
 
 import * as api from "./api.js";
@@ -29,7 +30,7 @@ export function createSaver(report, ask, changed) {
   function say() {
     const count = unsaved();
     const failing = [...records.values()].find((one) => one.problem && waiting(one));
-    if (failing) report(`Not saved: ${failing.problem}. It is kept and sent again`, "bad");
+    if (failing) report(`Not saved: ${failing.problem}${failing.elsewhere ? "" : ". It is kept and sent again"}`, "bad");
     else report(count ? "Saving…" : SAVED, count ? "busy" : "ok");
   }
 
@@ -51,7 +52,8 @@ export function createSaver(report, ask, changed) {
       Object.assign(one, { tries: 0, problem: undefined });
     } catch (error) {
       one.problem = error.message.replace(/\.$/, "");
-      one.timer = setTimeout(() => flush(name), 1000 * PATIENCE[Math.min(one.tries++, PATIENCE.length - 1)]);
+      one.elsewhere = error.status === api.ELSEWHERE;
+      if (!one.elsewhere) one.timer = setTimeout(() => flush(name), 1000 * PATIENCE[Math.min(one.tries++, PATIENCE.length - 1)]);
     } finally {
       one.busy = false;
       say();
