@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,24 @@ def test_a_class_that_shows_it_is_asked_for() -> None:
     made = [p.draw.condition for p in proposed(seen, tools) if p.kind == CONDITION]
     assert made.count(2) > 0.9 * len(made)
     assert len(made) > 50
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "least", "most"),
+    [(60.0, 90.0, 60, 90), (-40.0, -20.0, -40, -20), (-np.inf, 10.0, -45, 10), (10.0, np.inf, 10, 45)],
+)
+def test_a_generator_is_asked_for_the_range_that_the_aim_names(
+    low: float, high: float, least: float, most: float
+) -> None:
+    """Also beyond its training photos; they limit what has no limit."""
+    yaws = tuple((float(yaw),) for yaw in range(-45, 46, 5))
+    tools = Tools(conditions=Conditions("attributes", ("yaw",), ((),), ((0.0, 25.0),), yaws))
+    group = Group("yaw", 1.0, "", "yaw", low, high)
+    made = next_round([group], np.array([1.0]), [], tools, DRAWS, np.random.default_rng(0))
+    asked = [p.draw.condition[0] for p in made if isinstance(p.draw.condition, tuple) and p.kind == CONDITION]
+    assert len(asked) > 50
+    assert least <= min(asked) < max(asked) <= most
+    assert max(asked) - min(asked) > 0.8 * (most - least)
 
 
 @settings(deadline=None)

@@ -50,6 +50,20 @@ def test_histograms_and_even_distributions_are_bins() -> None:
     assert (inside.asked, inside.holds(record(brightness=0.3)), inside.holds(record())) == (1.0, True, False)
 
 
+def test_every_cluster_has_the_same_share() -> None:
+    plain = [record(cluster=min(index, 7)) for index in range(40)]
+    found = groups("cluster=uniform", plain)
+    assert [group.asked for group in found] == [1 / 8] * 8
+    assert values(found, plain[:8]).tolist() == np.eye(8).tolist()
+
+
+def test_a_share_of_samples_may_be_missed_by_one_and_of_pixels_by_a_twentieth() -> None:
+    few, much, none = groups("chin=0.1, hat={pixels=0.01}, background={pixels=0}", [])
+    assert [few.tolerance(count) for count in (10, 1000)] == [0.1, 0.005]
+    assert [much.tolerance(count) for count in (10, 1000)] == pytest.approx([5e-4] * 2)
+    assert 0 < none.tolerance(10) < LEAST
+
+
 def test_words_have_shares() -> None:
     plain = [record(mood=mood) for mood in ("sad", "happy", "sad")]
     assert [(group.title, group.asked) for group in groups("mood=uniform", plain)] == [
@@ -80,6 +94,28 @@ def test_tasks_that_a_reference_has_no_labels_of_are_not_matched() -> None:
     reference = [{"shows": {"segmentation": {"hat": 0.1}}}] * 3
     found = groups("match=labelled", [], reference)
     assert {group.task for group in found} == {"segmentation"}
+
+
+def test_a_task_is_matched_by_the_photos_that_have_its_labels() -> None:
+    masks = [{"shows": {"segmentation": {"background": 0.5, "hat": 0.01 * index}}} for index in range(34)]
+    points: list[dict[str, Any]] = [
+        {"shows": {"keypoints": {"nose": 1.0}}, "attributes": {"nose x": float(index)}} for index in range(12)
+    ]
+    points += [{"shows": {"keypoints": {"chin": 1.0}}, "attributes": {}}] * 4
+    found = groups("match=labelled", [], [*masks, *points])
+    for task, own in (("segmentation", masks), ("keypoints", points)):
+        asked = [group for group in found if group.task == task]
+        assert values(asked, own).mean(0) == pytest.approx([group.asked for group in asked])
+    assert {group.title: group.asked for group in found if group.task == "keypoints"} == {"nose": 0.75, "chin": 0.25}
+    assert [group.asked for group in found if group.name == "nose x"] == pytest.approx([0.25] * 3)
+
+
+def test_what_few_photos_all_show_is_matched() -> None:
+    found = groups("match=labelled", [], [record(0.1, chin=True)] * 3)
+    assert {(group.task, group.name): group.asked for group in found} == {
+        ("segmentation", "background"): 1, ("segmentation", "hat"): 1, ("segmentation", "nose"): 0,
+        ("keypoints", "nose"): 0, ("keypoints", "chin"): 1,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

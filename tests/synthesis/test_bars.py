@@ -18,7 +18,7 @@ from handsoff.learning.models import build_model
 from handsoff.learning.predictor import PredictorCard, save_predictor
 from handsoff.synthesis.label import label
 from handsoff.synthesis.photo_shard import FramedPhoto, framed, label_photos
-from handsoff.synthesis.samples import SHOWN
+from handsoff.synthesis.samples import SHOWN, LabelledSample, cut_off
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import read_voters
 from handsoff.synthesis.voters import load_voter
@@ -92,3 +92,29 @@ def test_points_and_maps_of_other_kinds_are_not_there_either(photos: Path, tmp_p
     else:
         assert np.array_equal(before[4:12], after[4:12])
         assert all(not after[rows].any() for rows in BARS), "0: not known"
+
+
+def test_what_is_not_there_is_not_uncertain() -> None:
+    """The number of an image is that of the points and pixels that its label still has."""
+    image, depth = np.zeros((*FRAME, 3), np.uint8), np.full(FRAME, 2, np.float32)
+    doubt = np.full(FRAME, 0.3, np.float32)
+    doubt[:4] = 0.8
+    points = np.array([[8, 1, 2], [8, 8, 2], [3, 8, 0]], np.float32)
+    sample = LabelledSample(
+        image,
+        {"keypoints": points, "depth": depth},
+        {"keypoints": np.array([0.9, 0.2, 0.4], np.float32), "depth": doubt},
+        {"keypoints": 0.9, "depth": 0.8},
+        {},
+    )
+    tasks = [TASKS["keypoints"], TASKS["depth"]]
+    cut = cut_off(sample, tasks, (0, 4, 16, 12))
+    assert cut.labels["keypoints"][:, 2].tolist() == [0, 2, 0]
+    assert cut.uncertainty["keypoints"].tolist() == pytest.approx([0, 0.2, 0.4])
+    assert cut.uncertainties == pytest.approx({"keypoints": 0.4, "depth": 0.3})
+    assert not cut.uncertainty["depth"][:4].any()
+    whole = cut_off(sample, tasks, (0, 0, 16, 16))
+    assert whole.uncertainty["keypoints"].tolist() == sample.uncertainty["keypoints"].tolist()
+    assert whole.uncertainties == pytest.approx(sample.uncertainties)
+    away = cut_off(sample, tasks, (0, 15.6, 16, 15.8))
+    assert away.uncertainties == {"keypoints": pytest.approx(0.4), "depth": 0}, "a point that is not there counts on"

@@ -17,11 +17,14 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import read_materials
+from handsoff.sampling.targets import Group
 from handsoff.synthesis import compose as rounds
 from handsoff.synthesis import shard
+from handsoff.synthesis.compose import Composition
 from handsoff.synthesis.generate import generate, plan
 from handsoff.synthesis.samples import label_draws
 from handsoff.synthesis.settings import GenerateSettings
+from handsoff.synthesis.shard import DrawShards
 from toy import CLASSES, toy_generator, toy_labels
 
 Made = Callable[..., Path]
@@ -92,10 +95,11 @@ def test_what_is_out_of_reach_is_said(labeler: Path, tmp_path: Path) -> None:
     told, report = read_json(tmp_path / "out" / "aim.json"), read_json(tmp_path / "out" / "report.json")
     assert (told["drawn"], told["met"]) == (72, False)
     (sentence,) = report["notes"]
-    assert "bright, share of the pixels: asked 0.90, reached 0." in sentence
+    assert "bright, share of the pixels: asked 0.9, reached 0." in sentence
     assert "after 72 draws; the generator shows it in" in sentence
     (group,) = told["groups"]
     assert group["reached"] > group["plain"], "nearer than chance"
+    assert not group["met"]
     assert group["photos"] == pytest.approx(np.mean([shows(labeler, name) for name in examples(labeler)]), abs=1e-5)
     tried = sum(found["tried"] for found in group["proposals"].values())
     assert tried == 72
@@ -121,6 +125,13 @@ def test_a_run_that_is_stopped_goes_on_alike(labeler: Path, tmp_path: Path, stop
     run_to_end(generate([labeler], tmp_path / "whole", chosen))
     for name in ("samples.jsonl", "aim.json", "manifest.json"):
         assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_small_share_of_the_pixels_is_not_met_by_none(labeler: Path) -> None:
+    composition = Composition([labeler], {}, settings({"bright": 0.5}, n=100), [], {}, DrawShards(0, ([],)))
+    rare, often = Group("glasses", 0.01, "t", "glasses", pixels=True), Group("hat", 0.2, "t", "hat")
+    assert composition.met([rare, often], np.array([0.0, 0.19])).tolist() == [False, True]
+    assert composition.met([rare, often], np.array([0.0096, 0.18])).tolist() == [True, False]
 
 
 def test_shards_that_were_made_are_not_made_again(labeler: Path, tmp_path: Path) -> None:
@@ -185,7 +196,7 @@ def test_a_condition_holds_for_all_samples(posed: Path, tmp_path: Path) -> None:
 def test_the_labelled_photos_can_be_matched(labeler: Path, tmp_path: Path) -> None:
     run_to_end(generate([labeler], tmp_path / "out", settings({"match": "labelled"})))
     told = read_json(tmp_path / "out" / "aim.json")
-    assert {group["group"].partition(",")[0] for group in told["groups"]} <= set(CLASSES)
+    assert {group["group"].partition(",")[0] for group in told["groups"]} == set(CLASSES)
     reference = read_json(tmp_path / "out" / "ledger" / "reference.json")["content"]
     assert len(reference) == 8
 
@@ -203,10 +214,12 @@ def test_a_labelled_folder_can_be_matched(labeler: Path, tmp_path: Path) -> None
 def test_clusters_are_filled_evenly(labeler: Path, tmp_path: Path) -> None:
     run_to_end(generate([labeler], tmp_path / "out", settings({"cluster": "uniform"}, keep=0.5)))
     told = read_json(tmp_path / "out" / "aim.json")
-    assert sum(group["asked"] for group in told["groups"]) == pytest.approx(1)
-    spread = [abs(group["reached"] - group["asked"]) for group in told["groups"]]
-    plain = [abs(group["plain"] - group["asked"]) for group in told["groups"]]
-    assert sum(spread) <= sum(plain)
+    found = {record["attributes"]["cluster"] for record in open_generated(tmp_path / "out").records()}
+    assert {group["group"]: group["asked"] for group in told["groups"]} == {f"cluster {k}": 0.125 for k in range(8)}
+    assert found == set(range(8))
+    spread = [(group["reached"] - group["asked"]) ** 2 for group in told["groups"]]
+    plain = [(group["plain"] - group["asked"]) ** 2 for group in told["groups"]]
+    assert sum(spread) < sum(plain)
 
 
 def labelled_with(folder: Path, values: Callable[[str, np.ndarray], Any]) -> Path:

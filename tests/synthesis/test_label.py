@@ -53,6 +53,7 @@ from handsoff.synthesis import shard
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.label import label, plan
 from handsoff.synthesis.photo_shard import sample_names
+from handsoff.synthesis.references import reference_records
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.tasks.base import Task
 from toy import CLASSES, toy_generator, toy_several
@@ -118,6 +119,34 @@ def test_photos_without_labels_can_be_matched(world: Path, dataset: Path, tmp_pa
     assert [record["shows"]["segmentation"] for record in reference[PHOTOS - len(labelled) :]] == labelled
     told = read_json(tmp_path / "out" / "aim.json")
     assert any(group["group"].startswith("bright, ") for group in told["groups"]), "areas are cut into thirds"
+
+
+def test_photos_that_are_matched_are_enlarged_and_a_few_broken_ones_skipped(world: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(world / "photos.zip") as archive:
+        archive.extractall(tmp_path / "photos")
+    for file in sorted((tmp_path / "photos" / "walk").iterdir()):
+        with Image.open(file) as image:
+            small = image.resize((8, 8))
+        small.save(file)
+    (tmp_path / "photos" / "walk" / "03.jpg").write_bytes(b"no image")
+    match, labelers = str(tmp_path / "photos"), [world / "segmentation"]
+    found: Any = run_to_end(reference_records(match, labelers, {}))
+    assert len(found) == PHOTOS - 1
+    (tmp_path / "photos" / "walk" / "04.jpg").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"More than 5% of the 24 images in .* cannot be used\. The first: .*03\.jpg"):
+        run_to_end(reference_records(match, labelers, {}))
+
+
+def test_pixels_that_were_ignored_are_no_damage(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shard, "SHARD", 5)
+    settings, out = LabelSettings(keep=1, ignore_pixels=0.2), tmp_path / "out"
+    run_to_end(label([world / "segmentation"], world / "photos.zip", out, settings))
+    before = contents(out)
+    made = {file: file.stat().st_mtime_ns for file in (out / "images").iterdir()}
+    (out / "DONE").unlink()
+    assert run_to_end(label([world / "segmentation"], world / "photos.zip", out, settings)) == "continued"
+    assert all(file.stat().st_mtime_ns == time for file, time in made.items())
+    assert not differences(contents(out), before)
 
 
 # --- what comes out ---

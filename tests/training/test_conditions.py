@@ -92,6 +92,18 @@ def test_what_is_to_be_mirrored_must_be_told() -> None:
         TrainSettings(mirrored=("yaw",))
 
 
+def test_a_photo_that_was_skipped_may_be_told(tmp_path: Path) -> None:
+    trained = [name for name in PHOTOS if name != "images/a3.png"]
+    file = write(tmp_path, entries())
+    found = photo_conditions(file, trained, ["yaw"], PHOTOS)
+    assert found.values[:, 0].tolist() == [-30, -10, 0, 10, 40]
+    assert found.conditions.scales[0] == pytest.approx((2, np.std([-30, -10, 0, 10, 40])))
+    with pytest.raises(InputError, match="has no yaw for 1 of 5 images, the first is images/a2"):
+        photo_conditions(write(tmp_path, entries(a2=None)), trained, None, PHOTOS)
+    with pytest.raises(InputError, match="names 1 of 7 images that are not among the photos"):
+        photo_conditions(write(tmp_path, entries(b0=entries()["a0"])), trained, None, PHOTOS)
+
+
 def test_photos_that_were_skipped_are_known(tmp_path: Path) -> None:
     """Attributes belong to the photo that comes with them, whatever was broken before it."""
     (tmp_path / "photos").mkdir()

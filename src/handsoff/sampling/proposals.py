@@ -234,7 +234,8 @@ def asker(group: Group, records: Sequence[Mapping[str, Any]], tools: Tools, rng:
     if group.word is not None:
         return lambda seed: example(conditions, seed, {group.name: str(group.word)})
     column = np.array([row[conditions.names.index(group.name)] for row in conditions.examples])
-    low, high = sorted((max(group.low, float(column.min())), min(group.high, float(column.max()))))
+    low = group.low if np.isfinite(group.low) else min(float(column.min()), group.high)
+    high = group.high if np.isfinite(group.high) else max(float(column.max()), low)
     return lambda seed: example(conditions, seed, {group.name: float(rng.uniform(low, high))})
 
 

@@ -20,6 +20,8 @@ LEAST = 1e-3  # share of the pixels from which on a part counts as shown: less i
 EDGES = (5, 95)  # percentiles of what is drawn, between which "uniform" is
 THIRDS = (100 / 3, 200 / 3)  # percentiles of a set that is matched, at which its values are cut
 MANY = 12  # photos from which on the distribution of their values is matched, not only how many there are
+CLOSE, NEAR = 0.005, 0.05  # shares of samples that are missed by less are met; of pixels, by so much of what is asked
+CLUSTER = "cluster"  # an attribute whose numbers are names
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class Group:
         if self.task:
             return self.task in record.get("shows", {})
         return value_of(record, "", self.name) is not None
+
+    def tolerance(self, count: int) -> float:
+        """By how much the share may be missed in a dataset of `count` samples."""
+        return NEAR * max(self.asked, LEAST) if self.pixels else max(CLOSE, 1 / count)
 
     def counts(self, record: Record) -> float:
         """What a sample adds to the share, in [0, 1]."""
@@ -151,7 +157,7 @@ def wished(name: str, wish: Wish, parts: Parts, plain: Sequence[Record]) -> Iter
         yield from (Group(f"{name} {word}", share, "", name, word=word) for word, share in wish.shares.items())
     else:
         known = [value for record in plain if (value := value_of(record, "", name)) is not None]
-        if wish == EVEN and not all(map(is_number, known)):
+        if wish == EVEN and (name == CLUSTER or not all(map(is_number, known))):
             words = sorted(set(map(str, known)))
             yield from (Group(f"{name} {word}", 1 / len(words), "", name, word=word) for word in words)
         else:
@@ -175,21 +181,24 @@ def bins(name: str, wish: Bins, known: Sequence[float]) -> Iterator[Group]:
 
 
 def matched(parts: Parts, reference: Sequence[Record]) -> Iterator[Group]:
-    """How often every part is shown, how large it then is, and the attributes, as in a set that is to be matched."""
-    if not reference:
-        return
+    """How often every part is shown, how large it then is, and the attributes, as in a set that is to be matched.
+
+    Shares are of the records that have labels of the task: nothing follows from those without.
+    """
     for task, names in parts.items():
-        labelled = any(task in record["shows"] for record in reference)
-        for part in names if labelled else ():
-            found = [value_of(record, task, part) for record in reference]
-            shown = [value for value in found if value >= LEAST]
-            if len(shown) < len(reference):
-                yield Group(part, len(shown) / len(reference), task, part)
-            yield from thirds(part, task, part, shown, len(reference))
+        own = [record for record in reference if task in record["shows"]]
+        for part in names if own else ():
+            shown = [value for record in own if (value := value_of(record, task, part)) >= LEAST]
+            sizes = list(thirds(part, task, part, shown, len(own)))
+            if len(shown) < len(own) or not sizes:
+                yield Group(part, len(shown) / len(own), task, part)
+            yield from sizes
     names = sorted({name for record in reference for name in record.get("attributes", {})})
     for name in names:
-        known = [value for record in reference if is_number(value := value_of(record, "", name))]
-        yield from thirds(name, "", name, known, len(reference))
+        telling = {task for record in reference if value_of(record, "", name) is not None for task in record["shows"]}
+        own = [record for record in reference if telling & record["shows"].keys()]
+        known = [value for record in own if is_number(value := value_of(record, "", name))]
+        yield from thirds(name, "", name, known, len(own))
 
 
 def thirds(title: str, task: str, name: str, found: Sequence[float], total: int) -> Iterator[Group]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from handsoff.core.sequences import Lazy
 from handsoff.core.tensors import read_tensors, write_tensors
@@ -36,7 +36,7 @@ from handsoff.sampling.raking import choose
 from handsoff.sampling.targets import Group, groups_of, members, values
 from handsoff.synthesis.dataset import Production, make_shards
 from handsoff.synthesis.pooled import read_given
-from handsoff.synthesis.references import examples_of, reference_records
+from handsoff.synthesis.references import examples_of, prefix_of, reference_records, require_groups
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import LEDGER, DrawShards
@@ -44,7 +44,6 @@ from handsoff.synthesis.table import Decided, Table
 from handsoff.tasks.base import Task
 
 REFERENCE = f"{LEDGER}/reference.json"
-CLOSE = 0.005  # a share that is missed by less is reached
 LEAST_ROUND = 64  # samples
 BATCH = 256  # latents that are drawn together
 PROBED = 20_000  # unedited draws that directions are found from, at the most
@@ -59,7 +58,7 @@ class Composition:
         tasks: of the labels.
         settings: with an aim.
         reference: records of what is to be matched.
-        photos: numbers of the labelled photos, by name.
+        photos: numbers of the labelled photos, see `examples_of`.
         shards: of all samples so far.
         proposals: how the samples after the first round were proposed, in order; both grow with every round.
         edits: a folder of edit vectors.
@@ -110,10 +109,10 @@ class Composition:
         """The share of every group among the samples that stay."""
         return values(groups, told)[told.decided.kept].mean(0)
 
-    def is_met(self, groups: Sequence[Group], reached: Float[np.ndarray, " m"]) -> bool:
-        """Whether every share is as asked, as nearly as the number of samples allows."""
-        asked = np.array([group.asked for group in groups])
-        return bool((np.abs(reached - asked) <= max(CLOSE, 1 / self.count) + 1e-9).all())
+    def met(self, groups: Sequence[Group], reached: Float[np.ndarray, " m"]) -> Bool[np.ndarray, " m"]:
+        """Which shares are as asked, as nearly as the number of samples allows."""
+        asked, tolerances = np.array([(group.asked, group.tolerance(self.count)) for group in groups]).T
+        return np.abs(reached - asked) <= tolerances + 1e-9
 
 
 @dataclass(frozen=True)
@@ -152,20 +151,20 @@ def composition_of(  # all that it follows from
     draws: Sequence[Draw],
     edits: Path | None,
 ) -> Steps[Progress, None, Composition]:
-    """Read what the aim refers to, once per dataset; `draws` are those of the first round."""
-    photos = examples_of(labelers)
-    if settings.attributes is not None:
-        for name, found in read_given(Path(settings.attributes))[1].items():
-            if name in photos:
-                photos[name]["attributes"] |= found
+    """Read what the aim refers to, once per dataset; `draws` are those of the first round.
+
+    Raises:
+        InputError: a set that is to be matched cannot be read, or shows nothing to match.
+    """
+    photos = examples_of(labelers, {} if settings.attributes is None else read_given(Path(settings.attributes))[1])
     aim, entry = settings.wanted, job.out / REFERENCE
     reference: list[Record] = []
     if aim is not None and aim.match is not None:
         known = read_entry(entry)
+        reference = known or [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
+        require_groups(aim.match, reference, {name: task.parts for name, task in tasks.items()})
         if known is None:
-            known = [dict(record) for record in (yield from reference_records(aim.match, labelers, tasks))]
-            write_entry(entry, known)
-        reference = known
+            write_entry(entry, reference)
     shards = DrawShards(settings.seed, (draws,))
     return Composition(labelers, tasks, settings, reference, photos, shards, edits=edits)
 
@@ -214,11 +213,12 @@ def plan_round(out: Path, composition: Composition, table: Table, number: int, l
     told = Told(composition, table, composition.decide(table))
     groups = composition.groups(told)
     reached = composition.reached(groups, told)
-    if left <= 0 or composition.is_met(groups, reached):
+    met = composition.met(groups, reached)
+    if left <= 0 or met.all():
         return {"proposals": [], "probes": {}}
     count = min(left, max(LEAST_ROUND, settings.n // 2))
     shortfalls = np.clip([group.asked for group in groups] - reached, 0, None)
-    shortfalls[shortfalls <= 1 / composition.count] = 0
+    shortfalls[met] = 0
     generator = load_generator(composition.labelers[0] / GENERATOR)
     short = [group for group, shortfall in zip(groups, shortfalls, strict=True) if shortfall > 0]
     probes = find_directions(generator, short, told) if isinstance(generator, StyleGenerator) else {}
@@ -257,8 +257,9 @@ def by_part(vectors: Iterable[str]) -> dict[str, list[str]]:
 def write_materials(out: Path, composition: Composition, probes: Mapping[str, Probe]) -> None:
     """Put what edits need into the folder of the dataset: latents of labelled photos, edit vectors, and directions."""
     if not (out / ANCHORS).is_file():
-        files = (labeler / EXAMPLE_WS for labeler in composition.labelers)
-        photos = {name: ws for file in files if file.is_file() for name, ws in read_tensors(file).items()}
+        labelers = composition.labelers
+        files = {prefix_of(labeler, labelers): stored(labeler / EXAMPLE_WS) for labeler in labelers}
+        photos = {f"{prefix}{name}": ws for prefix, found in files.items() for name, ws in found.items()}
         if photos:
             write_tensors(out / ANCHORS, photos)
     if composition.edits is not None and not (out / VECTORS).is_file():

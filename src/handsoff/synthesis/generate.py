@@ -154,12 +154,12 @@ def write_dataset(
         notes += [nearness.sentence()] if nearness.alarming else []
     facts |= {"drawn": drawn, "kept": kept, "psi": settings.psi, "seed": settings.seed}
     facts |= {} if draws.guidance is None else {"guidance": draws.guidance}
-    if composition is not None:
-        told = account(job.out, composition, samples.table, samples.decided)
-        facts["aim"] = told
-        notes += missed(told)
     if settings.ignore_pixels:
         facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
+    if composition is not None:
+        told = account(composition, samples)
+        facts["aim"] = told
+        notes += missed(told)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
     finish(samples, made, drawn_images(cards, settings, drawn), facts)

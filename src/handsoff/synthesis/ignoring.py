@@ -8,11 +8,14 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import write_bytes
+from handsoff.core.files import recorded, write_bytes
 from handsoff.core.images import decode_mask
-from handsoff.datasets.generated import uncertainty_file
+from handsoff.datasets.generated import Record, uncertainty_file
+from handsoff.jobs.ledger import read_entry, relative, write_entry
 from handsoff.jobs.progress import Progress
-from handsoff.synthesis.table import Samples
+from handsoff.synthesis.samples import FILES
+from handsoff.synthesis.shard import entry_of
+from handsoff.synthesis.table import AFTER, Samples
 from handsoff.tasks.base import Task
 from handsoff.tasks.maps import MapGeometry
 
@@ -34,7 +37,7 @@ def ignore_uncertain(
 ) -> Steps[Progress, None, dict[str, float]]:
     """Make the kept labels ignore the most uncertain `share` of all their pixels; labels that are points stay.
 
-    It gives the same labels when it is done again.
+    The ledger then knows the changed labels as what was made. It gives the same ones when it is done again.
 
     Returns:
         Task → the uncertainty above which a pixel is ignored.
@@ -48,16 +51,32 @@ def ignore_uncertain(
             yield Progress(f"looking for uncertain pixels, {task}", number, samples.kept)
         if counts.any():
             limits[task] = limit_of(counts, share)
-    for task, limit in limits.items():
-        storage, location = tasks[task].storage, tasks[task].locations[0]
-        parse = storage.bind(storage.cards().get(tasks[task].card), tasks[task].card, location)
-        for number, name in enumerate(samples.names(kept=True), start=1):
+    done = 0
+    for shard, places in samples.places():
+        records = read_entry(entry := entry_of(out, shard))
+        for row, place in enumerate(places):
+            if place is not None and samples.decided.kept[place]:
+                records[row] = erased(out, tasks, limits, records[row])
+                done += 1
+                yield Progress("ignoring uncertain pixels", done, samples.kept)
+        write_entry(entry, records)
+    return {task: round(limit / (LEVELS - 1), 4) for task, limit in limits.items()}
+
+
+def erased(out: Path, tasks: Mapping[str, Task], limits: Mapping[str, int], record: Record) -> Record:
+    """The record of a sample after its labels were written without what is more uncertain than the limits."""
+    name, shows = record["name"], dict(record["shows"])
+    with recorded() as stamps:
+        for task, limit in limits.items():
+            storage, location = tasks[task].storage, tasks[task].locations[0]
+            parse = storage.bind(storage.cards().get(tasks[task].card), tasks[task].card, location)
             file = out / location.folder / f"{name}{location.suffixes[0]}"
             uncertain = levels(uncertainty_file(out, tasks, task, name))
             label = parse(file.read_bytes(), str(file), (uncertain.shape[0], uncertain.shape[1]))
-            write_bytes(file, storage.serialise(tasks[task].geometry.erase(label, uncertain > limit)))
-            yield Progress(f"ignoring uncertain pixels, {task}", number, samples.kept)
-    return {task: round(limit / (LEVELS - 1), 4) for task, limit in limits.items()}
+            label = tasks[task].geometry.erase(label, uncertain > limit)
+            write_bytes(file, storage.serialise(label))
+            shows[task] = tasks[task].scores.shows(label)
+    return {**record, AFTER: shows, FILES: {**record[FILES], **relative(stamps, out)}}
 
 
 def levels(file: Path) -> UInt8[np.ndarray, "h w"]:

@@ -8,14 +8,15 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.datasets.attributes import ATTRIBUTES, describe
 from handsoff.datasets.framing import frame_sample
+from handsoff.datasets.given import Values
 from handsoff.datasets.labelled import open_labelled, open_like
-from handsoff.datasets.sources import open_source
+from handsoff.datasets.sources import open_source, refuse_too_many
 from handsoff.formats.exchange import format_of
 from handsoff.formats.photos import photos_in
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import EXAMPLES, read_card, read_examples
 from handsoff.sampling.aims import LABELLED, UNLABELLED
-from handsoff.sampling.targets import Record
+from handsoff.sampling.targets import MANY, Parts, Record, matched
 from handsoff.synthesis.photo_shard import framed, label_photos
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.voter_cards import read_voters
@@ -23,18 +24,35 @@ from handsoff.synthesis.voters import load_voter
 from handsoff.tasks.base import Task
 
 MOST = 300  # samples or photos that are looked at, spread evenly over the set
+TOGETHER = ("light_x", "light_y")  # are measured by the labels of several tasks, which no labeler alone has
 Tasks = Mapping[str, Task]
 
 
-def examples_of(labelers: Sequence[Path]) -> dict[str, dict[str, Any]]:
-    """Numbers of the photos that the labelers were fitted to, by name; those of several tasks together."""
+def examples_of(labelers: Sequence[Path], given: Values) -> dict[str, dict[str, Any]]:
+    """Numbers of the photos that the labelers were fitted to, by the labeler's prefix and the photo's name.
+
+    A photo of several labelers is there several times: that names are alike does not say that the photos are. As in
+    samples, an attribute is that of the first labeler that tells it.
+
+    Args:
+        labelers: folders, each of another task.
+        given: further attributes, by the name of a photo.
+    """
     found: dict[str, dict[str, Any]] = {}
+    told = set(TOGETHER) if len(labelers) > 1 else set[str]()
     for labeler in labelers:
-        for name, numbers in read_examples(labeler).items():
-            own = found.setdefault(name, {"shows": {}, "attributes": {}})
-            own["shows"] |= numbers["shows"]
-            own["attributes"] |= numbers.get("attributes", {})
+        photos, prefix = read_examples(labeler), prefix_of(labeler, labelers)
+        known = {name: {**photo.get("attributes", {}), **given.get(name, {})} for name, photo in photos.items()}
+        for name, values in known.items():
+            own = {attribute: value for attribute, value in values.items() if attribute not in told}
+            found[prefix + name] = {"shows": photos[name]["shows"], "attributes": own}
+        told.update(*known.values())
     return found
+
+
+def prefix_of(labeler: Path, labelers: Sequence[Path]) -> str:
+    """What the names of a labeler's photos begin with, so that all differ: "" of the first one, TASK/ of others."""
+    return "" if labeler == labelers[0] else f"{read_card(labeler)['task']}/"
 
 
 def check_match(match: str | None, labelers: Sequence[Path]) -> dict[str, str] | None:
@@ -46,7 +64,7 @@ def check_match(match: str | None, labelers: Sequence[Path]) -> dict[str, str] |
     if match is None:
         return None
     if match == LABELLED:
-        if not examples_of(labelers):
+        if not any(map(read_examples, labelers)):
             raise InputError(f"{labelers[0]} has no {EXAMPLES} of its photos to match: run handsoff fit again.")
         return None
     if match == UNLABELLED:
@@ -67,10 +85,23 @@ def reference_records(match: str, labelers: Sequence[Path], tasks: Tasks) -> Ste
         InputError: the set cannot be read.
     """
     if match == LABELLED:
-        return [only_measures(numbers) for numbers in examples_of(labelers).values()]
+        return [only_measures(numbers) for labeler in labelers for numbers in read_examples(labeler).values()]
     if format_of(open_source(Path(match))) is not None:
         return (yield from labelled_records(Path(match), labelers, tasks))
     return (yield from photo_records(Path(match), labelers))
+
+
+def require_groups(match: str, reference: Sequence[Record], parts: Parts) -> None:
+    """Whether a set asks for anything: otherwise any samples would pass for being like it.
+
+    Raises:
+        InputError: it does not.
+    """
+    if not any(matched(parts, reference)):
+        raise InputError(
+            f"match = {match} asks for nothing: compared are classes, points and the depths of {MANY} photos or more, "
+            f"and its {len(reference)} photos have no such labels. Ask for attributes by name, or leave match out."
+        )
 
 
 def only_measures(numbers: Mapping[str, Any]) -> Record:
@@ -97,7 +128,11 @@ def labelled_records(path: Path, labelers: Sequence[Path], tasks: Tasks) -> Step
 
 
 def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None, Sequence[Record]]:
-    """Of photos, which the labelers label first."""
+    """Of photos, which the labelers label first; those that cannot be used are skipped.
+
+    Raises:
+        InputError: these are too many.
+    """
     settings = LabelSettings()
     cards = read_voters(labelers, settings)
     voters = [load_voter(card, settings) for card in cards]
@@ -105,11 +140,15 @@ def photo_records(path: Path, labelers: Sequence[Path]) -> Steps[Progress, None,
     source = photos_in(open_source(path))
     files = spread(sorted(source.sizes))
     records: list[Record] = []
+    broken: list[InputError] = []
     for start in range(0, len(files), 16):
-        found = framed(source, files[start : start + 16], cards[0])
+        found = framed(source, files[start : start + 16], cards[0], enlarge=True)
+        broken += [photo for photo in found if isinstance(photo, InputError)]
+        refuse_too_many(broken, len(files), source)
         samples = label_photos(voters, [photo for photo in found if not isinstance(photo, InputError)])
         records += [describe(sample.image, sample.labels, tasks, (), measures=True) for sample in samples]
-        yield Progress("labelling photos to be matched", min(start + 16, len(files)), len(files))
+        note = f"skipped {len(broken)}, the last one: {broken[-1]}" if broken else ""
+        yield Progress("labelling photos to be matched", min(start + 16, len(files)), len(files), note)
     return records
 
 

@@ -119,18 +119,14 @@ def cut_off(sample: LabelledSample, tasks: Sequence[Task], shown: Box) -> Labell
     where = Visible.of_box(shown, (sample.image.shape[0], sample.image.shape[1]))
     inside = where.pixels()
     labels = {task.name: task.geometry.hide(sample.labels[task.name], where) for task in tasks}
-    maps = {name: values for name, values in sample.uncertainty.items() if values.ndim == MAP_AXES}
-    means = {
-        task.name: float(task.scores.image_uncertainty(maps[task.name][inside][None])[0])
-        for task in tasks
-        if task.name in maps and inside.any()
-    }
-    return replace(
-        sample,
-        labels=labels,
-        uncertainty={**sample.uncertainty, **{name: np.where(inside, values, 0) for name, values in maps.items()}},
-        uncertainties={**sample.uncertainties, **means},
-    )
+    uncertainty, uncertainties = dict(sample.uncertainty), dict(sample.uncertainties)
+    for task in tasks:
+        name, values = task.name, sample.uncertainty[task.name]
+        unchanged = (labels[name] == sample.labels[name]).reshape(len(values), -1).all(1)  # points that nothing hides
+        left = inside if values.ndim == MAP_AXES else unchanged
+        uncertainty[name] = np.where(left, values, 0)
+        uncertainties[name] = float(task.scores.image_uncertainty(values[left][None])[0]) if left.any() else 0.0
+    return replace(sample, labels=labels, uncertainty=uncertainty, uncertainties=uncertainties)
 
 
 def write_all(

@@ -19,6 +19,7 @@ from handsoff.sampling.targets import LEAST, is_number
 from handsoff.synthesis.shard import EDIT, Shard, entry_of
 
 FOUND = "uncertainties"  # a record without them is no sample
+AFTER = "shows_after"  # in the ledger: what labels show since pixels are ignored; decisions look at `shows`
 PartOf = tuple[str, str]  # a task and what its labels tell apart
 SHARE, SHOWN = "d", "B"  # of a part: its share, or only whether it is shown
 
@@ -183,7 +184,8 @@ class Samples:
         for shard, places in self.places():
             for place, record in zip(places, read_entry(entry_of(self.out, shard)), strict=True):
                 if place is not None:
-                    yield {**record, **self.decided.told(place)}
+                    shown = {"shows": record.pop(AFTER)} if AFTER in record else {}
+                    yield {**record, **shown, **self.decided.told(place)}
 
     def names(self, *, kept: bool) -> Iterator[str]:
         """The names of the samples that stay, or of all that do not; nothing is read."""

@@ -61,7 +61,9 @@ def conditions_input(file: Path, photos: Source, mirrored: Collection[str] | Non
     return {"path": str(file.resolve()), "fingerprint": sha256(file)}
 
 
-def photo_conditions(file: Path, photos: Sequence[str], mirrored: Collection[str] | None) -> PhotoConditions:
+def photo_conditions(
+    file: Path, photos: Sequence[str], mirrored: Collection[str] | None, known: Sequence[str] | None = None
+) -> PhotoConditions:
     """The conditions of photos.
 
     Args:
@@ -69,12 +71,13 @@ def photo_conditions(file: Path, photos: Sequence[str], mirrored: Collection[str
         photos: paths of the images in their folder or zip. The name of one is its path, with or without its suffix and
             the `images/` of a labelled folder.
         mirrored: the attributes whose sign the mirror changes.
+        known: all photos that the file may name, where some of them were skipped.
 
     Raises:
-        InputError: an attribute is missing for some photos, or is the same in all; a name is no photo; one that
+        InputError: an attribute is missing for some photos, or is the same in all; a name is no known photo; one that
             changes its sign is no number.
     """
-    found = by_photo(check_given(read_given(file), str(file), ()), file, photos)
+    found = by_photo(check_given(read_given(file), str(file), ()), file, known or photos)
     check_given(found, str(file), photos)
     attributes = dict.fromkeys(name for entry in found.values() for name in entry)
     columns = {name: [found[photo][name] for photo in photos] for name in attributes}
@@ -83,10 +86,7 @@ def photo_conditions(file: Path, photos: Sequence[str], mirrored: Collection[str
     for name, column in columns.items():
         check_varied(file, name, column)
     words = {name: words_of(column) for name, column in columns.items()}
-    for name in mirrored or ():
-        if name not in columns or words[name]:
-            what = "a word" if name in columns else f"no attribute of {file}, {nearest(name, columns)}choose"
-            raise InputError(f"mirrored names {name}, which is {what}: name numbers whose sign the mirror changes.")
+    check_mirrored(file, mirrored or (), words)
     table = np.array([
         [words[name].index(value) if words[name] else value for value in column] for name, column in columns.items()
     ], np.float32).T  # fmt: skip
@@ -132,6 +132,18 @@ def spellings(photo: str) -> list[str]:
 def words_of(column: Sequence[object]) -> tuple[str, ...]:
     """The words of an attribute in alphabetical order; none of numbers."""
     return tuple(sorted({value for value in column if isinstance(value, str)}))
+
+
+def check_mirrored(file: Path, mirrored: Collection[str], words: Mapping[str, Sequence[str]]) -> None:
+    """Whether the mirror can change the sign of attributes; `words` are those of all there are.
+
+    Raises:
+        InputError: one is a word, or is not there.
+    """
+    for name in mirrored:
+        if name not in words or words[name]:
+            what = "a word" if name in words else f"no attribute of {file}, {nearest(name, words)}choose"
+            raise InputError(f"mirrored names {name}, which is {what}: name numbers whose sign the mirror changes.")
 
 
 def check_varied(file: Path, name: str, column: Sequence[object]) -> None:

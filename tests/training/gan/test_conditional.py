@@ -1,6 +1,7 @@
 """A generator that is trained on conditions: it can be asked for them, and resumes to the same weights."""
 
 import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,6 +87,18 @@ def test_the_plan_knows_the_file_and_where_photos_are_not_mirrored_it_is_said(
     assert NOT_MIRRORED in require_done(tmp_path / "out", "train")["notes"]
     with pytest.raises(MismatchError, match="--init cannot be given together with conditions"):
         run_to_end(train(photos(), tmp_path / "more", settings, tmp_path / "out"))
+
+
+def test_a_broken_photo_is_skipped(tmp_path: Path, photos: Photos) -> None:
+    with zipfile.ZipFile(photos(21)) as archive:
+        archive.extractall(tmp_path / "photos")
+    (tmp_path / "photos" / "007.png").write_bytes(b"broken")
+    told = {f"{index:03d}": {"yaw": index} for index in range(21)}
+    (tmp_path / "attributes.json").write_text(json.dumps(told))
+    run_to_end(train(tmp_path / "photos", tmp_path / "out", tiny(1, tmp_path / "attributes.json", "stylegan2")))
+    assert require_done(tmp_path / "out", "train")["images_used"] == 20
+    examples = load_generator(tmp_path / "out").conditions.examples
+    assert examples == tuple((float(index),) for index in range(21) if index != 7)
 
 
 def test_photos_with_conditions_are_as_frequent_as_in_the_data(told: Path) -> None:
