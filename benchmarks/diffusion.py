@@ -99,9 +99,9 @@ def main() -> None:
         case(given.case[0], int(given.case[1]))
         return
     size = SIZE // 4 if given.quick else SIZE
+    taken = cost(size)  # first: a child's largest memory begins with that of its parent
     with tempfile.TemporaryDirectory() as folder:
         rows = quality(given.model, given.labelled, given.first, Path(folder), quick=given.quick)
-    taken = cost(size)
     metrics = [name for name in rows[0] if name not in {"sigmas", "seconds"}]
     table = Table("σ", "fitted in", *metrics)
     for row in rows:

@@ -415,6 +415,9 @@ def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str,
         ('[fit]\nfeatures = ["generator", "lite9"]', "Unknown features 'lite9'"),
         ("[generate.aim]\nhat = 0.3", "The aim names 'hat', which is no class, point or attribute here"),
         ('[generate.aim]\nmatch = "nowhere"', "nowhere, which does not exist"),
+        ('[generate]\naim = "match=nowhere"', "nowhere, which does not exist"),
+        ('[convert]\nframing = "pad"\n[classes]\nskin = "face"', "the class 'skin'"),
+        ('[convert]\nframing = "pad"\n[labels.smell]\nkind = "sweet"', "Unknown task 'smell'"),
     ],
 )
 def test_a_name_that_a_late_step_would_not_know_is_refused_first(folder: Path, text: str, sentence: str) -> None:

@@ -58,6 +58,12 @@ def test_it_shows_curves_grids_warnings_and_numbers(folder: Path) -> None:
     assert "nearest.png" in page
 
 
+def test_grids_of_a_run_that_was_lost_are_not_shown(folder: Path) -> None:
+    page = written(folder, images=20_300)
+    assert "grids/000020.png" in page
+    assert "grids/000040.png" not in page
+
+
 def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
     page = written(tmp_path, images=0, seconds=0.0, rate=None, left=None, best_fd=float("inf"))
     assert "0.0 kimg" in page

@@ -140,16 +140,26 @@ def show_aim(out: Path) -> None:
     show_table(table.title, table.header[:-1], [row[:-1] for row in table.rows])  # the report has all of it
 
 
-def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
-    """What is known of a step's time and disk before it begins, "" where that is nothing."""
-    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # brings torch along
+def most_space(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> int:
+    """The bytes that the dataset of a step takes at most; 0 of steps that make none, or of photos yet to be made."""
+    from handsoff.synthesis.label import photos_of  # noqa: PLC0415  # brings torch along
+    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     if verb == "generate":
-        from handsoff.core.disk import size  # noqa: PLC0415  # as above
-
         labelers = inputs["labelers"]
-        tasks = len(labelers) if isinstance(labelers, list) else 1
-        return f"at most {size(most_bytes(frame, tasks, settings.most_draws))} on disk"
+        return most_bytes(frame, len(labelers) if isinstance(labelers, list) else 1, settings.most_draws)
+    photos, voters = inputs.get("photos"), inputs.get("voters")
+    if verb == "label" and isinstance(photos, Path) and isinstance(voters, list) and photos.exists():
+        return most_bytes(frame, len(voters), len(photos_of(photos, settings).sizes))
+    return 0
+
+
+def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
+    """What is known of a step's time and disk before it begins, "" where that is nothing."""
+    from handsoff.core.disk import size  # noqa: PLC0415  # brings torch along
+
+    if needed := most_space(verb, inputs, settings, frame):
+        return f"at most {size(needed)} on disk"
     if verb == "train" and settings.minutes is not None:
         return f"at most {duration(settings.minutes * 60)}"
     return ""

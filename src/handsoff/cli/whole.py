@@ -2,13 +2,13 @@
 
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from handsoff.cli.app import command
 from handsoff.cli.options import engine_of
-from handsoff.cli.results import alone, cost, give_report, perform_work, show_run, warn_if_full
+from handsoff.cli.results import alone, cost, give_report, most_space, perform_work, show_run, warn_if_full
 from handsoff.cli.steps import EngineName, Workers
 from handsoff.core.errors import InputError
 from handsoff.engines.choice import opened
@@ -41,7 +41,6 @@ def run(
     from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # brings torch along
     from handsoff.runner.graph import graph  # noqa: PLC0415  # as above
     from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
-    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     plan, chosen = load_recipe(recipe, out), engine_of(None, engine, workers)
     if dry_run:
@@ -51,14 +50,19 @@ def run(
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
-    if not (plan.output / "DONE").is_file():
-        settings: Any = plan.settings("generate")
-        drawn = settings.most_draws * len(plan.budgets)
-        warn_if_full(plan.output, most_bytes(plan.frame, len(plan.tasks), drawn))
+    warn_of_space(plan, graph(plan))
     with opened(chosen) as computing:
         outcome = perform_work(work(plan, redo=redo, engine=computing), plan.output)
     show_run(plan.output, plan.reports())
     give_report("run", plan.output, outcome)
+
+
+def warn_of_space(plan: "Recipe", nodes: "Sequence[Node]") -> None:
+    """Say how much disk the datasets that are not made yet may take."""
+    steps = [node.step for node in nodes if node.state != "done"]
+    needed = sum(most_space(step.verb, step.inputs, step.settings, plan.frame) for step in steps)
+    if needed:
+        warn_if_full(plan.output, needed)
 
 
 def show_steps(plan: "Recipe", nodes: "Sequence[Node]", verb: str) -> None:
@@ -100,6 +104,7 @@ def compare(
     if dry_run:
         show_steps(plan, graph(plan, names)[0], "compare")
         return
+    warn_of_space(plan, graph(plan, names)[0])
     with opened(chosen) as computing:
         outcome = perform_work(work(plan, names, redo=redo, engine=computing), plan.output)
     for table in tables(read_json(plan.output / COMPARISON)):

@@ -70,6 +70,14 @@ def best_device() -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if kind == "cuda" else torch.device(kind)
 
 
+def use_gpu(number: int) -> None:
+    """Compute on this GPU from now on, where GPUs are used: of the processes of torchrun each has its own."""
+    if best_device().type == "cuda":
+        torch.cuda.set_device(number)
+        best_device.cache_clear()
+        fast_dtype.cache_clear()
+
+
 def described() -> str:
     """Device and precision, for people."""
     device = best_device()

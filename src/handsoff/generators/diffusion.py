@@ -237,7 +237,7 @@ def wide(values: Float[Tensor, " n"]) -> Float[Tensor, "n 1 1 1"]:
 
 def timesteps_of(sigma: Float[Tensor, " n"], ladder: Float[Tensor, " t"]) -> Float[Tensor, " n"]:
     """Where log σ lies on the ladder of the log σ of all timesteps; beyond its ends, at them."""
-    logs = sigma.double().log().cpu().clamp(ladder[0], ladder[-1])
+    logs = sigma.cpu().double().log().clamp(ladder[0], ladder[-1])
     above = torch.searchsorted(ladder, logs).clamp(1, len(ladder) - 1)
     low, high = ladder[above - 1], ladder[above]
     return (above - 1 + (logs - low) / (high - low)).to(sigma)

@@ -167,8 +167,9 @@ def budget_links(
             for name, latents in folders.items():
                 if latents is not None:
                     label = "labels_on_training_photos" if name == "labelled" else "labels_on_held_out_photos"
-                    link[label] = links.label_quality(labeler, latents, budget if name == "labelled" else None)
-                    link.setdefault("share", {})[name] = links.photo_shares(labeler, latents)
+                    first = budget if name == "labelled" else None
+                    link[label] = links.label_quality(labeler, latents, first)
+                    link.setdefault("share", {})[name] = links.photo_shares(labeler, latents, first)
             if folders["held_out"] is not None:
                 link["label_transfer"] = transfer_of(steps, step.folder, labeler, folders["held_out"])
             found.setdefault(str(budget), {"tasks": {}})["tasks"][task] = link

@@ -121,7 +121,7 @@ def selection(
             draws = [Draw.of_record(record["draw"]) for record in records[:count]]
             stage, materials = f"labelling {name} samples again", read_materials(dataset.folder)
             images, labels = yield from labelled_again(labeler, draws, stage, materials)
-            found[name]["share"] = shares(labeler, labels)
+            found[name] |= {"looked_at": len(draws), "share": shares(labeler, labels)}
             write_bytes(pictures / f"{name}.png", contact_sheet(labeler, images[:SHOWN], labels[:SHOWN]))
     return found
 
@@ -141,10 +141,11 @@ def shares(labeler: Labeler, labels: Labels) -> dict[str, float]:
     return {part: round(share, 5) for part, (_, share) in labeler.task.scores.label_statistics(labels).items()}
 
 
-def photo_shares(labeler: Labeler, latents: Path) -> dict[str, float]:
-    """The same of the labelled photos."""
+def photo_shares(labeler: Labeler, latents: Path, count: int | None = None) -> dict[str, float]:
+    """The same of the labelled photos, or of the first ones."""
     photos = open_like(latents / "labels", {labeler.task.name: labeler.task.schema})
-    return shares(labeler, np.stack([photos.label(labeler.task.name, name) for name in photos.names]))
+    names = read_json(latents / "latents.json")["names"][:count]
+    return shares(labeler, np.stack([photos.label(labeler.task.name, name) for name in names]))
 
 
 def contact_sheet(labeler: Labeler, images: Images, labels: Labels) -> bytes:

@@ -64,8 +64,9 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
         )
         for (_, part), found in counts.items()
     ]
+    where = "no sample" if len(names) == len(samples.names) else f"none of the first {len(names):,} samples"
     absent = [
-        f"{part} occurs in no sample"
+        f"{part} occurs in {where}"
         for task, kind in samples.tasks.items()
         for part in kind.parts
         if not any(n for n, _ in counts.get((task, part), ()))

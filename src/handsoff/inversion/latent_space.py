@@ -42,7 +42,7 @@ class LatentSpace:
 def measure_latent_space(generator: StyleGenerator) -> LatentSpace:
     """Measure the distribution of w from samples, of all conditions where there are any."""
     mean, whitening = w_statistics(generator)
-    return LatentSpace(mean, whitening, torch.linalg.pinv(whitening.double()).float())
+    return LatentSpace(mean, whitening, torch.linalg.pinv(whitening.cpu().double()).float().to(whitening.device))
 
 
 @torch.no_grad()
@@ -52,11 +52,13 @@ def w_statistics(
     """Mean of w and the matrix that whitens it: ‖(w - mean) @ whitening‖² / d is 1 on average over samples."""
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(samples, generator.z_dim, generator=stream).to(generator.device)
-    w = generator.mapping(z, generator.random_condition(samples, stream))[:, 0].double()
+    w = (
+        generator.mapping(z, generator.random_condition(samples, stream))[:, 0].cpu().double()
+    )  # Apple GPUs have no float64
     mean = w.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(w.T))
     whitening = vectors * values.clamp_min(values.max() * 1e-4).rsqrt()
-    return mean.float(), whitening.float()
+    return mean.float().to(z.device), whitening.float().to(z.device)
 
 
 def require_w_space(generator: Generator, where: str) -> StyleGenerator:

@@ -1,6 +1,7 @@
 """A recipe's TOML file → `Recipe`."""
 
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import ValidationError
 from handsoff.core.errors import InputError
 from handsoff.recipes.errors import explained, unknown
 from handsoff.recipes.schema import Recipe, stated_settings
-from handsoff.sampling.aims import LABELLED, UNLABELLED
+from handsoff.sampling.aims import LABELLED, UNLABELLED, read_text
 from handsoff.verbs import VERBS, Verb
 
 PATHS = (
@@ -68,6 +69,9 @@ def paths_beside(path: Path, tables: dict[str, dict[str, Any]]) -> None:
         if tables.get(verb, {}).get(name) is not None:
             tables[verb][name] = str(path.parent / tables[verb][name])
     aim = tables.get("generate", {}).get("aim")
+    if isinstance(aim, str):
+        with suppress(ValueError):  # what is no aim is refused with the other settings
+            aim = read_text(aim)
     if isinstance(aim, dict) and aim.get("match") not in {None, LABELLED, UNLABELLED}:
         tables["generate"]["aim"] = {**aim, "match": str(path.parent / aim["match"])}
 

@@ -104,7 +104,8 @@ def class_table(what: str, measured: Measured) -> Table:
         (part, *(f"{column[part]['mean']:.3f}" if part in column else "–" for column in columns.values()))
         for part in parts
     ]
-    reading = "Each method's arm that is best on validation."
+    judged = any((found["metrics"].get("handed_over") or {}).get("by") == "validation" for found in measured.values())
+    reading = "Each method's arm that is best on validation." if judged else "Each method's last arm: nothing chose it."
     return Table(f"Classes and points: {what}", reading, ("", *columns), rows)
 
 

@@ -129,10 +129,11 @@ def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
     """How much of all labels each class or point makes up, in real images and in samples."""
     shares = {IMAGES[name]: share for name, share in measured.get("share", {}).items()}
     for name in ("kept", "dropped"):
-        if "share" in measured["selection"][name]:
-            shares[f"{name} samples ({measured['selection'][name]['samples']:,})"] = measured["selection"][name][
-                "share"
-            ]
+        found = measured["selection"][name]
+        if "share" in found:
+            seen = found.get("looked_at", found["samples"])  # diagnoses of before do not say it
+            count = f"{found['samples']:,}" if seen == found["samples"] else f"{seen:,} of {found['samples']:,}"
+            shares[f"{name} samples ({count})"] = found["share"]
     quality = measured.get("labels_on_held_out_photos", {}).get("per_class", {})
     parts = dict.fromkeys(part for share in shares.values() for part in share)
     rows = [

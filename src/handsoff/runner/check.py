@@ -10,12 +10,15 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
+from handsoff.formats.samples import Dataset
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import read_card
 from handsoff.inversion.chunk import MIN_LABELLED
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
 from handsoff.runner.names import check_settings
+from handsoff.tasks import make_task, task_type
+from handsoff.tasks.base import Task
 
 
 def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
@@ -57,12 +60,13 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
     if recipe.diffusion is not None and (kind := read_card(recipe.diffusion).architecture) != Diffusion.architecture:
         raise InputError(f"{recipe.diffusion} is a {kind}: give what handsoff train --kind diffusion made.")
     if ready.labelled in converted:
-        names, tasks = names_to_convert(recipe, "labelled"), None
+        dataset = to_convert(recipe, "labelled")
+        names, tasks = dataset.names, as_wanted(recipe, dataset)
     else:
         labelled = open_labelled(ready.labelled, recipe.options, recipe.tasks)
         names, tasks = labelled.names, labelled.tasks
     if ready.test in converted:
-        names_to_convert(recipe, "test")
+        to_convert(recipe, "test")
     elif ready.test is not None:
         open_labelled(ready.test, tasks=recipe.tasks)
     if min(recipe.budgets) < MIN_LABELLED:
@@ -95,7 +99,23 @@ def check_curve(ready: Recipe, samples: int) -> None:
         )
 
 
-def names_to_convert(recipe: Recipe, role: Role) -> tuple[str, ...]:
-    """The names of the samples of a dataset that is to be converted."""
+def to_convert(recipe: Recipe, role: Role) -> Dataset:
+    """A dataset that is to be converted, as it will be then."""
     path, settings = labelled_data(recipe)[role], recipe.for_convert(role)
-    return chosen(open_dataset(open_source(path), settings.source), settings, str(path)).names
+    return chosen(open_dataset(open_source(path), settings.source), settings, str(path))
+
+
+def as_wanted(recipe: Recipe, dataset: Dataset) -> dict[str, Task]:
+    """Its tasks with what the recipe says about the labels.
+
+    Raises:
+        UnknownNameError: the recipe says something about a kind of labels that there is not.
+        InputError: what it says does not go with the labels.
+    """
+    kinds = {name: task_type(name) for name in {**recipe.options, **dataset.tasks}}
+    found = {}
+    for name, task in dataset.tasks.items():
+        card, points = task.storage.cards().get(kinds[name].card), [[0, 0]] * len(task.parts)
+        schema = kinds[name].declare(card, str(recipe.labelled), recipe.options.get(name, {}), points)
+        found[name] = make_task(name, schema)
+    return found

@@ -17,7 +17,7 @@ from handsoff.synthesis.pooled import CLUSTER, given_names
 from handsoff.tasks.base import Task
 
 Steps = Mapping[Path, Step]  # output folder → the step that makes it
-Tasks = Mapping[str, Task] | None  # of the labels; None: they are not converted yet
+Tasks = Mapping[str, Task]  # of the labels
 
 
 def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
@@ -57,7 +57,7 @@ def check_aim(aim: Aim, given: str | None, made: Steps, tasks: Tasks) -> None:
     if aim.match not in {None, LABELLED, UNLABELLED} and not Path(aim.match).exists():
         raise InputError(f"The aim is to match {aim.match}, which does not exist: name another folder.")
     asked = askable(made)
-    if tasks is not None and asked is not None:
+    if asked is not None:
         known = [*available(tasks), CLUSTER, *given_names(given), *asked]
         check_names(aim, {name: task.parts for name, task in tasks.items()}, known)
 

@@ -51,7 +51,9 @@ def write_progress(out: Path, standing: Standing) -> None:
     """Write `progress.html`, atomically."""
     log = read_log(out / LOG)
     grids = [
-        {"file": f"{GRIDS}/{file.name}", "kimg": f"{int(file.stem):,}"} for file in sorted(out.glob(f"{GRIDS}/*.png"))
+        {"file": f"{GRIDS}/{file.name}", "kimg": f"{int(file.stem):,}"}
+        for file in sorted(out.glob(f"{GRIDS}/*.png"))
+        if 1000 * int(file.stem) <= standing.images + 500  # later ones are of a run that was lost
     ]
     facts = facts_of(standing)
     page = render(

@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
+
+from handsoff.core.device import best_device, use_gpu
+
+PATIENCE = timedelta(days=1)  # the first process alone reads and decodes all photos, while the others wait
 
 
 def join() -> tuple[int, int]:
     """(rank, world size); joins the process group when started by torchrun."""
     if "RANK" not in os.environ:
         return 0, 1
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    use_gpu(int(os.environ["LOCAL_RANK"]))
     if not distributed.is_initialized():
-        distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        distributed.init_process_group("nccl" if best_device().type == "cuda" else "gloo", timeout=PATIENCE)
     return distributed.get_rank(), distributed.get_world_size()
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import pickletools
 import struct
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import torch
 from safetensors.torch import save
 
 from checkpoint_files import nvidia_state
+from handsoff.generators.checkpoints.bounds import RefusedError
+from handsoff.generators.checkpoints.files import read_checkpoint
 from handsoff.generators.checkpoints.importing import build, read_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
@@ -151,6 +154,21 @@ def test_hostile_files_are_refused_in_bounded_time_and_memory(tmp_path: Path) ->
     assert result["tried"] == len(hostile_files())
     assert result["memory"] < MEMORY
     assert result["longest"] < 20
+
+
+def test_tensors_that_share_their_numbers_read_them_once(tmp_path: Path) -> None:
+    """However many parts of one storage a small file names."""
+    whole = torch.zeros(1000)
+    torch.save({str(index): whole[index : index + 1] for index in range(50)}, tmp_path / "views.pt")
+    views = read_checkpoint(tmp_path / "views.pt")
+    assert len({id(view.storage) for view in views.values()}) == 1
+    stored = next(arg for code, arg, _ in pickletools.genops(pickle.dumps(whole, 3)) if code.name == "BINBYTES")
+    kept = b"\x80\x03]" + b"N0" * 40 + b"B" + struct.pack("<I", len(stored)) + stored + b"q\x000"
+    calls = b"(" + b"ctorch.storage\n_load_from_bytes\nh\x00\x85R" * 300 + b"e."
+    (tmp_path / "repeated.pkl").write_bytes(kept + calls)
+    storages = read_checkpoint(tmp_path / "repeated.pkl")
+    with pytest.raises(RefusedError, match="far more than its size"):
+        [storage.values for storage in storages]
 
 
 def test_damaged_files_and_random_pickles_are_read_or_refused_and_nothing_else(tmp_path: Path) -> None:

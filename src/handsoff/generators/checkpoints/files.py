@@ -25,7 +25,7 @@ def read_checkpoint(path: Path) -> Any:
     """
     with one_sentence(str(path)):
         budget = Budget.of_file(str(path), path.stat().st_size)
-        allowed = rules(budget, lambda data: read_stream(io.BytesIO(data), from_memory(data), budget, {}))
+        allowed = rules(budget, lambda data: read_stream(io.BytesIO(data), from_memory(data, budget), budget, {}))
         if zipfile.is_zipfile(path):
             return read_zip(path, budget, allowed)
         with path.open("rb") as file:
@@ -45,8 +45,11 @@ def read_zip(path: Path, budget: Budget, allowed: Rules) -> Any:
             raise RefusedError(f"{path} unpacks to far more than its size: this is no checkpoint.")
         root = mains[0].removesuffix("data.pkl")
 
+        storages: dict[str, Storage] = {}  # each is read once, however many tensors are parts of it
+
         def persistent(identity: Any) -> Storage:
-            key, storage = storage_of(identity, str(path))
+            key, found = storage_of(identity, str(path))
+            storage = storages.setdefault(key, found)
             if sizes.get(f"{root}data/{key}") != storage.length:
                 raise RefusedError(f"{path} has a storage whose size does not fit: the file is damaged, get it again.")
             storage.load = partial(read_entry, path, f"{root}data/{key}")
@@ -90,8 +93,12 @@ def from_disk(path: Path) -> ReadAt:
     return read
 
 
-def from_memory(data: bytes) -> ReadAt:
-    return lambda offset, length: memoryview(data)[offset : offset + length]
+def from_memory(data: bytes, budget: Budget) -> ReadAt:
+    def read(offset: int, length: int) -> memoryview:
+        budget.spend(size=length)  # a file can have the same bytes read many times
+        return memoryview(data)[offset : offset + length]
+
+    return read
 
 
 def read_stream(file: io.BufferedIOBase, read_at: ReadAt, budget: Budget, allowed: Rules) -> Any:

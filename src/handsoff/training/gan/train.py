@@ -13,6 +13,7 @@ from handsoff.core.seeds import seeded, step_generator
 from handsoff.generators.conditions import encoded, label_width
 from handsoff.generators.contract import Conditions
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from handsoff.geometry.views import scaled_to
 from handsoff.training.data import TrainingData
 from handsoff.training.gan.beginning import beginning
 from handsoff.training.gan.discriminators import Discriminator, Projected, StyleGAN2Discriminator
@@ -23,6 +24,7 @@ from handsoff.training.settings import TrainSettings
 from handsoff.training.state import update_ema
 
 FINEST_CHANNELS = 48
+SMALLEST = 29  # pixels that the projected discriminator can halve five times, rounding up twice
 HALF_LIFE = 1_000.0  # of the average of the weights, in images: see docs/experiments/training.md
 
 
@@ -47,14 +49,34 @@ def parse_resolution(text: str) -> tuple[Frame, Frame]:
     return (height << doublings, width << doublings), (height, width)
 
 
+def config_of(settings: TrainSettings) -> StyleGAN2Config:
+    """The shape of the generator.
+
+    Raises:
+        InputError: there can be none such.
+    """
+    frame, base = parse_resolution(settings.resolution)
+    channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
+    try:
+        return StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
+    except ValueError as error:
+        raise InputError(f"There can be no such generator ({error}): change that setting.") from None
+
+
 def check(settings: TrainSettings, init: Path | None = None) -> Frame:
     """The image size that is asked for.
 
     Raises:
-        InputError: it cannot be reached, or `init` is no generator.
+        InputError: it cannot be reached, the networks cannot be built, or `init` is no generator.
         MismatchError: `init` is of another kind, size or framing.
     """
-    frame, _ = parse_resolution(settings.resolution)
+    frame = config_of(settings).resolution
+    size = scaled_to(frame, settings.feature_size)
+    if settings.discriminator == "projected" and min(size) < SMALLEST:
+        raise InputError(
+            f"feature_size {settings.feature_size} shows the discriminator images of {size[0]}x{size[1]} pixels, "
+            f"and it needs {SMALLEST} on the shorter side: take a larger one."
+        )
     if init is not None:
         beginning(init, frame, settings)
     return frame
@@ -69,10 +91,9 @@ def build(settings: TrainSettings, init: Path | None = None, conditions: Conditi
         InputError: the resolution cannot be, or `init` is no generator.
         MismatchError: `init` is of another kind, size or framing.
     """
-    frame, base = parse_resolution(settings.resolution)
+    config = config_of(settings)
+    frame = config.resolution
     begin = None if init is None else beginning(init, frame, settings)
-    channel_base = settings.channel_base or FINEST_CHANNELS * (4 * frame[0] // base[0])
-    config = StyleGAN2Config(frame, base, settings.w_dim, settings.w_dim, 4, channel_base, settings.channel_max)
     discriminator: Discriminator
     labels = 0 if conditions is None else label_width(conditions)
     with seeded(settings.seed):
