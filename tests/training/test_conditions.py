@@ -71,6 +71,7 @@ def test_of_very_many_photos_some_are_remembered(tmp_path: Path) -> None:
         (entries(a2={"yaw": "left", "hat": "cap"}), None, "yaw is a number in some images and a word in others"),
         (entries(b0={"yaw": 0.0, "hat": "cap"}), None, "names 1 of 7 images that are not among the photos, .* b0:"),
         ({f"a{i}": {"yaw": float(i), "hat": "no"} for i in range(6)}, None, "hat is no in all 6 photos"),
+        ({f"a{i}": {"time": 2**31 + i} for i in range(6)}, None, "numbers of time differ by less than seven digits"),
         ({f"a{i}": {"yaw": 3} for i in range(6)}, None, "yaw is 3 in all 6 photos, so it tells nothing: leave it out"),
         ({**entries(), "a0.png": entries()["a0"]}, None, r"names images/a0\.png twice"),
         (entries(), ["hat"], "mirrored names hat, which is a word"),

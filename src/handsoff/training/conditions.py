@@ -150,12 +150,17 @@ def check_varied(file: Path, name: str, column: Sequence[object]) -> None:
     """Whether an attribute tells photos apart.
 
     Raises:
-        InputError: all have the same, or nearly each has a word of its own.
+        InputError: all have the same, as far as 32 bits tell, or nearly each has a word of its own.
     """
     different = len(set(column))
     if different == 1:
         raise InputError(
             f"{file}: {name} is {column[0]} in all {len(column):,} photos, so it tells nothing: leave it out."
+        )
+    if not isinstance(column[0], str) and not np.ptp(np.asarray(column, np.float32)):
+        raise InputError(
+            f"{file}: the numbers of {name} differ by less than seven digits tell, the first is {column[0]}: "
+            "count from another zero."
         )
     if different > MOST_WORDS and isinstance(column[0], str):
         raise InputError(
