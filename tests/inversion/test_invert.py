@@ -8,21 +8,24 @@ import numpy as np
 import pytest
 import torch
 
+from alike import contents, differences
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import png, read_json, sha256
-from handsoff.core.images import decode_mask
+from handsoff.core.files import png, read_json, sha256, write_bytes, write_json
+from handsoff.core.images import decode_mask, tile, to_uint8
 from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.latents import load_latents
 from handsoff.generators.stored import load_generator, save_generator
 from handsoff.inversion import chunk
 from handsoff.inversion import invert as module
 from handsoff.inversion.encoder import Encoder, load_encoder, new_encoder
-from handsoff.inversion.invert import invert, plan
+from handsoff.inversion.invert import SHOWN, invert, needed, plan
 from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Part, Progress, run_to_end
+from handsoff.tasks.depth import Depth
 from toy import CLASSES, toy_generator, toy_labels, write_classes, write_mask
 from toy_generators import toy_conditional, toy_diffusion
 
@@ -65,12 +68,92 @@ def test_a_killed_inversion_goes_on_and_finds_the_same(world: Path, tmp_path: Pa
     work.close()
     first = next((tmp_path / "latents" / "chunks").iterdir())
     before = first.stat().st_mtime_ns
-    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK))
-    assert first.stat().st_mtime_ns == before, "a finished chunk is not made again"
-    ours, again = (
-        read_tensors(folder / "latents.safetensors")["ws"] for folder in (world / "latents", tmp_path / "latents")
+    again = invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK)
+    assert [(progress.done, first.stat().st_mtime_ns) for progress in again] == [(4, before), (8, before)], (
+        "a finished chunk is not made again"
     )
-    assert torch.equal(ours, again)
+    assert differences(contents(world / "latents"), contents(tmp_path / "latents")) == []
+
+
+def test_an_inversion_that_was_killed_once_its_chunks_were_removed_finds_the_same(world: Path, tmp_path: Path) -> None:
+    shutil.copytree(world / "latents", tmp_path / "latents")
+    for name in ("DONE", "report.json"):
+        (tmp_path / "latents" / name).unlink()
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", QUICK))
+    assert differences(contents(world / "latents"), contents(tmp_path / "latents")) == []
+
+
+@pytest.mark.parametrize("tuning_steps", [0, 1])
+def test_what_is_shown_is_what_every_chunk_found_and_no_chunk_stays(
+    world: Path, tmp_path: Path, tuning_steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_labels(toy_generator(tmp_path / "other", seed=1), tmp_path / "labelled", SHOWN + 3)
+    settings = InvertSettings(encoder_steps=0, steps=2, batch=5, tuning_steps=tuning_steps, tuning_lr=1e-2)
+    found: list[dict[str, torch.Tensor]] = []
+
+    def seen(tensors: dict[str, torch.Tensor], before: int) -> dict[str, torch.Tensor]:
+        found.append(tensors)
+        return needed(tensors, before)
+
+    monkeypatch.setattr(module, "needed", seen)
+    run_to_end(invert(world / "generator", tmp_path / "labelled", tmp_path / "out", settings))
+    error, rebuilt = (torch.cat([part[name] for part in found[-3:]]) for name in ("error", "rebuilt"))
+    assert error.shape == (SHOWN + 3, 16, 16)
+    labels = open_labelled(tmp_path / "out" / "labels")
+    grey = (error.clamp(0, 1) * 255).to(torch.uint8).numpy()
+    for name, expected in zip(labels.names, grey, strict=True):
+        assert (tmp_path / "out" / "errors" / f"{name}.png").read_bytes() == png(expected)
+    trio = np.stack([labels.load((16, 16))[0], to_uint8(rebuilt), grey[..., None].repeat(3, -1)], 1)[:SHOWN]
+    assert (tmp_path / "out" / "contact.png").read_bytes() == png(tile(trio.reshape(-1, 16, 16, 3), 6))
+    assert not (tmp_path / "out" / "chunks").exists()
+
+
+def test_images_are_kept_of_the_photos_that_are_shown_alone() -> None:
+    found = {
+        "ws": torch.ones(5, 1),
+        "error": torch.linspace(-1, 2, 20).view(5, 2, 2),
+        "rebuilt": torch.ones(5, 3, 2, 2),
+    }
+    kept = [needed(found, before) for before in (0, SHOWN - 2, SHOWN, SHOWN + 5)]
+    assert [len(part["rebuilt"]) for part in kept] == [5, 2, 0, 0]
+    assert all(part["rebuilt"].untyped_storage().nbytes() == 48 * len(part["rebuilt"]) for part in kept)
+    assert all(part["error"].dtype == torch.uint8 for part in kept)
+    assert (kept[0]["error"].min(), kept[0]["error"].max()) == (0, 255)
+
+
+def sparse_depth(root: Path, folder: Path, *, card: bool = False) -> None:
+    """Photos with a depth of every third pixel alone, so that no surface is known anywhere."""
+    net, task = toy_generator(root / "generator"), Depth({"unit": "metres"})
+    images = to_uint8(net.synthesize(net.draw(range(4))))
+    for index, image in enumerate(images):
+        depth = np.zeros((16, 16), np.float32)
+        depth[::3, ::3] = 1 + image[::3, ::3].mean(-1) / 255
+        write_sample(folder, f"{index}", image, {"depth": depth}, {"depth": task})
+    write_cards(folder, {"depth": task})
+    if card:
+        write_json(folder / "normals.json", {"focal": 1.2})
+
+
+@pytest.mark.parametrize("card", [False, True])
+def test_normals_that_nobody_gave_are_left_out_where_depth_tells_none(tmp_path: Path, *, card: bool) -> None:
+    sparse_depth(tmp_path, tmp_path / "labelled", card=card)
+    quick = InvertSettings(encoder_steps=0, steps=1)
+    run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "latents", quick))
+    assert list(read_json(tmp_path / "latents" / "latents.json")["tasks"]) == ["depth"]
+    (note,) = read_json(tmp_path / "latents" / "report.json")["notes"]
+    assert "The normals of" in note
+    assert note.endswith("They were only derived from other labels, so they are left out.")
+    asked = quick.model_copy(update={"tasks": ("depth", "normals")})
+    with pytest.raises(InputError, match=r"The normals of .* are black everywhere"):
+        run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "asked", asked))
+
+
+def test_normals_that_somebody_gave_are_refused_where_they_say_nothing(tmp_path: Path) -> None:
+    sparse_depth(tmp_path, tmp_path / "labelled")
+    for index in range(4):
+        write_bytes(tmp_path / "labelled" / "normals" / f"{index}.png", png(np.zeros((16, 16, 3), np.uint8)))
+    with pytest.raises(InputError, match=r"The normals of .* are black everywhere"):
+        run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "latents", QUICK))
 
 
 def test_an_encoder_is_trained_resumed_and_lent(world: Path, tmp_path: Path) -> None:
@@ -167,8 +250,8 @@ def test_the_encoder_is_loaded_once(world: Path, tmp_path: Path, monkeypatch: py
     settings = InvertSettings(
         encoder_steps=1, encoder_batch=2, steps=1, batch=2, photos=str(world / "labelled" / "images")
     )
-    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", settings))
-    assert len(list((tmp_path / "latents" / "chunks").iterdir())) == 4
+    work = invert(world / "generator", world / "labelled", tmp_path / "latents", settings)
+    assert [progress.done for progress in work if progress.stage == "refining"] == [2, 4, 6, 8], "four chunks"
     assert calls == [tmp_path / "latents"]
 
 

@@ -16,7 +16,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import known, read_seen, thumbnails
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.generators.contract import Generator
-from handsoff.generators.latents import load_latents
+from handsoff.generators.latents import RESIDUAL, Latents, load_latents
 from handsoff.generators.stored import generator_hash, load_generator, save_generator
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
@@ -165,6 +165,36 @@ def test_latents_of_annotated_samples_are_drawn_again(world: Path, tmp_path: Pat
     settings = FIT.model_copy(update={"features": ("generator",)})
     run_to_end(fit(world / "generator", tmp_path / "dataset", tmp_path / "labeler", settings))
     assert accuracy(load_labeler(tmp_path / "labeler"), range(100, 108)) > 0.6
+
+
+def test_samples_are_learnt_from_beside_inverted_photos(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU draws lie there and stored latents do not; and photos may have a residual, which samples never have."""
+    net, draws = load_generator(world / "generator"), [Draw(seed) for seed in range(4)]
+    photos_of(net, tmp_path / "dataset", draws)
+    as_generated(tmp_path / "dataset", world / "generator", draws)
+    settings = InvertSettings(encoder_steps=0, steps=2, residual=8)
+    run_to_end(invert(world / "generator", world / "labelled", tmp_path / "latents", settings))
+    paths = (tmp_path / "latents", tmp_path / "dataset")
+    parts = [examples.open_examples(world / "generator", path, FIT) for path in paths]
+    stored, drawn = load_latents(tmp_path / "latents" / "latents.safetensors"), draw_latents(net, draws)
+
+    class Elsewhere(Latents):
+        """The drawn latents on another device: nothing can be done with them before they are moved."""
+
+        def to(self, device: torch.device) -> Latents:
+            return drawn.to(device)
+
+    elsewhere = Elsewhere({name: tensor.to("meta") for name, tensor in drawn.tensors.items()})
+    monkeypatch.setattr(examples, "draw_latents", lambda *_: elsewhere)
+    latents = examples.load_training_data(parts, net, "segmentation", needs_latents=True).latents
+    assert latents is not None
+    assert torch.equal(latents.tensors["ws"], torch.cat([stored.tensors["ws"], drawn.tensors["ws"].cpu()]))
+    assert torch.equal(latents.tensors[RESIDUAL][:8], stored.tensors[RESIDUAL])
+    assert not latents.tensors[RESIDUAL][8:].any()
+    images = net.synthesize(latents[8:].to(net.device))
+    assert torch.equal(images, net.synthesize(drawn)), "a residual of zeros changes nothing"
 
 
 def test_samples_of_another_generator_are_images(world: Path, tmp_path: Path) -> None:

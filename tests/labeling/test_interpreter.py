@@ -10,12 +10,17 @@ from torch.nn import functional as F
 from handsoff.core.files import read_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.labelled import open_labelled
-from handsoff.generators.stored import save_generator
+from handsoff.generators.latents import UNKNOWN
+from handsoff.generators.stored import load_generator, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2
+from handsoff.inversion.invert import invert
+from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import run_to_end
-from handsoff.labeling.fit import fit
+from handsoff.labeling.examples import load_training_data, open_examples
+from handsoff.labeling.fit import extractor_for, fit, new_run
 from handsoff.labeling.interpreter import WIDTH, Interpreter
 from handsoff.labeling.labeler import load_labeler
+from handsoff.labeling.map_run import MapRun, classes_of, hardly_seen
 from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.synthesis.generate import generate
 from handsoff.synthesis.sample import sample
@@ -65,6 +70,17 @@ def test_a_class_changes_what_is_mixed_once_it_was_learnt() -> None:
     assert not torch.allclose(learnt[:, 1], plain[:, 1], atol=0.1)
 
 
+def test_what_no_class_is_known_of_is_read_by_the_block_of_no_class() -> None:
+    head, features = Interpreter(MAPS, 3, members=2, classes=4).eval(), [torch.randn(3, *shape) for shape in MAPS]
+    assert head.of_class is not None
+    head.of_class.data.fill_(0.5)
+    plain, known = head.dense(features, (16, 16)), head.dense(features, (16, 16), torch.tensor([2, 2, 2]))
+    found = head.dense(features, (16, 16), torch.tensor([2, UNKNOWN, 2]))
+    torch.testing.assert_close(found[:, 1], plain[:, 1])
+    torch.testing.assert_close(found[:, [0, 2]], known[:, [0, 2]])
+    assert not torch.allclose(plain, known, atol=0.1)
+
+
 def annotated(net: StyleGAN2, root: Path, count: int, seed: int) -> None:
     """A generator, and samples of it with labels: how bright a pixel is."""
     save_generator(net, root / "generator")
@@ -108,6 +124,30 @@ def test_classes_of_the_generator_are_learnt_and_those_with_few_labels_are_named
     assert isinstance(head, Interpreter)
     assert head.of_class is not None
     assert head.of_class.abs().amax((0, 2, 3, 4)).gt(0).tolist() == (counts > 0).tolist()
+
+
+def test_photos_without_a_class_are_learnt_from_beside_samples_with_one(tmp_path: Path) -> None:
+    """Every image keeps its own class: an inverted photo has none, whatever those of the samples are."""
+    net = toy_conditional()
+    annotated(net, tmp_path, 5, 2)
+    invert_settings = InvertSettings(encoder_steps=0, steps=1)
+    run_to_end(invert(tmp_path / "generator", tmp_path / "samples", tmp_path / "latents", invert_settings))
+    generator, quick = tmp_path / "generator", CONV.model_copy(update={"steps": 2, "members": 2})
+    parts = [open_examples(generator, tmp_path / name, quick) for name in ("latents", "samples")]
+    extractor = extractor_for(generator, None, quick, load_generator)
+    data = load_training_data(parts, extractor.generator, "segmentation", needs_latents=True)
+    asked = [int(str(draw.condition)) for draw in uniform_draws(net.conditions, range(2, 7))]
+    classes = classes_of(data, [*range(10)])
+    assert classes is not None
+    assert classes.tolist() == [UNKNOWN] * 5 + asked
+    run = run_to_end(new_run(extractor, data, quick))
+    assert isinstance(run, MapRun)
+    assert torch.isfinite(run.step_loss(0))
+    assert torch.isfinite(torch.stack([run.loss_on(0, image) for image in (0, 9)])).all()
+    few = ", ".join(str(index) for index in range(3) if asked.count(index) < 2)
+    assert hardly_seen(extractor, data) == [
+        f"Fewer than 2 labelled images show the generator's class {few}: label more of them."
+    ]
 
 
 @pytest.mark.parametrize("task", ["keypoints", "depth"])

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handsoff.formats.exchange.celebamask import PARTS
 from handsoff.tasks import make_task
 from handsoff.tasks.keypoints import Keypoints
 from handsoff.tasks.mirror import lone_sides, mirrored_names
@@ -39,7 +40,10 @@ def test_points_find_their_partners_however_they_are_spelt(pair: tuple[str, str]
     assert Keypoints.declare({"names": names}, "points.json", {}, [[0, 0]] * 4)["mirror"] == [[0, 3], [1, 2]]
 
 
-@pytest.mark.parametrize("lone", ["left_arm", "Right arm", "ARM_LEFT", "armLeft", "LeftArm"])
+@pytest.mark.parametrize(
+    "lone",
+    ["left_arm", "Right arm", "ARM_LEFT", "armLeft", "LeftArm", "l_arm", "R arm", "arm.L", "Arm (r)", "arm_r", "腕L"],
+)
 def test_nothing_is_mirrored_where_a_side_has_no_partner(lone: str) -> None:
     names = ["left_eye", "right_eye", lone]
     assert lone_sides(names) == [lone]
@@ -53,6 +57,38 @@ def test_words_and_letters_that_are_no_sides_keep_masks_in_the_mirror() -> None:
     names = ["bright sky", "cleft chin", "leftover", "upright", "wall", "r", "u-turn"]
     assert mirrored_names(names) == list(range(len(names)))
     assert lone_sides(names) == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        list(PARTS),
+        ["background", "skin", "ear_r", "neck_l"],
+        ["nose", "L_Eye", "R_Eye", "u_arm", "l_arm"],
+        ["Öl", "fél", "l'eau", "L5", "r2", "wall", "l"],
+    ],
+)
+def test_a_letter_that_is_no_side_keeps_masks_in_the_mirror(names: list[str]) -> None:
+    """As CelebAMask-HQ calls its parts, l_lip is the lower lip, ear_r an earring and neck_l a necklace."""
+    assert lone_sides(names) == []
+    geometry = make_task("segmentation", {"classes": names}).geometry
+    swapped = [name for name, partner in zip(names, mirrored_names(names), strict=True) if names[partner] != name]
+    assert geometry.mirrors
+    assert {name[2:].lower() for name in swapped} <= {"eye", "brow", "ear"}
+
+
+@pytest.mark.parametrize(
+    ("names", "lone"),
+    [
+        (["background", "l_eye", "mouth"], "l_eye"),
+        (["l_eye", "r_eye", "l_ear"], "l_ear"),
+        (["eye_l", "eye_r", "ear_r"], "ear_r"),
+    ],
+)
+def test_a_side_in_one_letter_without_a_partner_has_no_mirror_image(names: list[str], lone: str) -> None:
+    assert lone_sides(names) == [lone]
+    assert not make_task("segmentation", {"classes": names}).geometry.mirrors
+    assert Keypoints.declare({"names": names}, "points.json", {}, [[0, 0]] * 3)["mirror"] is None
 
 
 parts = st.sampled_from(["left", "Right", "RIGHT", "l", "R", "_", " ", "eye", "Ear"])

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from handsoff.core.errors import HandsOffError, InputError
-from handsoff.core.files import disk_error, parse_json, sha256
+from handsoff.core.files import disk_error, parse_json, read_failure, sha256
 from handsoff.core.frames import Frame, Framing
 from handsoff.core.images import IMAGE_SUFFIXES, READABLE, decode_image
 from handsoff.core.reviewed import Use
@@ -53,7 +53,8 @@ class Source:
         """The bytes of one file.
 
         Raises:
-            InputError: it cannot be read.
+            InputError: it cannot be used as it is.
+            HandsOffError: it is gone, or its disk or network is.
         """
         if self.sizes[name] > MAX_BYTES:
             raise InputError(
@@ -65,7 +66,7 @@ class Source:
         try:
             return (self.path / name).read_bytes()
         except OSError as error:
-            raise InputError(f"{self.path}: {name} cannot be read ({error.strerror}): replace it.") from None
+            raise read_failure(f"{self.path}: {name}", error) from None
 
     def json(self, name: str) -> Any:
         """The content of a JSON file, None if there is no such file.
@@ -279,6 +280,11 @@ def loaded_names(source: Source, cache: Path) -> list[str]:
     """The images that a finished cache holds, in its order."""
     skipped = set(read_entry(stamp_of(cache))[2])
     return [name for name in image_names(source) if name not in skipped]
+
+
+def skipped_photos(cache: Path) -> list[str]:
+    """The images that a finished cache does not hold, broken or too small, as a sentence or a report can name them."""
+    return [printable(name) for name in read_entry(stamp_of(cache))[2]]
 
 
 def stamp_of(cache: Path) -> Path:

@@ -26,6 +26,7 @@ from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.folder import Plan
 
 MIN_LABELLED = 4
+CHUNKS = "chunks"  # a file for each, until the results are written
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def chunks_of(count: int, together: int) -> Iterator[Chunk]:
 
 def refine_chunk(chunk: Chunk, context: Context) -> Path:
     """Refine the photos of a chunk unless that is done; the file of what was found."""
-    file = context.out / "chunks" / f"{chunk.start:06d}.safetensors"
+    file = context.out / CHUNKS / f"{chunk.start:06d}.safetensors"
     if not is_whole(file):
         here = load(context)
         images = to_float(here.photos[chunk.start : chunk.stop]).to(here.target.generator.device)

@@ -1,5 +1,6 @@
 """`handsoff invert`: latents of labelled photos."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, sha256, write_bytes, write_json
 from handsoff.core.images import tile, to_float, to_uint8
 from handsoff.core.tensors import read_tensors
+from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import forget_photos, load_photos, map_photos, open_source
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.engines.contract import Engine
@@ -22,6 +24,7 @@ from handsoff.formats.photos import photos_in
 from handsoff.generators.latents import RESIDUAL, Latents, join_latents, save_latents
 from handsoff.generators.stored import generator_hash, generator_shell, load_generator, read_card
 from handsoff.inversion.chunk import (
+    CHUNKS,
     Context,
     Workplace,
     chosen_samples,
@@ -110,8 +113,7 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
     out = job.out
     net, data = require_w_space(load_generator(generator), str(generator)), chosen_samples(labelled, settings)
     photos, labels = data.load(net.image_size, net.framing)
-    schemas = {name: task.learning.infer_schema(labels[name], str(labelled)) for name, task in data.tasks.items()}
-    tasks = {name: make_task(name, schema) for name, schema in schemas.items()}
+    tasks, notes = learnable(data, labels, settings)
     context = Context(generator, labelled, out, settings, job.plan)
     target, encoder = target_of(net), None
     if settings.encoder_steps:
@@ -124,7 +126,7 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
     together = fitting_together(net, settings.batch)
     with load.having(context, Workplace(target, encoder, photos)):
         for file in engine.map(refine_chunk, chunks_of(len(photos), together), context):
-            parts.append(read_tensors(file))
+            parts.append(needed(read_tensors(file), sum(len(part["ws"]) for part in parts)))
             errors = (f"{name} {float(parts[-1][name].mean()):.4f}" for name in TERMS[:2])
             yield Progress("refining", sum(len(part["ws"]) for part in parts), len(photos), ", ".join(errors))
     if settings.tuning_steps:
@@ -134,9 +136,43 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
         parts = [*measured_again(target, pivots, together)]
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     write_results(out, data.names, tasks, photos, labels, found)
+    shutil.rmtree(out / CHUNKS)
     means = {f"mean_{name}": float(found[name].mean()) for name in TERMS}
-    fingerprint = sha256(out / LATENTS)
-    job.finish(fingerprint=fingerprint, seed=settings.seed, licence=net.licence, count=len(data.names), **means)
+    facts = {"fingerprint": sha256(out / LATENTS), "seed": settings.seed, "licence": net.licence}
+    job.finish(**facts, count=len(data.names), **means, notes=notes)
+
+
+def learnable(
+    data: LabelledDataset, labels: Mapping[str, Labels], settings: InvertSettings
+) -> tuple[dict[str, Task], list[str]]:
+    """The kinds of label that come along, as these labels say, and a sentence for each that is left out.
+
+    Left out is what nobody asked for and nobody gave: labels derived from others, if there is nothing to learn.
+
+    Raises:
+        InputError: there is nothing to learn from labels of another kind.
+    """
+    tasks, notes = {}, []
+    for name, kind in data.kinds.items():
+        try:
+            schema = kind.task.learning.infer_schema(labels[name], str(data.source.path))
+        except InputError as error:
+            if not kind.derived or settings.tasks is not None:
+                raise
+            notes.append(f"{error} They were only derived from other labels, so they are left out.")
+        else:
+            tasks[name] = make_task(name, schema)
+    return tasks, notes
+
+
+def needed(found: dict[str, Tensor], before: int) -> dict[str, Tensor]:
+    """What the results take of a chunk with `before` photos ahead of it.
+
+    Images are much larger than latents: errors become grey levels, and reconstructions stay of photos on the contact
+    sheet alone.
+    """
+    shown = found["rebuilt"][: max(0, SHOWN - before)].clone()  # a view would keep all of them
+    return {**found, "rebuilt": shown, "error": (found["error"].clamp(0, 1) * 255).to(torch.uint8)}
 
 
 def latents_in(found: Mapping[str, Tensor]) -> Latents:
@@ -150,7 +186,7 @@ def measured_again(target: Target, pivots: Pivots, together: int) -> Iterator[di
         part = slice(start, start + together)
         images = to_float(pivots.photos[part]).to(target.generator.device)
         measured = measure(target, images, pivots.latents[part].to(target.generator.device))
-        yield {name: value.cpu() for name, value in measured.tensors().items()}
+        yield needed({name: value.cpu() for name, value in measured.tensors().items()}, start)
 
 
 def prepare_encoder(generator: Path, target: Target, out: Path, settings: InvertSettings) -> Part:
@@ -183,15 +219,14 @@ def write_results(
     found: Mapping[str, Tensor],
 ) -> None:
     """Photos and labels as a labelled folder, the errors, the contact sheet, and last the latents with their card."""
-    errors = (found["error"].clamp(0, 1) * 255).to(torch.uint8).numpy()
-    rests = {}
+    errors, rests = found["error"].numpy(), {}
     for index, (name, photo, error) in enumerate(zip(names, photos, errors, strict=True)):
-        own = {task: values[index] for task, values in labels.items()}
+        own = {task: labels[task][index] for task in tasks}
         rests[name] = write_sample(out / LABELS, name, photo, own, tasks)
         write_bytes(out / "errors" / f"{name}.png", png(error))
     write_cards(out / LABELS, tasks, rests)
-    grey = errors[..., None].repeat(3, -1)
-    trio = np.stack([photos, to_uint8(found["rebuilt"]), grey], 1)[:SHOWN]
+    grey = errors[:SHOWN, ..., None].repeat(3, -1)
+    trio = np.stack([photos[:SHOWN], to_uint8(found["rebuilt"]), grey], 1)
     write_bytes(out / CONTACT, png(tile(trio.reshape(-1, *trio.shape[2:]), 6)))
     card: dict[str, Any] = {"names": list(names), "tasks": {name: task.schema for name, task in tasks.items()}}
     card |= {name: [round(float(value), 5) for value in found[name]] for name in TERMS}

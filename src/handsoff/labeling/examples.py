@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError, MismatchError
@@ -72,7 +73,7 @@ class TrainingData:
     Attributes:
         images: at the generator's size.
         labels: of the same size.
-        latents: what the features are read from; None: they are read from the images.
+        latents: what the features are read from, on the CPU; None: they are read from the images.
     """
 
     task: Task
@@ -237,5 +238,6 @@ def load_training_data(
     )
     first = parts[0].labelled
     schema = first.tasks[task].learning.infer_schema(labels, str(first.source.path))
-    drawn = [part.draw(generator) for part in parts if part.draw is not None] if needs_latents else []
+    draws = [part.draw for part in parts if part.draw is not None] if needs_latents else []
+    drawn = [draw(generator).to(torch.device("cpu")) for draw in draws]  # stored latents are there, drawn ones are not
     return TrainingData(make_task(task, schema), images, labels, join_latents(drawn) if drawn else None)

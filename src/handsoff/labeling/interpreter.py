@@ -64,7 +64,8 @@ class Interpreter(nn.Module):
         Args:
             features: as `maps` says.
             size: of the outputs; no level is larger.
-            classes: that the generator was asked for; without them the mixing blocks are those of no class.
+            classes: that the generator was asked for; without them, and for those that are `UNKNOWN`, the mixing
+                blocks are those of no class.
             only: the member that is asked; unless said, all are.
         """
         chosen = slice(None) if only is None else slice(only, only + 1)
@@ -101,7 +102,9 @@ class Interpreter(nn.Module):
         weight = self.mixings[number][chosen]
         y = F.conv2d(F.relu(x), weight.flatten(0, 1), self.biases[number][chosen, 1].flatten(), 1, 1, 1, len(weight))
         if self.of_class is not None and classes is not None:
-            scale, shift = self.of_class[chosen][:, classes.to(y.device), number].unbind(2)
+            ids = classes.to(y.device)
+            known = (ids >= 0)[:, None, None]
+            scale, shift = (self.of_class[chosen][:, ids.clamp(min=0), number] * known).unbind(2)
             of = (part.transpose(0, 1).flatten(1)[:, :, None, None] for part in (scale, shift))
             y = modulated(y, *of)
         return F.dropout(F.relu(y), self.dropout, self.training)

@@ -1,11 +1,14 @@
 """Which classes and points change places in the mirror, by the sides in their names."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-SIDE = re.compile(r"left|right|(?<![a-z0-9])[lr](?![a-z0-9])", re.IGNORECASE)  # left_eye, RightEar, eye.L, l_brow
+LETTER = r"(?<![a-z0-9\u00c0-\u024f])[lr](?![a-z0-9\u00c0-\u024f'\u2019])"  # eye.L, l_brow, but not: wall, Öl, l'eau
+SIDE = re.compile(rf"left|right|{LETTER}", re.IGNORECASE)  # left_eye, RightEar
+SIDE_LETTER = re.compile(LETTER, re.IGNORECASE)
 OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 SIDE_WORD = re.compile(r"(?:(?<![A-Za-z])(?i:left|right)|Left|Right)(?![a-z])")  # but not: bright, cleft, leftover
+JEWELLERY = {"ear_r", "neck_l"}  # CelebAMask-HQ's earring and necklace
 
 
 def mirrored_names(names: Sequence[str]) -> list[int]:
@@ -29,10 +32,27 @@ def opposite(side: re.Match[str]) -> str:
 
 
 def lone_sides(names: Sequence[str]) -> list[str]:
-    """The names with the word left or right that have no partner: what they are in the mirror has no name.
+    """The names with a side, in words or letters, that have no partner: what they are in the mirror has no name.
 
     >>> lone_sides(["left_eye", "right_eye", "left_ear", "bright"])
     ['left_ear']
+    >>> lone_sides(["l_eye", "r_eye", "l_ear", "r"])
+    ['l_ear']
     """
-    partners = mirrored_names(names)
-    return [name for index, name in enumerate(names) if partners[index] == index and SIDE_WORD.search(name)]
+    partners, lower = mirrored_names(names), {name.lower() for name in names}
+    alone = [name for index, name in enumerate(names) if partners[index] == index]
+    return [name for name in alone if SIDE_WORD.search(name) or letter_is_side(name.lower(), lower)]
+
+
+def letter_is_side(name: str, names: Collection[str]) -> bool:
+    """Whether a name has the letter l or r for left or right; all names in lower case.
+
+    It has not where the letter is all of it, where an l stands beside a u (l_lip and u_lip: lower and upper), and in
+    CelebAMask-HQ's earring and necklace, ear_r and neck_l, unless other names end in a side.
+    """
+    letter = SIDE_LETTER.search(name)
+    if letter is None or letter.group() == name:
+        return False
+    is_lower = letter.group() == "l" and f"{name[: letter.start()]}u{name[letter.end() :]}" in names
+    jewels = name in JEWELLERY and {other for other in names if other.endswith(("_l", "_r"))} <= JEWELLERY
+    return not (is_lower or jewels)

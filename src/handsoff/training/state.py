@@ -10,10 +10,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.files import read_record
 from handsoff.generators.latents import Latents
 from handsoff.generators.stored import WEIGHTS, read_card
 from handsoff.jobs.checkpoints import is_whole, load_checkpoint, read_numbers, save_checkpoint
+from handsoff.jobs.folder import REPORT
 
 CHECKPOINT = "checkpoint.safetensors"
 NUMBERS = ("step", "images", "seconds", "best_fd", "summed")
@@ -80,9 +82,27 @@ def save_state(state: State, folder: Path) -> None:
     save_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers(), numbers)
 
 
+@dataclass(frozen=True)
+class Reported:
+    """How long a finished run trained, as its report says: to 0.1 thousand images, and to a second."""
+
+    kimg: float
+    training_seconds: float
+
+
 def spent(folder: Path) -> tuple[int, float]:
-    """Images shown and seconds spent so far, by the checkpoint in `folder`."""
-    numbers = read_numbers(folder / CHECKPOINT)
+    """Images shown and seconds spent by the finished run in `folder`.
+
+    Where its checkpoint is gone or damaged, the most that the rounded numbers of its report can mean.
+
+    Raises:
+        InputError: neither can be read.
+    """
+    try:
+        numbers = read_numbers(folder / CHECKPOINT)
+    except InputError:
+        report = read_record(folder / REPORT, Reported)
+        return round(report.kimg * 1000) + 50, report.training_seconds + 0.5
     return int(numbers["images"]), numbers["seconds"]
 
 
@@ -90,10 +110,10 @@ def load_state(state: State, folder: Path) -> bool:
     """Continue from `folder` if it holds a checkpoint; else leave the new state as it is.
 
     Returns:
-        False where there is a checkpoint, and it is damaged.
+        False where training begins again: the checkpoint is damaged, or missing beside a stored generator.
     """
     if not (folder / CHECKPOINT).is_file():
-        return True
+        return not (folder / WEIGHTS).is_file()
     if not is_whole(folder / CHECKPOINT):
         return False
     numbers = load_checkpoint(folder / CHECKPOINT, state.modules(), state.optimizers())

@@ -11,7 +11,16 @@ from handsoff.core.device import best_device
 from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.seeds import share_of_batch
-from handsoff.datasets.sources import Source, forget_photos, load_photos, loaded_names, map_photos, open_source
+from handsoff.datasets.sources import (
+    Source,
+    forget_photos,
+    image_names,
+    load_photos,
+    loaded_names,
+    map_photos,
+    open_source,
+    skipped_photos,
+)
 from handsoff.formats.photos import photos_in
 from handsoff.generators.stored import generator_hash
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -64,6 +73,7 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
         MismatchError: `init` is of another kind, size or framing, or is given together with conditions.
         HandsOffError: what TensorBoard's files or a diffusion model need is not installed.
     """
+    rank, world = join()  # first: whatever is loaded goes to the GPU of this process
     frame = KINDS[settings.kind].check(settings, init)
     if settings.tensorboard:
         writer_library()
@@ -71,7 +81,6 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
     if not out.exists():  # later its photos are there already
         require_space(out, len(source.sizes) * frame[0] * frame[1] * 3)
     budget = asked_for(settings)
-    rank, world = join()
     if rank > 0:
         barrier()  # the first process makes the folder
     with open_job(out, plan(images, settings, init), alone=rank == 0) as job:
@@ -97,18 +106,24 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
             yield Progress("reading images", 0, len(source.sizes), note)
         yield from load_photos(source, frame, cache, settings.framing)
         job.reopen()
+        skipped = skipped_photos(cache)
+        for note in unusable(skipped):
+            notes.append(note)
+            yield Progress("reading images", len(source.sizes), len(source.sizes), note)
     barrier()
     photos, told = map_photos(cache, frame), None
     if settings.conditions is not None:
-        told = photo_conditions(Path(settings.conditions), loaded_names(source, cache), settings.mirrored)
+        told = photo_conditions(
+            Path(settings.conditions), loaded_names(source, cache), settings.mirrored, image_names(source)
+        )
     state = kind.build(settings, init, None if told is None else told.conditions)
     if not load_state(state, job.out) and limits.rank == 0:
-        yield Progress("training", 0, 1, f"{CHECKPOINT} is damaged: training begins again")
+        yield Progress("training", 0, 1, f"{CHECKPOINT} is missing or damaged: training begins again")
     mirror = settings.mirror and (told is None or told.mirrored)
     yield from run(state, TrainingData(photos, told, mirror), job.out, settings, limits)
     if limits.rank == 0:
         forget_photos(cache)
-        write_report(job, state, len(photos), limits.budget, notes)
+        write_report(job, state, limits.budget, notes, images_used=len(photos), images_skipped=skipped)
 
 
 def asked_for(settings: TrainSettings) -> Budget:
@@ -120,7 +135,11 @@ def asked_for(settings: TrainSettings) -> Budget:
 
 
 def finished(out: Path, settings: TrainSettings) -> bool:
-    """Whether the run in `out` has trained for as long as is asked for now."""
+    """Whether the finished run in `out` has trained for as long as is asked for now.
+
+    Raises:
+        InputError: neither its checkpoint nor its report can be read.
+    """
     return reached(*spent(out), asked_for(settings))
 
 
@@ -133,10 +152,19 @@ def few(count: int) -> list[str]:
     ]
 
 
-def write_report(job: Job, state: State, count: int, budget: Budget, notes: list[str]) -> None:
+def unusable(skipped: list[str]) -> list[str]:
+    """A warning where photos were skipped."""
+    if not skipped:
+        return []
+    count = "1 photo was" if len(skipped) == 1 else f"{len(skipped):,} photos were"
+    return [f"{count} skipped, such as {skipped[0]}: broken or smaller than the frame (report.json names all)."]
+
+
+def write_report(job: Job, state: State, budget: Budget, notes: list[str], **images: int | list[str]) -> None:
+    """Finish the job; `images` says which photos were used."""
     log = read_log(job.out / LOG)
     last = log[-1]
-    facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, "images_used": count}
+    facts = {"seed": job.plan.settings["seed"], "licence": state.average.licence, **images}
     facts |= {"budget": budget, "kimg": round(state.images / 1000, 1), "training_seconds": round(state.seconds)}
     facts |= {"best_fd_lite0": state.best_fd, "last": {key: last[key] for key in LAST}}
     facts |= {"fd_lite0_of_photos": last.get("fd_photos")}

@@ -1,3 +1,4 @@
+import itertools
 import json
 import os
 import signal
@@ -18,24 +19,25 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from handsoff.backbones.distances import distances
-from handsoff.core.device import best_device
+from handsoff.core import device
+from handsoff.core.device import best_device, mixed_precision
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import read_json
+from handsoff.core.files import read_json, write_json
 from handsoff.core.tensors import read_tensors
 from handsoff.generators.stored import generator_hash, load_generator, read_card, save_generator
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 from handsoff.jobs.checkpoints import read_numbers
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
-from handsoff.training import snapshots
+from handsoff.training import parallel, snapshots
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.gan.discriminators import Projected, StyleGAN2Discriminator, WithDeviation, steepness
-from handsoff.training.gan.train import parse_resolution
+from handsoff.training.gan.train import SMALLEST, parse_resolution
 from handsoff.training.settings import TrainSettings
 from handsoff.training.snapshots import shown_kimg, trim_log
 from handsoff.training.state import CHECKPOINT
-from handsoff.training.train import train
+from handsoff.training.train import finished, train
 from toy_generators import toy_conditional
 
 Photos = Callable[..., Path]
@@ -118,6 +120,61 @@ def test_parse_resolution(text: str, frame: tuple[int, int] | None, base: tuple[
         assert parse_resolution(text) == (frame, base)
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"resolution": "256", "channel_base": 64}, "channel_base 64 leaves no channels at 256x256 pixels"),
+        ({"resolution": "8192"}, "8192x8192 pixels from a base of 4x4 are not 1 to"),
+        ({"w_dim": 40_000}, "z_dim is 40000, not"),
+        ({"channel_max": 20_000}, "channel_max is 20000, not"),
+        ({"resolution": "64x48", "feature_size": 32}, "feature_size 32 shows the discriminator images of 32x24 pixels"),
+    ],
+)
+def test_networks_that_cannot_be_built_are_refused_before_any_photo_is_read(
+    settings: dict[str, object], sentence: str, tmp_path: Path, photos: Photos
+) -> None:
+    with pytest.raises(InputError, match=sentence):
+        run_to_end(train(photos(), tmp_path / "out", TrainSettings(**settings)))  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_smallest_feature_size_can_be_trained_on() -> None:
+    net = Projected((64, 48), 39, 0, 5.0)
+    assert net.size == (39, SMALLEST)
+    with mixed_precision():
+        assert [len(logits) for logits in net.logits(net.extract(torch.zeros(4, 3, 64, 48)))] == [4] * 4
+
+
+def test_every_process_of_torchrun_takes_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where something asked for the device before: it is remembered."""
+    current, began = [0], []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: current[0])
+    monkeypatch.setattr(torch.cuda, "set_device", lambda number: current.__setitem__(0, number))
+    monkeypatch.setattr(
+        parallel.distributed, "init_process_group", lambda backend, timeout: began.append((backend, timeout))
+    )
+    monkeypatch.setattr(parallel.distributed, "is_initialized", lambda: False)
+    monkeypatch.setattr(parallel.distributed, "get_rank", lambda: 1)
+    monkeypatch.setattr(parallel.distributed, "get_world_size", lambda: 2)
+    for name in ("RANK", "LOCAL_RANK"):
+        monkeypatch.setenv(name, "1")
+    try:
+        device.best_device.cache_clear()
+        assert device.best_device() == torch.device("cuda", 0)
+        assert parallel.join() == (1, 2)
+        assert device.best_device() == torch.device("cuda", 1)
+        assert began == [("nccl", parallel.PATIENCE)]
+        monkeypatch.setattr(device, "chosen", ["cpu"])
+        device.best_device.cache_clear()
+        assert parallel.join() == (1, 2)
+        assert ([kind for kind, _ in began[1:]], device.best_device().type) == (["gloo"], "cpu")
+    finally:
+        monkeypatch.undo()
+        device.best_device.cache_clear()
+        device.fast_dtype.cache_clear()
+
+
 @pytest.mark.parametrize("text", ["", "big", "64x", "x64", "64x64x64", "64.5", "64 by 64"])
 def test_a_resolution_that_is_no_size_is_said(text: str) -> None:
     with pytest.raises(InputError, match="is not a size: write 64 or"):
@@ -183,6 +240,52 @@ def test_a_finished_run_stops_and_goes_on_when_asked_for_more(tmp_path: Path, ph
     assert [line["kimg"] for line in log(out)] == [shown_kimg(8), shown_kimg(20)]
     with pytest.raises(InputError, match="begun with seed = 0 instead of 1"):
         run_to_end(train(images, out, tiny(5, seed=1)))
+
+
+@pytest.mark.parametrize("damage", ["removed", "cut"])
+def test_a_finished_run_without_its_checkpoint_stays_finished_until_more_is_asked_for(
+    tmp_path: Path, photos: Photos, damage: str
+) -> None:
+    images, out = photos(), tmp_path / "gen"
+    run_to_end(train(images, out, tiny(2)))
+    file, made = out / CHECKPOINT, generator_hash(out)
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:100])
+    assert finished(out, tiny(2))
+    assert list(train(images, out, tiny(2))) == []
+    assert generator_hash(out) == made
+    assert not finished(out, tiny(15))
+    notes = [progress.note for progress in train(images, out, tiny(15))]
+    assert "checkpoint.safetensors is missing or damaged: training begins again" in notes
+    assert numbers(out) == [15, 15 * BATCH]
+
+
+@pytest.mark.parametrize(
+    ("asked", "enough"),
+    [({"kimg": 0.128}, True), ({"kimg": 0.2}, False), ({"minutes": 30.4 / 60}, True), ({"minutes": 0.52}, False)],
+)
+def test_a_report_that_rounds_does_not_make_a_run_begin_again(
+    tmp_path: Path, asked: dict[str, float], *, enough: bool
+) -> None:
+    write_json(tmp_path / "report.json", {"kimg": 0.1, "training_seconds": 30, "seed": 0})
+    assert finished(tmp_path, TrainSettings(**asked)) is enough
+
+
+def test_photos_that_are_skipped_are_named_at_every_start_and_in_the_report(tmp_path: Path, photos: Photos) -> None:
+    with zipfile.ZipFile(photos(40)) as archive:
+        archive.extractall(tmp_path / "photos")
+    (tmp_path / "photos" / "003.png").write_bytes(b"no image")
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "017.png")
+    note = "2 photos were skipped, such as 003.png: broken or smaller than the frame (report.json names all)."
+    work = train(tmp_path / "photos", tmp_path / "gen", tiny(2))
+    assert note in [progress.note for progress in itertools.takewhile(lambda now: now.stage != "training", work)]
+    work.close()  # type: ignore[attr-defined]  # a generator
+    assert note in [progress.note for progress in train(tmp_path / "photos", tmp_path / "gen", tiny(2))]
+    report = require_done(tmp_path / "gen", "train")
+    assert (report["images_used"], report["images_skipped"]) == (38, ["003.png", "017.png"])
+    assert note in report["notes"]
 
 
 def test_one_photo_is_refused_and_leaves_nothing(tmp_path: Path, photos: Photos) -> None:
@@ -331,7 +434,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from handsoff.training import snapshots
+from handsoff.training import parallel, snapshots
 from handsoff.training import train as whole
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
@@ -590,7 +693,7 @@ import sys
 import zipfile
 from pathlib import Path
 import torch
-from handsoff.training import snapshots
+from handsoff.training import parallel, snapshots
 from handsoff.training import train as whole
 from handsoff.training.gan import train as training
 from handsoff.training.settings import TrainSettings
