@@ -289,7 +289,6 @@ def fit(
     task: str = "segmentation",
     first: int | None = None,
     labels: dict[str, dict[str, Any]] = {},
-    samples: str | None = None,
     head: Literal["pixels", "conv"] = "pixels",
     members: int = 10,
     hidden: tuple[int, int] = (128, 32),
@@ -309,6 +308,7 @@ def fit(
     seed: int = 0,
     corrected: str | PathLike[str] | None = None,
     denoiser: str | PathLike[str] | None = None,
+    samples: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train the labeler on latents or photos and their labels.
@@ -322,7 +322,6 @@ def fit(
         task: Which labels to learn: segmentation, keypoints, depth or normals.
         first: Use the first N labelled images only.
         labels: Of labelled photos: about the labels, by task, as for handsoff invert.
-        samples: The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.
         head: What reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look at
             whole maps and, of a class-conditional generator, at the class).
         members: Pixel classifiers, or convolutional heads, in the ensemble.
@@ -346,6 +345,7 @@ def fit(
         corrected: A dataset that was reviewed: the samples that a person accepted or corrected are learnt from,
             too.
         denoiser: A diffusion model whose features are read, where the generator is another; of the same frame.
+        samples: The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

@@ -155,8 +155,13 @@ FIT = Verb(
             optional=True,
             about="A diffusion model whose features are read, where the generator is another; of the same frame.",
         ),
+        Input(
+            "samples",
+            optional=True,
+            about="The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.",
+        ),
     ),
-    {"first": "budgets", "task": "tasks", "labels": "[labels]", "samples": "the method"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
     summary="Train the labeler on latents or photos and their labels.",
 )
 SAMPLE = Verb(

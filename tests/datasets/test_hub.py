@@ -68,6 +68,7 @@ def test_what_the_dataset_has_no_more_goes_from_the_hub_and_nothing_else(dataset
         "uncertainty/old.png",
         "uncertainty-depth/old.png",
         "shards/shard-0.tar",
+        "shards.jsonl",
         "keypoints.json",
     ]
     own = ["LICENSE", "database/own.csv", "scripts/load.py", "README.md", ".gitattributes"]

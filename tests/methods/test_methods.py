@@ -110,7 +110,7 @@ def test_an_oracle_learns_from_labels_that_nothing_else_sees() -> None:
     }  # fmt: skip
     assert made["16/annotated"].settings.model_dump()["keep"] == 1
     assert made["16/samples"].settings.model_dump()["n"] == 16
-    assert made["16/labeler-depth"].settings.model_dump()["samples"] == "out/16/samples"
+    assert made["16/labeler-depth"].inputs["samples"] == Path("out/16/samples")
     control = {step.folder.relative_to("out").as_posix(): step for step in datasetgan.control_steps(several)}
     assert control["annotated"].inputs["photos"] == several.labelled
     assert control["latents"].inputs["labelled"] == Path("out/annotated")

@@ -51,6 +51,13 @@ def test_steps_read_the_folders_that_they_share() -> None:
     assert fits[OUT / "handsoff-paper/50/labeler"].inputs["examples"] == OUT / "handsoff-paper/latents"
 
 
+def test_shared_samples_are_those_that_every_method_learns_from() -> None:
+    plan = planned(recipe(reserve=20, tables={"sample": {"psi": 1.0}}), ["datasetgan", "bigdatasetgan"])
+    fits = [step for step in plan.steps if step.verb == "fit"]
+    assert [step.folder for step in fits] == [OUT / "datasetgan/50/labeler", OUT / "bigdatasetgan/50/labeler"]
+    assert {step.inputs["samples"] for step in fits} == {OUT / "datasetgan/50/samples"}
+
+
 def test_real_only_runs_are_those_of_all_methods() -> None:
     """The methods' own evaluations train all their arms but that one."""
     plan = planned(recipe(rounds=2), ["handsoff", "self-training"])

@@ -65,10 +65,11 @@ def test_labels_from_elsewhere_find_their_latents_by_name(samples: Path, tmp_pat
     export = tmp_path / "export"
     shutil.copytree(samples / "images", export / "images")
     annotate(export, names_in(samples))
-    elsewhere = FIT.model_copy(update={"samples": str(samples)})
-    beside = plan(tmp_path / "generator", export, elsewhere)
-    run_to_end(fit(tmp_path / "generator", export, tmp_path / "labeler", elsewhere))
-    assert beside.inputs["examples"]["fingerprint"]
+    beside = plan(tmp_path / "generator", export, FIT, samples=samples)
+    run_to_end(fit(tmp_path / "generator", export, tmp_path / "labeler", FIT, samples=samples))
+    assert beside.inputs["samples"]["path"] == str(samples)
+    with pytest.raises(InputError, match="knows its latents itself: leave --samples out"):
+        plan(tmp_path / "generator", samples, FIT, samples=samples)
     with pytest.raises(InputError, match="the generator's own features are read from latents"):
         plan(tmp_path / "generator", export, FIT)
 

@@ -103,11 +103,12 @@ def fit(  # one per option
     task: Annotated[str | None, typer.Option(help="Learn these labels, see docs/tasks.md. [segmentation]")] = None,
     corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
     denoiser: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["fit"].about("denoiser"))] = None,
+    samples: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("samples"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    inputs = {"generator": generator, "examples": examples, "corrected": corrected, "denoiser": denoiser}
-    perform("fit", inputs, out, settings)
+    more = {"corrected": corrected, "denoiser": denoiser, "samples": samples}
+    perform("fit", {"generator": generator, "examples": examples, **more}, out, settings)
 
 
 @step("sample")

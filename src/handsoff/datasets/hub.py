@@ -10,7 +10,7 @@ from handsoff.core.files import read_json
 from handsoff.datasets.card import CARD
 from handsoff.datasets.corrections import corrections_folder, is_corrections
 from handsoff.datasets.generated import SAMPLES, UNCERTAINTY, read_records
-from handsoff.datasets.shards import url_of
+from handsoff.datasets.shards import INDEX, url_of
 from handsoff.datasets.sources import label_folders
 from handsoff.tasks import TASKS
 
@@ -75,7 +75,7 @@ def replaced() -> list[str]:
     tables = {f"{location.folder}.json" for task in TASKS.values() for location in task.locations}
     cards = {task.card for task in TASKS.values()}
     maps = f"{UNCERTAINTY}-*/*"  # of one task among several
-    return sorted({f"{folder}/*" for folder in folders} | {maps} | tables | cards)
+    return sorted({f"{folder}/*" for folder in folders} | {maps, INDEX} | tables | cards)
 
 
 def records_without_people(folder: Path) -> bytes:

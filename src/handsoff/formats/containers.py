@@ -9,7 +9,6 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import write_json
 from handsoff.core.images import decode_image, shows_itself
 from handsoff.datasets.sources import Source
-from handsoff.formats.manifest import nearest_json
 from handsoff.formats.samples import LabelledImage
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Parse, Task
@@ -17,7 +16,8 @@ from handsoff.tasks.base import Parse, Task
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # first bytes of images that may be copied → suffix
 # Control characters, backslashes, surrogates: not allowed in file names.
 UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
-NUMBER = re.compile(r"[-_.]?\d{4,}")  # the number of a shard, which follows its split
+NUMBER = re.compile(r"(?:^|[-_.])\d{4,}(?:-of-\d{4,}.*)?$")  # the number of a shard, at the end of its name
+DIGITS = re.compile(r"[-_.]?\d{4,}")  # what is taken for the number in any other name (part-00000-1b2c-c000.snappy)
 
 
 def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:
@@ -39,7 +39,9 @@ def split_of(name: str, otherwise: str) -> str:
 def split_in(file: str, otherwise: str) -> str:
     """The split in the name of a shard (train-00000-of-00002, train/00000), made a word; `otherwise` without one."""
     path = PurePosixPath(file)
-    return re.sub(r"\W+", "_", NUMBER.split(path.stem)[0] or path.parent.name).strip("_") or otherwise
+    number = NUMBER.search(path.stem) or DIGITS.search(path.stem)
+    split = path.stem[: number.start()] if number else path.stem
+    return re.sub(r"\W+", "_", split or path.parent.name).strip("_") or otherwise
 
 
 def full_name(name: str, file: str, otherwise: str) -> str:
@@ -66,7 +68,7 @@ def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str
         examples: task → the label of one sample where it is a JSON entry, else None.
 
     Raises:
-        InputError: a card is missing or malformed.
+        InputError: a card is missing or malformed, or two say different things.
     """
     tasks: dict[str, Task] = {}
     parses: dict[str, Parse] = {}
@@ -79,15 +81,24 @@ def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str
 
 
 def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
-    """The card of a task (None where there is none) and its path; another tool's card is translated."""
-    card, where = nearest_json(source, kind.card)
-    if card is not None:
-        return card, where
-    for file, translated in kind.card_variants.items():
-        other, other_where = nearest_json(source, file)
-        if other is not None:
-            return translated(other, other_where), other_where
-    return None, where
+    """The card of a task (None where there is none) and its path; another tool's card is translated.
+
+    All shards are read with one card: every folder that has one must say the same.
+
+    Raises:
+        InputError: a card is malformed, or those of two folders say different things.
+    """
+    names = (*kind.card_variants, kind.card)
+    files = [file for name in names for file in source.sizes if PurePosixPath(file).name == name]
+    cards = {PurePosixPath(file).parent: file for file in files}  # of several in a folder the last one, `kind.card`
+    found: list[tuple[Any, str]] = []
+    for file in sorted(cards.values(), key=lambda file: file.count("/")):
+        card, where = source.json(file), str(source.path / file)
+        translated = kind.card_variants.get(PurePosixPath(file).name)
+        found.append((translated(card, where) if translated else card, where))
+        if found[-1][0] != found[0][0]:
+            raise InputError(f"{found[0][1]} and {where} say different things: make them the same, or give one folder.")
+    return found[0] if found else (None, str(source.path / kind.card))
 
 
 def points(value: Any, where: str) -> Any:

@@ -79,11 +79,12 @@ def rotated(offsets: Coordinates, degrees: float) -> Coordinates:
 def ellipse_mask(
     centre: tuple[float, float], radii: tuple[float, float], degrees: float, size: Frame
 ) -> Bool[np.ndarray, "h w"]:
-    """The pixels whose centres lie in an ellipse that is rotated clockwise."""
+    """The pixels whose centres lie in an ellipse that is rotated clockwise; one without an area covers none."""
     y, x = np.mgrid[: size[0], : size[1]] + 0.5
     offsets = rotated(np.stack([x - centre[0], y - centre[1]], -1).reshape(-1, 2), -degrees)
-    inside = (offsets[:, 0] * radii[1]) ** 2 + (offsets[:, 1] * radii[0]) ** 2 <= (radii[0] * radii[1]) ** 2
-    return inside.reshape(size)
+    edge = (radii[0] * radii[1]) ** 2
+    inside = (offsets[:, 0] * radii[1]) ** 2 + (offsets[:, 1] * radii[0]) ** 2 <= edge
+    return (inside & (edge > 0)).reshape(size)
 
 
 def check_stated_size(height: Any, width: Any, size: Frame, where: str) -> None:

@@ -89,8 +89,10 @@ class TrainingData:
         return LabelledArrays(self.images, self.labels)
 
 
-def open_examples(generator: Path, path: Path, settings: FitSettings) -> Examples:
+def open_examples(generator: Path, path: Path, settings: FitSettings, samples: Path | None = None) -> Examples:
     """Find out what kind of examples a folder holds, and choose those that the settings ask for.
+
+    Their images may be those of `samples`, a folder of `handsoff sample`, which knows the latents.
 
     Raises:
         InputError: it holds no labels of the task, too few of them, or is not finished.
@@ -104,6 +106,8 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
             if verb == "invert"
             else f"{path} says itself what its labels are: leave labels out."
         )
+    if samples is not None and verb in {"invert", "generate", "sample", "review"}:
+        raise InputError(f"{path} knows its latents itself: leave --samples out, which is for labels from elsewhere.")
     if verb == "invert":
         return inverted_photos(generator, path, settings)
     if verb in {"generate", "review"}:
@@ -112,7 +116,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings) -> Example
             return annotated_samples(generator, dataset, settings)
     data = open_labelled(path, settings.labels, [settings.task], settings.corrections)
     labelled = first_samples(data, settings.first)
-    samples = path if verb == "sample" else Path(settings.samples) if settings.samples is not None else None
+    samples = path if verb == "sample" else samples
     if samples is not None:
         return labelled_samples(generator, labelled, samples)
     return Examples(labelled, labelled.describe()["fingerprint"], generator)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.files import write_bytes, write_json
+from handsoff.core.files import sha256, write_bytes, write_json
 from handsoff.core.seeds import seeded
 from handsoff.core.tensors import write_tensors
 from handsoff.datasets.attributes import available, describe
+from handsoff.datasets.generated import SAMPLES
 from handsoff.datasets.likeness import save_seen
 from handsoff.generators.contract import Generator as ImageGenerator
 from handsoff.generators.stored import (
@@ -53,6 +54,7 @@ def plan(
     settings: FitSettings,
     corrected: Path | None = None,
     denoiser: Path | None = None,
+    samples: Path | None = None,
 ) -> Plan:
     """What the labeler is made by.
 
@@ -60,7 +62,7 @@ def plan(
         InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
         MismatchError: the examples are of another generator.
     """
-    parts = open_parts(generator, examples, settings, corrected)
+    parts = open_parts(generator, examples, settings, corrected, samples)
     needs_latents = extractor_for(parts[0].generator, denoiser, settings, generator_shell).needs_latents
     paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
     nets = {"generator": generator, **({} if denoiser is None else {"denoiser": denoiser})}
@@ -68,6 +70,8 @@ def plan(
     for (name, path), found in zip(paths.items(), parts, strict=True):
         require_readable(found, path, needs_latents=needs_latents)
         inputs[name] = {"path": str(path.resolve()), "fingerprint": found.fingerprint}
+    if samples is not None:
+        inputs["samples"] = {"path": str(samples.resolve()), "fingerprint": sha256(samples / SAMPLES)}
     return Plan("fit", inputs, settings.model_dump())
 
 
@@ -79,9 +83,11 @@ def extractor_for(
     return make_extractor(load(generator), settings.features, Denoising(settings.sigmas, model))
 
 
-def open_parts(generator: Path, examples: Path, settings: FitSettings, corrected: Path | None) -> list[Examples]:
+def open_parts(
+    generator: Path, examples: Path, settings: FitSettings, corrected: Path | None, samples: Path | None
+) -> list[Examples]:
     """The examples, and those of a reviewed dataset."""
-    found = open_examples(generator, examples, settings)
+    found = open_examples(generator, examples, settings, samples)
     if corrected is None:
         return [found]
     return [found, open_corrected(found.generator, corrected, settings, found.labelled.tasks[settings.task])]
@@ -94,6 +100,7 @@ def fit(  # the inputs of the verb, one by one
     settings: FitSettings,
     corrected: Path | None = None,
     denoiser: Path | None = None,
+    samples: Path | None = None,
 ) -> Work:
     """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
@@ -106,14 +113,16 @@ def fit(  # the inputs of the verb, one by one
         settings: see there.
         corrected: a reviewed dataset, whose accepted and corrected samples are learnt from, too.
         denoiser: a diffusion model whose maps are read, where the generator is not the one.
+        samples: the folder of `handsoff sample` whose images the examples are, labelled elsewhere.
 
     Raises:
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(generator, examples, settings, corrected, denoiser)) as job:
+    with open_job(out, plan(generator, examples, settings, corrected, denoiser, samples)) as job:
         if not job.done:
-            yield from write_labeler(job, open_parts(generator, examples, settings, corrected), settings, denoiser)
+            parts = open_parts(generator, examples, settings, corrected, samples)
+            yield from write_labeler(job, parts, settings, denoiser)
     return job.outcome
 
 

@@ -17,9 +17,6 @@ class FitSettings(BaseModel):
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="of labelled photos: about the labels, by task, as for handsoff invert"
     )
-    samples: str | None = Field(
-        None, description="the folder of handsoff sample whose images were labelled, where the labels lie elsewhere"
-    )
     head: Literal["pixels", "conv"] = Field(
         "pixels",
         description="what reads the feature maps: pixels (an MLP looks at every pixel alone), conv (convolutions look "

@@ -41,9 +41,8 @@ def annotated_steps(recipe: Recipe, arms: tuple[str, ...] | None = None) -> Iter
         yield Step("sample", samples, {"generator": generator}, recipe.settings("sample", n=budget))
         yield Step("label", annotated, {"voters": oracles, "photos": samples}, recipe.for_annotation())
         for task in recipe.tasks:
-            fit = recipe.for_fit(budget, task).model_copy(update={"samples": str(samples)})
-            labeler = recipe.folder(budget, "labeler", task)
-            yield Step("fit", labeler, {"generator": generator, "examples": annotated}, fit)
+            inputs = {"generator": generator, "examples": annotated, "samples": samples}
+            yield Step("fit", recipe.folder(budget, "labeler", task), inputs, recipe.for_fit(budget, task))
         yield from measured(recipe, budget, arms)
 
 

@@ -62,6 +62,11 @@ class RefitState:
         return asdict(self)
 
 
+def stated(fitted: Plan) -> FitSettings:
+    """The settings of a labeler; what only versions before knew is left out."""
+    return FitSettings(**{name: value for name, value in fitted.settings.items() if name in FitSettings.model_fields})
+
+
 @dataclass
 class Refit:
     """Fits labelers to what a session has so far, one at a time.
@@ -82,7 +87,7 @@ class Refit:
     @property
     def settings(self) -> FitSettings:
         """Those of the first labeler. Pixel classifiers of photos without latents read the photos themselves."""
-        settings = FitSettings(**self.again.settings)
+        settings = stated(self.again)
         return settings if self.session.is_drawn else settings.model_copy(update={"features": ("lite0",)})
 
     @property
@@ -90,6 +95,12 @@ class Refit:
         """The diffusion model that the settings read, where it is not the generator."""
         found = self.labeler / DENOISER
         return found if DIFFUSION in self.settings.features and found.is_dir() else None
+
+    @property
+    def samples(self) -> Path | None:
+        """The images that the first labeler's examples are, where their labels lay elsewhere."""
+        found = self.again.inputs.get("samples")
+        return None if found is None else Path(found["path"])
 
     def start(self, first: Sequence[str]) -> str:
         """Begin in the background; the name of the new labeler.
@@ -133,13 +144,12 @@ class Refit:
         if examples is None:
             settings = settings.model_copy(update={"first": None, "corrections": "only"})
         inputs = (generator, examples or corrected)
-        wanted = plan(*inputs, settings, None if examples is None else corrected, self.denoiser)
+        beside = None if examples is None else corrected
+        wanted = plan(*inputs, settings, beside, self.denoiser, self.samples)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
-        self.state = replace(
-            self.state, before=loss_before(self.labeler, corrected, FitSettings(**self.again.settings))
-        )
-        with closing(fit(*inputs, out, settings, None if examples is None else corrected, self.denoiser)) as work:
+        self.state = replace(self.state, before=loss_before(self.labeler, corrected, stated(self.again)))
+        with closing(fit(*inputs, out, settings, beside, self.denoiser, self.samples)) as work:
             with self.session.lock:
                 self.show(next(work, None))
             for progress in work:
@@ -160,7 +170,7 @@ class Refit:
         """What the first labeler learnt from; None where that is gone or cannot be read with these features."""
         path = Path(self.again.inputs["examples"]["path"])
         try:
-            found = plan(self.labeler / GENERATOR, path, self.settings, denoiser=self.denoiser)
+            found = plan(self.labeler / GENERATOR, path, self.settings, None, self.denoiser, self.samples)
         except HandsOffError:
             return None
         same = found.inputs["examples"]["fingerprint"] == self.again.inputs["examples"]["fingerprint"]

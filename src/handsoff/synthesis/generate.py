@@ -67,7 +67,10 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
             inputs["attributes"] = given_input(Path(settings.attributes))
     if edits is not None:
         inputs["edits"] = edits_input(edits, labelers[0], settings)
-    return Plan("generate", inputs, settings.model_dump())
+    stated = settings.model_dump(exclude={"attributes"})
+    if "match" in inputs:
+        stated["aim"] = {**stated["aim"], "match": "the input"}  # where that lies does not matter
+    return Plan("generate", inputs, stated)
 
 
 def edits_input(edits: Path, labeler: Path, settings: GenerateSettings) -> dict[str, str]:

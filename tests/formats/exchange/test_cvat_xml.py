@@ -81,6 +81,12 @@ def test_polygons_masks_and_ellipses_lie_by_their_order(tmp_path: Path) -> None:
     assert samples.notes == ()
 
 
+def test_an_ellipse_without_an_area_covers_nothing(tmp_path: Path) -> None:
+    flat = '<ellipse label="leaf" cx="2.5" cy="2.5" rx="0" ry="2" z_order="1"/>'
+    samples = opened(put(tmp_path, image(polygon("stem", 0, 0, 4, 4), flat)))
+    np.testing.assert_array_equal(mask_of(samples), block(0, 0, 4, 4, 1))
+
+
 def test_boxes_are_ignored_and_tags_named(tmp_path: Path) -> None:
     box = '<box label="stem" xtl="0" ytl="0" xbr="3" ybr="3"/>'
     turned = '<box label="stem" xtl="5" ytl="3" xbr="9" ybr="5" rotation="90"/>'

@@ -434,6 +434,25 @@ def test_labelme_shapes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(mask_of(samples, "a"), wanted)
 
 
+def test_labelme_a_circle_without_a_radius_covers_nothing(tmp_path: Path) -> None:
+    shapes = [shape("skin", [[2, 2], [5, 6]], "rectangle"), shape("hair", [[4.5, 4.5], [4.5, 4.5]], "circle")]
+    samples = opened(put(tmp_path, {"a.json": saved(*shapes), "a.png": PHOTO}), "labelme")
+    assert classes_of(samples) == ["background", "hair", "skin"]
+    np.testing.assert_array_equal(mask_of(samples, "a"), block(2, 2, 6, 5, 2))
+
+
+def test_labelme_an_image_that_is_missing_is_not_replaced_by_that_of_another_file(tmp_path: Path) -> None:
+    entry = saved(shape("b", [[0, 0], [1, 1]], "rectangle"), imagePath="0001.png")
+    files = {"train/0001.json": entry, "val/0001.json": entry, "val/0001.png": PHOTO}
+    samples = opened(put(tmp_path, files), "labelme")
+    assert samples.read("val/0001").file == "val/0001.png"
+    sentence = r"train/0001.json: imagePath refers to the image 'train/0001.png', which is not in .*: put it beside"
+    with pytest.raises(InputError, match=sentence):
+        samples.read("train/0001")
+    put(tmp_path, {"photos/train/0001.png": PHOTO})
+    assert opened(tmp_path, "labelme").read("train/0001").file == "photos/train/0001.png"
+
+
 def test_labelme_images_lie_anywhere(tmp_path: Path) -> None:
     one = shape("b", [[0, 0], [1, 0], [1, 1], [0, 1]])
     files = {
@@ -599,6 +618,13 @@ def test_labelstudio_regions(tmp_path: Path) -> None:
     wanted[3:5, 7:9] = IGNORE
     wanted[6, 2:4] = 1  # one across, two down, turned to the left around its upper left corner
     np.testing.assert_array_equal(mask_of(samples, "files/a"), wanted)
+
+
+@pytest.mark.parametrize("radii", [(0, 12.5), (12.5, 0), (0, 0), (1e-200, 12.5)])
+def test_labelstudio_an_ellipse_without_an_area_covers_nothing(tmp_path: Path, radii: tuple[float, float]) -> None:
+    flat = result("ellipselabels", "hair", x=45, y=56.25, radiusX=radii[0], radiusY=radii[1])
+    samples = opened(put(tmp_path, {"tasks.json": [task(SKIN, flat)], "a.png": PHOTO}), "labelstudio")
+    np.testing.assert_array_equal(mask_of(samples, "a"), np.full(SIZE, classes_of(samples).index("skin")))
 
 
 @pytest.mark.parametrize(

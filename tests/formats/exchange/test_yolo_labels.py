@@ -91,6 +91,55 @@ def test_a_yaml_of_another_tool_does_not_hide_the_names(tmp_path: Path) -> None:
     assert opened(put(tmp_path, files)).tasks["segmentation"].parts == ("background", "leaf", "stem")
 
 
+LISTED = "leaf\nstem\n"
+SPLIT_CARDS = {
+    "lists": {"train/classes.txt": LISTED, "val/classes.txt": LISTED},
+    "lists among labels": {"train/labels/classes.txt": LISTED, "val/labels/classes.txt": LISTED},
+    "tables": {"train/data.yaml": CARD, "val/data.yaml": f"nc: 2\n{CARD}"},
+    "one of each": {"train/data.yaml": CARD, "val/classes.txt": LISTED},
+}
+SPLITS = {
+    "train/images/a.png": None, "train/labels/a.txt": HALF, "val/images/a.png": None,
+    "val/labels/a.txt": HALF.replace("0", "1", 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cards", SPLIT_CARDS)
+def test_folders_whose_cards_say_the_same_are_splits(tmp_path: Path, cards: str) -> None:
+    samples = opened(put(tmp_path, SPLITS | SPLIT_CARDS[cards]))
+    assert samples.names == ("train/a", "val/a")
+    assert samples.tasks["segmentation"].parts == ("background", "leaf", "stem")
+    assert [mask_of(samples, name)[0, 0] for name in samples.names] == [1, 2]
+    assert samples.notes == ()
+
+
+@pytest.mark.parametrize(
+    "cards",
+    [
+        {"train/classes.txt": LISTED, "val/classes.txt": "stem\nleaf\n"},
+        {"train/labels/classes.txt": LISTED, "val/labels/classes.txt": "leaf\n"},
+        {"train/data.yaml": CARD, "val/data.yaml": f"{CARD}kpt_shape: [1, 3]\n"},
+        {"train/data.yaml": CARD, "val/data.yaml": "names: [leaf"},
+        {"train/data.yaml": CARD, "val/settings.yaml": "x: 1"},
+        {"train/data.yaml": CARD},
+    ],
+)
+def test_folders_with_cards_of_their_own_are_no_splits(tmp_path: Path, cards: dict[str, str]) -> None:
+    with pytest.raises(
+        InputError, match=r"several YOLO datasets \(train/, val/\): give one, or put one data\.yaml above"
+    ):
+        opened(put(tmp_path, SPLITS | cards))
+    assert opened(put(tmp_path, {"data.yaml": CARD})).names == ("train/a", "val/a")
+
+
+def test_images_beside_the_folder_of_the_dataset_are_counted(tmp_path: Path) -> None:
+    files = {"data/data.yaml": CARD, "data/images/a.png": None, "data/labels/a.txt": HALF, "docs/images/b.png": None}
+    samples = opened(put(tmp_path, files))
+    assert samples.names == ("a",)
+    left_out = "1 image is in another folder than the names of the classes, and left out (docs/images/b.png)"
+    assert samples.notes == (f"{tmp_path}: {left_out}.",)
+
+
 def test_boxes_among_poses_are_counted(tmp_path: Path) -> None:
     pose = "0 0.5 0.5 1 1 0.5 0.5 2"
     files = {"data.yaml": f"{CARD}kpt_shape: [1, 3]\n", "images/a.png": None, "labels/a.txt": f"{pose}\n1 0.5 0.5 1 1"}

@@ -6,7 +6,7 @@ Images are {"bytes", "path"} (the Image feature of `datasets`) or plain bytes.
 import importlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +24,7 @@ from handsoff.formats.containers import (
     split_in,
 )
 from handsoff.formats.manifest import manifest_licence
+from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, LabelledImage
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Parse
@@ -50,12 +51,14 @@ class Shard:
         columns: "image" or a task → its column.
         groups: rows in each row group.
         names: the name of every row, None where the file has no names.
+        bare: whether nothing beside the images could be a label, whatever it is called.
     """
 
     file: str
     columns: dict[str, str]
     groups: tuple[int, ...]
     names: tuple[str | None, ...]
+    bare: bool
 
 
 class Row(NamedTuple):
@@ -91,8 +94,13 @@ def is_parquet(file: str) -> bool:
 
 
 def read(source: Source) -> Dataset:
-    """Names come from the column `name`; where that is missing or not unique, rows are numbered within their split."""
-    shards = [shard for file in source.sizes if is_parquet(file) for shard in read_shards(source, file)]
+    """Names come from the column `name`; where that is missing or not unique, rows are numbered within their split.
+
+    Raises:
+        InputError: no file has images with labels, or one has other kinds of label than the others.
+    """
+    found = [shard for file in source.sizes if is_parquet(file) for shard in read_shards(source, file)]
+    shards = [shard for shard in found if not shard.bare]
     kinds = [task for task in TASKS if any(task in shard.columns for shard in shards)]
     for shard in shards:
         if missing := [task for task in kinds if task not in shard.columns]:
@@ -116,8 +124,19 @@ def read(source: Source) -> Dataset:
         )
     tasks, parses = declare_tasks(source, examples)
     return Dataset(
-        tuple(rows), tasks, lambda name: read_image(source, values, parses, rows[name], name), manifest_licence(source)
+        tuple(rows),
+        tasks,
+        lambda name: read_image(source, values, parses, rows[name], name),
+        manifest_licence(source),
+        tuple(unlabelled_note(source, [shard for shard in found if shard.bare])),
     )
+
+
+def unlabelled_note(source: Source, shards: Sequence[Shard]) -> list[str]:
+    """What to tell of the images in files without labels."""
+    first = f"the first is {shards[0].file}" if shards else ""
+    count = sum(sum(shard.groups) for shard in shards)
+    return counted(source.path, count, f"{{is}} in Parquet files without labels, and left out ({first})", "image")
 
 
 def read_shards(source: Source, file: str) -> Iterator[Shard]:
@@ -130,6 +149,8 @@ def read_shards(source: Source, file: str) -> Iterator[Shard]:
         columns = columns_of(parquet.schema_arrow)
         if "image" not in columns:
             return
+        others = [field.type for field in parquet.schema_arrow if field.name != columns["image"]]
+        bare = not any(holds_files(kind) or holds_lists(kind) for kind in others)
         groups = [parquet.metadata.row_group(index) for index in range(parquet.metadata.num_row_groups)]
         if any(group.total_byte_size > MAX_BYTES for group in groups):
             raise ValueError(f"a row group of more than {MAX_BYTES:,} bytes")
@@ -143,28 +164,32 @@ def read_shards(source: Source, file: str) -> Iterator[Shard]:
         names = tuple(parquet.read(columns=["name"]).column("name").to_pylist()) if text else (None,) * sum(counts)
         if len(names) != sum(counts):
             raise ValueError(f"{len(names)} names for {sum(counts)} rows")
-    yield Shard(file, columns, counts, names)
+    yield Shard(file, columns, counts, names, bare)
 
 
 def columns_of(schema: Any) -> dict[str, str]:
     """What a column is used for ("image" or a task) → the first column with a fitting name and type."""
-    types = arrow().types
-
-    def files(kind: Any) -> bool:
-        held = kind.field("bytes").type if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
-        return bool(types.is_binary(held) or types.is_large_binary(held))
-
-    def lists(kind: Any) -> bool:
-        sequences = (types.is_list, types.is_large_list, types.is_fixed_size_list)
-        return any(check(kind) for check in sequences) and any(check(kind.value_type) for check in sequences)
-
     found = {}
     for use, names in {"image": IMAGES, **{name: task.aliases for name, task in TASKS.items()}}.items():
-        fits = files if use == "image" or TASKS[use].locations[0].suffixes else lists
+        fits = holds_files if use == "image" or TASKS[use].locations[0].suffixes else holds_lists
         column = next((name for name in names if schema.names.count(name) == 1 and fits(schema.field(name).type)), None)
         if column is not None:
             found[use] = column
     return found
+
+
+def holds_files(kind: Any) -> bool:
+    """Whether a column of this type may hold images: bytes, or {bytes, path}."""
+    types = arrow().types
+    held = kind.field("bytes").type if types.is_struct(kind) and kind.get_field_index("bytes") >= 0 else kind
+    return bool(types.is_binary(held) or types.is_large_binary(held))
+
+
+def holds_lists(kind: Any) -> bool:
+    """Whether a column of this type may hold points: lists of lists."""
+    types = arrow().types
+    sequences = (types.is_list, types.is_large_list, types.is_fixed_size_list)
+    return any(check(kind) for check in sequences) and any(check(kind.value_type) for check in sequences)
 
 
 def rows_by_name(shards: Iterable[Shard]) -> dict[str, Row]:

@@ -50,7 +50,13 @@ REGIONS = ("polygon", "rectangle", "oriented_rectangle", "circle", "mask")
 
 @dataclass(frozen=True)
 class LabelMeFiles:
-    """LabelMe's files by sample name, the images, and what labels mean: `classes` or `points` is None where unused."""
+    """LabelMe's files by sample name, the images, and what labels mean.
+
+    Attributes:
+        images: those that may lie elsewhere than their files say: `images_by_name` of what no file names by its place.
+        classes: None where there are only points.
+        points: None where there are only regions.
+    """
 
     source: Source
     files: Mapping[str, str]
@@ -85,9 +91,7 @@ def read(source: Source) -> Dataset:
         where = str(source.path / file)
         files.append(file)
         empty += not entry["shapes"]
-        asked.append(
-            posixpath.normpath(posixpath.join(posixpath.dirname(file), str(entry["imagePath"]).replace("\\", "/")))
-        )
+        asked.append(place_of(file, str(entry["imagePath"])))
         points[where] = []
         for shape, location in shapes_of(entry, where):
             if shape_type(shape, location) == "point":
@@ -104,7 +108,9 @@ def read(source: Source) -> Dataset:
     task = points_task(named, None, str(source.path)) if named else None
     above = posixpath.commonpath([posixpath.dirname(file) for file in files])
     names = {posixpath.relpath(file.removesuffix(".json"), above or "."): file for file in files}
-    dataset = LabelMeFiles(source, names, images_by_name(source), classes, task)
+    taken = set(asked)
+    free = replace(source, sizes={file: size for file, size in source.sizes.items() if file not in taken})
+    dataset = LabelMeFiles(source, names, images_by_name(free), classes, task)
     return Dataset(
         tuple(sorted(names)),
         drawn_tasks(classes, task),
@@ -164,7 +170,7 @@ def read_image(dataset: LabelMeFiles, name: str) -> LabelledImage:
 
 
 def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: str) -> LabelledImage:
-    """The image at `imagePath`, else the one inside the JSON, else any image of that name.
+    """The image at `imagePath`, else the one inside the JSON, else an image of that name which no other JSON has there.
 
     Raises:
         InputError: `imagePath` is missing, or there is no such image.
@@ -172,9 +178,9 @@ def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: s
     where, asked, inside = str(dataset.source.path / file), entry.get("imagePath"), entry.get("imageData")
     if not isinstance(asked, str) or not asked:
         raise InputError(f"{where}: imagePath does not name an image: correct it.")
-    beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), asked.replace("\\", "/")))
-    if beside in dataset.source.sizes:
-        return load_image(dataset.source, beside, name)
+    place = place_of(file, asked)
+    if place in dataset.source.sizes:
+        return load_image(dataset.source, place, name)
     if isinstance(inside, str) and inside:
         return LabelledImage(name, decode_image(decoded(inside, f"{where}: imageData"), f"{where}: imageData"), {})
     return load_image(
@@ -184,6 +190,11 @@ def photo_of(dataset: LabelMeFiles, entry: Mapping[str, Any], file: str, name: s
         ),
         name,
     )
+
+
+def place_of(file: str, asked: str) -> str:
+    """Where in the dataset a file says that its image lies."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), asked.replace("\\", "/")))
 
 
 def shapes_of(entry: Mapping[str, Any], where: str) -> Iterator[tuple[dict[str, Any], str]]:

@@ -26,12 +26,13 @@ from handsoff.formats.exchange.yolo_card import (
     LISTS,
     card_file,
     class_names,
+    dataset_root,
     image_files,
     label_file,
     names_classes,
+    pictures,
     points_of,
     read_card,
-    root_of,
     split_folders,
     split_lists,
 )
@@ -92,13 +93,14 @@ def read(source: Source) -> Dataset:
     """Reads masks, or keypoints where the yaml has `kpt_shape`. All label files are read for what they hold.
 
     Raises:
-        InputError: nothing names the classes, no image has a label, or all objects are only boxes.
+        InputError: nothing names the classes, folders name different ones, no image has a label, or all objects are
+            only boxes.
     """
     file = card_file(source)
     if file is None:
         raise InputError(f"{source.path} has no {CARD} (or {LISTS[0]}): write one with the names of the classes.")
-    where, card, root = str(source.path / file), read_card(source, file), root_of(file)
-    names, images = class_names(card, where), image_files(source, root)
+    where, card = str(source.path / file), read_card(source, file)
+    names, images = class_names(card, where), image_files(source, dataset_root(source, file))
     texts = label_files(source, images)
     if not texts:
         raise InputError(
@@ -131,12 +133,15 @@ def notes_of(labelled: Labelled, *, posed: bool) -> tuple[str, ...]:
         first = f"{source.path / boxes[0][0]}, line {boxes[0][1]},"
         raise InputError(f"{first} is only a box: all objects here are. Export them with {wanted}.")
     bare, orphans = len(labelled.images) - len(texts), len(set(text_files(source)) - set(texts.values()))
+    outside = sorted(set(pictures(source)) - set(labelled.images.values()))
     nothing = "none of the points is there" if posed else "all of it is background"
+    elsewhere = f"{{is}} in another folder than the names of the classes, and left out ({', '.join(outside[:1])})"
     left_out = counted(source.path, len(boxes), "{has} only a box, and {is} left out")
     return (
         *(left_out if posed else boxes_note(source.path, len(boxes))),
         *counted(source.path, bare, f"of {len(labelled.images):,} {{has}} no label file: {nothing}", "image"),
         *counted(source.path, orphans, "{has} no image, and {is} left out", "label file"),
+        *counted(source.path, len(outside), elsewhere, "image"),
     )
 
 

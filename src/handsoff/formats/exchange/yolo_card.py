@@ -1,6 +1,6 @@
 """A YOLO dataset's `data.yaml` (Ultralytics' description of datasets), and where its images and labels lie."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -30,6 +30,17 @@ HELD_OUT = 10  # every tenth image is for validation where a dataset has no spli
 COLUMNS = (2, 3)  # numbers of a point: x, y and perhaps its visibility
 
 
+def pictures(source: Source, root: str = "") -> list[str]:
+    """All images below this folder ("" or "FOLDER/") that lie in a folder called images."""
+    return [
+        file
+        for file in source.sizes
+        if file.startswith(root)
+        and PurePosixPath(file).suffix.lower() in IMAGE_SUFFIXES
+        and "images" in file.removeprefix(root).split("/")[:-1]
+    ]
+
+
 def image_files(source: Source, root: str) -> dict[str, str]:
     """Sample name → image, for all images in a folder called images; that folder is left out of the name.
 
@@ -37,15 +48,8 @@ def image_files(source: Source, root: str) -> dict[str, str]:
         InputError: there are no images, two have the same name, or a name is not Unicode.
     """
     images: dict[str, str] = {}
-    for file in source.sizes:
-        inside = PurePosixPath(file.removeprefix(root))
-        if (
-            not file.startswith(root)
-            or inside.suffix.lower() not in IMAGE_SUFFIXES
-            or "images" not in inside.parts[:-1]
-        ):
-            continue
-        parts = list(inside.with_suffix("").parts)
+    for file in pictures(source, root):
+        parts = list(PurePosixPath(file.removeprefix(root)).with_suffix("").parts)
         del parts[0 if parts[0] == "images" else last_images(parts)]
         name = "/".join(parts)
         if any("\ud800" <= letter <= "\udfff" for letter in name):
@@ -72,13 +76,13 @@ def last_images(parts: Sequence[str]) -> int:
     return max(index for index, part in enumerate(parts[:-1]) if part == "images")
 
 
-def card_file(source: Source) -> str | None:
+def card_file(source: Source, root: str | None = None) -> str | None:
     """The yaml that names the classes, else a list of their names, else any yaml; None if there is none.
 
-    It lies at the top of the source, in a folder there, or in `labels` (a list).
+    It lies in `root`, else at the top of the source or in a folder there; a list also in the folder `labels` of these.
     """
     near = sorted(
-        (file for file in source.sizes if len(root_of(file).split("/")) <= 2),  # noqa: PLR2004  # FOLDER and what follows
+        (file for file in source.sizes if root_of(file).count("/") <= 1 and root in (None, root_of(file))),
         key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file),
     )
     cards = [file for file in near if file.endswith((".yaml", ".yml"))]
@@ -99,6 +103,35 @@ def root_of(file: str) -> str:
     folder = file.rpartition("/")[0]
     folder = folder.removesuffix("labels").rstrip("/") if PurePosixPath(folder).name == "labels" else folder
     return f"{folder}/" if folder else ""
+
+
+def dataset_root(source: Source, file: str) -> str:
+    """The folder of the images that the card `file` is about: its own, or "" where others beside it are more splits.
+
+    Raises:
+        InputError: a folder of images and labels beside it has another card, or none.
+    """
+    root, images, labels = root_of(file), folders_of(pictures(source), "images"), folders_of(source.sizes, "labels")
+    others = sorted(images & labels - {root})
+    if not root or root not in images or not others:
+        return root
+    cards = [card_file(source, other) for other in others]
+    if all(card and names_classes(source, card) and meaning(source, card) == meaning(source, file) for card in cards):
+        return ""
+    folders = ", ".join(folder or "./" for folder in sorted([root, *others]))
+    raise InputError(f"{source.path} holds several YOLO datasets ({folders}): give one, or put one {CARD} above them.")
+
+
+def folders_of(files: Iterable[str], name: str) -> set[str]:
+    """The folders at the top ("FOLDER/", or "" for the top itself) of the files in a folder of this name."""
+    paths = [file.split("/") for file in files]
+    return {"" if parts[0] == name else f"{parts[0]}/" for parts in paths if name in parts[:-1]}
+
+
+def meaning(source: Source, file: str) -> tuple[list[str], list[Any]]:
+    """All that a card says about the numbers in label files."""
+    card = read_card(source, file)
+    return class_names(card, str(source.path / file)), [card.get(key) for key in ("kpt_shape", "kpt_names", "flip_idx")]
 
 
 def read_card(source: Source, file: str) -> dict[Any, Any]:
