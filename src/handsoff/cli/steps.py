@@ -90,7 +90,7 @@ def invert(
 
 
 @step("fit")
-def fit(  # one per option
+def fit(  # noqa: PLR0913, PLR0917  # one per option
     generator: Annotated[Path, typer.Argument(metavar="GENERATOR", help=VERBS["fit"].about("generator"))],
     examples: Annotated[
         Path,
