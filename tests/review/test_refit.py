@@ -98,6 +98,24 @@ def test_the_labeler_learns_and_the_queue_is_sorted_anew(world: Path, tmp_path: 
     assert again.refit.folder().name == "labeler-2"
 
 
+def test_a_review_of_what_the_labeler_learnt_from_corrects_that(world: Path, tmp_path: Path) -> None:
+    """All of it is learnt from again, as it is now: without what was rejected."""
+    latents = Path(shutil.copytree(world / "latents", tmp_path / "latents"))
+    run_to_end(fit(world / "generator", latents, tmp_path / "labeler", FIT))
+    desk = open_desk(open_session(latents), tmp_path / "labeler")
+    names = desk.session.dataset.names
+    desk.session.correct("segmentation", names[0], np.roll(desk.session.label("segmentation", names[0]), 1, 0), 0)
+    desk.session.decide(names[2], "reject", 0)
+    assert desk.refit is not None
+    desk.refit.start([])
+    assert desk.refit.thread is not None
+    desk.refit.thread.join()
+    assert desk.refit.state.state == "done", desk.refit.state
+    made = read_json(desk.session.corrections.folder / "labeler-1" / "report.json")
+    assert made["examples_used"] == len(names) - 1
+    assert "corrected" not in made["inputs"]
+
+
 def test_a_labeler_of_another_generator_is_refused(world: Path, tmp_path: Path) -> None:
     run_to_end(
         invert(world / "other", world / "strange", tmp_path / "latents", InvertSettings(encoder_steps=0, steps=2))

@@ -17,6 +17,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import Record
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.stored import generator_hash
+from handsoff.inversion.invert import LABELS
 from handsoff.jobs.folder import DONE, JOB, REPORT, Plan, difference, discard, recorded_plan, require_done
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.features import DIFFUSION
@@ -144,7 +145,7 @@ class Refit:
         if examples is None:
             settings = settings.model_copy(update={"first": None, "corrections": "only"})
         inputs = (generator, examples or corrected)
-        beside = None if examples is None else corrected
+        beside = None if examples is None or self.of_examples else corrected
         wanted = plan(*inputs, settings, beside, self.denoiser, self.samples)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
@@ -174,7 +175,13 @@ class Refit:
         except HandsOffError:
             return None
         same = found.inputs["examples"]["fingerprint"] == self.again.inputs["examples"]["fingerprint"]
-        return path if same else None
+        return path if same or self.of_examples else None
+
+    @property
+    def of_examples(self) -> bool:
+        """Whether what is reviewed is what the first labeler learnt from: the corrections are then in place there."""
+        path, reviewed = Path(self.again.inputs["examples"]["path"]), self.session.dataset.source.path.resolve()
+        return reviewed in {path.resolve(), (path / LABELS).resolve()}
 
     def folder(self) -> Path:
         """Where the next labeler goes: where one was begun and not finished, or after the last one."""
