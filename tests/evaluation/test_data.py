@@ -101,6 +101,26 @@ def test_photos_are_framed_as_the_dataset_is(tmp_path: Path) -> None:
     assert np.array_equal(cropped.pools["synthetic"].images, boxed.pools["synthetic"].images), "already in the frame"
 
 
+def test_validation_that_no_run_could_be_chosen_by_is_refused(tmp_path: Path) -> None:
+    """Every distance is counted in one between two points, and no validation sample shows both."""
+    entries = {}
+    for index in range(8):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{index}.png")
+        entries[str(index)] = [[2, 2, 2], [12, 12, 2 if index < 4 else 0]]
+    write_json(tmp_path / "keypoints.json", entries)
+    scale = {"keypoints": {"scale": [[0], [1]]}}
+
+    def load(part: str) -> EvaluationData:
+        settings = EvaluateSettings(task="keypoints", labels=scale, first=2, validation_part=part, test_part="2:4")
+        return run_to_end(load_data(open_inputs(tmp_path, [], tmp_path, settings, None), None))
+
+    with pytest.raises(InputError, match=r"Nothing in the labels of the validation samples can be scored by pck"):
+        load("4:")
+    assert load("3:4").validation is not None
+
+
 def test_copies_in_other_pixels_are_no_test_samples(tmp_path: Path) -> None:
     """Of real labels, and of labelled data that no generator drew; a group that is tested is not trained on either."""
     images = blobs(8, seed=1)

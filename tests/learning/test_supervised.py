@@ -66,6 +66,16 @@ def test_a_run_that_no_longer_improves_cools_down_and_ends() -> None:
     assert positions[1299] == pytest.approx(299 / 300)
 
 
+def test_a_score_that_is_no_number_is_worse_than_any() -> None:
+    state = Schedule(LearnSettings(steps=3000, patience=600, cooldown=300))
+    found = []
+    for value in (float("nan"), 0.1, float("nan"), 0.2):
+        state.step += 100
+        found.append(state.scored(value, value))
+    assert found == [True, True, False, True]
+    assert (state.best, state.best_step) == (0.2, 400)
+
+
 def test_a_run_that_goes_on_improving_ends_at_the_cap() -> None:
     state = Schedule(LearnSettings(steps=1000, patience=300, cooldown=300))
     while not state.over:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from handsoff.report.next_step import labels_for
 from handsoff.report.parts import confusion, generated, part_rows, percent
 from measured import CONFUSION, GOOD
 
@@ -26,6 +27,15 @@ def test_what_loses_most_comes_first() -> None:
     assert rows[0].change.shown == "−0.200"
     assert (rows[0].support, rows[0].share) == ("3 · 25.0 %", "not among the 300 looked at")
     assert (rows[-1].support, rows[-1].share) == ("", "50.0 %")
+
+
+def test_what_the_test_does_not_show_is_marked() -> None:
+    """A single wrong pixel gives such a class an IoU of 0, whatever anybody learns."""
+    metrics = GOOD | {"per_class": per_class(ear=(0.0, 0.0), eye=(0.6, 0.5)), "support": {"ear": [0, 0.0]}}
+    rows = part_rows(metrics, {}, 0)
+    assert {row.name: row.tested for row in rows} == {"ear": False, "eye": True}
+    assert "“eye” would help most" in labels_for(rows)
+    assert labels_for([row for row in rows if row.name == "ear"]) == ""
 
 
 def test_without_real_only_there_is_no_change() -> None:

@@ -1,6 +1,7 @@
 """The samples of an evaluation, in memory at one size, and the rule that no test sample was trained on."""
 
 import hashlib
+import math
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -20,6 +21,7 @@ from handsoff.evaluation.pseudo import pseudo_labelled
 from handsoff.evaluation.settings import group_of
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays, Pool
+from handsoff.tasks.base import Task
 
 CHUNK = 200  # samples read between two signs of life
 
@@ -79,6 +81,7 @@ def load_data(
     validation, seen = None, [*inputs.pools[REAL].names, *inputs.labels]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen)
+        refuse_unscorable(inputs.task, validation)
         seen += inputs.validation.names
         used.append(validation)
         labels.append(thumbnails(validation.images))
@@ -193,6 +196,19 @@ def without(
 
 def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return hashlib.sha256(image.tobytes()).digest()
+
+
+def refuse_unscorable(task: Task, validation: LabelledArrays) -> None:
+    """Refuse validation samples by which no run can be chosen: not even their own labels have a score.
+
+    Raises:
+        InputError: they are such, as when no sample shows both points that a distance is counted in.
+    """
+    if not len(validation):
+        return
+    metric, score = next(iter(task.scores.score([(validation.labels, validation.labels)])["metrics"].items()))
+    if not math.isfinite(score):
+        raise InputError(f"Nothing in the labels of the validation samples can be scored by {metric}: give others.")
 
 
 def refuse_empty(name: str, samples: LabelledArrays | None, excluded: int) -> None:

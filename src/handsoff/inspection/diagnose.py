@@ -95,7 +95,7 @@ def generator_link(
     real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
     plain = [record["draw"] for record in records if "edits" not in record["draw"]]
-    draws = [Draw.of_record(draw) for draw in plain[: drawn_at_most(generator, settings.images)]]
+    draws = [Draw.of_record(draw) for draw in plain[: drawn_at_most(generator, len(real))]]
     fake = yield from links.drawn_features(generator, draws)
     if tuned is not None:
         found["distance_before_tuning"] = distances(real, fake)

@@ -81,13 +81,25 @@ def features_of(extractor: JoinedFeatures, data: TrainingData, part: slice | lis
 
 
 def choose(weights: Float[Tensor, "n a"], seed: int) -> tuple[Int64[Tensor, "n p"], Float[Tensor, "n p"]]:
-    """Which pixels of every image are kept, and how likely each of those is drawn."""
+    """Which pixels of every image are kept, and how likely each of those is drawn.
+
+    Of more than `PIXELS` those are kept that come first in priority sampling (Duffield et al. 2007): drawing from them
+    by the weights returned is, on average, drawing from all.
+    """
     count, pixels = weights.shape
     if pixels <= PIXELS:
         return torch.arange(pixels).expand(count, -1), weights
     stream = torch.Generator().manual_seed(seed)
-    places = torch.multinomial(weights + weights.amax(1, keepdim=True) * 1e-9, PIXELS, generator=stream)
-    return places, (weights.gather(1, places) > 0).float()
+    places, kept = zip(*(prior(row, torch.rand(pixels, generator=stream)) for row in weights), strict=True)
+    return torch.stack(places), torch.stack(kept)
+
+
+def prior(weights: Float[Tensor, " a"], chance: Float[Tensor, " a"]) -> tuple[Int64[Tensor, " p"], Float[Tensor, " p"]]:
+    """The `PIXELS` of one image with the highest weight / chance, and what each of them weighs then."""
+    top = (weights / chance.clamp_min(1e-12)).topk(PIXELS + 1)
+    places = top.indices[:-1]
+    kept = weights[places]
+    return places, torch.where(kept > 0, kept.clamp_min(top.values[-1]), 0.0)
 
 
 def centres(places: Int64[Tensor, "n p"], size: Frame) -> Float[Tensor, "n p 2"]:

@@ -45,8 +45,9 @@ class Run(Protocol):
 
 
 def folds(count: int, members: int) -> Bool[Tensor, "e n"]:
-    """Image n is held out from member n mod `members`."""
-    return torch.arange(count)[None] % members == torch.arange(members)[:, None]
+    """Image n is held out from member n mod `members`, but from a member that would have none left."""
+    held = torch.arange(count)[None] % members == torch.arange(members)[:, None]
+    return held & ~held.all(1, keepdim=True)
 
 
 def train(run: Run, curve: list[float]) -> Part:

@@ -6,6 +6,7 @@ to the moment of the best score, from there the rate falls to 0 over `cooldown` 
 et al. 2024, constant rate with cooldown: the length of a run need not be known when it begins).
 """
 
+import math
 from dataclasses import dataclass, field
 
 from handsoff.learning.settings import LearnSettings
@@ -78,6 +79,7 @@ class Schedule:
             value: the same, turned so that higher is better.
         """
         self.scores[str(self.step)] = score
+        value = value if math.isfinite(value) else -math.inf  # any number is better than none
         better = value > self.best or not self.best_step
         if better:
             self.best, self.best_step = value, self.step

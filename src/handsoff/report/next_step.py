@@ -107,6 +107,7 @@ def written(value: object) -> str:
 
 def labels_for(rows: Sequence[PartRow]) -> str:
     """Which part most needs more labels: the one that loses most, else the one that scores worst."""
+    rows = [row for row in rows if row.tested]
     losing = next((row for row in rows if row.change is not None and row.change.tone == "bad"), None)
     if losing is not None and losing.change is not None:
         return f"More labelled images with “{losing.name}” would help most: it loses most ({losing.change.shown})."

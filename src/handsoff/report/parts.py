@@ -22,6 +22,7 @@ class PartRow:
         change: what the arm with synthetic data added gains over the real labels alone, None where one is missing.
         support: how many test images show it, and its share of the test labels, in words.
         share: of the generated labels, in words.
+        tested: whether the test shows it, as far as that is known: no arm can score where it does not.
     """
 
     name: str
@@ -29,6 +30,7 @@ class PartRow:
     change: Difference | None
     support: str
     share: str
+    tested: bool = True
 
 
 def part_rows(metrics: Mapping[str, Any], shares: Mapping[str, float], looked_at: int) -> list[PartRow]:
@@ -46,7 +48,8 @@ def part_rows(metrics: Mapping[str, Any], shares: Mapping[str, float], looked_at
         cells = {arm: arms.get(arm) for arm in found}
         one, other = cells.get(str(added)), cells.get(REAL_ONLY)
         change = difference(one, other, "") if one is not None and other is not None else None
-        return PartRow(name, cells, change, seen(support.get(name)), generated(shares.get(name), looked_at))
+        shown, tested = support.get(name), not (name in support and not support[name][0])
+        return PartRow(name, cells, change, seen(shown), generated(shares.get(name), looked_at), tested)
 
     return sorted((row(name, arms) for name, arms in per_class(dict(metrics)).items()), key=most_lost_first)
 

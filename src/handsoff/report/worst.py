@@ -43,6 +43,7 @@ def worst(metrics: dict[str, Any], examples: Examples, rows: Sequence[PartRow], 
 
 def losing(rows: Sequence[PartRow], arm: str) -> list[PartRow]:
     """The parts that lose most; where none loses, the one that is worst."""
+    rows = [row for row in rows if row.tested]
     lost = [row for row in rows if row.change is not None and row.change.gain < 0][:PARTS]
     scored = [(cell.mean, row) for row in rows if (cell := row.cells.get(arm)) and math.isfinite(cell.mean)]
     return lost or [row for _, row in sorted(scored, key=lambda entry: entry[0])[:1]]
