@@ -1,5 +1,6 @@
 """Unlabelled images: what is read, what is skipped and what is refused."""
 
+import errno
 import io
 import os
 import struct
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from handsoff.core.errors import BrokenImageError, InputError
+from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_image, decode_mask
 from handsoff.datasets import sources
@@ -103,6 +104,21 @@ def test_other_content_of_the_same_size_is_another_fingerprint(kind: str, tmp_pa
         path = tmp_path / "data" if kind == "folder" else zipped(tmp_path / "data", tmp_path / "data.zip")
         found.append(open_source(path).describe()["fingerprint"])
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("fault", [errno.EIO, errno.ESTALE, errno.ENOENT])
+def test_a_disk_that_is_gone_for_a_moment_makes_no_other_fingerprint(
+    fault: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Finished work would be taken for that of other photos."""
+    put(tmp_path / "a.png", picture(0))
+
+    def broken(*_: object) -> int:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr(sources, "checksum_of", broken)
+    with pytest.raises(HandsOffError, match=r"a\.png can no longer be read .*: restore it"):
+        open_source(tmp_path).describe()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

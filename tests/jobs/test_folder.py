@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handsoff.core.errors import BrokenImageError, HandsOffError, InputError
+from handsoff.core.errors import BrokenImageError, HandsOffError, InputError, UselessError
 from handsoff.core.files import read_json
 from handsoff.jobs.folder import (
     Job,
@@ -158,6 +158,29 @@ def test_a_discarded_folder_is_gone(tmp_path: Path) -> None:
     job.finish()
     discard(job.out)
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["b.png", "precious"]
+
+
+def test_a_discarded_link_keeps_its_place(tmp_path: Path) -> None:
+    """The folder lies on another disk, where the next one goes, too."""
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "large disk")
+    open_job(tmp_path / "out", Plan("train", INPUTS, SETTINGS)).finish()
+    discard(tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_useless_work_takes_its_own_folder_away_and_no_other(tmp_path: Path) -> None:
+    run, step = tmp_path / "run", tmp_path / "run" / "photos"
+    with (
+        pytest.raises(InputError, match="nothing is left") as caught,
+        opened_job(run, Plan("run", {}, {})),
+        opened_job(step, Plan("label", INPUTS, SETTINGS)) as job,
+    ):
+        (run / "generator").mkdir()
+        (job.out / "images").mkdir()
+        raise UselessError("nothing is left")
+    assert not isinstance(caught.value, UselessError)
+    assert sorted(file.name for file in run.iterdir()) == ["generator", "job.json"]
 
 
 def test_a_half_discarded_folder_is_still_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

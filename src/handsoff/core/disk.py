@@ -44,10 +44,13 @@ def require_space(out: Path, needed: float) -> None:
         )
 
 
-def require_space_for_rest(out: Path, done: int, total: int) -> None:
-    """As `require_space`, where the rest of `total` samples takes as much each as the `done` ones in `out`."""
+def require_space_for_rest(out: Path, done: int, total: int, once: int = 0) -> None:
+    """As `require_space`, where the rest of `total` samples takes as much each as the `done` ones in `out`.
+
+    `once` bytes of what is there were written once, whatever the number of samples.
+    """
     if 0 < done < total:
-        require_space(out, used_bytes(out) / done * (total - done))
+        require_space(out, (used_bytes(out) - once) / done * (total - done))
 
 
 def size(count: float) -> str:

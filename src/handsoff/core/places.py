@@ -6,7 +6,6 @@ temporary name first, in an object store by one request.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,7 +149,6 @@ def first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "").rstrip(".") or type(error).__name__
 
 
-@lru_cache(maxsize=4)
 def system_of(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path there.
 

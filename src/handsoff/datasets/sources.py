@@ -86,7 +86,11 @@ class Source:
         return {"path": str(self.path.resolve()), "fingerprint": digest}
 
     def checksums(self) -> list[int | None]:
-        """CRC-32 of every file's content, which a zip states; None where a file cannot be read."""
+        """CRC-32 of every file's content, which a zip states; None where a file cannot be read.
+
+        Raises:
+            HandsOffError: the disk or network of a file is gone.
+        """
         if isinstance(self.archive, Archive):
             return [self.archive.entries[name].CRC for name in self.sizes]
         with ThreadPoolExecutor() as pool:
@@ -98,8 +102,13 @@ class Source:
                 return zlib.crc32(self.archive.read(name))
             file = self.path / name
             return checksum_of(file, file.stat().st_mtime_ns, self.sizes[name])
-        except (OSError, InputError):
+        except InputError:
             return None  # whoever needs the file says so
+        except OSError as error:
+            failure = read_failure(f"{self.path}: {name}", error)
+            if isinstance(failure, InputError):
+                return None
+            raise failure from None
 
     def describe_corrected(self) -> dict[str, str]:
         """The same of a labelled dataset: corrections that change it change its fingerprint.

@@ -110,8 +110,22 @@ def undone_if_refused(out: Path, *, whole: bool) -> Iterator[None]:
     except HandsOffError as error:
         nothing = {file.name for file in out.iterdir()} <= {JOB, LOCK}
         if nothing or isinstance(error, InputError if whole else UselessError):
-            shutil.rmtree(out)
+            remove(out)
+        if isinstance(error, UselessError):  # this folder's work was useless, not that of a run around it
+            raise InputError(str(error)) from None
         raise
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder; where it is a link, what it holds."""
+    if not folder.is_symlink():
+        shutil.rmtree(folder)
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def begin(out: Path, plan: Plan) -> Job:
@@ -171,7 +185,7 @@ def discard(out: Path) -> None:
                 shutil.rmtree(entry)
             elif entry.name not in {JOB, LOCK}:
                 entry.unlink()
-        shutil.rmtree(out)
+        remove(out)
 
 
 def as_recorded(plan: Plan) -> Plan:

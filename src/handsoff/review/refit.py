@@ -146,11 +146,12 @@ class Refit:
             settings = settings.model_copy(update={"first": None, "corrections": "only"})
         inputs = (generator, examples or corrected)
         beside = None if examples is None or self.of_examples else corrected
-        wanted = plan(*inputs, settings, beside, self.denoiser, self.samples)
+        samples = None if examples is None else self.samples
+        wanted = plan(*inputs, settings, beside, self.denoiser, samples)
         if (out / JOB).is_file() and difference(out, wanted):
             discard(out)
         self.state = replace(self.state, before=loss_before(self.labeler, corrected, stated(self.again)))
-        with closing(fit(*inputs, out, settings, beside, self.denoiser, self.samples)) as work:
+        with closing(fit(*inputs, out, settings, beside, self.denoiser, samples)) as work:
             with self.session.lock:
                 self.show(next(work, None))
             for progress in work:

@@ -5,6 +5,7 @@ into the ledger here, and read from there one shard at a time; only columns of t
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import compress, islice
 from pathlib import Path
@@ -26,7 +27,7 @@ from handsoff.synthesis.card import LOOKED_AT, Origin, write_card
 from handsoff.synthesis.closing import close_shards, index, publish, reading
 from handsoff.synthesis.output import FolderOutput, Output, TarOutput
 from handsoff.synthesis.samples import FILES, REST, Image, reader
-from handsoff.synthesis.shard import Shard, entry_of
+from handsoff.synthesis.shard import LEDGER, Shard, entry_of
 from handsoff.synthesis.table import FOUND, Decided, Samples, Table
 from handsoff.tasks.base import Label, Task
 
@@ -82,28 +83,50 @@ def make_samples(
 def make_shards(job: Job, production: Production, engine: Engine) -> Generator[Progress, None, Table]:
     """Make all shards that are not made yet, and return the columns of all of them."""
     table, found, total, looked_at, rate = production.table(), 0, 0.0, 0, Rate("samples")
-    made: Iterator[list[Record]] | None = None
-    for place, shard in enumerate(production.shards):
-        entry = entry_of(job.out, shard)
-        records = read_entry(entry)
-        if records is None:
-            if made is None:  # from here on: the entries before were read already
-                others = unmade(job.out, production.shards[place:])
-                made = engine.map(production.function, others, production.context)
-            records = write_entry(entry, next(made))
-            rate.count(len(records))
-        if not table.count:
-            require_space_for_rest(job.out, production.context.output.stored(), production.total)
-        table.add(records)
-        measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
-        found, total = found + len(measured), total + sum(measured)
-        if table.count >= 2 * looked_at:  # not every time: it looks at all records so far
-            table.samples()
-            looked_at = table.count
-        notes = (str(rate), f"mean uncertainty {total / found:.3f}" if found else "")
-        yield Progress(production.stage, table.count, production.total, ", ".join(filter(None, notes)))
+    with closing(records_of(job, production, engine, rate)) as made:  # where it is refused no worker goes on writing
+        for records in made:
+            if not table.count:
+                require_space_for_all(job, production, len(records))
+            table.add(records)
+            measured = [fmean(record[FOUND].values()) for record in records if FOUND in record]
+            found, total = found + len(measured), total + sum(measured)
+            if table.count >= 2 * looked_at:  # not every time: it looks at all records so far
+                table.samples()
+                looked_at = table.count
+            notes = (str(rate), f"mean uncertainty {total / found:.3f}" if found else "")
+            yield Progress(production.stage, table.count, production.total, ", ".join(filter(None, notes)))
     table.samples()
     return table
+
+
+def records_of(job: Job, production: Production, engine: Engine, rate: Rate) -> Generator[list[Record], None, None]:
+    """The records of every shard, made now or before; the engine ends with it."""
+    made: Iterator[list[Record]] | None = None
+    try:
+        for place, shard in enumerate(production.shards):
+            entry = entry_of(job.out, shard)
+            records = read_entry(entry)
+            if records is None:
+                if made is None:  # from here on: the entries before were read already
+                    others = unmade(job.out, production.shards[place:])
+                    made = engine.map(production.function, others, production.context)
+                records = write_entry(entry, next(made))
+                rate.count(len(records))
+            yield records
+    finally:
+        if isinstance(made, Generator):
+            made.close()
+
+
+def require_space_for_all(job: Job, production: Production, looked_at: int) -> None:
+    """Whether the disk holds all samples, by those of the first shard; photos that are left out count as such.
+
+    Raises:
+        HandsOffError: it does not.
+    """
+    done = max(looked_at, production.context.output.stored())
+    once = sum(file.stat().st_size for file in (job.out / LEDGER).glob("*.safetensors"))
+    require_space_for_rest(job.out, done, production.total, once)
 
 
 def unmade(out: Path, shards: Sequence[Shard]) -> Iterator[Shard]:
