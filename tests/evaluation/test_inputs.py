@@ -10,6 +10,8 @@ from handsoff.evaluation.data import load_data
 from handsoff.evaluation.evaluate import reviews
 from handsoff.evaluation.inputs import Inputs, open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.formats.convert import convert
+from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.review.session import open_session
 
@@ -54,6 +56,18 @@ def test_corrections_are_applied_told_and_part_of_the_fingerprint(tmp_path: Path
     assert after.fingerprints["synthetic"] != before.fingerprints["synthetic"]
     assert ignored.fingerprints == before.fingerprints
     assert reviews(ignored) == {}
+
+
+def test_what_was_converted_or_downloaded_is_labelled_data_like_any_other(tmp_path: Path) -> None:
+    """It has a manifest, and no labeler that made its labels."""
+    real = write_labelled(tmp_path / "real", blobs(4, 1))
+    run_to_end(convert(write_labelled(tmp_path / "renders", blobs(5, 0)), tmp_path / "converted", ConvertSettings()))
+    downloaded = write_dataset(tmp_path / "downloaded", blobs(6, 2))
+    for name in ("job.json", "report.json", "DONE"):
+        (downloaded / name).unlink(missing_ok=True)
+    found = open_inputs(real, [tmp_path / "converted", downloaded], real, EvaluateSettings(), None)
+    assert sorted(len(pool.names) for pool in found.pools.values()) == [4, 5, 6]
+    assert found.generated == {}
 
 
 def test_accepted_samples_belong_to_the_fingerprint_where_they_are_learnt_otherwise(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
 from handsoff.generators.stored import generator_hash
-from handsoff.inspection.diagnose import diagnose, drawn_at_most, tuned_generator_of
+from handsoff.inspection.diagnose import diagnose, drawn_at_most, generator_link, tuned_generator_of
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inspection.steps import finished_steps, of_verb, only_step
 from handsoff.jobs.folder import recorded_plan
@@ -151,6 +151,18 @@ def test_the_steps_of_a_run_are_read_from_its_report(finished: Path) -> None:
     assert inverted.folder == finished / "latents"
     assert of_verb(steps, "fit")[0].inputs["examples"] == [finished / "latents"]
     assert only_step(steps, "train") is None
+
+
+def test_runs_without_a_generator_or_without_samples_are_diagnosed_as_far_as_that_goes(
+    finished: Path, tmp_path: Path
+) -> None:
+    steps = finished_steps(finished)
+    without = [replace(step, inputs={}) for step in steps]
+    assert run_to_end(generator_link(without, tmp_path, FEW)) == (
+        {"not_measured": "The run has no generator."}, None,
+    )  # fmt: skip
+    found, real = run_to_end(generator_link([step for step in steps if step.verb != "generate"], tmp_path, FEW))
+    assert (found["not_measured"], real) == ("The run has no generated images to compare with photos.", None)
 
 
 def test_what_is_no_finished_run_is_refused(finished: Path, tmp_path: Path) -> None:

@@ -170,15 +170,16 @@ def test_a_discarded_link_keeps_its_place(tmp_path: Path) -> None:
 
 
 def test_useless_work_takes_its_own_folder_away_and_no_other(tmp_path: Path) -> None:
-    run, step = tmp_path / "run", tmp_path / "run" / "photos"
-    with (
-        pytest.raises(InputError, match="nothing is left") as caught,
-        opened_job(run, Plan("run", {}, {})),
-        opened_job(step, Plan("label", INPUTS, SETTINGS)) as job,
-    ):
-        (run / "generator").mkdir()
-        (job.out / "images").mkdir()
-        raise UselessError("nothing is left")
+    run = tmp_path / "run"
+
+    def work() -> None:
+        with opened_job(run, Plan("run", {}, {})), opened_job(run / "photos", Plan("label", INPUTS, SETTINGS)) as job:
+            (run / "generator").mkdir()
+            (job.out / "images").mkdir()
+            raise UselessError("nothing is left")
+
+    with pytest.raises(InputError, match="nothing is left") as caught:
+        work()
     assert not isinstance(caught.value, UselessError)
     assert sorted(file.name for file in run.iterdir()) == ["generator", "job.json"]
 

@@ -24,6 +24,7 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import examples
 from handsoff.labeling.fit import fit, plan
 from handsoff.labeling.labeler import EXAMPLE_WS, Labeler, load_labeler, read_examples
+from handsoff.review.session import open_session
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.tasks.segmentation import Segmentation
 from toy import CLASSES, FIT, toy_generator
@@ -165,6 +166,21 @@ def test_latents_of_annotated_samples_are_drawn_again(world: Path, tmp_path: Pat
     settings = FIT.model_copy(update={"features": ("generator",)})
     run_to_end(fit(world / "generator", tmp_path / "dataset", tmp_path / "labeler", settings))
     assert accuracy(load_labeler(tmp_path / "labeler"), range(100, 108)) > 0.6
+
+
+def test_corrections_of_inverted_photos_can_be_ignored_or_be_all(world: Path, tmp_path: Path) -> None:
+    latents = Path(shutil.copytree(world / "latents", tmp_path / "latents"))
+    session = open_session(latents)
+    names = session.dataset.names
+    session.decide(names[0], "reject", 0)
+    for name in names[1:5]:
+        session.decide(name, "accept", 0)
+
+    def used(corrections: str | None) -> int:
+        settings = FIT.model_copy(update={"corrections": corrections})
+        return len(examples.open_examples(world / "generator", latents, settings).labelled.names)
+
+    assert [used(how) for how in (None, "ignore", "only")] == [len(names) - 1, len(names), 4]
 
 
 def test_samples_are_learnt_from_beside_inverted_photos(

@@ -1,8 +1,11 @@
 """Who is held out from whom."""
 
+from typing import Any
+
 import torch
 
-from handsoff.labeling.runs import folds
+from handsoff.labeling.runs import folds, loss_of_last
+from handsoff.labeling.settings import FitSettings
 
 
 def test_every_image_is_held_out_from_one_member() -> None:
@@ -15,3 +18,25 @@ def test_nobody_is_left_without_an_image_to_learn_from() -> None:
     assert not folds(6, 1).any()
     assert not folds(1, 3).any()
     assert torch.equal(folds(2, 3), torch.tensor([[True, False], [False, True], [False, False]]))
+
+
+class Losses:
+    """A run in which member m loses 10 m + n on image n."""
+
+    head, settings = torch.nn.Module(), FitSettings()
+
+    def __init__(self, images: int, members: int) -> None:
+        self.held_out = folds(images, members)
+
+    def step_loss(self, step: int) -> torch.Tensor:
+        raise NotImplementedError(step)
+
+    def loss_on(self, member: int, image: int) -> torch.Tensor:
+        return torch.tensor(10.0 * member + image)
+
+
+def test_the_loss_on_corrected_samples_is_of_those_that_did_not_learn_from_them() -> None:
+    run: Any = Losses(6, 3)
+    assert loss_of_last(run, 2) == (14 + 25) / 2
+    single: Any = Losses(6, 1)
+    assert loss_of_last(single, 2) is None, "the only member learnt from all"

@@ -97,6 +97,32 @@ def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> Non
     assert last[0].settings.model_dump()["curve"] == (16, "all")
 
 
+def test_evaluations_of_labels_alone_know_nothing_of_a_machines_labels() -> None:
+    """Settings about those would be refused there, after the hours that came before."""
+    about = {"confidence": 0.5, "unlabelled": "teacher", "cutmix": 0.5}
+    for method in ("self-training", "datasetgan"):
+        made = [*METHODS[method](recipe(budgets=[16], reserve=20, tables={"evaluate": about}))]
+        for step in (step for step in made if step.verb == "evaluate"):
+            stated = step.settings.model_dump()
+            alone = not step.inputs["synthetic"]
+            assert (stated["confidence"], stated["unlabelled"], stated["cutmix"]) == (
+                (None, "labels", 0.0) if alone else tuple(about.values())
+            ), step.folder
+
+
+def test_models_label_photos_without_inversion() -> None:
+    """They read no latents, and are refused where something else is asked for."""
+    asked = recipe(budgets=[16], rounds=2, tables={"label": {"inversion": "encoder"}})
+    rounds = [step for step in handsoff.steps(asked) if step.verb == "label"]
+    assert [step.folder for step in rounds] == [Path("out/16/round-1/photos"), Path("out/16/photos")]
+    assert [step.settings.model_dump()["inversion"] for step in rounds] == ["encoder", "none"]
+    bare = recipe(budgets=[16], tables={"label": {"inversion": "encoder"}, "fit": {"networks": 0}})
+    (label,) = [step for step in handsoff.steps(bare) if step.verb == "label"]
+    assert label.inputs["voters"] == [Path("out/16/labeler")], "whose pixel classifiers read the inverted photos"
+    alone = [step for step in METHODS["self-training"](asked) if step.verb == "label"]
+    assert {step.settings.model_dump()["inversion"] for step in alone} == {"none"}
+
+
 def test_an_oracle_learns_from_labels_that_nothing_else_sees() -> None:
     """It is tested and validated as the arms are, and gives every generated image its labels."""
     several = recipe(budgets=(50, 16), validation=30, reserve=20, tasks=("segmentation", "depth"))

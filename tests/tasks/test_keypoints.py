@@ -29,6 +29,18 @@ FRAMES = st.tuples(st.integers(8, 64), st.integers(8, 64))
 PLACES = st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from([0, 1, 2]))  # shares of the image, visibility
 
 
+def test_every_point_is_decided_by_its_own_maps() -> None:
+    """However many there are, and however many are decided at once."""
+    names = [f"point{index}" for index in range(20)]
+    task = Keypoints(Keypoints.declare({"names": names}, "points.json", {}, [[0, 0]] * 20))
+    members = torch.randn(3, 2, 20, 24, 16, generator=torch.Generator().manual_seed(0)) * 3
+    places, uncertainty = task.learning.decode(members, torch.tensor([0.5, 0.25, 0.25]))
+    for index in (0, 7, 8, 19):
+        alone = task.learning.decode(members[:, :, [index]], torch.tensor([0.5, 0.25, 0.25]))
+        assert np.array_equal(alone[0][:, 0], places[:, index])
+        assert torch.equal(alone[1][:, 0], uncertainty[:, index])
+
+
 def points(**options: Any) -> Keypoints:
     """The task of a dataset with three points."""
     return Keypoints(Keypoints.declare({"names": NAMES, **options}, "points.json", {}, [[0, 0]] * 3))

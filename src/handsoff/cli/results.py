@@ -149,9 +149,14 @@ def most_space(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int])
         labelers = inputs["labelers"]
         return most_bytes(frame, len(labelers) if isinstance(labelers, list) else 1, settings.most_draws)
     photos, voters = inputs.get("photos"), inputs.get("voters")
-    if verb == "label" and isinstance(photos, Path) and isinstance(voters, list) and photos.exists():
+    if verb == "label" and isinstance(photos, Path) and isinstance(voters, list) and is_there(photos):
         return most_bytes(frame, len(voters), len(photos_of(photos, settings).sizes))
     return 0
+
+
+def is_there(photos: Path) -> bool:
+    """Whether photos can be counted: not those that a step has yet to make, or has begun to."""
+    return photos.exists() and ((photos / "DONE").is_file() or not (photos / "job.json").is_file())
 
 
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:

@@ -225,10 +225,10 @@ def paste(
     labeler = canvas.labeler
     task, net = labeler.task, canvas.generator
     draws = uniform_draws(net.conditions, range(settings.seed, settings.seed + LOOKED_AT * settings.vectors))
-    seen = []
-    for start in range(0, len(draws), TOGETHER):
+    seen, together = [], fitting_together(net, TOGETHER)
+    for start in range(0, len(draws), together):
         yield Progress("looking for samples to edit", start, len(draws))
-        seen.append(labeler.label(draw_latents(net, draws[start : start + TOGETHER]))[1])
+        seen.append(labeler.label(draw_latents(net, draws[start : start + together]))[1])
     own = np.concatenate(seen)
     trials, wishes, regions = [], [], []
     for part, rows in donors.items():

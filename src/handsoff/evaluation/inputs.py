@@ -7,7 +7,7 @@ from pathlib import Path
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.frames import Frame, Framing, frame_of
-from handsoff.datasets.generated import GeneratedDataset, open_generated
+from handsoff.datasets.generated import VERBS, GeneratedDataset, open_generated
 from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import ONLINE, PHOTOS, REAL, SYNTHETIC, pool_names
@@ -165,14 +165,14 @@ def verb_of(folder: Path) -> str | None:
 
 
 def as_generated(folder: Path) -> GeneratedDataset | None:
-    """The dataset with its manifest; None if the folder is any other labelled data, which has none.
+    """The dataset with its manifest; None if the folder is any other labelled data.
 
     Raises:
         InputError: a verb began it and did not finish it.
     """
     if (folder / JOB).is_file():
         require_done(folder, recorded_plan(folder).verb)
-    return open_generated(folder) if (folder / "manifest.json").is_file() else None
+    return open_generated(folder) if verb_of(folder) in VERBS else None
 
 
 def agreed(

@@ -25,6 +25,7 @@ from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
+MACHINE = {"confidence", "unlabelled", "teacher_from", "teacher_threshold", "cutmix"}  # of labels that a machine made
 UNFINISHED, WEIGHTS = "unfinished", "weights"  # folders: of runs being trained; of networks until one is handed over
 
 
@@ -94,13 +95,15 @@ def made_of(task: Task, data: EvaluationData, arm: Arm, seed: int, settings: Eva
     fixed = [pool.digest for pool in pools if isinstance(pool, LabelledArrays)]
     if len(fixed) < len(pools):
         return ""
+    machine = any(isinstance(pool, LabelledArrays) and pool.pseudo is not None for pool in pools)
+    counts = {*LearnSettings.model_fields, "mirror"} - (set() if machine else MACHINE)
     facts = {
         "versions": [version(package) for package in ("handsoff-labels", "torch")],
         "task": [task.name, task.schema],
         "pools": list(zip(fixed, arm.shares.values(), strict=True)),
         "validation": None if data.validation is None else data.validation.digest,
         "test": data.test.digest,
-        "settings": settings.model_dump(include={*LearnSettings.model_fields, "mirror"}),
+        "settings": settings.model_dump(include=counts),
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -190,7 +190,6 @@ class Diffusion(nn.Module):
             return c_in, c_in.square(), -sigma * c_in, timestep
         return c_in, torch.zeros_like(sigma), torch.ones_like(sigma), timestep
 
-    @torch.no_grad()
     def denoiser_maps(self, images: Images, sigma: float) -> list[Float[Tensor, "n _c _h _w"]]:
         """What the U-Net's decoder makes of images with noise of deviation σ, the same for all: a map per level.
 

@@ -84,17 +84,21 @@ def generator_link(
     steps: list[FinishedStep], out: Path, settings: DiagnoseSettings
 ) -> Steps[Progress, None, tuple[dict[str, Any], Tensor | None]]:
     """How the generator was trained and how far its images are from its photos; and the features of those photos."""
-    folder = next(step.inputs["generator"][0] for step in steps if "generator" in step.inputs)
+    folder = next((step.inputs["generator"][0] for step in steps if "generator" in step.inputs), None)
+    if folder is None:
+        return {"not_measured": "The run has no generator."}, None
     report = optional_report(folder)
     found = {key: value for key, value in report.items() if key not in {"verb", "inputs"}}
     stated = report.get("inputs", {}).get("images")
     if stated is None or not Path(stated["path"]).exists():
         where = "they are not known" if stated is None else f"{stated['path']} does not exist"
         return {**found, "not_measured": f"The photos it was trained on cannot be read ({where})."}, None
-    generator, tuned = load_generator(folder), tuned_generator_of(steps)
-    real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     records = [record for step in of_verb(steps, "generate")[:1] for record in open_generated(step.folder).records()]
     plain = [record["draw"] for record in records if "edits" not in record["draw"]]
+    if not plain:
+        return {**found, "not_measured": "The run has no generated images to compare with photos."}, None
+    generator, tuned = load_generator(folder), tuned_generator_of(steps)
+    real = yield from links.photo_features(Path(stated["path"]), generator, settings.images, out / "photos.u8")
     draws = [Draw.of_record(draw) for draw in plain[: drawn_at_most(generator, len(real))]]
     fake = yield from links.drawn_features(generator, draws)
     if tuned is not None:

@@ -28,6 +28,7 @@ from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import score_predictor
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.sampling.edits import NOTHING, Materials, read_materials
+from handsoff.synthesis.samples import batch_size
 from handsoff.tasks.base import Labels, Task
 
 BATCH = 16  # images that are drawn or labelled together
@@ -39,8 +40,8 @@ Features = Float[Tensor, "n c"]
 Images = UInt8[np.ndarray, "n h w 3"]
 
 
-def batches(count: int) -> Iterator[slice]:
-    return (slice(start, min(start + BATCH, count)) for start in range(0, count, BATCH))
+def batches(count: int, together: int = BATCH) -> Iterator[slice]:
+    return (slice(start, min(start + together, count)) for start in range(0, count, together))
 
 
 def photo_features(photos: Path, generator: Generator, count: int, cache: Path) -> Steps[Progress, None, Features]:
@@ -88,7 +89,7 @@ def label_quality(labeler: Labeler, latents: Path, count: int | None = None) -> 
     truth = open_like(latents / "labels", {labeler.task.name: labeler.task.schema})
     found = load_latents(latents / "latents.safetensors")[: len(names)].to(labeler.generator.device)
     pairs = []
-    for part in batches(len(names)):
+    for part in batches(len(names), batch_size(labeler.size)):
         human = np.stack([truth.label(labeler.task.name, name) for name in names[part]])
         pairs.append((labeler.label(found[part])[1], human))
     return labeler.task.scores.score(pairs)
@@ -130,7 +131,7 @@ def labelled_again(
     labeler: Labeler, draws: Sequence[Draw], stage: str, materials: Materials
 ) -> Steps[Progress, None, tuple[Images, Labels]]:
     found = []
-    for part in batches(len(draws)):
+    for part in batches(len(draws), batch_size(labeler.size)):
         found.append(labeler.label(draw_latents(labeler.generator, draws[part], materials))[:2])
         yield Progress(stage, part.stop, len(draws))
     return np.concatenate([images for images, _ in found]), np.concatenate([labels for _, labels in found])

@@ -171,7 +171,7 @@ def inverted_photos(generator: Path, path: Path, settings: FitSettings) -> Examp
             f"{path} carries labels for {', '.join(card.tasks)}, not for {settings.task}: "
             "choose one of them, or invert photos that have such labels."
         )
-    data = open_like(path / "labels", {settings.task: card.tasks[settings.task]})
+    data = open_like(path / "labels", {settings.task: card.tasks[settings.task]}, settings.corrections)
     labelled = first_samples(data, settings.first)
     missing = [name for name in labelled.names if name not in card.names]
     if missing:

@@ -99,10 +99,12 @@ def held_out_loss(run: Run) -> Float[Tensor, " e"]:
     return torch.stack(losses)
 
 
-def loss_of_last(run: Run, count: int) -> float:
-    """The mean loss on the last `count` images, each by the members that did not learn from it."""
+def loss_of_last(run: Run, count: int) -> float | None:
+    """The mean loss on the last `count` images, each by the members that did not learn from it; None if all did."""
     total = run.held_out.shape[1]
     pairs = run.held_out[:, total - count :].nonzero().tolist()
+    if not pairs:
+        return None
     found = [run.loss_on(member, total - count + image) for member, image in pairs]
     return round(float(torch.stack(found).mean()), 4)
 

@@ -28,19 +28,28 @@ def steps(recipe: Recipe, *, photos: bool = True) -> Iterator[Step]:
         yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
         datasets, teachers = [dataset], list[Path]()
         if photos and recipe.unlabelled is not None:
-            if recipe.settings("fit").model_dump()["networks"] == 0:
+            inverted = recipe.for_label().model_dump()["inversion"] != "none"
+            if recipe.settings("fit").model_dump()["networks"] == 0 and not inverted:
                 teachers = yield from real_only_runs(recipe, budget)
-            datasets += yield from labelled_photos(recipe, budget, teachers or labelers)
+            datasets += yield from labelled_photos(recipe, budget, teachers or labelers, models=bool(teachers))
         for index, task in enumerate(recipe.tasks):
             inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 
-def labelled_photos(recipe: Recipe, budget: int, voters: list[Path]) -> Generator[Step, None, list[Path]]:
+def labelled_photos(
+    recipe: Recipe, budget: int, voters: list[Path], *, models: bool = False
+) -> Generator[Step, None, list[Path]]:
     """The unlabelled photos as a dataset, where there are any.
 
     In the first round the voters label them. In every further one those label that learnt from the real labels and the
     photos of the round before (self-training).
+
+    Args:
+        recipe: the data and the settings.
+        budget: of the labels.
+        voters: labelers, or reports with `models`: those look at the photos alone, so that nothing is inverted.
+        models: which of both the voters are.
     """
     if recipe.unlabelled is None:
         return []
@@ -49,9 +58,10 @@ def labelled_photos(recipe: Recipe, budget: int, voters: list[Path]) -> Generato
         before = f"round-{number}/" if number < recipe.rounds else ""
         photos = folder / f"{before}photos"
         inputs: Inputs = {"voters": voters, "photos": recipe.unlabelled, "apart": recipe.apart}
-        yield Step("label", photos, inputs, recipe.for_label())
+        settings = recipe.for_label()
+        yield Step("label", photos, inputs, settings.model_copy(update={"inversion": "none"}) if models else settings)
         if before:
-            voters = [recipe.folder(budget, f"{before}report", task) for task in recipe.tasks]
+            models, voters = True, [recipe.folder(budget, f"{before}report", task) for task in recipe.tasks]
             for task, report in zip(recipe.tasks, voters, strict=True):
                 yield Step("evaluate", report, evaluated(recipe, [photos]), recipe.for_round(budget, task))
     return [photos]

@@ -23,7 +23,7 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         raise InputError("The method self-training learns from unlabelled photos: name them as images or photos.")
     for budget in recipe.budgets:
         teachers = yield from real_only_runs(recipe, budget)
-        photos = yield from labelled_photos(recipe, budget, teachers)
+        photos = yield from labelled_photos(recipe, budget, teachers, models=True)
         for task, teacher in zip(recipe.tasks, teachers, strict=True):
             settings = recipe.for_evaluate(budget, task)
             if settings.model_dump()["arms"] is None:

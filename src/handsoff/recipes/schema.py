@@ -200,11 +200,12 @@ class Recipe(BaseModel):
     def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
         """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator.
 
-        The arms that the recipe names are those of evaluations with datasets.
+        The arms that the recipe names, and what it says of a machine's labels, are those of evaluations with datasets.
         """
         frame = f"{self.frame[0]}x{self.frame[1]}"
         seen = {"labels": self.options, "frame": frame, "framing": self.framing, "arms": None}
-        return self.for_evaluate(budget, task).model_copy(update={**seen, **owned})
+        alone = {"confidence": None, "unlabelled": "labels", "cutmix": 0.0}
+        return self.for_evaluate(budget, task).model_copy(update={**seen, **alone, **owned})
 
     def for_oracle(self, task: str) -> BaseModel:
         """An evaluation of the labels in reserve alone, on the same test: its model labels in a person's place."""

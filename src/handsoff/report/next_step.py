@@ -48,7 +48,7 @@ def next_step(
     if tone == "good":
         return into_training(dataset, str(metrics.get("task")), labels_for(rows))
     run = run_of(dataset)
-    if run is not None:
+    if run is not None and (dataset.parent / "dataset").is_dir():  # of generated images, which a diagnosis is about
         why = "It did not clearly help: measure where quality is lost between image and label."
         return NextStep(why, typed("handsoff", "diagnose", near(run)), labels_for(rows))
     why = "It did not clearly help: look at what the dataset holds, class by class."

@@ -48,6 +48,7 @@ SIGMAS = 64  # sigmas along the longer side, unless the schema says otherwise
 RARITY = 4.0  # outputs are logits above the odds e^-RARITY : 1, for nearly every pixel is far from every point
 NEAR = 0.1  # of the unit of the scores: a hit
 THERE = 0.1  # of a whole heat map, found by the blur as a matched filter: from here on a point counts as seen
+TOGETHER = 8  # points whose maps are decided at once
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,14 @@ class KeypointLearning(Learning):
         not: how near its heat map came to saying it is.
         """
         weights = equal_weights(outputs, weights)
+        found = [self.decided(part, weights) for part in outputs.split(TOGETHER, 2)]  # several copies of all are much
+        points, uncertainty = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        return points.cpu().numpy(), uncertainty
+
+    def decided(
+        self, outputs: Float[Tensor, "e n k h w"], weights: Float[Tensor, " e"]
+    ) -> tuple[Float[Tensor, "n k 3"], Float[Tensor, "n k"]]:
+        """The same of some of the points, each by its own maps alone."""
         maps = (outputs.float() - RARITY).sigmoid()
         sigma = self.sigma((outputs.shape[3], outputs.shape[4]))
         smooth = blurred(maps, sigma)
@@ -179,7 +188,7 @@ class KeypointLearning(Learning):
         spread = torch.einsum("e,enk->nk", weights, distance).sqrt()
         there = presence >= THERE
         uncertainty = torch.where(there, 1 - (-spread / sigma).exp(), presence / THERE)
-        return torch.cat([place, 2.0 * there[..., None]], -1).cpu().numpy(), uncertainty
+        return torch.cat([place, 2.0 * there[..., None]], -1), uncertainty
 
     def answers(self, outputs: Float[Tensor, "n k h w"]) -> dict[str, Tensor]:
         """`points` [n, k, 3], x and y in pixels and visibility (0 or 2), and `scores`, the heat maps from 0 to 1."""
