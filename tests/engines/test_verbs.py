@@ -30,7 +30,7 @@ from toy import toy_generator, toy_several
 
 pytestmark = pytest.mark.slow
 SETTINGS = {
-    "invert": InvertSettings(first=7, encoder_steps=2, encoder_batch=4, steps=2, batch=3),
+    "invert": InvertSettings(first=7, encoder_steps=2, encoder_batch=4, steps=4, batch=1),
     "generate": GenerateSettings(n=40, keep=0.7),
     "label": LabelSettings(keep=0.7),
     "evaluate": EvaluateSettings(

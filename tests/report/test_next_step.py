@@ -56,6 +56,8 @@ def test_the_result_chooses_the_command(tmp_path: Path, found: dict[str, Any], v
 def test_in_a_run_it_is_diagnosed(tmp_path: Path) -> None:
     report, dataset = planned(tmp_path)
     write_json(tmp_path / "job.json", {"verb": "run", "inputs": {}, "settings": {}})
+    assert command(report, dataset, BAD)[1] == "inspect", "a diagnosis is about generated images, and there are none"
+    dataset.mkdir(parents=True)
     words = command(report, dataset, BAD)
     accepted(words)
     assert words == ["handsoff", "diagnose", str(tmp_path)]

@@ -71,14 +71,14 @@ def check(settings: TrainSettings, init: Path | None = None) -> Frame:
         MismatchError: `init` is of another kind, size or framing.
     """
     frame = config_of(settings).resolution
+    if init is not None:
+        beginning(init, frame, settings)
     size = scaled_to(frame, settings.feature_size)
     if settings.discriminator == "projected" and min(size) < SMALLEST:
         raise InputError(
             f"feature_size {settings.feature_size} shows the discriminator images of {size[0]}x{size[1]} pixels, "
             f"and it needs {SMALLEST} on the shorter side: take a larger one."
         )
-    if init is not None:
-        beginning(init, frame, settings)
     return frame
 
 
