@@ -29,7 +29,7 @@ class Losses:
         self.held_out = folds(images, members)
 
     def step_loss(self, step: int) -> torch.Tensor:
-        raise NotImplementedError(step)
+        return torch.tensor(float(step))
 
     def loss_on(self, member: int, image: int) -> torch.Tensor:
         return torch.tensor(10.0 * member + image)

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from handsoff.cli.options import toml
 from handsoff.core.errors import HandsOffError
 from handsoff.engines.choice import EngineSettings, opened
+from handsoff.jobs.folder import DONE, JOB
 from handsoff.jobs.progress import Outcome, Work
 from handsoff.terminal.console import console, detail, give, say, show_facts, show_table, warn
 from handsoff.terminal.progress import drain, duration
@@ -156,7 +157,7 @@ def most_space(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int])
 
 def is_there(photos: Path) -> bool:
     """Whether photos can be counted: not those that a step has yet to make, or has begun to."""
-    return photos.exists() and ((photos / "DONE").is_file() or not (photos / "job.json").is_file())
+    return photos.exists() and ((photos / DONE).is_file() or not (photos / JOB).is_file())
 
 
 def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> str:
@@ -171,9 +172,11 @@ def cost(verb: str, inputs: Inputs, settings: Any, frame: tuple[int, int]) -> st
 
 
 def warn_if_full(out: Path, needed: int) -> None:
-    """Say how much disk something may take, as a warning where that is more than there is."""
+    """Say how much disk something may take, as a warning where that is more than there is; nothing where it is 0."""
     from handsoff.core.disk import free_bytes, size  # noqa: PLC0415  # brings torch along
 
+    if not needed:
+        return
     free = free_bytes(out)
     sentence = f"{out} will take at most {size(needed)}; its disk has {size(free)} free."
     if needed > free:

@@ -8,10 +8,20 @@ import typer
 
 from handsoff.cli.app import Command, command
 from handsoff.cli.options import about, engine_of, listing, parsed, settings_of
-from handsoff.cli.results import alone, perform, perform_quietly, show_aim, show_arms, show_scores, warn_if_full
+from handsoff.cli.results import (
+    alone,
+    most_space,
+    perform,
+    perform_quietly,
+    show_aim,
+    show_arms,
+    show_scores,
+    warn_if_full,
+)
 from handsoff.core.errors import InputError
+from handsoff.jobs.folder import DONE
 from handsoff.terminal.console import say, show_table
-from handsoff.verbs import VERBS
+from handsoff.verbs import VERBS, Inputs
 
 Out = Annotated[Path, typer.Option("-o", "--out", help="Write to this folder.", show_default=False)]
 Set = Annotated[
@@ -163,13 +173,13 @@ def generate(  # noqa: PLR0913, PLR0917  # one per option
     from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
     from handsoff.labeling.labeler import GENERATOR as FOLDER  # noqa: PLC0415  # as above
     from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415  # as above
-    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
 
     say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
-    if not (out / "DONE").is_file():
+    inputs: Inputs = {"labelers": labelers, "edits": edits}
+    if not (out / DONE).is_file():
         frame = read_card(labelers[0] / FOLDER).image_size
-        warn_if_full(out, most_bytes(frame, len(labelers), settings.most_draws))
-    perform("generate", {"labelers": labelers, "edits": edits}, out, settings, engine_of(assignments, engine, workers))
+        warn_if_full(out, most_space("generate", inputs, settings, frame))
+    perform("generate", inputs, out, settings, engine_of(assignments, engine, workers))
     show_aim(out)
 
 
@@ -194,21 +204,14 @@ def label(
     *voters, photos = paths
     if not voters:
         raise InputError(f"Who labels {photos} is missing: give a labeler or a report before the photos.")
-    from handsoff.synthesis.label import photos_of  # noqa: PLC0415  # brings torch along
-    from handsoff.synthesis.size import most_bytes  # noqa: PLC0415  # as above
-    from handsoff.synthesis.voter_cards import licence_of, read_voters  # noqa: PLC0415  # as above
+    from handsoff.synthesis.voter_cards import licence_of, read_voters  # noqa: PLC0415  # brings torch along
 
     cards = read_voters(voters, settings)
     say(f"Licence: {licence_of(cards)}")
-    if not (out / "DONE").is_file():
-        warn_if_full(out, most_bytes(cards[0].image_size, len(cards), len(photos_of(photos, settings).sizes)))
-    perform(
-        "label",
-        {"voters": voters, "photos": photos, "apart": apart or None},
-        out,
-        settings,
-        engine_of(assignments, engine, workers),
-    )
+    inputs: Inputs = {"voters": voters, "photos": photos, "apart": apart or None}
+    if not (out / DONE).is_file():
+        warn_if_full(out, most_space("label", inputs, settings, cards[0].image_size))
+    perform("label", inputs, out, settings, engine_of(assignments, engine, workers))
 
 
 @step("evaluate")

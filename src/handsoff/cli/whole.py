@@ -40,19 +40,20 @@ def run(
     alone()
     from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # brings torch along
     from handsoff.runner.graph import graph  # noqa: PLC0415  # as above
-    from handsoff.runner.run import run as work  # noqa: PLC0415  # as above
+    from handsoff.runner.run import carry_out  # noqa: PLC0415  # as above
 
     plan, chosen = load_recipe(recipe, out), engine_of(None, engine, workers)
+    nodes = graph(plan)
     if dry_run:
-        show_steps(plan, graph(plan), "run")
+        show_steps(plan, nodes, "run")
         return
     if plan.generator is not None:
         from handsoff.generators.stored import generator_licence  # noqa: PLC0415  # as above
 
         say(f"Licence of everything generated: {generator_licence(plan.generator)}")
-    warn_of_space(plan, graph(plan))
+    warn_of_space(plan, nodes)
     with opened(chosen) as computing:
-        outcome = perform_work(work(plan, redo=redo, engine=computing), plan.output)
+        outcome = perform_work(carry_out(plan, nodes, redo=redo, engine=computing), plan.output)
     show_run(plan.output, plan.reports())
     give_report("run", plan.output, outcome)
 
@@ -60,9 +61,7 @@ def run(
 def warn_of_space(plan: "Recipe", nodes: "Sequence[Node]") -> None:
     """Say how much disk the datasets that are not made yet may take."""
     steps = [node.step for node in nodes if node.state != "done"]
-    needed = sum(most_space(step.verb, step.inputs, step.settings, plan.frame) for step in steps)
-    if needed:
-        warn_if_full(plan.output, needed)
+    warn_if_full(plan.output, sum(most_space(step.verb, step.inputs, step.settings, plan.frame) for step in steps))
 
 
 def show_steps(plan: "Recipe", nodes: "Sequence[Node]", verb: str) -> None:
@@ -96,17 +95,17 @@ def compare(
     from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
     from handsoff.recipes.load import load_recipe  # noqa: PLC0415  # as above
     from handsoff.report.comparison import COMPARISON, tables  # noqa: PLC0415  # as above
-    from handsoff.runner.compare import compare as work  # noqa: PLC0415  # as above
-    from handsoff.runner.compare import graph  # noqa: PLC0415  # as above
+    from handsoff.runner.compare import carry_out, graph  # noqa: PLC0415  # as above
 
     plan, names = load_recipe(recipe, out), list(dict.fromkeys(name.strip() for name in methods.split(",")))
     chosen = engine_of(None, engine, workers)
+    nodes, comparison = graph(plan, names)
     if dry_run:
-        show_steps(plan, graph(plan, names)[0], "compare")
+        show_steps(plan, nodes, "compare")
         return
-    warn_of_space(plan, graph(plan, names)[0])
+    warn_of_space(plan, nodes)
     with opened(chosen) as computing:
-        outcome = perform_work(work(plan, names, redo=redo, engine=computing), plan.output)
+        outcome = perform_work(carry_out(plan, nodes, comparison, redo=redo, engine=computing), plan.output)
     for table in tables(read_json(plan.output / COMPARISON)):
         show_table(table.title, table.header, table.rows)
     say(f"The whole comparison: {plan.output / 'compare.html'}")

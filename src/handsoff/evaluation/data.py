@@ -21,10 +21,10 @@ from handsoff.evaluation.pseudo import pseudo_labelled
 from handsoff.evaluation.settings import group_of
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays, Pool
+from handsoff.learning.supervised import TEST_BATCH
 from handsoff.tasks.base import Task
 
 CHUNK = 200  # samples read between two signs of life
-TOGETHER = 16  # labels scored at once
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def refuse_unscorable(task: Task, validation: LabelledArrays) -> None:
     """
     if not len(validation):
         return
-    parts = (validation.labels[start : start + TOGETHER] for start in range(0, len(validation), TOGETHER))
+    parts = (validation.labels[at : at + TEST_BATCH] for at in range(0, len(validation), TEST_BATCH))
     metric, score = next(iter(task.scores.score((part, part) for part in parts)["metrics"].items()))
     if not math.isfinite(score):
         raise InputError(f"Nothing in the labels of the validation samples can be scored by {metric}: give others.")

@@ -12,7 +12,7 @@ from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import ONLINE, PHOTOS, REAL, SYNTHETIC, pool_names
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
-from handsoff.jobs.folder import JOB, recorded_plan, require_done
+from handsoff.jobs.folder import require_done, verb_of
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
 
@@ -111,7 +111,7 @@ def describe(labelled: LabelledDataset, settings: EvaluateSettings) -> Fingerpri
     """The fingerprint of a dataset; samples that a person accepted belong to it where they are learnt otherwise."""
     found = labelled.describe()
     accepted = sorted(name for name, said in labelled.reviewed.items() if said.decision == "accept")
-    if accepted and (settings.confidence is not None or settings.unlabelled == "teacher" or settings.cutmix):
+    if accepted and settings.about_machine:
         found["fingerprint"] = hashlib.sha256(repr((found["fingerprint"], accepted)).encode()).hexdigest()
     return found
 
@@ -159,20 +159,16 @@ def kind_of(folder: Path) -> str:
     return PHOTOS if verb_of(folder) == "label" else SYNTHETIC
 
 
-def verb_of(folder: Path) -> str | None:
-    """The verb that made a folder, None if none did."""
-    return recorded_plan(folder).verb if (folder / JOB).is_file() else None
-
-
 def as_generated(folder: Path) -> GeneratedDataset | None:
     """The dataset with its manifest; None if the folder is any other labelled data.
 
     Raises:
         InputError: a verb began it and did not finish it.
     """
-    if (folder / JOB).is_file():
-        require_done(folder, recorded_plan(folder).verb)
-    return open_generated(folder) if verb_of(folder) in VERBS else None
+    verb = verb_of(folder)
+    if verb is not None:
+        require_done(folder, verb)
+    return open_generated(folder) if verb in VERBS else None
 
 
 def agreed(

@@ -24,12 +24,7 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
     Raises:
         InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones.
     """
-    asked = {
-        "confidence": settings.confidence is not None,
-        "unlabelled": settings.unlabelled == "teacher",
-        "cutmix": settings.cutmix > 0,
-    }
-    idle = [name for name, given in asked.items() if given]
+    idle = settings.about_machine
     if idle and not inputs.generated:
         raise InputError(
             f"None of the datasets is a folder that handsoff generate or label made, so {' and '.join(idle)} would do "

@@ -20,12 +20,11 @@ from handsoff.evaluation.testing import contact_sheet, examine, prediction_archi
 from handsoff.jobs.ledger import Files, fit, read_entry, relative, write_entry
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays, Pool
-from handsoff.learning.settings import LearnSettings
+from handsoff.learning.settings import MACHINE, LearnSettings
 from handsoff.learning.supervised import predictions, train_predictor
 from handsoff.report.testset import archive_path
 from handsoff.tasks.base import Task
 
-MACHINE = {"confidence", "unlabelled", "teacher_from", "teacher_threshold", "cutmix"}  # of labels that a machine made
 UNFINISHED, WEIGHTS = "unfinished", "weights"  # folders: of runs being trained; of networks until one is handed over
 
 
@@ -96,7 +95,7 @@ def made_of(task: Task, data: EvaluationData, arm: Arm, seed: int, settings: Eva
     if len(fixed) < len(pools):
         return ""
     machine = any(isinstance(pool, LabelledArrays) and pool.pseudo is not None for pool in pools)
-    counts = {*LearnSettings.model_fields, "mirror"} - (set() if machine else MACHINE)
+    counts = {*LearnSettings.model_fields, "mirror"} - {*(() if machine else MACHINE)}
     facts = {
         "versions": [version(package) for package in ("handsoff-labels", "torch")],
         "task": [task.name, task.schema],

@@ -52,9 +52,8 @@ def w_statistics(
     """Mean of w and the matrix that whitens it: ‖(w - mean) @ whitening‖² / d is 1 on average over samples."""
     stream = torch.Generator().manual_seed(seed)
     z = torch.randn(samples, generator.z_dim, generator=stream).to(generator.device)
-    w = (
-        generator.mapping(z, generator.random_condition(samples, stream))[:, 0].cpu().double()
-    )  # Apple GPUs have no float64
+    w = generator.mapping(z, generator.random_condition(samples, stream))[:, 0]
+    w = w.cpu().double()  # Apple GPUs have no float64
     mean = w.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov(w.T))
     whitening = vectors * values.clamp_min(values.max() * 1e-4).rsqrt()

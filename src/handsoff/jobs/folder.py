@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -118,13 +118,18 @@ def undone_if_refused(out: Path, *, whole: bool) -> Iterator[None]:
 
 def remove(folder: Path) -> None:
     """Remove a folder; where it is a link, what it holds."""
-    if not folder.is_symlink():
+    if folder.is_symlink():
+        empty(folder)
+    else:
         shutil.rmtree(folder)
-        return
+
+
+def empty(folder: Path, but: Collection[str] = ()) -> None:
+    """Remove what a folder holds, but for files of these names; of links only themselves."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
-        else:
+        elif entry.name not in but:
             entry.unlink()
 
 
@@ -180,11 +185,7 @@ def discard(out: Path) -> None:
     """
     with locked(out):
         (out / DONE).unlink(missing_ok=True)
-        for entry in out.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            elif entry.name not in {JOB, LOCK}:
-                entry.unlink()
+        empty(out, but={JOB, LOCK})
         remove(out)
 
 
@@ -200,6 +201,15 @@ def recorded_plan(folder: Path) -> Plan:
         InputError: its `job.json` is missing or damaged.
     """
     return read_record(folder / JOB, Plan)
+
+
+def verb_of(folder: Path) -> str | None:
+    """The verb that made a folder, None if none did.
+
+    Raises:
+        InputError: its `job.json` is damaged.
+    """
+    return recorded_plan(folder).verb if (folder / JOB).is_file() else None
 
 
 def difference(out: Path, plan: Plan) -> str | None:

@@ -24,7 +24,7 @@ from handsoff.datasets.samples import LabelledDataset
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, join_latents, load_latents
 from handsoff.generators.stored import OWN, generator_hash
-from handsoff.jobs.folder import JOB, recorded_plan, require_done
+from handsoff.jobs.folder import recorded_plan, require_done, verb_of
 from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.data import LabelledArrays
@@ -99,7 +99,7 @@ def open_examples(generator: Path, path: Path, settings: FitSettings, samples: P
         MismatchError: the latents are of another generator.
     """
     task_type(settings.task)
-    verb = recorded_plan(path).verb if (path / JOB).is_file() else None
+    verb = verb_of(path)
     if settings.labels and verb in {"invert", "generate", "review"}:
         raise InputError(
             f"{path} says itself what its labels are: leave labels out here, and give it to handsoff invert."

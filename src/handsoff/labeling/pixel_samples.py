@@ -90,11 +90,13 @@ def choose(weights: Float[Tensor, "n a"], seed: int) -> tuple[Int64[Tensor, "n p
     if pixels <= PIXELS:
         return torch.arange(pixels).expand(count, -1), weights
     stream = torch.Generator().manual_seed(seed)
-    places, kept = zip(*(prior(row, torch.rand(pixels, generator=stream)) for row in weights), strict=True)
+    places, kept = zip(*(first_by_weight(row, torch.rand(pixels, generator=stream)) for row in weights), strict=True)
     return torch.stack(places), torch.stack(kept)
 
 
-def prior(weights: Float[Tensor, " a"], chance: Float[Tensor, " a"]) -> tuple[Int64[Tensor, " p"], Float[Tensor, " p"]]:
+def first_by_weight(
+    weights: Float[Tensor, " a"], chance: Float[Tensor, " a"]
+) -> tuple[Int64[Tensor, " p"], Float[Tensor, " p"]]:
     """The `PIXELS` of one image with the highest weight / chance, and what each of them weighs then."""
     top = (weights / chance.clamp_min(1e-12)).topk(PIXELS + 1)
     places = top.indices[:-1]

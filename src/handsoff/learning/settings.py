@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MACHINE = ("confidence", "unlabelled", "teacher_from", "teacher_threshold", "cutmix")  # of labels that a machine made
+
 
 class LearnSettings(BaseModel):
     """Which network learns, how long and how fast."""
@@ -43,3 +45,13 @@ class LearnSettings(BaseModel):
     cutmix: float = Field(
         0.0, ge=0, le=1, description="share of images labelled by a machine into which a piece of another is pasted"
     )
+
+    @property
+    def about_machine(self) -> list[str]:
+        """The settings by which labels that a machine made are learnt otherwise than a person's."""
+        asked = {
+            "confidence": self.confidence is not None,
+            "unlabelled": self.unlabelled == "teacher",
+            "cutmix": self.cutmix > 0,
+        }
+        return [name for name, given in asked.items() if given]

@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.stored import read_card
+from handsoff.learning.settings import MACHINE, LearnSettings
 from handsoff.sampling.aims import UNLABELLED
 from handsoff.tasks import TASKS
 from handsoff.training.settings import ALONE, TrainSettings
@@ -204,7 +205,7 @@ class Recipe(BaseModel):
         """
         frame = f"{self.frame[0]}x{self.frame[1]}"
         seen = {"labels": self.options, "frame": frame, "framing": self.framing, "arms": None}
-        alone = {"confidence": None, "unlabelled": "labels", "cutmix": 0.0}
+        alone = LearnSettings().model_dump(include=set(MACHINE))
         return self.for_evaluate(budget, task).model_copy(update={**seen, **alone, **owned})
 
     def for_oracle(self, task: str) -> BaseModel:

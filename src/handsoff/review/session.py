@@ -32,7 +32,7 @@ from handsoff.datasets.generated import MANIFEST, SAMPLES, VERBS, GeneratedDatas
 from handsoff.datasets.labelled import open_labelled, open_like, reviewed
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.inversion.invert import LABELS
-from handsoff.jobs.folder import JOB, recorded_plan, require_done
+from handsoff.jobs.folder import require_done, verb_of
 from handsoff.review.history import Change, History
 from handsoff.tasks.base import Label, Task
 
@@ -293,9 +293,9 @@ def dataset_folder(path: Path) -> Path:
         InputError: there is none, it is not finished, or its verb makes no dataset.
     """
     verb = verb_of(path)
-    if verb in {*VERBS, "invert"}:
+    if verb is not None and verb in {*VERBS, "invert"}:
         require_done(path, verb)
-    elif verb and not (path / MANIFEST).is_file():
+    elif verb is not None and not (path / MANIFEST).is_file():
         raise InputError(
             f"{path} was made by handsoff {verb} and is no dataset: give one of handsoff generate, label, invert or "
             "convert, or a labelled folder."
@@ -304,8 +304,3 @@ def dataset_folder(path: Path) -> Path:
     if not folder.exists():
         raise InputError(f"{folder} does not exist: give a dataset, as a folder or zip.")
     return folder
-
-
-def verb_of(path: Path) -> str:
-    """The verb that made a folder, "" where none did."""
-    return recorded_plan(path).verb if (path / JOB).is_file() else ""

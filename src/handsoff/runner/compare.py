@@ -60,7 +60,13 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
         UnknownNameError: there is no such method.
         InputError: data that cannot be used, steps that are out of date without `redo`, or a foreign output folder.
     """
-    nodes, plan = graph(recipe, methods)
+    return (yield from carry_out(recipe, *graph(recipe, methods), redo=redo, engine=engine))
+
+
+def carry_out(
+    recipe: Recipe, nodes: Sequence[Node], plan: Comparison, *, redo: bool = False, engine: Engine = LOCAL
+) -> Work:
+    """As `compare`, where the `graph` of recipe and methods is known already."""
     stale = [node for node in nodes if node.state == "stale"]
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))
@@ -163,7 +169,7 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
         "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
         real.for_real_only(budget, task),
     )  # fmt: skip
-    curve = {name: alone.settings.model_dump()[name] for name in ("curve", "curve_part")}
+    curve = alone.settings.model_dump(include={"curve", "curve_part"})
     if key(replace(step, settings=step.settings.model_copy(update=curve))) == key(alone):
         return [alone]
     if not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):

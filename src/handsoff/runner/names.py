@@ -12,8 +12,8 @@ from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
 from handsoff.recipes.steps import Step
 from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
-from handsoff.sampling.targets import check_names
-from handsoff.synthesis.pooled import CLUSTER, given_names
+from handsoff.sampling.targets import CLUSTER, check_names
+from handsoff.synthesis.pooled import given_names
 from handsoff.tasks.base import Task
 
 Steps = Mapping[Path, Step]  # output folder → the step that makes it

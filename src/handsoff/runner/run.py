@@ -36,7 +36,11 @@ def run(recipe: Recipe, *, redo: bool = False, engine: Engine = LOCAL) -> Work:
         InputError: data that cannot be used (seen before any work), stale steps without `redo`, or an output folder
             that holds something else.
     """
-    nodes = graph(recipe)
+    return (yield from carry_out(recipe, graph(recipe), redo=redo, engine=engine))
+
+
+def carry_out(recipe: Recipe, nodes: Sequence[Node], *, redo: bool = False, engine: Engine = LOCAL) -> Work:
+    """As `run`, where the recipe's `graph` is known already."""
     stale = [node for node in nodes if node.state == "stale"]
     if stale and not redo:
         raise InputError(stale_sentence(stale, recipe.output))

@@ -20,14 +20,14 @@ from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
 from handsoff.sampling.aims import Aim, Bins, Words
 from handsoff.sampling.draws import Draws, planned_draws
-from handsoff.sampling.targets import check_names, located
+from handsoff.sampling.targets import CLUSTER, check_names, located
 from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
 from handsoff.synthesis.compose import compose, composition_of
 from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
 from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
 from handsoff.synthesis.output import output_of
-from handsoff.synthesis.pooled import CLUSTER, given_input, given_names, prepare
+from handsoff.synthesis.pooled import given_input, given_names, prepare
 from handsoff.synthesis.references import check_match
 from handsoff.synthesis.samples import Wanted
 from handsoff.synthesis.select import select

@@ -31,10 +31,10 @@ from handsoff.datasets.sources import open_source
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.labeling.labeler import GENERATOR, read_card
-from handsoff.sampling import targets
 from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.targets import CLUSTER
 
-CLUSTER, CLUSTERS, ROUNDS = targets.CLUSTER, 8, 50
+CLUSTERS, ROUNDS = 8, 50
 FITTED_ON = 512  # draws that the clusters are found from
 BATCH = 16
 FOLDS, RIDGE = 5, 1.0  # of the features' mean variance, per photo

@@ -12,7 +12,7 @@ from handsoff.datasets.likeness import read_seen
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.stored import generator_shell
 from handsoff.inversion.encoder import ENCODER
-from handsoff.jobs.folder import JOB, recorded_plan, require_done
+from handsoff.jobs.folder import require_done, verb_of
 from handsoff.labeling.features import READ_IMAGES
 from handsoff.labeling.labeler import CARD, GENERATOR, extractor_of, read_card
 from handsoff.learning.predictor import CARD as MODEL
@@ -86,7 +86,7 @@ def read_voter(folder: Path, settings: LabelSettings) -> VoterCard:
     Raises:
         InputError: it is none, is not finished, or cannot label photos.
     """
-    verb = recorded_plan(folder).verb if (folder / JOB).is_file() else None
+    verb = verb_of(folder)
     if verb == "evaluate":
         require_done(folder, "evaluate")
     model = find_predictor(folder) if verb in {None, "evaluate"} else None
