@@ -12,8 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import handsoff
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import open_labelled
@@ -108,23 +106,3 @@ def write_result(name: str, settings: dict[str, Any], **found: Any) -> None:
     """Write benchmarks/results/NAME.json."""
     facts = {"machine": machine(), "version": version("handsoff-labels"), "settings": settings}
     write_json(RESULTS / f"{name}.json", {**facts, **found})
-
-
-def pasted(data: LabelledDataset, donors: Sequence[str], part: str, count: int, seed: int, out: Path) -> Path:
-    """Copy-paste (Ghiasi et al. 2021, arXiv 2012.07177): heads with the part of another one, at its place there.
-
-    The heads are aligned, so nothing is moved; half of the donors are mirrored.
-    """
-    tasks, rng = {TASK: data.tasks[TASK]}, np.random.default_rng(seed)
-    number = data.tasks[TASK].schema["classes"].index(part)
-    for index in range(count):
-        image, labels = data.sample(data.names[int(rng.integers(len(data.names)))])
-        worn, others = data.sample(donors[int(rng.integers(len(donors)))])
-        mask = others[TASK]
-        if rng.random() < 0.5:  # noqa: PLR2004  # half of them
-            worn, mask = worn[:, ::-1], mask[:, ::-1]
-        inside = mask == number
-        made = np.where(inside[..., None], worn, image)
-        write_sample(out, f"{index:05d}", made, {TASK: np.where(inside, number, labels[TASK]).astype(np.uint8)}, tasks)
-    write_cards(out, tasks)
-    return out

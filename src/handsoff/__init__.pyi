@@ -189,6 +189,7 @@ def evaluate(
     lr: float = 0.001,
     weight_decay: float = 0.01,
     balance: float = 0.25,
+    paste: float = 0.0,
     confidence: float | None = None,
     unlabelled: Literal["labels", "teacher"] = "labels",
     teacher_from: int = 500,
@@ -235,6 +236,7 @@ def evaluate(
         lr: Learning rate between warm-up and cooldown.
         weight_decay: Weight decay of the network.
         balance: 0: pixels count alike; 1: classes count alike.
+        paste: Share of images over which a class is pasted that fewer than half of the labelled images show.
         confidence: Pixels that a machine labelled count as much as it was certain (1 - uncertainty), and not at all
             where that is below this; unless set, all count in full.
         unlabelled: What is learnt of images that a machine labelled: those labels, or at every step anew what a

@@ -74,6 +74,21 @@ def test_labels_from_elsewhere_find_their_latents_by_name(samples: Path, tmp_pat
         plan(tmp_path / "generator", export, FIT)
 
 
+def test_labels_of_other_images_under_the_same_names_are_refused(samples: Path, tmp_path: Path) -> None:
+    export, (first, second, *_) = tmp_path / "export", names_in(samples)
+    shutil.copytree(samples / "images", export / "images")
+    annotate(export, names_in(samples))
+    larger = Image.open(samples / "images" / f"{first}.png").resize((64, 64), Image.Resampling.NEAREST)
+    larger.save(export / "images" / f"{first}.png")
+    mask = Image.open(export / "masks" / f"{first}.png").resize((64, 64), Image.Resampling.NEAREST)
+    mask.save(export / "masks" / f"{first}.png")
+    plan(tmp_path / "generator", export, FIT, samples=samples)  # another size is no other image
+    shutil.copy(samples / "images" / f"{second}.png", export / "images" / f"{first}.png")
+    shutil.copy(export / "masks" / f"{second}.png", export / "masks" / f"{first}.png")
+    with pytest.raises(MismatchError, match=f"{first}.png does not show what .* shows: give the folder whose images"):
+        plan(tmp_path / "generator", export, FIT, samples=samples)
+
+
 def test_annotations_without_latents_and_of_another_generator_are_refused(samples: Path, tmp_path: Path) -> None:
     annotate(samples, names_in(samples))
     toy_generator(tmp_path / "other", seed=1)

@@ -61,6 +61,11 @@ def known(found: UInt8[np.ndarray, "n 16 16"], seen: Thumbnails) -> Bool[np.ndar
     return result
 
 
+def same_picture(image: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "_h _w 3"]) -> bool:
+    """Whether two images show the same, whatever their size and encoder."""
+    return bool(known(thumbnails(image[None]), thumbnails(other[None]))[0])
+
+
 def save_seen(
     folder: Path, images: UInt8[np.ndarray, "n h w 3"], tested: UInt8[np.ndarray, "_m h w 3"] | None = None
 ) -> None:

@@ -18,9 +18,12 @@ from jaxtyping import UInt8
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_record
+from handsoff.core.images import decode_image
 from handsoff.datasets.generated import GeneratedDataset, open_generated, read_records
 from handsoff.datasets.labelled import open_labelled, open_like
+from handsoff.datasets.likeness import same_picture
 from handsoff.datasets.samples import LabelledDataset
+from handsoff.datasets.sources import open_source
 from handsoff.generators.contract import Generator
 from handsoff.generators.latents import Latents, join_latents, load_latents
 from handsoff.generators.stored import OWN, generator_hash
@@ -127,7 +130,7 @@ def labelled_samples(generator: Path, labelled: LabelledDataset, samples: Path) 
 
     Raises:
         InputError: the samples are not finished, or do not say how an image was drawn.
-        MismatchError: another generator drew them.
+        MismatchError: another generator drew them, or the labelled images are others.
     """
     require_done(samples, "sample")
     if recorded_plan(samples).inputs["generator"]["fingerprint"] != generator_hash(generator):
@@ -139,9 +142,28 @@ def labelled_samples(generator: Path, labelled: LabelledDataset, samples: Path) 
             f"{samples} does not say how {missing[0]} was drawn, so its latents are not known: "
             "label the images of that folder under their own names."
         )
+    require_same_images(labelled, samples)
     draws = [Draw.of_record(records[name]["draw"]) for name in labelled.names]
     mark = joined(repr(draws), labelled.describe()["fingerprint"])
     return Examples(labelled, mark, generator, lambda net: draw_latents(net, draws))
+
+
+def require_same_images(labelled: LabelledDataset, samples: Path) -> None:
+    """Refuse labels of other images that only have the names of samples: their latents would be wrong ones.
+
+    Raises:
+        MismatchError: an image is another one; it may have another size, or be encoded anew.
+    """
+    if labelled.source.path == samples:
+        return
+    drawn = open_source(samples)
+    for name in labelled.names:
+        file = f"images/{name}.png"
+        if not same_picture(labelled.image(name), decode_image(drawn.read(file), str(samples / file))):
+            raise MismatchError(
+                f"{labelled.source.path / labelled.images[name]} does not show what {samples / file} shows: "
+                "give the folder whose images were labelled."
+            )
 
 
 def open_corrected(generator: Path, path: Path, settings: FitSettings, task: Task) -> Examples:

@@ -24,6 +24,12 @@ class LearnSettings(BaseModel):
     lr: float = Field(1e-3, gt=0, description="learning rate between warm-up and cooldown")
     weight_decay: float = Field(1e-2, ge=0, description="weight decay of the network")
     balance: float = Field(0.25, ge=0, le=1, description="0: pixels count alike; 1: classes count alike")
+    paste: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of images over which a class is pasted that fewer than half of the labelled images show",
+    )
     confidence: float | None = Field(
         None,
         ge=0,

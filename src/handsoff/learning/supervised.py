@@ -23,6 +23,7 @@ from handsoff.jobs.progress import Progress
 from handsoff.learning.augment import affine, photometric
 from handsoff.learning.data import FULL, Batch, LabelledArrays, Pool
 from handsoff.learning.models import brief, build_model
+from handsoff.learning.paste import Donors, find_donors, paste
 from handsoff.learning.schedule import Schedule
 from handsoff.learning.semi import cut_mix, examples, loss_of, teaches
 from handsoff.learning.settings import LearnSettings
@@ -148,9 +149,10 @@ def train_predictor(
     if checkpoint is not None and is_whole(checkpoint):
         run.load(checkpoint)
     class_weights = task.learning.class_weights([pool.labels for pool, _ in mixture(0.0)], settings.balance)
+    donors = find_donors(task, [pool for pool, _ in mixture(0.0)]) if settings.paste else None
     state = run.schedule
     while not state.over:
-        loss = learn_step(task, run, mixture, seed, class_weights)
+        loss = learn_step(task, run, mixture, seed, class_weights, donors)
         if state.due:
             offer(task, run, validation)
             if state.stands_still:
@@ -176,11 +178,20 @@ def new_run(task: Task, seed: int, settings: LearnSettings) -> Run:
     return Run(model, optimizer, kept, kept_optimizer, average, copy.deepcopy(model), Schedule(settings))
 
 
-def learn_step(task: Task, run: Run, mixture: Mixture, seed: int, class_weights: Float[Tensor, " k"] | None) -> float:
+def learn_step(  # what all steps of a run share, and the run
+    task: Task,
+    run: Run,
+    mixture: Mixture,
+    seed: int,
+    class_weights: Float[Tensor, " k"] | None,
+    donors: Donors | None = None,
+) -> float:
     """One step of the optimiser and of the average; returns the loss."""
     state = run.schedule
     stream = step_generator(seed, state.step)
-    weak = affine(draw(mixture(state.position), stream), task, stream)
+    drawn = draw(mixture(state.position), stream)
+    drawn = paste(drawn, task, donors, state.settings.paste, step_generator(seed, state.step, stream=4))
+    weak = affine(drawn, task, stream)
     teacher = run.average.module if teaches(state) else None
     found = examples(task, weak, photometric(weak.images, stream), state.settings, teacher)
     found = cut_mix(found, state.settings.cutmix, step_generator(seed, state.step, stream=3))

@@ -151,6 +151,10 @@ class Geometry(ABC):
         """One label without what it says about some pixels; a label that is no map stays as it is."""
         return label
 
+    def region(self, labels: Labels, part: int) -> Bool[np.ndarray, "n h w"] | None:  # noqa: ARG002  # most labels have no regions
+        """The pixels of a part, by its place in `Task.parts`; None: parts of such labels cannot be cut out."""
+        return None
+
     def locations(self, label: Label, part: str) -> Float[np.ndarray, "n 2"]:  # noqa: ARG002  # no parts, no locations
         """Where a part is: (x, y) of its pixels or of the visible point; the first pixel's centre is (0, 0)."""
         return np.zeros((0, 2))
@@ -252,6 +256,10 @@ class Scores(ABC):
     def measures(self, label: Label) -> dict[str, float]:  # noqa: ARG002  # shows says it all
         """Further numbers by which sets of labels are compared, such as where each point is."""
         return {}
+
+    def span(self, label: Label) -> tuple[float, float] | None:  # noqa: ARG002  # most labels measure nothing
+        """The least and the greatest quantity that a label states; None where it states none."""
+        return None
 
 
 class Drawing(ABC):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import matplotlib as mpl
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped, UInt8
+from jaxtyping import Bool, Float, Int64, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -132,6 +132,9 @@ class MaskGeometry(MapGeometry):
 
     def mirror_outputs(self, outputs: Float[Tensor, "... k h w"]) -> Float[Tensor, "... k h w"]:
         return super().mirror_outputs(outputs)[..., mirrored_names(self.classes), :, :]
+
+    def region(self, labels: Masks, part: int) -> Bool[np.ndarray, "n h w"]:
+        return labels == part
 
     def locations(self, label: UInt8[np.ndarray, "h w"], part: str) -> Float[np.ndarray, "n 2"]:
         return np.argwhere(label == self.classes.index(part))[:, ::-1].astype(np.float64)
