@@ -5,12 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 
 from handsoff.cli.main import app
 from handsoff.core.errors import InputError
-from handsoff.jobs.folder import Plan, refuse_inside
+from handsoff.formats.reading import refuse_inside
+from handsoff.jobs.folder import Plan
 from handsoff.verbs import VERBS, given
 
 OTHERS = {"run", "demo", "inspect", "diagnose", "export", "push", "compare", "review", "correct"}  # no steps
@@ -42,25 +45,48 @@ def test_the_registry_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 
+def dataset(folder: Path, *kinds: str) -> None:
+    """An image, and a file of the same name for every kind of label."""
+    for kind in ("images", *kinds):
+        (folder / kind).mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8, 3 if kind == "images" else 1), np.uint8).squeeze()).save(
+            folder / kind / "a.png"
+        )
+
+
 @pytest.mark.parametrize(
-    ("source", "out"), [("photos", "photos/generator"), ("photos", "photos"), ("labelled", "labelled/images/latents")]
+    ("verb", "name", "source", "out"),
+    [
+        ("train", "images", "photos", "photos/generator"),
+        ("train", "images", "photos", "photos"),
+        ("train", "images", "labelled", "labelled/images/generator"),
+        ("label", "photos", "photos", "photos/labelled"),
+        ("label", "apart", "photos", "photos/labelled"),
+        ("invert", "labelled", "labelled", "labelled/images/latents"),
+        ("convert", "dataset", "labelled", "labelled/converted"),
+    ],
 )
-def test_an_output_among_the_images_of_an_input_is_refused(source: str, out: str, tmp_path: Path) -> None:
-    """What is written there would be read as further images when the work goes on."""
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "labelled" / "images").mkdir(parents=True)
-    inputs, settings = {"images": tmp_path / source}, VERBS["train"].settings()
+def test_an_output_among_what_is_read_of_an_input_is_refused(
+    verb: str, name: str, source: str, out: str, tmp_path: Path
+) -> None:
+    """What is written there would be read as more of it when the work goes on: images beside images/, for example."""
+    dataset(tmp_path / "photos")
+    dataset(tmp_path / "labelled", "masks")
+    settings = VERBS[verb].settings.model_construct()
     with pytest.raises(InputError, match=r"lies inside .*, which is read: choose another output folder with -o"):
-        VERBS["train"].work(inputs, tmp_path / out, settings)
+        VERBS[verb].work({name: tmp_path / source}, tmp_path / out, settings)
 
 
 @pytest.mark.parametrize("out", ["labelled/latents", "made/report", "photos2"])
-def test_an_output_beside_them_is_not(out: str, tmp_path: Path) -> None:
-    for folder in ("photos", "labelled/images", "made"):
-        (tmp_path / folder).mkdir(parents=True)
+@pytest.mark.parametrize("source", ["photos", "labelled", "made"])
+def test_an_output_beside_it_is_not(source: str, out: str, tmp_path: Path) -> None:
+    dataset(tmp_path / "photos")
+    dataset(tmp_path / "labelled", "masks")
+    (tmp_path / "made").mkdir()
     (tmp_path / "made" / "job.json").write_text("{}")
-    for source in ("photos", "labelled", "made"):
-        refuse_inside(tmp_path / out, tmp_path / source)
+    refuse_inside(tmp_path / out, tmp_path / source, "labels")
+    if source != "made":
+        refuse_inside(tmp_path / out, tmp_path / source, "photos")
 
 
 def test_optional_inputs_are_left_out() -> None:

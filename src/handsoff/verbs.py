@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -20,11 +20,13 @@ from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.checkpoints.settings import ImportSettings
 from handsoff.inspection.settings import DiagnoseSettings
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.folder import refuse_inside
 from handsoff.jobs.progress import Work
 from handsoff.labeling.settings import FitSettings
 from handsoff.synthesis.settings import GenerateSettings, LabelSettings, SampleSettings
 from handsoff.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from handsoff.formats.reading import Reads
 
 Inputs = Mapping[str, Path | list[Path] | None]
 
@@ -35,12 +37,14 @@ class Input:
 
     Attributes:
         about: what to give, in a sentence.
+        reads: what of a folder is read, see `formats.reading`.
     """
 
     name: str
     several: bool = False
     optional: bool = False
     about: str = ""
+    reads: "Reads" = "labels"
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,14 @@ class Verb:
         """Begin, or go on with, the work in the folder `out`; the engine computes what is cut into shards.
 
         Raises:
-            InputError: `out` lies among the images of an input.
+            InputError: `out` lies among what is read of an input.
         """
-        for value in given(inputs).values():
+        from handsoff.formats.reading import refuse_inside  # noqa: PLC0415  # brings torch along
+
+        for taken in self.inputs:
+            value = inputs.get(taken.name) or []
             for path in value if isinstance(value, list) else [value]:
-                refuse_inside(out, path)
+                refuse_inside(out, path, taken.reads)
         more = {"engine": engine} if self.shards else {}
         work: Work = self.load(self.function)(**given(inputs), out=out, settings=settings, **more)
         return work
@@ -104,7 +111,7 @@ TRAIN = Verb(
     "train",
     TrainSettings,
     (
-        Input("images", about="A folder or zip of images."),
+        Input("images", about="A folder or zip of images.", reads="photos"),
         Input("init", optional=True, about="A generator to begin with, of the same resolution and framing."),
     ),
     {"framing": "[convert] framing"},
@@ -208,12 +215,13 @@ LABEL = Verb(
             several=True,
             about="The folder of handsoff fit, or the report of handsoff evaluate; several label together.",
         ),
-        Input("photos", about="A folder or zip of photos; copies of labelled ones are left out."),
+        Input("photos", about="A folder or zip of photos; copies of labelled ones are left out.", reads="photos"),
         Input(
             "apart",
             several=True,
             optional=True,
             about="Photos, such as those of a test, whose copies are left out too; may be repeated.",
+            reads="photos",
         ),
     ),
     {"apart_first": "budgets, validation and reserve"},
@@ -276,7 +284,7 @@ CONVERT = Verb(
     "handsoff.formats.convert",
     "convert",
     ConvertSettings,
-    (Input("dataset", about="A labelled dataset of any format, see docs/formats.md."),),
+    (Input("dataset", about="A labelled dataset of any format, see docs/formats.md.", reads="all"),),
     {
         "format": "nothing: it is the folder format",
         "tasks": "tasks",

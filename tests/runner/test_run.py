@@ -42,13 +42,16 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
+def scene(seed: int) -> np.ndarray:
+    """An image that no other one looks like."""
+    return np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
     """Twelve labelled samples and a few photos."""
     for index in range(12):
-        write_mask(
-            tmp_path / "labelled", f"{index:02d}", np.full((16, 16, 3), index, np.uint8), np.zeros((16, 16), np.uint8)
-        )
+        write_mask(tmp_path / "labelled", f"{index:02d}", scene(index), np.eye(16, dtype=np.uint8))
     write_classes(tmp_path / "labelled", ["background", "eye"])
     photos().rename(tmp_path / "photos.zip")
     return tmp_path
@@ -406,6 +409,62 @@ def test_what_a_late_step_would_refuse_is_refused_first(world: World, text: str,
     assert not world.out.exists()
 
 
+def other_classes(folder: Path) -> None:
+    write_classes(folder / "other", ["background", "nose"])
+
+
+def half_a_mask(folder: Path) -> None:
+    file = folder / "other" / "masks" / "03.png"
+    file.write_bytes(file.read_bytes()[:-30])
+
+
+def the_labels_again(folder: Path) -> None:
+    for kind in ("images", "masks"):
+        for file in (folder / "other" / kind).iterdir():
+            if int(file.stem) >= 4:  # the budget
+                file.unlink()
+
+
+def as_it_is(folder: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("change", "text", "sentence"),
+    [
+        (other_classes, "", "has the classes background, nose, the dataset has background, eye"),
+        (half_a_mask, "", r"03\.png"),
+        (the_labels_again, "", "No test samples are left"),
+        (as_it_is, "[evaluate]\ngroup = '^'", "No validation samples are left .*groups"),
+    ],
+)
+def test_a_test_that_the_last_step_would_refuse_is_refused_first(
+    change: Callable[[Path], None], text: str, sentence: str, folder: Path
+) -> None:
+    shutil.copytree(folder / "labelled", folder / "other")
+    change(folder)
+    recipe = load_recipe(write(folder, f'{DATA}budget = 4\nvalidation = 2\ntest = "other"\n{text}'), folder / "out")
+    with pytest.raises(HandsOffError, match=sentence):
+        run_to_end(run(recipe))
+    assert not (folder / "out").exists()
+
+
+@pytest.mark.parametrize("read", ["images", "photos", "labelled"])
+def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> None:
+    """The steps of a run would read each other's images as photos, or as further labelled data."""
+    (folder / "data").mkdir()
+    shutil.move(folder / "labelled", folder / "data")
+    shutil.move(folder / "photos.zip", folder / "data")
+    named = {"images": "data/photos.zip", "labelled": "data/labelled"}
+    named |= {} if read == "labelled" else {read: "data"}
+    text = "".join(f'{name} = "{path}"\n' for name, path in named.items())
+    out = folder / ("data/labelled/images/out" if read == "labelled" else "data/out")
+    recipe = load_recipe(write(folder, f"{text}budget = 4\nvalidation = 2"), out)
+    with pytest.raises(InputError, match=r"lies inside .*, which is read"):
+        run_to_end(run(recipe))
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -539,10 +598,7 @@ def test_one_split_holds_the_labels_and_another_the_test(folder: Path) -> None:
     for name in ("train", "val"):
         for index in range(6):
             write_mask(
-                folder / "labelled" / name,
-                f"{index}",
-                np.full((16, 16, 3), index + 9 * (name == "val"), np.uint8),
-                np.zeros((16, 16), np.uint8),
+                folder / "labelled" / name, f"{index}", scene(index + 9 * (name == "val")), np.eye(16, dtype=np.uint8)
             )
     shutil.rmtree(folder / "labelled" / "images")
     shutil.rmtree(folder / "labelled" / "masks")

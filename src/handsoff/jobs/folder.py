@@ -165,18 +165,6 @@ def refuse_foreign(out: Path, verb: str, *, beside: str | None = None) -> None:
         )
 
 
-def refuse_inside(out: Path, source: Path) -> None:
-    """Refuse an output folder among the images of a source: when the work goes on, it would be read as more of them.
-
-    Raises:
-        InputError: it lies in the source's `images/`, or, where there is none and no verb made it, in the source.
-    """
-    read = source / "images" if (source / "images").is_dir() else source
-    made = read == source and (source / JOB).is_file()
-    if read.is_dir() and not made and out.resolve().is_relative_to(read.resolve()):
-        raise InputError(f"{out} lies inside {read}, which is read: choose another output folder with -o.")
-
-
 def discard(out: Path) -> None:
     """Remove a job's folder; `job.json` goes last, so that half a folder is still known as what it was.
 

@@ -1,19 +1,25 @@
 """What is looked at before any work: the data of a recipe, and whether it is enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
+from handsoff.evaluation.data import load_data
+from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
 from handsoff.formats.photos import photos_in
+from handsoff.formats.reading import refuse_inside
 from handsoff.formats.samples import Dataset
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import read_card
 from handsoff.inversion.chunk import MIN_LABELLED
+from handsoff.jobs.folder import DONE
+from handsoff.jobs.progress import run_to_end
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
 from handsoff.runner.names import check_settings
@@ -57,6 +63,9 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
     """
     for photos in filter(None, (recipe.images, recipe.photos)):
         photos_in(open_source(photos))
+        refuse_inside(recipe.output, photos, "photos")
+    for role, path in labelled_data(recipe).items():
+        refuse_inside(recipe.output, path, "all" if getattr(ready, role) in converted else "labels")
     if recipe.diffusion is not None and (kind := read_card(recipe.diffusion).architecture) != Diffusion.architecture:
         raise InputError(f"{recipe.diffusion} is a {kind}: give what handsoff train --kind diffusion made.")
     if ready.labelled in converted:
@@ -66,9 +75,9 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         labelled = open_labelled(ready.labelled, recipe.options, recipe.tasks)
         names, tasks = labelled.names, labelled.tasks
     if ready.test in converted:
-        to_convert(recipe, "test")
+        check_likeness(tasks, to_convert(recipe, "test").tasks, ready.test)
     elif ready.test is not None:
-        open_labelled(ready.test, tasks=recipe.tasks)
+        check_likeness(tasks, open_labelled(ready.test, tasks=recipe.tasks).tasks, ready.test)
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
     needed = recipe.largest + recipe.validation + recipe.reserve + (ready.test is None)
@@ -82,6 +91,32 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         )
     check_curve(ready, len(names))
     check_settings(steps, tasks)
+    ahead = any(step.verb == "evaluate" and not (step.folder / DONE).is_file() for step in steps)
+    if ahead and all((folder / DONE).is_file() for folder in converted):
+        check_evaluation(ready)
+
+
+def check_likeness(tasks: Mapping[str, Task], others: Mapping[str, Task], where: Path) -> None:
+    """Refuse a test whose labels mean something else than those of the labelled data.
+
+    Raises:
+        MismatchError: they do.
+    """
+    for name, task in tasks.items():
+        if name in others:
+            task.storage.bind(others[name].storage.cards().get(task.card), str(where), task.locations[0])
+
+
+def check_evaluation(ready: Recipe) -> None:
+    """Read labels, validation and test as every evaluation will, with the smallest budget.
+
+    Raises:
+        InputError: one of them is not whole, teaches nothing, or is not left once what was seen before is taken out.
+    """
+    for task in ready.tasks:
+        settings: Any = ready.for_real_only(min(ready.budgets), task)
+        inputs = open_inputs(ready.labelled, [], ready.test or ready.labelled, settings, None)
+        run_to_end(load_data(inputs, settings.group))
 
 
 def check_curve(ready: Recipe, samples: int) -> None:

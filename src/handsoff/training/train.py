@@ -53,9 +53,9 @@ def plan(images: Path, settings: TrainSettings, init: Path | None = None) -> Pla
         InputError: there are no such images, their conditions are not all told, or `init` is no generator.
     """
     fixed = settings.model_dump(exclude={"kimg", "minutes", "snapshot_kimg", "tensorboard", "conditions"})
-    inputs = {"images": open_source(images).describe()}
+    photos = photos_in(open_source(images))
+    inputs = {"images": photos.describe()}
     if settings.conditions is not None:
-        photos = photos_in(open_source(images))
         inputs["conditions"] = conditions_input(Path(settings.conditions), photos, settings.mirrored)
     if init is not None:
         inputs["init"] = {"path": str(init.resolve()), "fingerprint": generator_hash(init)}
