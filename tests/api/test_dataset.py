@@ -54,6 +54,12 @@ def test_samples_are_tensors(splits: Path) -> None:
     assert repr(data) == f"Dataset({str(splits)!r}, 4 samples, segmentation)"
 
 
+def test_a_slice_is_a_subset(splits: Path) -> None:
+    data = handsoff.Dataset(splits)
+    assert [image.equal(data[index][0]) for index, (image, _) in zip((1, 3), data[1::2], strict=True)] == [True, True]
+    assert len(data[2:99]) == 2
+
+
 def test_several_tasks_are_a_dict_and_one_can_be_chosen(several: Path) -> None:
     data = handsoff.Dataset(several)
     _, label = data[0]

@@ -87,6 +87,10 @@ def test_what_cannot_be_is_a_sentence(labelled: Path, tmp_path: Path) -> None:
         handsoff.generate(labelled, tmp_path / "out")  # type: ignore[call-arg]  # as above
     with pytest.raises(handsoff.HandsOffError, match="cannot be reached by doubling"):
         handsoff.train(labelled, tmp_path / "out", resolution=50, kimg=1)  # type: ignore[arg-type]  # a number will do
+    with pytest.raises(handsoff.HandsOffError, match="no labeler to label samples with"):
+        handsoff.generate([], tmp_path / "out", n=2)
+    with pytest.raises(handsoff.HandsOffError, match="nothing to label with"):
+        handsoff.label([], labelled, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -95,6 +99,8 @@ def test_an_unknown_device_is_a_sentence() -> None:
     for name, sentence in {"gpu": "is no device", "cuda:77": "does not exist", "cpu:0": "is no device"}.items():
         with pytest.raises(handsoff.HandsOffError, match=sentence):
             handsoff.use_device(name)
+    with pytest.raises(handsoff.HandsOffError, match="None is no device"):
+        inspect.unwrap(handsoff.use_device)(None)  # type: ignore[arg-type]  # that is the point
 
 
 @pytest.mark.slow

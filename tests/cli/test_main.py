@@ -2,8 +2,10 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from handsoff.cli import main as cli
 from handsoff.jobs.folder import Plan, open_job
 from handsoff.jobs.progress import Progress, Work
 from handsoff.training.settings import TrainSettings
-from toy import write_classes, write_mask
+from toy import toy_generator, write_classes, write_mask
 
 VERBS = [
     "train",
@@ -215,7 +217,57 @@ def test_a_full_disk_is_a_sentence(replace_train: Replace, capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("handsoff: The disk is full: could not write out/log.jsonl.")
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(errno.EIO, "Input/output error")])
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ELOOP])
+def test_what_is_wrong_with_a_path_is_a_sentence(
+    replace_train: Replace, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    replace_train(failing(OSError(code, os.strerror(code), "photos/a.png")))
+    assert cli.main(["train", "photos", "-o", "out"]) == 2
+    assert re.fullmatch(r"handsoff: photos/a\.png (may|lies|leads|is) .*: .*\.\n", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("inspect " + "x" * 300, "xxx… has a longer name than a file or folder may have: shorten it"),
+        (
+            "train pictures -o loop/out",
+            r"loop/out (leads through a link that goes in a circle|\(Too many levels)",  # as Python ≤ 3.12, and later
+        ),
+        ("train pictures -o file/out", r"Could not write file/out \(Not a directory\)"),
+    ],
+)
+def test_paths_that_cannot_be_are_sentences(
+    here: Path, capsys: pytest.CaptureFixture[str], photos: Callable[..., Path], command: str, sentence: str
+) -> None:
+    with zipfile.ZipFile(photos()) as archive:
+        archive.extractall(here / "pictures")
+    (here / "loop").symlink_to("loop")
+    (here / "file").touch()
+    assert cli.main(command.split()) == 2
+    said = capsys.readouterr().err
+    assert re.search(sentence, said)
+    assert said.count("\n") == 1
+
+
+def wrapped(message: str, cause: OSError) -> RuntimeError:
+    """An error that was raised while another one was handled."""
+    error = RuntimeError(message)
+    error.__context__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ZeroDivisionError(),
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.ENOENT, "No such file or directory", "report.json"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        RuntimeError("a bug"),
+        wrapped("a bug", PermissionError(errno.EACCES, "Permission denied", "photos")),
+    ],
+)
 def test_a_bug_shows_itself(replace_train: Replace, error: Exception) -> None:
     replace_train(failing(error))
     with pytest.raises(type(error)):
@@ -237,6 +289,8 @@ def test_inspect_tells_what_it_sees(
         here / "labelled", "a", np.zeros((4, 8, 3), np.uint8), np.array([[0] * 8] * 3 + [[1] * 4 + [255] * 4], np.uint8)
     )
     write_classes(here / "labelled", ["background", "eye"])
+    (here / "labelled" / "depth").mkdir()
+    np.savez(here / "labelled" / "depth" / "a.npz", depth=np.array([[0.25] * 8, [0] * 8, [3] * 8, [40] * 8]))
     with open_job(here / "begun", Plan("fit", {"examples": {"path": "latents", "fingerprint": ""}}, {})) as job:
         for what in ("labelled", str(photos()), "begun"):
             assert cli.main(["inspect", what]) == 0
@@ -245,6 +299,7 @@ def test_inspect_tells_what_it_sees(
     shown = " ".join(capsys.readouterr().out.split())
     for text in (
         "labelled: a labelled dataset",
+        "depth 0.25 to 40",
         "4 x 8 pixels",
         "eye in 1 of 1, 12.5 %",
         "ignored in 1 of 1",
@@ -255,6 +310,14 @@ def test_inspect_tells_what_it_sees(
     assert cli.main(["inspect", "begun", "-o", "sheet.png"]) == 2
     assert "made by handsoff fit, finished examples latents" in shown
     assert "held out 0.25" in shown
+
+
+def test_inspect_tells_a_generator(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toy_generator(here / "gan")
+    assert cli.main(["inspect", "gan"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "gan: a generator of handsoff train or handsoff import architecture stylegan2 image size 16x16" in shown
+    assert cli.main(["inspect", "gan", "-o", "sheet.png"]) == 2
 
 
 def test_inspect_tells_what_is_wrong_and_draws_a_sheet(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

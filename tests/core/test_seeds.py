@@ -1,10 +1,13 @@
 """Random numbers that depend on nothing but their seed."""
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsoff.core.seeds import standard_normal, step_generator
+from handsoff.core.errors import InputError
+from handsoff.core.seeds import standard_normal, step_generator, whole
 
 
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=6), st.integers(1, 20))
@@ -19,6 +22,15 @@ def test_latents_are_standard_normal_and_differ() -> None:
     assert abs(float(z.mean())) < 0.02
     assert abs(float(z.std()) - 1) < 0.02
     assert len(torch.unique(z[:, 0])) == 500
+
+
+def test_seeds_of_any_library_are_taken_and_nothing_else() -> None:
+    assert [whole(seed) for seed in (3, np.int64(3), torch.tensor(3))] == [3, 3, 3]
+    for seed in (-1, 0.5, "1", None):
+        with pytest.raises(InputError, match="is no seed: give whole numbers from 0 on"):
+            whole(seed)
+    with pytest.raises(InputError, match="nothing to draw: give at least one seed"):
+        standard_normal([], 3)
 
 
 def test_every_step_and_process_has_its_own_stream() -> None:

@@ -115,6 +115,21 @@ def test_what_is_no_photo_is_counted_and_named(tmp_path: Path) -> None:
     assert re.match(note, found)
 
 
+@pytest.mark.parametrize("top", ["", "deep/"])
+def test_what_handsoff_wrote_beside_photos_is_not_mentioned(tmp_path: Path, top: str) -> None:
+    photo(tmp_path / top / "images" / "a.png")
+    photo(tmp_path / top / "preview.png")
+    for name in ("job.json", "report.json", "samples.jsonl", "DONE", "README.md", "ledger/00000.json"):
+        (tmp_path / top / name).parent.mkdir(exist_ok=True)
+        (tmp_path / top / name).write_text("{}")
+    found = photos_in(open_source(tmp_path))
+    assert (list(found.sizes), found.notes) == ([f"{top}images/a.png"], ())
+    (tmp_path / top / "images" / "b.heic").write_bytes(b"?")
+    (note,) = photos_in(open_source(tmp_path)).notes
+    assert "1 files in" in note
+    assert "b.heic" in note
+
+
 def test_images_inside_other_files_are_asked_for(tmp_path: Path) -> None:
 
     buffer = io.BytesIO()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,6 +37,19 @@ def test_every_record_of_a_conditional_generator_states_a_class() -> None:
     assert torch.equal(ours.tensors["ws"], again.tensors["ws"])
     assert ours.condition is not None
     assert ours.condition.tolist() == [class_of(seed, 3) for seed in range(6)]
+
+
+def test_seeds_may_be_an_array_and_must_be_whole_numbers() -> None:
+    net = toy_conditional()
+    draws = uniform_draws(net.conditions, np.arange(2))
+    assert list(draws) == list(uniform_draws(net.conditions, range(2)))
+    assert type(draws[0].seed) is int, "a record is JSON"
+    for seeds in (np.zeros(2), [-1]):
+        with pytest.raises(InputError, match="is no seed"):
+            uniform_draws(net.conditions, seeds)
+    for none in ([], np.zeros(0, int)):
+        with pytest.raises(InputError, match="nothing to draw: give at least one seed"):
+            draw_latents(net, uniform_draws(net.conditions, none))
 
 
 def test_one_class_can_be_stated_for_all() -> None:

@@ -396,6 +396,7 @@ def test_every_photo_has_a_name_of_its_own(stems: list[str]) -> None:
     names = sample_names(files)
     assert len({alike(name) for name in names}) == len(files)
     assert not any("/" in name for name in names)
+    assert sample_names(["a\tb.jpg", "a\\b.jpg"]) == ["a_b", "a_b-2"], "shards can hold them"
 
 
 # --- interruptions ---

@@ -130,6 +130,30 @@ def test_a_range_that_is_not_stated_is_taken_from_the_labels() -> None:
             Depth({}).learning.infer_schema(flat, "dataset")
 
 
+@pytest.mark.parametrize(
+    ("absurd", "span"), [(1e10, "2 to 1e\\+10"), (float(np.finfo(np.float32).max), r"2 to 3\.4"), (1e-30, "1e-30 to 8")]
+)
+def test_numbers_that_stand_for_unknown_depth_elsewhere_make_no_range(absurd: float, span: str) -> None:
+    depth = np.array([[[0, 2], [absurd, 8]]], np.float32)
+    with pytest.raises(InputError, match=rf"depths of dataset go from {span}.*: write 0 where depth is not known, or"):
+        Depth({}).learning.infer_schema(depth, "dataset")
+    stated = metres(1, 10)
+    assert stated.learning.infer_schema(depth, "dataset") == stated.schema
+    assert float(stated.learning.encode(depth, (2, 2)).nan_to_num().abs().max()) <= 1, "kept within the range"
+    assert stated.scores.span(depth[0]) == pytest.approx((min(2, absurd), max(8, absurd)))
+
+
+def test_options_of_the_user_are_refused_as_such() -> None:
+    for card, options, sentence in (
+        ({"unti": "m"}, {}, r"depth\.json has no setting 'unti': did you mean unit\?"),
+        ({}, {"unti": "m"}, r"labels\.depth has no setting 'unti'"),
+        ({"unit": "m"}, {"range": [2, 1]}, r"labels\.depth: range = \[2, 1\] must be"),
+        ({"range": [2, 1]}, {"unit": "m"}, r"depth\.json: range = \[2, 1\] must be"),
+    ):
+        with pytest.raises(InputError, match=f"^{sentence}"):
+            Depth.declare(card, "depth.json", options, None)
+
+
 # --- in numbers -------------------------------------------------------------------------------------------------------
 
 
@@ -444,7 +468,7 @@ CARDS = {
     ),
     "unknown": (
         '{"near": 1}',
-        r"The labels of the task depth have no setting 'near': choose one of unit, range, scale",
+        r"depth.json has no setting 'near': choose one of unit, range, scale",
     ),
     "falling": (
         '{"range": [10, 0.5]}',

@@ -445,16 +445,17 @@ CARDS = {
     "list": ([], r"points.json is not a JSON object"),
     "unknown": (
         {"name": NAMES},
-        r"The labels of the task keypoints have no setting 'name': choose one of names, mirror, scale, sigma",
+        r"points.json has no setting 'name': did you mean names\? choose one of names, mirror, scale, sigma",
     ),
     "few names": (
         {"names": ["a", "b"]},
-        r"points.json names 2 points, keypoints.json has 3 per image: name every point once",
+        r"points.json names 2 points, the labels have 3 of each image: name them all",
     ),
     "same names": (
         {"names": ["a", "a", "b"]},
-        r"points.json names 3 points, keypoints.json has 3 per image: name every point once",
+        r"points.json names the point 'a' twice: give every point a name of its own",
     ),
+    "no names": ({"names": []}, r"points.json: names must be a list of texts, one per point"),
     "one text": ({"names": "abc"}, r"points.json: names must be a list of texts, one per point"),
     "a number": ({"names": 3}, r"points.json: names must be a list of texts, one per point"),
     "mirror index": (
@@ -487,8 +488,14 @@ def test_what_is_wrong_with_points_json_is_said(case: str) -> None:
 
 
 def test_options_of_the_user_are_checked_alike() -> None:
-    with pytest.raises(InputError, match="no setting 'merge'"):
-        Keypoints.declare(None, "points.json", {"merge": {}}, [[0, 0]])
+    for options, sentence in (
+        ({"merge": {}}, r"labels\.keypoints has no setting 'merge'"),
+        ({"names": ["a", "a"]}, r"labels\.keypoints names the point 'a' twice"),
+        ({"scale": [[0], [7]]}, r"labels\.keypoints: scale must be written"),
+        ({"sigma": 0}, r"labels\.keypoints: sigma = 0 must be"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            Keypoints.declare({"names": ["a", "b"]}, "points.json", options, [[0, 0]] * 2)
     assert Keypoints.declare({"sigma": 1}, "points.json", {"sigma": 2}, [[0, 0]])["sigma"] == 2
 
 
@@ -558,11 +565,13 @@ def test_points_of_a_pack_are_found_by_name_or_named_if_missing(tmp_path: Path) 
     (folder / "keypoints.json").write_text(json.dumps({"0": entries["0"], "1": entries["1"][:2]}))
     with pytest.raises(InputError, match=r"dataset/keypoints.json: 1 has 2 points, the others have 3"):
         open_labelled(folder).label("keypoints", "1")
-    for entry in ("nothing", [], {"nose": [1, 2]}):
+    flat = [1, 2, 2, 3, 3, 2, 4, 4, 2]
+    for entry in ("nothing", [], {"nose": [1, 2]}, None, [[1, 2], [3]], flat):
         (folder / "keypoints.json").write_text(json.dumps({"0": entry, "1": entries["1"]}))
+        remedy = r"group its numbers by three, \[\[x, y, visibility\], …\]" if entry == flat else "correct it"
         with pytest.raises(
             InputError,
-            match=r"The keypoints.json that .*dataset/points.json belongs to is not made of lists of \[x, y\]",
+            match=rf"dataset/keypoints.json: 0 is not a list of \[x, y\] or \[x, y, visibility\]: {remedy}\.$",
         ):
             open_labelled(folder)
 

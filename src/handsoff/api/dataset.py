@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Subset
 
 from handsoff.api.signatures import AnyPath
 from handsoff.core.errors import InputError
@@ -79,13 +80,15 @@ class Dataset(TorchDataset[Any]):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, index: int) -> Any:
-        """Sample `index`.
+    def __getitem__(self, index: int | slice) -> Any:
+        """Sample `index`; of a slice its samples as a `torch.utils.data.Subset`, which reads them one by one.
 
         Raises:
             IndexError: There are not so many.
             InputError: A file of it is damaged.
         """
+        if isinstance(index, slice):
+            return Subset(self, range(len(self))[index])
         sample = self._open().read(self.names[index])
         image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
         labels = {name: as_tensor(sample.labels[name]) for name in self.tasks}

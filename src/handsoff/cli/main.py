@@ -3,7 +3,6 @@
 import errno
 import os
 import sys
-from pathlib import Path
 
 import typer
 
@@ -45,16 +44,24 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, RuntimeError) as error:
+        wrong = wrong_path(error)
+        if wrong is None:
             raise
-        from handsoff.core.files import disk_error  # noqa: PLC0415  # brings torch along
-
-        return complain(str(disk_error(Path(str(error.filename or "the output")), error)))
+        return complain(str(wrong))
     if code == INTERRUPTED:  # newer typer turns the interrupt into this itself
         say("stopped; run the same command again to continue", complaints)
         give({"error": "interrupted"})
     return int(code or 0)
+
+
+def wrong_path(error: OSError | RuntimeError) -> HandsOffError | None:
+    """What is wrong with a path or its disk; None: the error may be a bug."""
+    from handsoff.core.files import path_error  # noqa: PLC0415  # brings torch along
+
+    cause = error if isinstance(error, OSError) else error.__context__
+    circle = isinstance(cause, OSError) and cause.errno == errno.ELOOP  # of which Path.resolve makes a RuntimeError
+    return path_error(cause) if isinstance(cause, OSError) and (cause is error or circle) else None
 
 
 def complain(sentence: str) -> int:

@@ -30,7 +30,7 @@ def use_device(name: str) -> None:
     Raises:
         InputError: there is no such device.
     """
-    found = DEVICE.fullmatch(name)
+    found = DEVICE.fullmatch(str(name))
     if found is None:
         raise InputError(f"{name!r} is no device: choose one of cpu, cuda, cuda:N, mps.")
     kind, number = found[1] or "cuda", int(found[2] or 0)

@@ -26,6 +26,15 @@ NAME_BYTES = 255  # of a file or folder, in every file system that is in use
 HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]  # this machine among those that share a disk
 HALF = re.compile(r"\..+\.(?:([0-9a-f]{6})-)?(\d+)\.part")  # the temporary name of `write_bytes`: who gave it
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # half a character, as JSON escapes it
+UNUSABLE = {  # what the system says of a path → what that means for whoever gave it
+    errno.EACCES: "may not be used by you: change its permissions, or choose another",
+    errno.EPERM: "may not be changed: change its permissions, or choose another",
+    errno.EROFS: "lies on a disk that can only be read: choose another folder",
+    errno.ENAMETOOLONG: "has a longer name than a file or folder may have: shorten it",
+    errno.ELOOP: "leads through a link that goes in a circle: correct or remove the link",
+    errno.ENOTDIR: "leads through a file as if that were a folder: correct the path",
+    errno.EISDIR: "is a folder, and a file is needed: give a file",
+}
 stamps_now: ContextVar[dict[Path, Stamp] | None] = ContextVar("stamps_now", default=None)
 
 
@@ -150,6 +159,17 @@ def disk_error(path: Path, error: OSError) -> HandsOffError:
             f"The disk is full: could not write {path}. Free some space and run the same command again; it continues."
         )
     return HandsOffError(f"Could not write {path} ({error.strerror}). Choose another output folder with -o.")
+
+
+def path_error(error: OSError) -> HandsOffError | None:
+    """Say in one sentence what is wrong with a path that no one checked; None where it may be a bug."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_error(Path(str(error.filename or "the output")), error)
+    if error.errno not in UNUSABLE or not isinstance(error.filename, str | bytes):
+        return None
+    name = os.fsdecode(error.filename)
+    shown = name if len(name) <= NAME_BYTES else f"{name[:40]}…"
+    return InputError(f"{shown} {UNUSABLE[error.errno]}.")
 
 
 def read_failure(where: str, error: OSError) -> HandsOffError:

@@ -1,5 +1,6 @@
 """Random numbers that depend on a seed alone, whatever the batch, the worker or the order."""
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,16 +10,38 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from handsoff.core.errors import InputError
+
 share: ContextVar[tuple[int, int]] = ContextVar("share", default=(0, 1))  # of a batch: which, and of how many
+
+
+def whole(seed: object) -> int:
+    """A seed, which may be a whole number of any library.
+
+    Raises:
+        InputError: it is negative, or no whole number.
+    """
+    try:
+        number = operator.index(seed)  # type: ignore[arg-type]  # that is what it finds out
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise InputError(f"{seed!r} is no seed: give whole numbers from 0 on.")
+    return number
 
 
 def standard_normal(seeds: Iterable[int], dim: int) -> Float[Tensor, "n dim"]:
     """Standard normal numbers, one row per seed, each from a generator of its own (cf. EDM's stacked generators).
 
+    Raises:
+        InputError: there are no seeds, or one is negative.
+
     >>> bool((standard_normal([7], 4) == standard_normal([3, 7], 4)[1:]).all())
     True
     """
-    rows = [np.random.default_rng(seed).standard_normal(dim, dtype=np.float32) for seed in seeds]
+    rows = [np.random.default_rng(whole(seed)).standard_normal(dim, dtype=np.float32) for seed in seeds]
+    if not rows:
+        raise InputError("There is nothing to draw: give at least one seed.")
     return torch.from_numpy(np.stack(rows))
 
 

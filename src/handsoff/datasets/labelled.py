@@ -101,13 +101,14 @@ def open_like(path: Path, schemas: Schemas, corrections: Use | None = None) -> L
 
 def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mapping[str, Any]) -> LabelKind | None:
     """The labels of a task at the first of its locations where there are any."""
-    kind = task_type(task)
+    kind, path = task_type(task), layout.source.path
     for location in kind.locations:
         files, entries = (called_alike(images, found) for found in layout.labels(location))
         if not files:
             continue
         card, where = layout.card(kind.card)
-        made = make_task(task, kind.declare(card, where, options, next(iter(entries.values()), None)))
+        example = next((kind.first_entry(entries[name], f"{path / files[name]}: {name}") for name in entries), None)
+        made = make_task(task, kind.declare(card, where, options, example))
         refuse_gaps(layout, images, files, location)
         if options and isinstance(card, dict | None):  # what the user says counts more than the card
             card = {**(card or {}), **options}

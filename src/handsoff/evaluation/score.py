@@ -87,7 +87,14 @@ def score(voters: Sequence[Path], test: Path, out: Path, settings: ScoreSettings
 
 
 def open_inputs(voters: Sequence[Path], test: Path, settings: ScoreSettings) -> Inputs:
-    """Read what the voters say of themselves, and open the test as one of their labels."""
+    """Read what the voters say of themselves, and open the test as one of their labels.
+
+    Raises:
+        InputError: there are none, one is given twice, or something of them or of the test cannot be used.
+        MismatchError: they differ in what they label, or in how they see photos.
+    """
+    if not voters:
+        raise InputError("There is nothing to score: give the folder of handsoff fit, or the report of an evaluation.")
     cards = [read_voter(folder, labelling(settings)) for folder in voters]
     for card in cards[1:]:
         for what, one, other in (

@@ -1,7 +1,7 @@
 """What Parquet files and tar shards share: names, splits and images inside, the tasks' JSON cards beside."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -50,14 +50,33 @@ def full_name(name: str, file: str, otherwise: str) -> str:
     Raises:
         InputError: the name cannot be a file's name.
     """
-    parts = name.split("/")
-    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # sources do not list hidden files
-    if not all(parts) or hidden or UNFIT.search(name):
+    if not fits(name):
         raise InputError(
             f"{file} has a sample called {name!a}, which no file can be called: give it a path such as train/0001."
         )
     split = split_in(file, otherwise)
     return name if split_of(name, otherwise) == split else f"{split}/{name}"
+
+
+def fits(name: str) -> bool:
+    """Whether a sample can be called so: a path below a folder that is written and listed on any machine."""
+    parts = name.split("/")
+    hidden = any(part.startswith((".", "__MACOSX")) for part in parts)  # sources do not list hidden files
+    return all(parts) and not hidden and not UNFIT.search(name)
+
+
+def refuse_unfit(names: Sequence[str], tasks: Mapping[str, Task]) -> None:  # noqa: ARG001  # cards are JSON, with any classes
+    """Refuse to write samples that could not be read again.
+
+    Raises:
+        InputError: a name cannot be a file's name.
+    """
+    strange = next((name for name in names if not fits(name)), None)
+    if strange is not None:
+        raise InputError(
+            f"The sample {strange!a} cannot be written to Parquet files or tar shards, whose names hold no control "
+            "characters, no backslashes and no part that begins with a dot: rename its image."
+        )
 
 
 def declare_tasks(source: Source, examples: Mapping[str, Any]) -> tuple[dict[str, Task], dict[str, Parse]]:
@@ -99,17 +118,6 @@ def card_of(source: Source, kind: type[Task]) -> tuple[Any, str]:
         if found[-1][0] != found[0][0]:
             raise InputError(f"{found[0][1]} and {where} say different things: make them the same, or give one folder.")
     return found[0] if found else (None, str(source.path / kind.card))
-
-
-def points(value: Any, where: str) -> Any:
-    """Check the points of the sample from which the number of keypoints is learned.
-
-    Raises:
-        InputError: the value is not a list, or empty.
-    """
-    if not isinstance(value, list) or not value:
-        raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
-    return value
 
 
 def write_cards(out: Path, tasks: Mapping[str, Task]) -> None:

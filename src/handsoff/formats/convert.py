@@ -83,6 +83,7 @@ def opened(source: Source, settings: ConvertSettings) -> Dataset:
     samples = chosen(open_dataset(source, settings.source), settings, str(source.path))
     check_supported(tuple(samples.tasks), writer)
     refuse_unwritable((f"{name}.png" for name in samples.names), str(source.path))
+    writer.check(samples.names, samples.tasks)
     if settings.ignore is None:
         for sentence in doubts(samples.tasks, samples.names, lambda task, name: samples.read(name).labels[task]):
             raise InputError(f"{source.path}: {sentence}.")

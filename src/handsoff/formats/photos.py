@@ -17,6 +17,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.images import decode_image
 from handsoff.datasets.sources import Source, image_names, kinds_of
 from handsoff.formats.exchange import READERS, format_of
+from handsoff.jobs.folder import JOB
 
 TREES = {  # format → the folder of its images, where labels are images in folders beside it
     "folder": "images", "cvat": "JPEGImages", "cityscapes": "leftImg8bit", "celebamask": "CelebA-HQ-img",
@@ -74,8 +75,8 @@ def recognised(source: Source) -> str | None:
 
 def without_labels(source: Source, known: str | None, names: list[str]) -> list[str]:
     """What the known format calls images, without the sheets that HandsOff draws itself."""
-    if "job.json" in source.sizes:
-        names = [name for name in names if "/" in name] or names
+    made = folders_of_jobs(source)
+    names = [name for name in names if PurePosixPath(name).parent not in made] or names
     if known in TREES:
         inside = re.compile(rf"(.*/)?{TREES[known]}/.+", re.DOTALL)
         return [name for name in names if inside.fullmatch(name)] or names
@@ -88,14 +89,21 @@ def without_labels(source: Source, known: str | None, names: list[str]) -> list[
 
 
 def left_out(source: Source, names: Sequence[str]) -> list[str]:
-    """A sentence about the files that are no images, where there are any."""
-    rest = sorted(source.sizes.keys() - set(names))
+    """A sentence about the files that are no images, where there are any; what HandsOff wrote itself is not meant."""
+    made = folders_of_jobs(source)
+    strange = sorted(source.sizes.keys() - set(names))
+    rest = [name for name in strange if FOREIGN.fullmatch(name) or made.isdisjoint(PurePosixPath(name).parents)]
     foreign = [name for name in rest if FOREIGN.fullmatch(name)]
     if not rest:
         return []
     advice = "convert images to PNG or JPEG if they are to be used" if foreign else "they were not used"
     counted = f"{len(rest):,} files in {source.path} are no images that are read ({kinds_of(rest)})"
     return [f"{counted}, such as {(foreign or rest)[0]!a}: {advice}."]
+
+
+def folders_of_jobs(source: Source) -> set[PurePosixPath]:
+    """Folders that a verb of HandsOff wrote: what lies there and is no image is its own."""
+    return {path.parent for path in map(PurePosixPath, source.sizes) if path.name == JOB}
 
 
 def refuse_labels(source: Source, names: Sequence[str]) -> bool:

@@ -2,7 +2,7 @@
 
 import itertools
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -119,6 +119,7 @@ class FormatWriter:
     The same images and labels give the same bytes. Paths inside the output are relative, so that it may be moved.
 
     Attributes:
+        check: refuses, with an InputError, names of samples, classes and points that its reader would not give back.
         only: the tasks that it can hold, None for all.
         alone: whether a dataset can hold only one of them.
         ignores: whether it can mark pixels as ignored.
@@ -130,6 +131,7 @@ class FormatWriter:
     only: tuple[str, ...] | None = None
     alone: bool = False
     ignores: bool = True
+    check: Callable[[Sequence[str], Mapping[str, Task]], None] = lambda names, tasks: None  # noqa: ARG005  # most take all names
 
     @property
     def holds(self) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ PLAIN = (
     "changelog",
     "requirements",
     "attributions",
+    "job.json",
+    "report.json",
+    "samples.jsonl",
 )  # beginnings of other texts' names
 OPENED, NAMED = 20, 3  # files of a suffix that are looked into, and files that are named
 MAX_LOOK = 2**26  # bytes

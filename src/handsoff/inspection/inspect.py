@@ -11,10 +11,13 @@ from handsoff.formats.exchange import READERS, format_of, open_dataset
 from handsoff.formats.photos import photos_in
 from handsoff.formats.samples import Dataset, load_image
 from handsoff.formats.unexplained import unexplained
+from handsoff.generators.stored import CARD as GENERATOR
+from handsoff.generators.stored import GeneratorCard, read_card
 from handsoff.inspection.statistics import Facts, LabelStatistics, collect_statistics
 from handsoff.jobs.folder import recorded_plan, require_done
 from handsoff.learning.predictor import CARD as MODEL
 from handsoff.learning.predictor import PredictorCard, read_predictor_card
+from handsoff.tasks.classes import shortened
 
 NOT_FACTS = frozenset({"verb", "inputs", "settings", "version", "recipe", "results", "schema"})
 
@@ -48,6 +51,8 @@ def describe(path: Path) -> tuple[str, Facts, Facts, list[str], bytes]:
         )
     if path.is_dir() and (path / MODEL).is_file():
         return "a model that handsoff evaluate handed over", model_facts(read_predictor_card(path)), [], [], b""
+    if path.is_dir() and (path / GENERATOR).is_file():
+        return "a generator of handsoff train or handsoff import", generator_facts(read_card(path)), [], [], b""
     source = open_source(path)
     name = format_of(source)
     if name is not None:
@@ -89,6 +94,21 @@ def model_facts(card: PredictorCard) -> Facts:
         ("learnt from", f"{card.arm}, {card.examples} real labels"),
         (f"{card.metric} on validation", scores(card.validation)),
         (f"{card.metric} on test", scores(card.test)),
+        ("licence", card.licence or "not stated"),
+    ]
+
+
+def generator_facts(card: GeneratorCard) -> Facts:
+    """What a generator draws, what it can be told, and how near it comes to its training photos."""
+    asked = card.conditions.names
+    known = [("nearness", card.nearness.sentence())] if card.nearness is not None else []
+    return [
+        ("architecture", card.architecture),
+        ("image size", "x".join(map(str, card.image_size))),
+        ("framing", card.framing),
+        ("conditions", f"{len(asked)} {card.conditions.kind}: {shortened(asked)}" if asked else "none"),
+        *known,
+        *([("tuned on", f"{card.tuned_on:,} photos")] if card.tuned_on else []),
         ("licence", card.licence or "not stated"),
     ]
 

@@ -36,6 +36,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     broken: list[str] = []
     shown: list[LabelledImage] = []
     counts: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    spans: dict[str, list[float]] = {}
     unknown: list[str] = []
     for found in read_all(samples, names):
         if isinstance(found, str):
@@ -53,17 +54,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
         for task, kind in samples.tasks.items():
             for part, entry in kind.scores.label_statistics(found.labels[task][None]).items():
                 counts.setdefault((task, part), []).append(entry)
-    whole = sum(sizes.values())
-    parts = [
-        (
-            part,
-            (
-                f"in {sum(n for n, _ in found):,} of {whole:,}, "
-                f"{100 * sum(share for _, share in found) / max(whole, 1):.1f} %"
-            ),
-        )
-        for (_, part), found in counts.items()
-    ]
+            spans.setdefault(task, []).extend(kind.scores.span(found.labels[task]) or ())
     where = "no sample" if len(names) == len(samples.names) else f"none of the first {len(names):,} samples"
     absent = [
         f"{part} occurs in {where}"
@@ -75,11 +66,20 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     doubtful = doubts(samples.tasks, names, lambda task, name: samples.read(name).labels[task])
     sheet = contact_sheet(shown, samples.tasks) if shown else b""
     return LabelStatistics(
-        facts(samples, names, sizes),
-        parts,
+        [*facts(samples, names, sizes), *((task, f"{min(of):g} to {max(of):g}") for task, of in spans.items() if of)],
+        occurring(counts, sum(sizes.values())),
         [*samples.notes, *doubtful, *shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
         sheet,
     )
+
+
+def occurring(counts: dict[tuple[str, str], list[tuple[int, float]]], samples: int) -> Facts:
+    """In how many samples every part of a task occurs, and its share of all there is."""
+    found: Facts = []
+    for (_, part), entries in counts.items():
+        times, share = sum(n for n, _ in entries), sum(share for _, share in entries) / max(samples, 1)
+        found.append((part, f"in {times:,} of {samples:,}, {100 * share:.1f} %"))
+    return found
 
 
 def read_all(samples: Dataset, names: tuple[str, ...]) -> Iterator[LabelledImage | str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
 from handsoff.core.device import mixed_precision
@@ -107,7 +107,7 @@ class Labeler:
 
     def sample(
         self,
-        seeds: Sequence[int],
+        seeds: Sequence[int] | Shaped[np.ndarray, " n"],
         condition: Condition | Asked | None = None,
         psi: float = 1.0,
         guidance: float | None = None,

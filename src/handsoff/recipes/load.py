@@ -46,7 +46,10 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
         if name not in known:
             raise unknown(name, sorted(known), str(path))
     unfold(path, values)
-    tables = {name: read_table(path, verb, values.pop(name)) for name, verb in VERBS.items() if name in values}
+    given = values.get("generator") is not None
+    tables = {
+        name: read_table(path, verb, values.pop(name), given=given) for name, verb in VERBS.items() if name in values
+    }
     paths_beside(path, tables)
     if output is not None:
         values["output"] = output
@@ -87,8 +90,14 @@ def unfold(path: Path, values: dict[str, Any]) -> None:
             values[name] = [values[name]]
 
 
-def read_table(path: Path, verb: Verb, table: Any) -> dict[str, Any]:
+def read_table(path: Path, verb: Verb, table: Any, *, given: bool) -> dict[str, Any]:
     """What a recipe says in the table of a verb: values that its settings accept, and none that a recipe owns.
+
+    Args:
+        path: the recipe, for messages.
+        verb: whose table it is.
+        table: what it says.
+        given: whether the recipe names a generator, which has its frame already.
 
     Raises:
         InputError: something else.
@@ -96,6 +105,8 @@ def read_table(path: Path, verb: Verb, table: Any) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise InputError(f"{path}: {verb.name} = {table} cannot be: write a table, [{verb.name}].")
     for name, owner in verb.owned.items():
+        if name in table and name == "frame" and given:
+            raise InputError(f"{path}: [{verb.name}] frame follows from the generator in a recipe, leave it out.")
         if name in table:
             raise InputError(f"{path}: [{verb.name}] {name} follows from {owner} in a recipe, set that.")
     fields = verb.settings.model_fields

@@ -89,6 +89,16 @@ class Recipe(BaseModel):
     )
     tables: dict[str, dict[str, Any]] = Field({}, description="verb → what is said about its settings")
 
+    @field_validator("budgets", mode="before")
+    @classmethod
+    def count(cls, budgets: Any) -> Any:
+        """Whole numbers as they are written: no text and no truth value is taken for one."""
+        if not isinstance(budgets, list | tuple) or not budgets or not all(type(number) is int for number in budgets):
+            raise ValueError("write whole numbers without quotes or points, such as 50 or [10, 50]")
+        if len(set(budgets)) < len(budgets):
+            raise ValueError("name every number of labels once")
+        return budgets
+
     @field_validator("tasks")
     @classmethod
     def differ(cls, tasks: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Shaped
 from torch import Tensor
 
 from handsoff.core.errors import InputError
+from handsoff.core.seeds import whole
 from handsoff.core.sequences import Lazy
 from handsoff.generators.conditions import UNCONDITIONAL, Asked, Condition, condition_tensor, example
 from handsoff.generators.contract import Conditions, Generator, check_condition
@@ -92,13 +95,13 @@ class Draws(Lazy[Draw]):
         return len(self.seeds)
 
     def item(self, place: int) -> Draw:
-        seed = self.seeds[place]
+        seed = whole(self.seeds[place])
         return Draw(seed, self.psi, stated(self.conditions, self.asked, seed), guidance=self.guidance)
 
 
 def uniform_draws(
     conditions: Conditions,
-    seeds: Sequence[int],
+    seeds: Sequence[int] | Shaped[np.ndarray, " n"],
     psi: float = 1.0,
     condition: Condition | Asked | None = None,
     guidance: float | None = None,
@@ -116,11 +119,12 @@ def uniform_draws(
 
     Raises:
         InputError: the generator does not know what is asked for, or has no photos that would tell all else, or it
-            cannot be guided.
+            cannot be guided; or the first seed is none.
     """
-    if seeds:
-        stated(conditions, condition, seeds[0])  # refuses what all would be refused for
-    return Draws(conditions, seeds, psi, condition, strength(conditions, condition, guidance))
+    listed = seeds.tolist() if isinstance(seeds, np.ndarray) else seeds
+    if listed:
+        stated(conditions, condition, whole(listed[0]))  # refuses what all would be refused for
+    return Draws(conditions, listed, psi, condition, strength(conditions, condition, guidance))
 
 
 def strength(conditions: Conditions, asked: Condition | Asked | None, guidance: float | None) -> float | None:
@@ -196,8 +200,11 @@ def draw_latents(generator: Generator, draws: Sequence[Draw], materials: Materia
         materials: what edits need, of the dataset that the draws are from.
 
     Raises:
-        InputError: a condition does not fit the generator, or the draws were edited and the materials are missing.
+        InputError: there are no draws, a condition does not fit the generator, or the draws were edited and the
+            materials are missing.
     """
+    if not draws:
+        raise InputError("There is nothing to draw: give at least one seed.")
     latents = drawn_latents(generator, draws)
     for step in range(max(len(draw.edits) for draw in draws)):
         edits = [draw.edits[step] if step < len(draw.edits) else None for draw in draws]

@@ -44,10 +44,12 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
     """What `generate` is going to do.
 
     Raises:
-        InputError: a labeler is unusable, two have the same task, the generator does not know the condition, the aim
-            names what is not there, or there are edits and no aim.
+        InputError: there is no labeler, one is unusable, two have the same task, the generator does not know the
+            condition, the aim names what is not there, or there are edits and no aim.
         MismatchError: the labelers, or the edits, belong to different generators.
     """
+    if not labelers:
+        raise InputError("There is no labeler to label samples with: give the folder of handsoff fit, or several.")
     inputs = {}
     for index, folder in enumerate(labelers):
         require_done(folder, "fit")

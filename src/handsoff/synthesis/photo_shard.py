@@ -21,6 +21,7 @@ from handsoff.datasets.generated import Record
 from handsoff.datasets.likeness import Thumbnails, known, read_seen, read_thumbnails, thumbnails
 from handsoff.datasets.sources import Source, open_source, printable
 from handsoff.engines.once import Once
+from handsoff.formats.containers import UNFIT
 from handsoff.formats.samples import alike
 from handsoff.geometry.views import Box
 from handsoff.jobs.folder import Plan
@@ -126,7 +127,7 @@ def sample_names(files: Sequence[str]) -> list[str]:
 
 def file_name(text: str) -> str:
     """As a part of a file's name that can be written anywhere."""
-    return printable(text).replace("\\", "_")
+    return UNFIT.sub("_", printable(text))
 
 
 def with_folders(file: str, stem: str) -> str:

@@ -54,10 +54,14 @@ def read_voters(folders: Sequence[Path], settings: LabelSettings) -> list[VoterC
     """What is known of the voters of a dataset.
 
     Raises:
-        InputError: one is neither a finished labeler nor a model, is damaged, or cannot label photos; two have the same
-            task; or inversion is asked for and none needs it.
+        InputError: there are none; one is neither a finished labeler nor a model, is damaged, or cannot label photos;
+            two have the same task; or inversion is asked for and none needs it.
         MismatchError: they do not see photos in the same frame.
     """
+    if not folders:
+        raise InputError(
+            "There is nothing to label with: give the folder of handsoff fit, or the report of handsoff evaluate."
+        )
     cards = [read_voter(folder, settings) for folder in folders]
     for card in cards:
         read_seen(card.folder)  # else photos would be labelled whose labels are known

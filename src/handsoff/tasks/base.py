@@ -326,6 +326,15 @@ class Task(ABC):
     background: str = ""
 
     @classmethod
+    def first_entry(cls, entry: object, where: str) -> object:  # noqa: ARG003  # labels in files say nothing
+        """The entry of one sample, checked as far as `declare` learns from it; `where` names it in messages.
+
+        Raises:
+            InputError: nothing can be learnt from it.
+        """
+        return entry
+
+    @classmethod
     @abstractmethod
     def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:
         """The schema of a dataset.
@@ -334,7 +343,7 @@ class Task(ABC):
             card: what its card says, None if there is none.
             where: the card's path, for messages.
             options: what the user says about the labels.
-            example: the entry of one sample where the labels are entries of a JSON file, else None.
+            example: what `first_entry` gave where the labels are entries of a JSON file, else None.
 
         Raises:
             InputError: the card or the options are wrong.
@@ -349,19 +358,6 @@ def never_all_zero(weights: Float[Tensor, "n p"]) -> Float[Tensor, "n p"]:
 def equal_weights(outputs: Tensor, weights: Float[Tensor, " e"] | None) -> Float[Tensor, " e"]:
     """The weights of the ensemble's members; equal ones if none are given."""
     return torch.full((len(outputs),), 1 / len(outputs), device=outputs.device) if weights is None else weights
-
-
-def refuse_unknown(options: Mapping[str, Any], known: Sequence[str], task: str) -> None:
-    """Options of a task that it does not have.
-
-    Raises:
-        InputError: `options` has a name that is not in `known`.
-    """
-    strange = sorted(options.keys() - set(known))
-    if strange:
-        raise InputError(
-            f"The labels of the task {task} have no setting {strange[0]!r}: choose one of {', '.join(known)}."
-        )
 
 
 def same(one: object, other: object) -> bool:

@@ -30,14 +30,15 @@ from handsoff.tasks.base import (
     StorageLocation,
     Task,
     equal_weights,
-    refuse_unknown,
 )
 from handsoff.tasks.depth_files import positive, read_depth
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapScores, MapStorage
+from handsoff.tasks.stated import home, stated
 
 Depths = Float[np.ndarray, "n h w"]
 UNSTATED: Schema = {"unit": "relative", "range": None, "scale": 1.0}  # what a dataset without a card means
 MARGIN = 0.05  # of a range taken from labels, in logarithms
+WIDEST = 1e5  # farthest / nearest depth of labels: beyond, numbers such as 1e10 stand for "not known"
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,20 @@ class DepthLearning(MapLearning):
             return self.schema
         if values.min() == values.max():
             raise InputError(f"The depths of {where} are all the same: there is nothing to learn.")
-        near, far = math.log(values.min()), math.log(values.max())
+        nearest, farthest = float(values.min()), float(values.max())
+        if farthest > WIDEST * nearest:
+            raise InputError(
+                f"The depths of {where} go from {nearest:g} to {farthest:g}, too far to learn: write 0 where depth is "
+                f"not known, or state range = [nearest, farthest] in {Depth.card}."
+            )
+        near, far = math.log(nearest), math.log(farthest)
         wider = MARGIN * (far - near)
         return {**self.schema, "range": [math.exp(near - wider), math.exp(far + wider)]}
 
     def encode(self, labels: Depths, frame: Frame) -> Float[Tensor, "n h w"]:  # noqa: ARG002  # maps know their size
-        """Normalised logarithms, NaN where depth is not known."""
+        """Normalised logarithms, kept within the range as predictions are; NaN where depth is not known."""
         depth = torch.from_numpy(labels.astype(np.float32))
-        return torch.where(depth > 0, self.scale.normalise(depth), torch.nan)
+        return torch.where(depth > 0, self.scale.normalise(depth).clamp(-1, 1), torch.nan)
 
     def loss(
         self,
@@ -189,6 +196,10 @@ class DepthScores(MapScores):
         }
         return {"metrics": metrics, "per_class": {}}
 
+    def span(self, label: Float[np.ndarray, "h w"]) -> tuple[float, float] | None:
+        found = label[label > 0]
+        return (float(found.min()), float(found.max())) if found.size else None
+
     def measures(self, label: Float[np.ndarray, "h w"]) -> dict[str, float]:
         """The depths that a twentieth of the known pixels lie before, and behind."""
         known_depths = label[label > 0]
@@ -246,17 +257,17 @@ class Depth(Task):
             raise InputError(
                 f'{where} is not a JSON object: write {{"unit": "metres", "range": [0.5, 10]}} or leave it out.'
             )
-        schema = {**(card or {}), **options}
-        refuse_unknown(schema, tuple(UNSTATED), cls.name)
+        schema = stated(card, where, options, tuple(UNSTATED), cls.name)
+        places = {name: home(name, where, options, cls.name) for name in UNSTATED}
         limits, scale = schema.get("range"), schema.get("scale", 1.0)
         if limits is not None and not (
             isinstance(limits, list) and len(limits) == 2 and all(map(positive, limits)) and limits[0] < limits[1]  # noqa: PLR2004  # two ends
         ):
-            raise InputError(f"{where}: range = {limits} must be [nearest, farthest], positive and rising.")
+            raise InputError(f"{places['range']}: range = {limits} must be [nearest, farthest], positive and rising.")
         if not isinstance(schema.get("unit", ""), str):
-            raise InputError(f"{where}: unit = {schema['unit']} must be a text such as metres.")
+            raise InputError(f"{places['unit']}: unit = {schema['unit']} must be a text such as metres.")
         if not positive(scale):
             raise InputError(
-                f"{where}: scale = {scale} must be a positive number, the depth of one step of a 16-bit PNG."
+                f"{places['scale']}: scale = {scale} must be a positive number, the depth of one step of a 16-bit PNG."
             )
         return {**UNSTATED, **schema}

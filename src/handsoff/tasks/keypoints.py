@@ -36,11 +36,11 @@ from handsoff.tasks.base import (
     StorageLocation,
     Task,
     equal_weights,
-    refuse_unknown,
     same,
 )
 from handsoff.tasks.mirror import lone_sides, mirrored_names
-from handsoff.tasks.points import read_points, refuse_indices, within
+from handsoff.tasks.points import read_points, refuse_indices, stored_points, within
+from handsoff.tasks.stated import home, stated
 
 Points = Float[np.ndarray, "n k 3"]
 OPTIONS = ("names", "mirror", "scale", "sigma")
@@ -319,29 +319,31 @@ class Keypoints(Task):
         )
 
     @classmethod
-    def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:
+    def first_entry(cls, entry: object, where: str) -> object:
+        stored_points(entry, where)
+        return entry
+
+    @classmethod
+    def declare(cls, card: object, where: str, options: Mapping[str, Any], example: Any) -> Schema:
         if card is not None and not isinstance(card, dict):
             raise InputError(
                 f'{where} is not a JSON object: write {{"names": […], "mirror": [[0, 1], …]}} or leave it out.'
             )
-        schema: Schema = {**(card or {}), **options}
-        refuse_unknown(schema, OPTIONS, cls.name)
-        if not isinstance(example, list) or not example:
-            raise InputError(
-                f"The keypoints.json that {where} belongs to is not made of lists of [x, y] or [x, y, "
-                f"visibility]: correct it."
-            )
-        count = len(example)
+        schema = stated(card, where, options, OPTIONS, cls.name)
+        places, count = {name: home(name, where, options, cls.name) for name in OPTIONS}, len(example)
         if schema.get("names") is None:
             schema["names"] = [str(index) for index in range(count)]
         named = schema["names"]
-        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
-            raise InputError(f"{where}: names must be a list of texts, one per point.")
-        if len(named) != count or len(set(named)) != count:
+        if not isinstance(named, list) or not named or not all(isinstance(name, str) for name in named):
+            raise InputError(f"{places['names']}: names must be a list of texts, one per point.")
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"{places['names']} names the point {twice!r} twice: give every point a name of its own.")
+        if len(named) != count:
             raise InputError(
-                f"{where} names {len(named)} points, keypoints.json has {count} per image: name every point once."
+                f"{places['names']} names {len(named)} points, the labels have {count} of each image: name them all."
             )
-        refuse_indices(schema, count, where)
+        refuse_indices(schema, count, places)
         if schema.get("mirror") is None:
             pairs = [[a, b] for a, b in enumerate(mirrored_names(named)) if a < b]
             schema["mirror"] = None if lone_sides(named) else pairs or None

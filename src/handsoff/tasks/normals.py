@@ -23,6 +23,7 @@ from handsoff.tasks.base import Drawing, Metric, Pairs, Parse, Schema, StorageLo
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.depth_files import positive, read_depth
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapScores, MapStorage, known
+from handsoff.tasks.stated import said_by_user
 
 CLOSE = 11.25  # degrees (Eigen & Fergus 2015)
 
@@ -151,7 +152,8 @@ class Normals(Task):
 
     @classmethod
     def declare(cls, card: object, where: str, options: Mapping[str, Any], example: object) -> Schema:  # noqa: ARG003  # normals are files
-        stated = {**(card if isinstance(card, dict) else {} if card is None else {"": card}), **options}
-        if stated.keys() - {"focal"} or not all(map(positive, stated.values())):
-            raise InputError(f'{where} must be {{"focal": …}}, a positive number of image widths, or be left out.')
-        return {"focal": 1.0, **stated}
+        said: Any = {} if card is None else card
+        for table, place in ((said, where), (options, said_by_user(cls.name))):
+            if not isinstance(table, Mapping) or table.keys() - {"focal"} or not all(map(positive, table.values())):
+                raise InputError(f'{place} must be {{"focal": …}}, a positive number of image widths, or be left out.')
+        return {"focal": 1.0, **said, **options}

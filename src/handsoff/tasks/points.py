@@ -1,6 +1,7 @@
 """Points as datasets state them: read and checked."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,7 @@ def read_points(data: Any, where: str, size: Frame, count: int) -> Float[np.ndar
     Raises:
         InputError: they are not `count` such points.
     """
-    points = numbers(data)
-    if points.ndim != 2 or points.shape[1] not in (2, 3):  # noqa: PLR2004  # x, y and perhaps visibility
-        raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: correct it.")
+    points = stored_points(data, where)
     if len(points) != count:
         raise InputError(
             f"{where} has {len(points)} points, the others have {count}: give all of them, with visibility 0 "
@@ -49,6 +48,20 @@ def read_points(data: Any, where: str, size: Frame, count: int) -> Float[np.ndar
     return points.astype(np.float32)
 
 
+def stored_points(data: Any, where: str) -> Float[np.ndarray, "k _c"]:
+    """The numbers of points, a row each, whatever they are.
+
+    Raises:
+        InputError: they are not written as [x, y] or [x, y, visibility].
+    """
+    points = numbers(data)
+    if points.ndim == 2 and points.shape[1] in (2, 3):  # noqa: PLR2004  # x, y and perhaps visibility
+        return points
+    flat = points.ndim == 1 and len(points) > 0 and len(points) % 3 == 0
+    remedy = "group its numbers by three, [[x, y, visibility], …]" if flat else "correct it"
+    raise InputError(f"{where} is not a list of [x, y] or [x, y, visibility]: {remedy}.")
+
+
 def numbers(data: object) -> Float[np.ndarray, "*_"]:
     """JSON lists as an array; empty where they are not lists of numbers."""
     try:
@@ -66,14 +79,14 @@ def within(points: Float[np.ndarray, "*n k 3"], frame: Frame, margin: float = 0.
     return np.asarray(((places >= -margin * side) & (places <= (1 + margin) * side)).all(-1))
 
 
-def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
-    """Check what `points.json` and the user say about single points.
+def refuse_indices(schema: dict[str, Any], count: int, places: Mapping[str, str]) -> None:
+    """Check what `points.json` and the user say about single points; `places` says where each of it stands.
 
     Raises:
         InputError: mirror, scale or sigma has another form, or names a point that does not exist.
     """
     for name in ("mirror", "scale"):
-        groups = schema.get(name)
+        groups, where = schema.get(name), places[name]
         if groups is None:
             continue
         shaped = isinstance(groups, list) and all(isinstance(group, list) and group for group in groups)
@@ -91,4 +104,4 @@ def refuse_indices(schema: dict[str, Any], count: int, where: str) -> None:
             raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
     sigma = schema.get("sigma")
     if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= LEAST_SIGMA):
-        raise InputError(f"{where}: sigma = {sigma} must be a number of pixels, at least {LEAST_SIGMA}.")
+        raise InputError(f"{places['sigma']}: sigma = {sigma} must be a number of pixels, at least {LEAST_SIGMA}.")

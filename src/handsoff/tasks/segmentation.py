@@ -36,11 +36,11 @@ from handsoff.tasks.base import (
     Task,
     equal_weights,
     never_all_zero,
-    refuse_unknown,
 )
 from handsoff.tasks.classes import Merge, class_names, merge_table, names_by_id, shortened
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapStorage
 from handsoff.tasks.mirror import lone_sides, mirrored_names
+from handsoff.tasks.stated import stated
 
 Masks = UInt8[np.ndarray, "n h w"]
 
@@ -343,7 +343,7 @@ class Segmentation(Task):
         Raises:
             InputError: `classes.json` is missing or wrong, or the table does not fit it.
         """
-        refuse_unknown(options, ("merge",), cls.name)
+        stated(None, where, options, ("merge",), cls.name)
         originals = class_names(card, where)
         merge: Merge | None = options.get("merge")
         if merge is None:

@@ -22,8 +22,10 @@ from PIL import Image
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.datasets.sources import open_source
 from handsoff.formats.containers import full_name, split_in, split_of
+from handsoff.formats.convert import convert
 from handsoff.formats.exchange import READERS, WRITERS
 from handsoff.formats.samples import Dataset, LabelledImage, Writing
+from handsoff.formats.settings import ConvertSettings
 from handsoff.tasks import make_task
 
 CLASSES = ["background", "skin", "hair"]
@@ -238,6 +240,22 @@ def test_names_with_digits_come_back(tmp_path: Path, kind: str) -> None:
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(InputError, match=r"x.tar has a sample called .*, which no file can be called"):
         full_name(name, "x.tar", "shard")
+    for kind in ("huggingface", "webdataset"):
+        with pytest.raises(InputError, match=r"The sample .* cannot be written to .*: rename its image\.$"):
+            WRITERS[kind].check(["fine", name], TASKS)
+
+
+@BOTH
+def test_a_name_that_would_not_come_back_is_refused_before_anything_is_written(tmp_path: Path, kind: str) -> None:
+    for place in ("images", "masks"):
+        (tmp_path / "in" / place).mkdir(parents=True)
+        for name in ("a", "b\tc"):
+            Image.fromarray(PIXELS if place == "images" else MASK).save(tmp_path / "in" / place / f"{name}.png")
+    (tmp_path / "in" / "classes.json").write_text(json.dumps(CLASSES))
+    with pytest.raises(InputError, match=r"The sample 'b\\tc' cannot be written"):
+        for _ in convert(tmp_path / "in", tmp_path / "out", ConvertSettings(format=kind)):
+            pass
+    assert not (tmp_path / "out").exists()
 
 
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\\"), min_size=1, max_size=12))

@@ -260,7 +260,7 @@ def test_yolo_rows_that_are_wrong(tmp_path: Path, rows: str, sentence: str) -> N
         ("names: [a]\nkpt_shape: [2, 3]\nflip_idx: [1, 1]", "flip_idx must say"),
         ("names: [a]\nkpt_shape: [3, 3]\nflip_idx: [1, 2, 0]", "flip_idx must say"),
         ("names: [a]\nkpt_shape: [2, 3]\nkpt_names: [x]", "kpt_names must name 2 points"),
-        ("names: [a]\nkpt_shape: [2, 3]\nkpt_names: [x, x]", "name every point once"),
+        ("names: [a]\nkpt_shape: [2, 3]\nkpt_names: [x, x]", "names the point .x. twice"),
         ("names: [a]\nkpt_shape: [2, 3]", r"line 1, has 6 numbers after the class, kpt_shape asks for 10"),
         ("names: [a]\nkpt_shape: [1, 2]", r"a\.txt"),
     ],

@@ -481,3 +481,24 @@ def test_a_queue_has_predictions_alone_until_somebody_submits_one(tmp_path: Path
     made["annotations"] = made["predictions"]
     (out / "tasks-00000.json").write_text(json.dumps([made]))
     np.testing.assert_array_equal(mask_of(opened(out), "train/a & b"), SKIN)
+
+
+@pytest.mark.parametrize("name", ["a\x07b", "\ufffe", "\x00", "$eyes"])
+def test_a_class_that_the_configuration_cannot_name_is_refused_first(tmp_path: Path, name: str) -> None:
+    where = generated(tmp_path / "there")
+    (where / "classes.json").write_text(json.dumps(["background", name]))
+    with pytest.raises(
+        InputError, match=r"The class or point '.*' cannot be a label in Label Studio, .*: rename it\.$"
+    ):
+        for _ in convert(where, tmp_path / "out", ConvertSettings(format="labelstudio")):
+            pass
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_characters_of_classes_come_back(tmp_path: Path) -> None:
+    classes = ["background", '<a href="b">&\'\t\n\r\x85é\U0001f600']
+    where = generated(tmp_path / "there")
+    (where / "classes.json").write_text(json.dumps(classes))
+    for _ in convert(where, tmp_path / "out", ConvertSettings(format="labelstudio")):
+        pass
+    assert list(opened(tmp_path / "out").tasks["segmentation"].parts) == classes

@@ -278,6 +278,7 @@ def voc_dataset(classes: list[str], masks: dict[str, np.ndarray]) -> Dataset:
 
 def voc_written(out: Path, samples: Dataset) -> Path:
     writing = Writing(samples.tasks, samples.names)
+    voc.check(samples.names, samples.tasks)
     voc.finish(out, voc.write(out, 0, map(samples.read, samples.names), writing), writing)
     return out
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.datasets.layout import misnamed
 from handsoff.datasets.sources import Source
+from handsoff.formats.containers import refuse_unfit
 from handsoff.formats.exchange import (
     celebamask,
     cityscapes,
@@ -44,13 +45,19 @@ READERS: dict[str, FormatReader] = {  # asked in this order whether they recogni
 }
 WRITERS: dict[str, FormatWriter] = {
     FOLDER: FormatWriter("HandsOff's folder format", folder.write, folder.finish),
-    "cvat": FormatWriter("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",)),
+    "cvat": FormatWriter("CVAT's segmentation masks", voc.write, voc.finish, ("segmentation",), check=voc.check),
     "coco": FormatWriter("COCO", coco_write.write, coco_write.finish, ("segmentation", "keypoints")),
     "coco-panoptic": FormatWriter("COCO panoptic", panoptic.write, panoptic.finish, ("segmentation",)),
-    "huggingface": FormatWriter("Parquet for Hugging Face datasets", huggingface_write.write, huggingface_write.finish),
-    "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish),
+    "huggingface": FormatWriter(
+        "Parquet for Hugging Face datasets", huggingface_write.write, huggingface_write.finish, check=refuse_unfit
+    ),
+    "webdataset": FormatWriter("WebDataset", webdataset.write, webdataset.finish, check=refuse_unfit),
     "labelstudio": FormatWriter(
-        "Label Studio", labelstudio_write.write, labelstudio_write.finish, ("segmentation", "keypoints")
+        "Label Studio",
+        labelstudio_write.write,
+        labelstudio_write.finish,
+        ("segmentation", "keypoints"),
+        check=labelstudio_write.check,
     ),
     "yolo": FormatWriter("YOLO", yolo.write, yolo.finish, ("segmentation", "keypoints"), alone=True, ignores=False),
 }

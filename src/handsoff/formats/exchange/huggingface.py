@@ -20,7 +20,6 @@ from handsoff.formats.containers import (
     declare_tasks,
     full_name,
     load_image_bytes,
-    points,
     split_in,
 )
 from handsoff.formats.manifest import manifest_licence
@@ -120,7 +119,7 @@ def read(source: Source) -> Dataset:
         examples[task] = (
             None
             if TASKS[task].locations[0].suffixes
-            else points(values(rows[first], column), f"{where}, column {column},")
+            else TASKS[task].first_entry(values(rows[first], column), f"{where}, column {column},")
         )
     tasks, parses = declare_tasks(source, examples)
     return Dataset(

@@ -6,6 +6,7 @@ are predictions alone: what comes back annotated was looked at by somebody.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,23 @@ from handsoff.formats.shapes import background_of, listed_classes
 from handsoff.tasks.base import Task
 
 MODEL = "handsoff"  # the name of the model that made the predictions
+# What XML cannot hold, and the sign of labels that Label Studio reads from the data of a task.
+UNWRITABLE = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|^[$]")
 DIGITS = 8  # decimals of a percentage: exact to a thousandth of a pixel in images of any size
+
+
+def check(names: Sequence[str], tasks: Mapping[str, Task]) -> None:  # noqa: ARG001  # addresses are quoted
+    """Refuse classes and points that the labelling configuration cannot name.
+
+    Raises:
+        InputError: there is one.
+    """
+    strange = next((part for task in tasks.values() for part in task.parts if UNWRITABLE.search(part)), None)
+    if strange is not None:
+        raise InputError(
+            f"The class or point {strange!a} cannot be a label in Label Studio, which allows no control characters and "
+            "no $ in front: rename it."
+        )
 
 
 def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:

@@ -8,7 +8,7 @@ VOC's development kit.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,7 @@ from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, load_image
 from handsoff.formats.shapes import background_of, palette
 from handsoff.formats.trees import check_label_size
+from handsoff.tasks.base import Task
 
 IMAGES, OBJECTS = "JPEGImages", "SegmentationObject"
 HEADER = "# label:color_rgb:parts:actions"
@@ -168,8 +169,13 @@ def rgb_number(colour: Colour) -> int:
 # --- writing
 
 
-def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
-    classes = writing.tasks["segmentation"].schema["classes"]
+def check(names: Sequence[str], tasks: Mapping[str, Task]) -> None:
+    """Refuse what lists and the label map, which have a name per line, cannot hold.
+
+    Raises:
+        InputError: a class or the name of a sample.
+    """
+    classes = tasks["segmentation"].schema["classes"]
     strange = next((name for name in classes if not WRITABLE.fullmatch(name)), None)
     if strange is not None:
         remedy = "rename it with --set classes=…"
@@ -177,16 +183,18 @@ def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writi
             f"The class {strange!r} cannot be written to {LABELMAP} (no colons, line breaks, # in front, spaces "
             f"around): {remedy}."
         )
-    return list(write_samples(out, samples, colours_of(classes)))
+    broken = next((name for name in names if "\n" in name or "\r" in name), None)
+    if broken is not None:
+        raise InputError(f"The name {broken!r} has a line break, which a list of names cannot hold: rename the image.")
+
+
+def write(out: Path, part: int, samples: Iterable[LabelledImage], writing: Writing) -> list[Entry]:  # noqa: ARG001  # every sample has files of its own
+    return list(write_samples(out, samples, colours_of(writing.tasks["segmentation"].schema["classes"])))
 
 
 def write_samples(out: Path, samples: Iterable[LabelledImage], colours: UInt8[np.ndarray, "256 3"]) -> Iterator[Entry]:
     """Writes image and masks; all pixels of a class are one object, in the colour of the class."""
     for sample in samples:
-        if "\n" in sample.name or "\r" in sample.name:
-            raise InputError(
-                f"The name {sample.name!r} has a line break, which a list of names cannot hold: rename the image."
-            )
         mask = png(colours[sample.labels["segmentation"]])
         write_bytes(out / CLASSES / f"{sample.name}.png", mask)
         write_bytes(out / OBJECTS / f"{sample.name}.png", mask)

@@ -21,7 +21,7 @@ from jaxtyping import Shaped
 from handsoff.core.errors import InputError
 from handsoff.core.files import parse_json, png, write_bytes
 from handsoff.datasets.sources import MAX_BYTES, Source
-from handsoff.formats.containers import declare_tasks, full_name, load_image_bytes, points, split_of, write_cards
+from handsoff.formats.containers import declare_tasks, full_name, load_image_bytes, split_of, write_cards
 from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.notes import counted
 from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing
@@ -79,7 +79,7 @@ def read(source: Source) -> Dataset:
     example = {
         task: None
         if TASKS[task].locations[0].suffixes
-        else points(*read_json_member(source, reading, found[first][task], first))
+        else TASKS[task].first_entry(*read_json_member(source, reading, found[first][task], first))
         for task in kinds
     }
     tasks, parses = declare_tasks(source, example)
