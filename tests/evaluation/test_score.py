@@ -60,9 +60,9 @@ def test_a_model_scores_what_its_labels_are_worth(tmp_path: Path, test_photos: P
 
 
 def test_what_cannot_be_scored_is_refused_in_a_sentence(tmp_path: Path, test_photos: Path) -> None:
+    one, out = model_of(tmp_path / "one"), tmp_path / "out"
     with pytest.raises(InputError, match="nothing to score: give the folder of handsoff fit"):
         run_to_end(score([], test_photos, out, ScoreSettings()))
-    one, out = model_of(tmp_path / "one"), tmp_path / "out"
     with pytest.raises(InputError, match="No test samples are left"):
         run_to_end(score([one], test_photos, out, ScoreSettings(test_part=":3")))
     with pytest.raises(InputError, match="given twice"):

@@ -449,6 +449,15 @@ def test_a_test_that_the_last_step_would_refuse_is_refused_first(
     assert not (folder / "out").exists()
 
 
+def test_converted_data_is_read_before_anything_learns_from_it(folder: Path) -> None:
+    text = "budget = 4\nvalidation = 2\n[convert]\nframing = 'letterbox'\n[evaluate]\ngroup = '^'"
+    recipe = load_recipe(write(folder, DATA + text), folder / "out")
+    with pytest.raises(InputError, match=r"No validation samples are left .*groups"):
+        run_to_end(run(recipe))
+    assert (folder / "out" / "labelled" / "DONE").is_file()
+    assert not (folder / "out" / "generator").exists()
+
+
 @pytest.mark.parametrize("read", ["images", "photos", "labelled"])
 def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> None:
     """The steps of a run would read each other's images as photos, or as further labelled data."""

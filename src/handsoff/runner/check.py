@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import open_source
-from handsoff.evaluation.data import load_data
-from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
@@ -18,8 +15,6 @@ from handsoff.formats.samples import Dataset
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import read_card
 from handsoff.inversion.chunk import MIN_LABELLED
-from handsoff.jobs.folder import DONE
-from handsoff.jobs.progress import run_to_end
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
 from handsoff.runner.names import check_settings
@@ -91,9 +86,6 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         )
     check_curve(ready, len(names))
     check_settings(steps, tasks)
-    ahead = any(step.verb == "evaluate" and not (step.folder / DONE).is_file() for step in steps)
-    if ahead and all((folder / DONE).is_file() for folder in converted):
-        check_evaluation(ready)
 
 
 def check_likeness(tasks: Mapping[str, Task], others: Mapping[str, Task], where: Path) -> None:
@@ -105,18 +97,6 @@ def check_likeness(tasks: Mapping[str, Task], others: Mapping[str, Task], where:
     for name, task in tasks.items():
         if name in others:
             task.storage.bind(others[name].storage.cards().get(task.card), str(where), task.locations[0])
-
-
-def check_evaluation(ready: Recipe) -> None:
-    """Read labels, validation and test as every evaluation will, with the smallest budget.
-
-    Raises:
-        InputError: one of them is not whole, teaches nothing, or is not left once what was seen before is taken out.
-    """
-    for task in ready.tasks:
-        settings: Any = ready.for_real_only(min(ready.budgets), task)
-        inputs = open_inputs(ready.labelled, [], ready.test or ready.labelled, settings, None)
-        run_to_end(load_data(inputs, settings.group))
 
 
 def check_curve(ready: Recipe, samples: int) -> None:

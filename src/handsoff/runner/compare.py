@@ -74,7 +74,7 @@ def carry_out(
         if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(plan.methods):
             job.reopen()
         reopen_if_edited(job, recipe)
-        outcomes, costs = yield from do_steps(job, nodes, engine)
+        outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
             write_comparison(recipe.output)

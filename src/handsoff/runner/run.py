@@ -18,6 +18,7 @@ from handsoff.learning.predictor import FOLDER as MODEL
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 from handsoff.runner.graph import RUN, Node, graph, stale_sentence
+from handsoff.runner.rehearsal import rehearse
 from handsoff.verbs import given
 
 COSTS = "costs.json"
@@ -46,7 +47,7 @@ def carry_out(recipe: Recipe, nodes: Sequence[Node], *, redo: bool = False, engi
         raise InputError(stale_sentence(stale, recipe.output))
     with open_job(recipe.output, RUN, beside="generator") as job:
         reopen_if_edited(job, recipe)
-        outcomes, costs = yield from do_steps(job, nodes, engine)
+        outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
             sum_up(job, recipe, nodes, outcomes, costs)
     return job.outcome
@@ -63,9 +64,16 @@ def reopen_if_edited(job: Job, recipe: Recipe) -> None:
 
 
 def do_steps(
-    job: Job, nodes: Sequence[Node], engine: Engine = LOCAL
+    job: Job, recipe: Recipe, nodes: Sequence[Node], engine: Engine = LOCAL
 ) -> Generator[Progress, None, tuple[dict[str, Outcome], dict[str, Cost]]]:
-    """Do what is to be done; step → its outcome, and what it has cost so far."""
+    """Do what is to be done; step → its outcome, and what it has cost so far.
+
+    What the evaluations will read is read before, or once the data is converted.
+    """
+    due = [node.step for node in nodes if node.state != "done"]
+    converts = any(step.verb == "convert" for step in due)
+    if not converts:
+        yield from rehearse(recipe, due)
     stale = [node for node in nodes if node.state == "stale"]
     for node in stale:
         if corrections := corrections_in(node.step.folder):
@@ -80,6 +88,9 @@ def do_steps(
     costs = {name: cost for name, cost in costs_in(job.out).items() if name not in {node.name for node in stale}}
     outcomes: dict[str, Outcome] = {}
     for node in nodes:
+        if converts and node.step.verb != "convert":
+            converts = False
+            yield from rehearse(recipe, [step for step in due if step.verb != "convert"])
         if node.state == "done":
             yield Progress(node.name, 1, 1, "done before, skipped")
             costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
