@@ -48,6 +48,19 @@ def test_a_difference_is_clear_by_the_t_test() -> None:
     assert difference(score(0.9), real, "miou").clear is None
 
 
+def test_classes_that_few_labels_show_are_named_with_what_helps() -> None:
+    iou = {"face": 0.9, "beard": 0.7, "hat": 0.5, "glasses": 0.1}
+    told = {
+        "arms": {"real_only": {"miou": arm(0.6)}},
+        "per_class": {"real_only": {name: arm(value) for name, value in iou.items()}},
+        "n_real": 50,
+    }
+    found = meaning({**told, "scarce": {"beard": 10, "hat": 3, "glasses": 2, "scarf": 1}})
+    assert found[0].startswith("Few of the 50 real labels show glasses (2), hat (3), and real labels alone teach these")
+    assert "--set paste=0.5" in found[0]
+    assert not any("paste" in sentence for sentence in meaning({**told, "scarce": {}}) + meaning(told))
+
+
 def test_advice_is_given_only_where_it_is_needed() -> None:
     worse = metrics((0.5, 0.51, 0.52), (0.3, 0.31, 0.32), (0.4, 0.41, 0.42))
     assert any("train on the real labels alone" in sentence for sentence in meaning(worse))

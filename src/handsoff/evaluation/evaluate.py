@@ -26,6 +26,7 @@ from handsoff.evaluation.testing import DECIMALS, test_archive
 from handsoff.evaluation.work import Context, Loaded, run_all, runs_of
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
+from handsoff.learning.paste import find_donors
 from handsoff.learning.supervised import require_usable
 from handsoff.report.page import write_page
 from handsoff.report.testset import LINES, TRUTH, archive_path, lines_of
@@ -158,6 +159,7 @@ def metrics_of(
         "photos": list(inputs.photos),
         "reviews": reviews(inputs),
         "n_real": sizes[REAL],
+        "scarce": {} if settings.paste else scarce(task, data),
         "n_photos": photos,
         "n_synthetic": sum(sizes.values()) - sizes[REAL] - photos,
         "n_test": len(data.test),
@@ -169,6 +171,12 @@ def metrics_of(
         "excluded_from_validation": data.excluded["validation"],
         "excluded_from_photos": data.excluded["photos"],
     }
+
+
+def scarce(task: Task, data: EvaluationData) -> dict[str, int]:
+    """Classes that could be pasted, as few real images show them → how many do."""
+    donors = find_donors(task, [data.pools[REAL]])
+    return {} if donors is None else {task.parts[part]: len(places) for part, places in donors.places.items()}
 
 
 def training_of_arm(results: Sequence[Result], batch: int) -> dict[str, list[Any]]:

@@ -38,6 +38,7 @@ def meaning(metrics: dict[str, Any], missing: Iterable[str] = (), looked_at: int
         *without_real(metrics),
         *classes(metrics),
         *absent(list(missing), looked_at),
+        *scarce(metrics),
         *advice(found, added_data(metrics)),
     ]
 
@@ -99,6 +100,20 @@ def absent(missing: list[str], looked_at: int) -> list[str]:
         return []
     seen = f"Not among the {looked_at:,} generated labels that were looked at: {', '.join(missing)}."
     return [f"{seen} Synthetic data cannot teach what it does not contain."]
+
+
+def scarce(metrics: dict[str, Any]) -> list[str]:
+    """The classes that few labelled images show and that real labels alone teach worse than the others."""
+    counts, found = metrics.get("scarce") or {}, scores(metrics)
+    real, classes = found.get(REAL_ONLY, {}).get(main_metric(found)), per_class(metrics)
+    if real is None:
+        return []
+    poor = [name for name in counts if REAL_ONLY in classes.get(name, {}) and classes[name][REAL_ONLY].mean < real.mean]
+    if not poor:
+        return []
+    listed = ", ".join(f"{name} ({counts[name]})" for name in sorted(poor, key=lambda name: counts[name]))
+    few = f"Few of the {metrics['n_real']:,} real labels show {listed}, and real labels alone teach these worse than others"
+    return [f"{few}: label more images that show them, or paste them over other images in training, --set paste=0.5."]
 
 
 def advice(found: dict[str, dict[str, Score]], added: str = SYNTHETIC) -> list[str]:
