@@ -49,6 +49,13 @@ KNOWN = {
 }
 
 
+def test_what_was_made_beside_the_images_of_a_dataset_is_no_photo_of_it(tmp_path: Path) -> None:
+    root = tree(tmp_path / "data", "images/N.png", "masks/N.png")
+    before = photos_in(open_source(root)).describe()
+    tree(root, "run/50/dataset/images/0N.png", "run/50/dataset/masks/0N.png")
+    assert photos_in(open_source(root)).describe() == before
+
+
 @pytest.mark.parametrize("kind", KNOWN)
 @pytest.mark.parametrize("top", ["", "set/"])
 def test_only_the_images_of_a_known_tree_are_photos(tmp_path: Path, kind: str, top: str) -> None:

@@ -104,6 +104,16 @@ def test_what_is_pasted_over_a_doubtful_pixel_counts_in_full() -> None:
     assert (after.weights[~changed] == 10).all()
 
 
+def test_where_a_teacher_labels_anew_only_samples_of_people_get_a_part() -> None:
+    """It would call the hat on its head what it took the head for."""
+    people = scenes(10, 1)
+    machine = replace(people.take(np.arange(9)), pseudo=np.ones(9, bool))
+    before = draw([(people.take(np.arange(9)), 10), (machine, 30)], stream(0))
+    after = paste(before, TASK, find_donors(TASK, [people]), 1.0, stream(1), human=True)
+    changed = (after.labels != before.labels).any((1, 2))
+    assert changed.tolist() == [True] * 10 + [False] * 30
+
+
 def test_a_run_learns_from_pasted_samples_the_same_from_the_same_seed() -> None:
     people = blobs(6, 0)
     people.labels[2:][people.labels[2:] == 2] = 1  # two of six show a core

@@ -56,7 +56,7 @@ def test_classes_that_few_labels_show_are_named_with_what_helps() -> None:
         "n_real": 50,
     }
     found = meaning({**told, "scarce": {"beard": 10, "hat": 3, "glasses": 2, "scarf": 1}})
-    assert found[0].startswith("Few of the 50 real labels show glasses (2), hat (3), which real labels alone")
+    assert found[0].startswith("Fewer than half of the 50 real labels show glasses (2), hat (3), which they teach")
     assert "--set paste=0.5" in found[0]
     assert not any("paste" in sentence for sentence in meaning({**told, "scarce": {}}) + meaning(told))
 

@@ -28,6 +28,7 @@ from handsoff.runner import check as checks
 from handsoff.runner import run as runs
 from handsoff.runner.check import check, prepared
 from handsoff.runner.graph import Node, graph
+from handsoff.runner.rehearsal import rehearse
 from handsoff.runner.run import run
 from handsoff.verbs import Input, Verb
 from toy import toy_generator, write_classes, write_mask
@@ -447,6 +448,37 @@ def test_a_test_that_the_last_step_would_refuse_is_refused_first(
     with pytest.raises(HandsOffError, match=sentence):
         run_to_end(run(recipe))
     assert not (folder / "out").exists()
+
+
+def test_a_test_without_a_card_of_its_own_is_read_like_the_labels(folder: Path) -> None:
+    for name in ("labelled", "other"):
+        for index in range(8):
+            image = scene(index + 10 * (name == "other"))
+            write_mask(folder / "points" / name, f"{index}", image, np.zeros((16, 16), np.uint8))
+        points = {f"{index}": [[2 + index, 3, 2], [9, 10, 2]] for index in range(8)}
+        (folder / "points" / name / "keypoints.json").write_text(json.dumps(points))
+    (folder / "points" / "labelled" / "points.json").write_text(json.dumps({"names": ["a", "b"]}))
+    text = 'images = "photos.zip"\nlabelled = "points/labelled"\ntest = "points/other"\ntasks = "keypoints"\n'
+    recipe = load_recipe(write(folder, f"{text}budget = 4\nvalidation = 2"), folder / "out")
+    assert [*rehearse(recipe, [node.step for node in graph(recipe)])]
+
+
+@pytest.mark.parametrize("samples", [3, 12])
+def test_a_converted_test_is_read_whole(samples: int, folder: Path) -> None:
+    """The parts of the labelled data are none of the test's."""
+    for name, count in (("train", 12), ("val", samples)):
+        for index in range(count):
+            image = scene(index + 20 * (name == "val"))
+            write_mask(folder / "splits" / name, f"{index:02d}", image, np.eye(16, dtype=np.uint8))
+    write_classes(folder / "splits", ["background", "eye"])
+    text = 'images = "photos.zip"\nlabelled = "splits"\nsplit = { labelled = "train", test = "val" }\n'
+    recipe = load_recipe(write(folder, f"{text}budget = 4\nvalidation = 2"), folder / "out")
+    steps = [node.step for node in graph(recipe)]
+    for step in steps:
+        if step.verb == "convert":
+            run_to_end(step.work())
+    shown = [*rehearse(recipe, [step for step in steps if step.verb != "convert"])]
+    assert max(progress.total for progress in shown if progress.stage == "reading test samples") == samples
 
 
 def test_converted_data_is_read_before_anything_learns_from_it(folder: Path) -> None:

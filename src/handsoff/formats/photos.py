@@ -15,12 +15,13 @@ import numpy as np
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import decode_image
+from handsoff.datasets.layout import layout_of
 from handsoff.datasets.sources import Source, image_names, kinds_of
-from handsoff.formats.exchange import READERS, format_of
+from handsoff.formats.exchange import FOLDER, READERS, format_of
 from handsoff.jobs.folder import JOB
 
-TREES = {  # format → the folder of its images, where labels are images in folders beside it
-    "folder": "images", "cvat": "JPEGImages", "cityscapes": "leftImg8bit", "celebamask": "CelebA-HQ-img",
+TREES = {  # format → the folder of its images, anywhere, where labels are images in folders beside it
+    "cvat": "JPEGImages", "cityscapes": "leftImg8bit", "celebamask": "CelebA-HQ-img",
     "deepfashion": "images?",
 }  # fmt: skip
 LABELS = re.compile(  # in the name of a folder, in lower case
@@ -77,6 +78,10 @@ def without_labels(source: Source, known: str | None, names: list[str]) -> list[
     """What the known format calls images, without the sheets that HandsOff draws itself."""
     made = folders_of_jobs(source)
     names = [name for name in names if PurePosixPath(name).parent not in made] or names
+    if known == FOLDER:
+        layout = layout_of(source)
+        images = tuple(f"{layout.top}{split}images/" for split in layout.splits)
+        return [name for name in names if name.startswith(images)] or names
     if known in TREES:
         inside = re.compile(rf"(.*/)?{TREES[known]}/.+", re.DOTALL)
         return [name for name in names if inside.fullmatch(name)] or names

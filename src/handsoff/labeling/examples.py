@@ -151,6 +151,8 @@ def labelled_samples(generator: Path, labelled: LabelledDataset, samples: Path) 
 def require_same_images(labelled: LabelledDataset, samples: Path) -> None:
     """Refuse labels of other images that only have the names of samples: their latents would be wrong ones.
 
+    Samples that were moved away to be labelled cannot be compared.
+
     Raises:
         MismatchError: an image is another one; it may have another size, or be encoded anew.
     """
@@ -159,7 +161,9 @@ def require_same_images(labelled: LabelledDataset, samples: Path) -> None:
     drawn = open_source(samples)
     for name in labelled.names:
         file = f"images/{name}.png"
-        if not same_picture(labelled.image(name), decode_image(drawn.read(file), str(samples / file))):
+        if file in drawn.sizes and not same_picture(
+            labelled.image(name), decode_image(drawn.read(file), str(samples / file))
+        ):
             raise MismatchError(
                 f"{labelled.source.path / labelled.images[name]} does not show what {samples / file} shows: "
                 "give the folder whose images were labelled."

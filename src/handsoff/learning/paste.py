@@ -46,7 +46,9 @@ def find_donors(task: Task, pools: Sequence[Pool]) -> Donors | None:
     return Donors(pool, places) if places else None
 
 
-def paste(batch: Batch, task: Task, donors: Donors | None, share: float, stream: torch.Generator) -> Batch:
+def paste(
+    batch: Batch, task: Task, donors: Donors | None, share: float, stream: torch.Generator, *, human: bool = False
+) -> Batch:
     """Paste a rare part over some samples: any of the parts, from any image that shows it, half of them mirrored.
 
     Args:
@@ -55,10 +57,12 @@ def paste(batch: Batch, task: Task, donors: Donors | None, share: float, stream:
         donors: None: nothing is pasted.
         share: of the samples that get a part.
         stream: draws which, what, and whose.
+        human: only over samples that people labelled: the labels of the others are made anew.
     """
     if donors is None:
         return batch
-    chosen = np.flatnonzero(torch.rand(len(batch.images), generator=stream).numpy() < share)
+    count = batch.human if human else len(batch.images)
+    chosen = np.flatnonzero(torch.rand(count, generator=stream).numpy() < share)
     if not len(chosen):
         return batch
     images, labels, inside = cut_out(donors, task, len(chosen), stream)

@@ -189,10 +189,10 @@ def learn_step(  # what all steps of a run share, and the run
     """One step of the optimiser and of the average; returns the loss."""
     state = run.schedule
     stream = step_generator(seed, state.step)
+    teacher, pasting = run.average.module if teaches(state) else None, step_generator(seed, state.step, stream=4)
     drawn = draw(mixture(state.position), stream)
-    drawn = paste(drawn, task, donors, state.settings.paste, step_generator(seed, state.step, stream=4))
+    drawn = paste(drawn, task, donors, state.settings.paste, pasting, human=teacher is not None)
     weak = affine(drawn, task, stream)
-    teacher = run.average.module if teaches(state) else None
     found = examples(task, weak, photometric(weak.images, stream), state.settings, teacher)
     found = cut_mix(found, state.settings.cutmix, step_generator(seed, state.step, stream=3))
     with seeded(step_generator(seed, state.step, stream=2)):

@@ -113,7 +113,7 @@ def scarce(metrics: dict[str, Any]) -> list[str]:
         return []
     listed = ", ".join(f"{name} ({counts[name]})" for name in sorted(poor, key=lambda name: counts[name]))
     few = (
-        f"Few of the {metrics['n_real']:,} real labels show {listed}, which real labels alone teach worse than the rest"
+        f"Fewer than half of the {metrics['n_real']:,} real labels show {listed}, which they teach worse than the rest"
     )
     return [f"{few}: label more images that show them, or paste them over other images in training, --set paste=0.5."]
 

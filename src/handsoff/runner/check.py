@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handsoff.core.errors import InputError
-from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.sources import open_source
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
@@ -72,7 +72,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
     if ready.test in converted:
         check_likeness(tasks, to_convert(recipe, "test").tasks, ready.test)
     elif ready.test is not None:
-        check_likeness(tasks, open_labelled(ready.test, tasks=recipe.tasks).tasks, ready.test)
+        open_like(ready.test, {name: tasks[name].schema for name in recipe.tasks if name in tasks})
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
     needed = recipe.largest + recipe.validation + recipe.reserve + (ready.test is None)
@@ -89,7 +89,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
 
 
 def check_likeness(tasks: Mapping[str, Task], others: Mapping[str, Task], where: Path) -> None:
-    """Refuse a test whose labels mean something else than those of the labelled data.
+    """Refuse a test that is to be converted and whose labels mean something else than those of the labelled data.
 
     Raises:
         MismatchError: they do.

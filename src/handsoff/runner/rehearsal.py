@@ -12,7 +12,7 @@ from handsoff.recipes.steps import Step
 
 
 def rehearse(recipe: Recipe, ahead: Sequence[Step]) -> Part:
-    """Read labels, validation and test as every evaluation will, with the smallest budget.
+    """Read labels, validation and test as every evaluation will, with the largest budget.
 
     Args:
         recipe: as it was read.
@@ -30,5 +30,6 @@ def rehearse(recipe: Recipe, ahead: Sequence[Step]) -> Part:
         if isinstance(real, Path) and isinstance(test, Path) and made.isdisjoint((real, test)):
             read.setdefault(settings.task, (real, test))
     for task, (real, test) in read.items():
-        alone: Any = recipe.for_real_only(min(recipe.budgets), task)
+        ready = recipe.model_copy(update={"test": None if test == real else test})
+        alone: Any = ready.for_real_only(ready.largest, task)
         yield from load_data(open_inputs(real, [], test, alone, None), alone.group)
