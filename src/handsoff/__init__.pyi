@@ -311,6 +311,7 @@ def fit(
     corrected: str | PathLike[str] | None = None,
     denoiser: str | PathLike[str] | None = None,
     samples: str | PathLike[str] | None = None,
+    teacher: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Train the labeler on latents or photos and their labels.
@@ -348,6 +349,7 @@ def fit(
             too.
         denoiser: A diffusion model whose features are read, where the generator is another; of the same frame.
         samples: The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.
+        teacher: The report of handsoff evaluate on the same labels alone: its networks serve, and none is trained.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

@@ -167,8 +167,13 @@ FIT = Verb(
             optional=True,
             about="The folder of handsoff sample whose images were labelled, where the labels lie elsewhere.",
         ),
+        Input(
+            "teacher",
+            optional=True,
+            about="The report of handsoff evaluate on the same labels alone: its networks serve, and none is trained.",
+        ),
     ),
-    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]", "network_steps": "[evaluate] steps"},
     summary="Train the labeler on latents or photos and their labels.",
 )
 SAMPLE = Verb(

@@ -1,18 +1,27 @@
 """Networks that saw the photos themselves."""
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from discs import SEGMENTATION, blobs
+from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.files import read_json
 from handsoff.core.tensors import read_tensors
+from handsoff.datasets.likeness import read_learnt, read_seen, save_seen
+from handsoff.generators.stored import load_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling import image_networks
-from handsoff.labeling.fit import fit
+from handsoff.labeling.fit import fit, plan
 from handsoff.labeling.image_networks import network_file, train_image_networks
 from handsoff.labeling.labeler import load_labeler
 from handsoff.learning import schedule
+from handsoff.learning.models import build_model
+from handsoff.learning.predictor import PredictorCard, save_predictor
+from handsoff.tasks import make_task
 from toy import FIT
 
 
@@ -65,3 +74,54 @@ def test_a_network_never_goes_on_from_the_checkpoint_of_another(
         whole, cut = (read_tensors(network_file(tmp_path / name, index)) for name in ("whole", "cut"))
         assert all(torch.equal(whole[name], cut[name]) for name in whole)
     assert len(list((tmp_path / "cut").iterdir())) == 2, "no checkpoint is left"
+
+
+def teacher(
+    folder: Path, schema: dict[str, Any], licence: str | None = None, size: int = 16, kind: str = "segmentation"
+) -> Path:
+    """A report whose model has two networks, and knows three photos that it learnt from and two of its test."""
+    task, rng = make_task(kind, schema), np.random.default_rng(5)
+    card = PredictorCard(
+        task=task.name, schema=task.schema, network="lite0", networks=2, best=0, image_size=[size, size],
+        framing="crop", licence=licence, arm="real_only", metric="miou", validation=[], test=[0.5, 0.4], examples=3,
+    )  # fmt: skip
+    save_predictor(folder / "model", [build_model("lite0", task.channels).state_dict() for _ in range(2)], card)
+    save_seen(folder / "model", *(rng.integers(0, 256, (count, size, size, 3), np.uint8) for count in (3, 2)))
+    return folder
+
+
+def test_networks_of_a_real_only_evaluation_are_taken_over(world: Path, tmp_path: Path) -> None:
+    """With what they have seen and the terms of what they learnt from; none is trained."""
+    schema = read_json(world / "latents" / "latents.json")["tasks"]["segmentation"]
+    size = load_generator(world / "generator").image_size[0]
+    report = teacher(tmp_path / "report", schema, "research only", size)
+    settings, out = FIT.model_copy(update={"networks": 1, "steps": 2}), tmp_path / "labeler"
+    stages = {step.stage for step in fit(world / "generator", world / "latents", out, settings, teacher=report)}
+    assert not any(stage.startswith("network") for stage in stages)
+    assert network_file(out, 0).read_bytes() == network_file(report / "model", 0).read_bytes()
+    assert not network_file(out, 1).exists(), "one was asked for"
+    labeler = load_labeler(out)
+    assert (len(labeler.networks), labeler.card["network"]) == (1, "lite0")
+    assert "research only" in labeler.card["licence"]
+    photos = len(read_json(world / "latents" / "latents.json")["names"])
+    assert (len(read_learnt(out)), len(read_seen(out))) == (photos + 3, photos + 3 + 2)
+    inputs = plan(world / "generator", world / "latents", settings, teacher=report).inputs
+    assert inputs["teacher"]["path"] == str(report)
+
+
+def test_a_teacher_of_something_else_is_refused(world: Path, tmp_path: Path) -> None:
+    schema = read_json(world / "latents" / "latents.json")["tasks"]["segmentation"]
+    size = load_generator(world / "generator").image_size[0]
+
+    def asked(report: Path) -> None:
+        run_to_end(fit(world / "generator", world / "latents", tmp_path / "out", FIT, teacher=report))
+
+    with pytest.raises(InputError, match="holds no model: give the report of handsoff evaluate"):
+        asked(tmp_path)
+    with pytest.raises(MismatchError, match="labels depth, not segmentation"):
+        asked(teacher(tmp_path / "deep", {"range": [1.0, 2.0]}, size=size, kind="depth"))
+    with pytest.raises(MismatchError, match=f"evaluate with --set frame={size}x{size}"):
+        asked(teacher(tmp_path / "large", schema, size=size * 2))
+    with pytest.raises(MismatchError, match="learnt other segmentation labels than these"):
+        asked(teacher(tmp_path / "other", {"classes": ["ground", "cloud"]}, size=size))
+    assert not (tmp_path / "out").exists()

@@ -9,30 +9,43 @@ from handsoff.core.errors import InputError
 from handsoff.methods import METHODS, bigdatasetgan, datasetgan, ddpm, editgan, handsoff, paper
 from handsoff.recipes.schema import Recipe
 from handsoff.verbs import VERBS
+from toy import toy_generator
 
 
 def recipe(**values: Any) -> Recipe:
     return Recipe(**{"images": Path("photos.zip"), "labelled": Path("labelled"), "output": Path("out"), **values})
 
 
-def test_methods_lay_out_one_folder_per_step() -> None:
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("methods") / "gan"
+    toy_generator(folder)
+    return folder
+
+
+def test_methods_lay_out_one_folder_per_step(gan: Path) -> None:
     several = recipe(budgets=[8, 4])
     parts = ["labeler", "dataset", "photos", "report"]
     layout = ["generator", "latents", *(f"{budget}/{part}" for budget in (8, 4) for part in parts)]
-    assert [step.folder for step in handsoff.steps(several)] == [Path("out") / name for name in layout]
+    first = ["8/teacher", "4/teacher"]
+    assert [step.folder for step in handsoff.steps(several)] == [Path("out") / name for name in (*first, *layout)]
     without = [Path("out") / name for name in layout if not name.endswith("photos")]
     assert [step.folder for step in paper.steps(several)] == without, "no image network that could label photos"
-    made = recipe(images=None, generator=Path("gan"))
-    assert [step.folder.name for step in handsoff.steps(made)] == ["latents", "labeler", "dataset", "report"]
+    made = recipe(images=None, generator=gan)
+    names = [step.folder.name for step in handsoff.steps(made)]
+    assert names == ["teacher", "latents", "labeler", "dataset", "report"]
 
 
 def test_several_tasks_share_latents_and_dataset() -> None:
     steps = list(handsoff.steps(recipe(tasks=["segmentation", "depth"])))
     names = [step.folder.relative_to("out").as_posix() for step in steps]
-    assert names[2:4] == ["50/labeler-segmentation", "50/labeler-depth"]
-    assert names[4:] == ["50/dataset", "50/photos", "50/report-segmentation", "50/report-depth"]
-    assert steps[4].inputs["labelers"] == steps[5].inputs["voters"] == [step.folder for step in steps[2:4]]
-    assert steps[6].inputs["synthetic"] == [step.folder for step in steps[4:6]]
+    assert names[:2] == ["50/teacher-segmentation", "50/teacher-depth"]
+    assert names[4:6] == ["50/labeler-segmentation", "50/labeler-depth"]
+    assert names[6:] == ["50/dataset", "50/photos", "50/report-segmentation", "50/report-depth"]
+    assert [step.inputs["teacher"] for step in steps[4:6]] == [step.folder for step in steps[:2]]
+    assert steps[6].inputs["labelers"] == [step.folder for step in steps[4:6]]
+    assert steps[7].inputs["voters"] == [step.folder for step in steps[:2]]
+    assert steps[8].inputs["synthetic"] == [step.folder for step in steps[6:8]]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -57,12 +70,12 @@ def test_labelled_photos_hold_no_label_no_validation_photo_and_no_test_photo() -
         assert label.settings.model_dump()["apart_first"] == 50 + 30 + 5
 
 
-def test_photos_to_label_may_be_others_than_those_of_the_generator() -> None:
-    other = recipe(images=None, generator=Path("gan"), photos=Path("others"))
+def test_photos_to_label_may_be_others_than_those_of_the_generator(gan: Path) -> None:
+    other = recipe(images=None, generator=gan, photos=Path("others"))
     assert [step.inputs["photos"] for step in handsoff.steps(other) if step.verb == "label"] == [Path("others")]
 
 
-def test_where_labelers_have_no_image_networks_those_of_real_only_label_the_photos() -> None:
+def test_networks_of_real_only_label_the_photos_and_are_those_of_the_labelers() -> None:
     """Each report takes the runs of its teacher over."""
     stated = {"curve": (16,), "arms": ("real_only", "real_plus_photos")}
     plain = recipe(tasks=("segmentation", "depth"), tables={"fit": {"networks": 0}, "evaluate": stated})
@@ -73,9 +86,11 @@ def test_where_labelers_have_no_image_networks_those_of_real_only_label_the_phot
     assert made["50/teacher-depth"].inputs["synthetic"] == []
     settings = made["50/teacher-depth"].settings.model_dump()
     assert (settings["curve"], settings["arms"]) == (None, None), "both are of evaluations with datasets"
+    assert "teacher" not in made["50/labeler-depth"].inputs, "which has no image networks"
     voting = {step.folder.relative_to("out").as_posix(): step for step in handsoff.steps(recipe())}
-    assert voting["50/photos"].inputs["voters"] == [Path("out/50/labeler")]
-    assert voting["50/report"].inputs["before"] is None
+    teacher = Path("out/50/teacher")
+    assert voting["50/photos"].inputs["voters"] == [teacher]
+    assert voting["50/report"].inputs["before"] == voting["50/labeler"].inputs["teacher"] == teacher
 
 
 def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> None:
@@ -84,7 +99,7 @@ def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> Non
     made = list(handsoff.steps(several))
     labels = [step for step in made if step.verb == "label"]
     rounds = [step for step in made if step.verb == "evaluate" and "round-" in str(step.folder)]
-    last = [step for step in made if step.verb == "evaluate" and step not in rounds]
+    last = [step for step in made if step.verb == "evaluate" and "report" in step.folder.name and step not in rounds]
     out = several.output / "50"
     assert [step.folder for step in labels] == [out / "round-1/photos", out / "round-2/photos", out / "photos"]
     assert labels[1].inputs["voters"] == [step.folder for step in rounds[:2]]
@@ -177,7 +192,7 @@ def test_the_papers_form_differs_only_in_settings_and_labels_no_photos() -> None
     assert changed == set(paper.SETTINGS) & {"invert", "fit"}
 
 
-def test_methods_that_read_a_diffusion_model_invert_nothing() -> None:
+def test_methods_that_read_a_diffusion_model_invert_nothing(gan: Path) -> None:
     """They train one where none is named, in the frame of the generator, and without the settings of GANs."""
     both = recipe(tables={"train": {"w_dim": 64, "minutes": 5, "resolution": "32"}})
     for steps in (ddpm.features_steps, ddpm.dataset_steps, ddpm.both_steps):
@@ -191,10 +206,11 @@ def test_methods_that_read_a_diffusion_model_invert_nothing() -> None:
         assert "diffusion" in fit.settings.model_dump()["features"]
     assert [step.verb for step in ddpm.features_steps(both)] == ["train", "fit", "score"]
     assert [step.verb for step in ddpm.dataset_steps(both)] == ["train", "fit", "generate", "evaluate"]
-    gan, _, fit, *_ = ddpm.both_steps(both)
-    assert gan.settings.model_dump()["w_dim"] == 64
+    train, _, teacher, fit, *_ = ddpm.both_steps(both)
+    assert train.settings.model_dump()["w_dim"] == 64
     assert fit.inputs["denoiser"] == Path("out/diffusion")
-    given = recipe(images=None, generator=Path("gan"), diffusion=Path("model"))
-    assert [step.verb for step in ddpm.both_steps(given)] == ["fit", "generate", "evaluate"]
+    assert fit.inputs["teacher"] == teacher.folder
+    given = recipe(images=None, generator=gan, diffusion=Path("model"))
+    assert [step.verb for step in ddpm.both_steps(given)] == ["evaluate", "fit", "generate", "evaluate"]
     with pytest.raises(InputError, match="name one as diffusion, or photos to train it on"):
         list(ddpm.features_steps(recipe(images=None, generator=Path("gan"))))

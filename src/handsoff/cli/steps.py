@@ -114,10 +114,11 @@ def fit(  # noqa: PLR0913, PLR0917  # one per option
     corrected: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("corrected"))] = None,
     denoiser: Annotated[Path | None, typer.Option(metavar="GENERATOR", help=VERBS["fit"].about("denoiser"))] = None,
     samples: Annotated[Path | None, typer.Option(help=VERBS["fit"].about("samples"))] = None,
+    teacher: Annotated[Path | None, typer.Option(metavar="REPORT", help=VERBS["fit"].about("teacher"))] = None,
     assignments: Set = None,
 ) -> None:
     settings = settings_of("fit", assignments, task=task)
-    more = {"corrected": corrected, "denoiser": denoiser, "samples": samples}
+    more = {"corrected": corrected, "denoiser": denoiser, "samples": samples, "teacher": teacher}
     perform("fit", {"generator": generator, "examples": examples, **more}, out, settings)
 
 

@@ -81,6 +81,18 @@ def save_seen(
     write_tensors(folder / SEEN, tensors, sealed=True)
 
 
+def add_seen(folder: Path, other: Path) -> None:
+    """Add the thumbnails of another folder: whatever lies in the folder was made by what lies there, too.
+
+    Raises:
+        InputError: one of both files is missing or damaged.
+    """
+    both = [read_file(place / SEEN) for place in (folder, other)]
+    names = [name for name in (NAME, TESTED) if any(name in found for found in both)]
+    joined = {name: torch.cat([found[name] for found in both if name in found]) for name in names}
+    write_tensors(folder / SEEN, joined, sealed=True)
+
+
 def read_seen(folder: Path) -> Thumbnails:
     """All thumbnails that `save_seen` wrote.
 

@@ -4,16 +4,16 @@ Two kinds of heads read feature maps: pixel classifiers (`pixel_run`) and convol
 trained by the same rule (`runs`).
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.files import sha256, write_bytes, write_json
+from handsoff.core.files import sha256, weights_hash, write_bytes, write_json
 from handsoff.core.seeds import seeded
 from handsoff.core.tensors import write_tensors
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.generated import SAMPLES
-from handsoff.datasets.likeness import save_seen
+from handsoff.datasets.likeness import add_seen, save_seen
 from handsoff.generators.contract import Generator as ImageGenerator
 from handsoff.generators.stored import (
     copy_generator,
@@ -21,6 +21,7 @@ from handsoff.generators.stored import (
     generator_licence,
     generator_shell,
     load_generator,
+    read_card,
 )
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work, run_to_end
@@ -35,7 +36,7 @@ from handsoff.labeling.examples import (
     require_readable,
 )
 from handsoff.labeling.features import DIFFUSION, Denoising, JoinedFeatures, make_extractor
-from handsoff.labeling.image_networks import train_image_networks
+from handsoff.labeling.image_networks import model_licence, take_over, teaching_model, train_image_networks
 from handsoff.labeling.interpreter import Interpreter
 from handsoff.labeling.labeler import DENOISER, EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
 from handsoff.labeling.map_run import MapRun, hardly_seen, new_interpreter
@@ -43,6 +44,7 @@ from handsoff.labeling.pixel_run import PixelRun, standardise
 from handsoff.labeling.pixel_samples import read_pixel_samples
 from handsoff.labeling.runs import folds, loss_of_last, mean_loss, train
 from handsoff.labeling.settings import FitSettings
+from handsoff.learning.predictor import CARD as MODEL
 from handsoff.sampling.edits import WS
 
 CONTACT = "inversions.png"  # the contact sheet of the examples, where they have one
@@ -55,6 +57,7 @@ def plan(
     corrected: Path | None = None,
     denoiser: Path | None = None,
     samples: Path | None = None,
+    teacher: Path | None = None,
 ) -> Plan:
     """What the labeler is made by.
 
@@ -72,6 +75,10 @@ def plan(
         inputs[name] = {"path": str(path.resolve()), "fingerprint": found.fingerprint}
     if samples is not None:
         inputs["samples"] = {"path": str(samples.resolve()), "fingerprint": sha256(samples / SAMPLES)}
+    if teacher is not None:
+        card = read_card(parts[0].generator)
+        model = teaching_model(teacher, settings.task, card.image_size, card.framing)
+        inputs["teacher"] = {"path": str(teacher.resolve()), "fingerprint": weights_hash(model / MODEL)}
     return Plan("fit", inputs, settings.model_dump())
 
 
@@ -93,7 +100,7 @@ def open_parts(
     return [found, open_corrected(found.generator, corrected, settings, found.labelled.tasks[settings.task])]
 
 
-def fit(  # the inputs of the verb, one by one
+def fit(  # noqa: PLR0913, PLR0917  # the inputs of the verb, one by one
     generator: Path,
     examples: Path,
     out: Path,
@@ -101,6 +108,7 @@ def fit(  # the inputs of the verb, one by one
     corrected: Path | None = None,
     denoiser: Path | None = None,
     samples: Path | None = None,
+    teacher: Path | None = None,
 ) -> Work:
     """Fit a labeler; `out` gets it, a copy of the generator, and thumbnails, numbers and latents of the photos.
 
@@ -114,24 +122,32 @@ def fit(  # the inputs of the verb, one by one
         corrected: a reviewed dataset, whose accepted and corrected samples are learnt from, too.
         denoiser: a diffusion model whose maps are read, where the generator is not the one.
         samples: the folder of `handsoff sample` whose images the examples are, labelled elsewhere.
+        teacher: the report of an evaluation of the same labels alone, whose networks are taken over.
 
     Raises:
         InputError: as `plan`, or `out` holds something else.
         MismatchError: as `plan`.
     """
-    with open_job(out, plan(generator, examples, settings, corrected, denoiser, samples)) as job:
+    with open_job(out, plan(generator, examples, settings, corrected, denoiser, samples, teacher)) as job:
         if not job.done:
             parts = open_parts(generator, examples, settings, corrected, samples)
-            yield from write_labeler(job, parts, settings, denoiser)
+            yield from write_labeler(job, parts, settings, denoiser, teacher)
     return job.outcome
 
 
-def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, denoiser: Path | None) -> Part:
+def write_labeler(
+    job: Job, parts: Sequence[Examples], settings: FitSettings, denoiser: Path | None, teacher: Path | None
+) -> Part:
     """Image networks, pixel classifiers, and what they need besides."""
     extractor = extractor_for(parts[0].generator, denoiser, settings, load_generator)
     out, net = job.out, extractor.generator
     data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
-    yield from train_image_networks(data.task, data.labelled_images(), out, settings)
+    if teacher is None:
+        yield from train_image_networks(data.task, data.labelled_images(), out, settings)
+        taken: dict[str, Any] = {}
+    else:
+        model = teaching_model(teacher, settings.task, net.image_size, net.framing)
+        taken = take_over(model, data.task, out, settings.networks)
     run = yield from new_run(extractor, data, settings)
     curve: list[float] = []
     yield from train(run, curve)
@@ -142,19 +158,42 @@ def write_labeler(job: Job, parts: Sequence[Examples], settings: FitSettings, de
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
+    if teacher is not None:
+        add_seen(out, model)
     write_example_numbers(out, parts[0], data, net)
-    facts = settings.model_dump(include={"task", "head", "members", "hidden", "features", "networks", "network_share"})
-    facts |= {"schema": data.task.schema, "examples": len(data), "generator": generator_hash(parts[0].generator)}
-    licence = "; ".join(dict.fromkeys([net.licence, *([] if denoiser is None else [generator_licence(denoiser)])]))
-    facts |= {"licence": licence, "framing": net.framing, "image_size": list(net.image_size)}
-    facts |= {"sigmas": list(settings.sigmas) if DIFFUSION in settings.features else []}
-    facts |= {"denoiser": None if denoiser is None else generator_hash(denoiser)}
+    facts = {**described(parts[0], data, net, settings, denoiser), **taken}
+    facts["licence"] = "; ".join(dict.fromkeys(terms(net, denoiser, teacher)))
     facts |= {"maps": run.head.maps} if isinstance(run, MapRun) else {}
     save_labeler(out, run.head, facts)
     found = [len(part.labelled.names) for part in parts[1:]]
     more: dict[str, Any] = {"notes": hardly_seen(extractor, data)} if isinstance(run, MapRun) else {}
     more |= {"corrected_used": found[0], "corrected_loss": loss_of_last(run, found[0])} if found else {}
-    job.finish(seed=settings.seed, licence=licence, examples_used=len(data), held_out_loss=curve, **more)
+    job.finish(seed=settings.seed, licence=facts["licence"], examples_used=len(data), held_out_loss=curve, **more)
+
+
+def described(
+    found: Examples, data: TrainingData, net: ImageGenerator, settings: FitSettings, denoiser: Path | None
+) -> dict[str, Any]:
+    """What the labeler's card says, but for what only its training knows."""
+    return {
+        **settings.model_dump(include={"task", "head", "members", "hidden", "features", "networks", "network_share"}),
+        "schema": data.task.schema,
+        "examples": len(data),
+        "generator": generator_hash(found.generator),
+        "framing": net.framing,
+        "image_size": list(net.image_size),
+        "sigmas": list(settings.sigmas) if DIFFUSION in settings.features else [],
+        "denoiser": None if denoiser is None else generator_hash(denoiser),
+    }
+
+
+def terms(net: ImageGenerator, denoiser: Path | None, teacher: Path | None) -> Iterator[str]:
+    """The licences of all that the labeler is made of."""
+    yield net.licence
+    if denoiser is not None:
+        yield generator_licence(denoiser)
+    if teacher is not None and (licence := model_licence(teacher)):
+        yield licence
 
 
 def new_run(

@@ -24,7 +24,6 @@ from handsoff.labeling.ensemble import Ensemble
 from handsoff.labeling.features import Denoising, JoinedFeatures, make_extractor, shared_features
 from handsoff.labeling.image_networks import load_image_networks
 from handsoff.labeling.interpreter import Interpreter, class_ids, number_of_classes
-from handsoff.learning.pyramid import PyramidNet
 from handsoff.learning.voting import Consensus, consensus, vote, weighted
 from handsoff.sampling.draws import draw_latents, uniform_draws
 from handsoff.tasks import make_task
@@ -47,7 +46,7 @@ class LabelerCard:
         task, schema: what the labels mean.
         members, hidden, features: the pixel classifiers and what they read.
         examples: number of labelled images that it learnt from.
-        networks, network_share: the image networks and their weight in the ensemble.
+        networks, network_share: the image networks and their weight in the ensemble; network: their architecture.
         generator: hash of the weights of the generator beside it.
         head: "pixels" or "conv", and maps: (C, H, W) of the feature maps that a convolutional head reads.
         sigmas, denoiser: how a diffusion model is read, and the hash of its weights where it is not the generator.
@@ -69,6 +68,7 @@ class LabelerCard:
     maps: list[tuple[int, int, int]] = field(default_factory=list)
     sigmas: list[float] = field(default_factory=list)
     denoiser: str | None = None
+    network: str = "lite0"
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Labeler:
 
     extractor: JoinedFeatures
     ensemble: Ensemble | Interpreter
-    networks: tuple[PyramidNet, ...]
+    networks: tuple[nn.Module, ...]
     task: Task
     card: dict[str, Any]
 
@@ -249,7 +249,8 @@ def load_labeler(folder: Path | str) -> Labeler:
             f"{folder / WEIGHTS} does not fit {CARD} ({str(error).splitlines()[0]}): run handsoff fit again."
         ) from None
     ensemble = ensemble.eval().requires_grad_(requires_grad=False).to(extractor.generator.device)
-    return Labeler(extractor, ensemble, load_image_networks(folder, task, card["networks"]), task, card)
+    networks = load_image_networks(folder, task, card["networks"], card["network"])
+    return Labeler(extractor, ensemble, networks, task, card)
 
 
 def check_generators(folder: Path, card: dict[str, Any]) -> None:

@@ -5,12 +5,11 @@ networks on the model's own samples; `gan-ddpm` has it label the samples of a GA
 time of one.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.methods.handsoff import evaluated, labelled_photos
+from handsoff.methods.handsoff import evaluated, fitted, has_networks, labelled_photos, real_only_runs
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
 
@@ -23,7 +22,7 @@ def features_steps(recipe: Recipe) -> Iterator[Step]:
     """Per budget and task pixel classifiers that read photos, and their score."""
     model = yield from diffusion_model(recipe)
     for budget in recipe.budgets:
-        labelers = yield from fitted(recipe, budget, {"generator": model}, PROBE)
+        labelers = yield from probes(recipe, budget, model)
         for labeler, task in zip(labelers, recipe.tasks, strict=True):
             report, test = recipe.folder(budget, "report", task), recipe.test or recipe.labelled
             yield Step("score", report, {"voters": [labeler], "test": test}, recipe.for_score())
@@ -34,7 +33,7 @@ def dataset_steps(recipe: Recipe) -> Iterator[Step]:
     recipe = recipe.with_defaults(SAMPLES)
     model = yield from diffusion_model(recipe)
     for budget in recipe.budgets:
-        labelers = yield from fitted(recipe, budget, {"generator": model}, PROBE)
+        labelers = yield from probes(recipe, budget, model)
         dataset = recipe.output / str(budget) / "dataset"
         yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
         yield from reports(recipe, budget, [dataset])
@@ -48,11 +47,13 @@ def both_steps(recipe: Recipe) -> Iterator[Step]:
         yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
     nets = {"generator": generator, "denoiser": (yield from diffusion_model(recipe))}
     for budget in recipe.budgets:
-        labelers = yield from fitted(recipe, budget, nets, {})
+        teachers = (yield from real_only_runs(recipe, budget)) if has_networks(recipe) else []
+        inputs, owned = {**nets, "examples": recipe.labelled}, {"labels": recipe.options}
+        labelers = yield from fitted(recipe, budget, inputs, teachers, owned)
         dataset = recipe.output / str(budget) / "dataset"
         yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
         photos = yield from labelled_photos(recipe, budget, labelers)
-        yield from reports(recipe, budget, [dataset, *photos])
+        yield from reports(recipe, budget, [dataset, *photos], teachers)
 
 
 def diffusion_model(recipe: Recipe) -> Generator[Step, None, Path]:
@@ -73,19 +74,14 @@ def diffusion_model(recipe: Recipe) -> Generator[Step, None, Path]:
     return folder
 
 
-def fitted(
-    recipe: Recipe, budget: int, nets: dict[str, Path], owned: dict[str, Any]
-) -> Generator[Step, None, list[Path]]:
-    """The folders of labelers, one per task, which are fitted to the labelled photos as they are."""
-    labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
-    for labeler, task in zip(labelers, recipe.tasks, strict=True):
-        settings = recipe.for_fit(budget, task).model_copy(update={**owned, "labels": recipe.options})
-        yield Step("fit", labeler, {**nets, "examples": recipe.labelled}, settings)
-    return labelers
+def probes(recipe: Recipe, budget: int, model: Path) -> Generator[Step, None, list[Path]]:
+    """The folders of pixel classifiers alone, one per task, which are fitted to the labelled photos as they are."""
+    inputs, owned = {"generator": model, "examples": recipe.labelled}, {**PROBE, "labels": recipe.options}
+    return (yield from fitted(recipe, budget, inputs, [], owned))
 
 
-def reports(recipe: Recipe, budget: int, datasets: list[Path]) -> Iterator[Step]:
-    """What the datasets are worth, task by task."""
-    for task in recipe.tasks:
-        report = recipe.folder(budget, "report", task)
-        yield Step("evaluate", report, evaluated(recipe, datasets), recipe.for_evaluate(budget, task))
+def reports(recipe: Recipe, budget: int, datasets: list[Path], teachers: Sequence[Path] = ()) -> Iterator[Step]:
+    """What the datasets are worth, task by task; runs of teachers are taken over."""
+    for index, task in enumerate(recipe.tasks):
+        inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
+        yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))

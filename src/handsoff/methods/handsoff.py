@@ -1,7 +1,8 @@
 """The default method. Its settings are the defaults of every verb: what measured best so far, see docs/experiments/."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
@@ -11,30 +12,60 @@ from handsoff.verbs import Inputs
 def steps(recipe: Recipe, *, photos: bool = True) -> Iterator[Step]:
     """One generator and the latents of all labels; per budget labelers, datasets, and a report for every task.
 
+    The real-only runs come first: their networks are the image networks of the labelers.
+
     Args:
         recipe: the data and the settings.
-        photos: whether the unlabelled ones become a dataset too. The image networks of the labelers label them or,
-            where labelers have none, those of the real-only runs.
+        photos: whether the unlabelled ones become a dataset too, labelled by these networks.
     """
     generator, latents = recipe.generator or recipe.output / "generator", recipe.output / "latents"
+    labelling = photos and recipe.unlabelled is not None
+    inverted = recipe.for_label().model_dump()["inversion"] != "none"
+    taught: dict[int, list[Path]] = {}
+    if has_networks(recipe) or (labelling and not inverted):
+        for budget in recipe.budgets:
+            taught[budget] = yield from real_only_runs(recipe, budget)
     if recipe.images is not None:
         yield Step("train", generator, {"images": recipe.images}, recipe.for_train())
     yield Step("invert", latents, {"generator": generator, "labelled": recipe.labelled}, recipe.for_invert())
     for budget in recipe.budgets:
-        labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
-        for task, labeler in zip(recipe.tasks, labelers, strict=True):
-            yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
+        teachers = taught.get(budget, [])
+        labelers = yield from fitted(recipe, budget, {"generator": generator, "examples": latents}, teachers)
         dataset = recipe.output / str(budget) / "dataset"
         yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
-        datasets, teachers = [dataset], list[Path]()
-        if photos and recipe.unlabelled is not None:
-            inverted = recipe.for_label().model_dump()["inversion"] != "none"
-            if recipe.settings("fit").model_dump()["networks"] == 0 and not inverted:
-                teachers = yield from real_only_runs(recipe, budget)
-            datasets += yield from labelled_photos(recipe, budget, teachers or labelers, models=bool(teachers))
+        datasets = [dataset]
+        if labelling:
+            voters = labelers if inverted else teachers
+            datasets += yield from labelled_photos(recipe, budget, voters, models=not inverted)
         for index, task in enumerate(recipe.tasks):
             inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
             yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+
+
+def has_networks(recipe: Recipe) -> bool:
+    """Whether image networks label beside the pixel classifiers."""
+    count: int = recipe.settings("fit").model_dump()["networks"]
+    return count > 0
+
+
+def fitted(
+    recipe: Recipe, budget: int, inputs: dict[str, Path], teachers: list[Path], owned: Mapping[str, Any] | None = None
+) -> Generator[Step, None, list[Path]]:
+    """The folders of labelers, one per task.
+
+    Args:
+        recipe: the data and the settings.
+        budget: of the labels.
+        inputs: of all of them.
+        teachers: the real-only runs of every task, whose networks become image networks where there are to be such.
+        owned: settings that the method fixes.
+    """
+    labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
+    for index, (task, labeler) in enumerate(zip(recipe.tasks, labelers, strict=True)):
+        taught = {"teacher": teachers[index]} if teachers and has_networks(recipe) else {}
+        settings = recipe.for_fit(budget, task).model_copy(update=dict(owned or {}))
+        yield Step("fit", labeler, {**inputs, **taught}, settings)
+    return labelers
 
 
 def labelled_photos(
