@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from handsoff.core.errors import InputError
+from handsoff.core.images import decode_image
+from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.labelled import open_labelled, open_like
-from handsoff.datasets.sources import open_source
+from handsoff.datasets.sources import Source, open_source
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
@@ -20,6 +22,8 @@ from handsoff.recipes.steps import Step
 from handsoff.runner.names import check_settings
 from handsoff.tasks import make_task, task_type
 from handsoff.tasks.base import Task
+
+LOOKED_AT = 20  # photos, at the most, until one can be used
 
 
 def prepared(recipe: Recipe) -> tuple[list[Step], Recipe]:
@@ -57,7 +61,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         HandsOffError: a step would refuse its inputs or settings.
     """
     for photos in filter(None, (recipe.images, recipe.photos)):
-        photos_in(open_source(photos))
+        check_photos(photos_in(open_source(photos)), recipe)
         refuse_inside(recipe.output, photos, "photos")
     for role, path in labelled_data(recipe).items():
         refuse_inside(recipe.output, path, "all" if getattr(ready, role) in converted else "labels")
@@ -86,6 +90,24 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         )
     check_curve(ready, len(names))
     check_settings(steps, tasks)
+
+
+def check_photos(photos: Source, recipe: Recipe) -> None:
+    """Refuse photos none of which gets into the frame, of those that are looked at.
+
+    Raises:
+        InputError: they are smaller, or cannot be read.
+    """
+    names = [*photos.sizes]
+    broken: list[InputError] = []
+    for name in names[:: max(1, len(names) // LOOKED_AT)]:
+        try:
+            frame_photo(decode_image(photos.read(name), name), recipe.frame, recipe.framing, name)
+        except InputError as error:
+            broken.append(error)
+        else:
+            return
+    raise InputError(f"None of the photos in {photos.path} that were looked at can be used. The first: {broken[0]}")
 
 
 def check_likeness(tasks: Mapping[str, Task], others: Mapping[str, Task], where: Path) -> None:
