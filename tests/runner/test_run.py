@@ -54,7 +54,7 @@ def folder(tmp_path: Path, photos: Callable[..., Path]) -> Path:
     for index in range(12):
         write_mask(tmp_path / "labelled", f"{index:02d}", scene(index), np.eye(16, dtype=np.uint8))
     write_classes(tmp_path / "labelled", ["background", "eye"])
-    photos().rename(tmp_path / "photos.zip")
+    photos(height=72, width=70).rename(tmp_path / "photos.zip")
     return tmp_path
 
 

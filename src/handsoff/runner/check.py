@@ -61,8 +61,8 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         HandsOffError: a step would refuse its inputs or settings.
     """
     for photos in filter(None, (recipe.images, recipe.photos)):
-        check_photos(photos_in(open_source(photos)), recipe)
         refuse_inside(recipe.output, photos, "photos")
+        check_photos(photos_in(open_source(photos)), recipe)
     for role, path in labelled_data(recipe).items():
         refuse_inside(recipe.output, path, "all" if getattr(ready, role) in converted else "labels")
     if recipe.diffusion is not None and (kind := read_card(recipe.diffusion).architecture) != Diffusion.architecture:
