@@ -173,7 +173,7 @@ FIT = Verb(
             about="The report of handsoff evaluate on the same labels alone: its networks serve, and none is trained.",
         ),
     ),
-    {"first": "budgets", "task": "tasks", "labels": "[labels]", "network_steps": "[evaluate] steps"},
+    {"first": "budgets", "task": "tasks", "labels": "[labels]"},
     summary="Train the labeler on latents or photos and their labels.",
 )
 SAMPLE = Verb(

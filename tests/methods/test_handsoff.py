@@ -222,7 +222,7 @@ def test_a_run_labels_the_photos_too_and_says_what_won(world: Path, tmp_path: Pa
     net = load_generator(world / "generator")
     for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
         Image.fromarray(image).save(photos / f"{index}.png")
-    recipe = QUICK_RECIPE.replace("networks = 0", "networks = 1")
+    recipe = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2")
     text = f"""photos = "{photos}"\nrounds = 2{recipe}""".replace('"labelled"', f'"{world / "labelled"}"')
     text = text.replace('"generator"\n', f'"{world / "generator"}"\n').replace("budget = 6", "budget = 4")
     (tmp_path / "recipe.toml").write_text(text, encoding="utf-8")

@@ -122,7 +122,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     net = load_generator(root / "generator")
     for index, image in enumerate(to_uint8(net.synthesize(net.draw(range(900, 906))))):
         Image.fromarray(image).save(root / "photos" / f"{index}.png")
-    text = QUICK_RECIPE.replace("networks = 0", "networks = 1").replace("budget = 6", "budget = 4")
+    text = QUICK_RECIPE.replace("networks = 0", "networks = 1\nnetwork_steps = 2").replace("budget = 6", "budget = 4")
     stated = 'photos = "photos"\nreserve = 4'
     (root / "recipe.toml").write_text(stated + text, encoding="utf-8")
     return root
