@@ -25,7 +25,7 @@ SMALL = {  # what is added to a command, so that it takes seconds
 def small(recipe: str) -> str:
     """The recipe with fewer images and steps."""
     fewer = re.sub(r"\bn = \d+", "n = 8", re.sub(r"steps = [1-9]\d*", "steps = 1", recipe))
-    return fewer.replace("[fit]\n", "[fit]\nmembers = 2\nsteps = 2\n").replace("validation = 20", "validation = 4")
+    return fewer.replace("[fit]\n", "[fit]\nmembers = 2\n").replace("validation = 20", "validation = 4")
 
 
 @pytest.mark.slow
