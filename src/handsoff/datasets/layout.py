@@ -40,6 +40,11 @@ class Layout:
     top: str
     splits: tuple[str, ...]
 
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """Every place that has `images/`: "" or "FOLDER/", one per split."""
+        return tuple(f"{self.top}{split}" for split in self.splits)
+
     def at(self, name: str, folder: str) -> str:
         """Where in the source something in `folder` belongs that a sample is to have."""
         split = next((split for split in self.splits if name.startswith(split)), "")

@@ -79,8 +79,7 @@ def without_labels(source: Source, known: str | None, names: list[str]) -> list[
     made = folders_of_jobs(source)
     names = [name for name in names if PurePosixPath(name).parent not in made] or names
     if known == FOLDER:
-        layout = layout_of(source)
-        images = tuple(f"{layout.top}{split}images/" for split in layout.splits)
+        images = tuple(f"{root}images/" for root in layout_of(source).roots)
         return [name for name in names if name.startswith(images)] or names
     if known in TREES:
         inside = re.compile(rf"(.*/)?{TREES[known]}/.+", re.DOTALL)
@@ -139,8 +138,9 @@ def refuse_labels(source: Source, names: Sequence[str]) -> bool:
     return bool(looked) and drawn.issuperset(looked)
 
 
-def spread(names: Sequence[str]) -> Sequence[str]:
-    return names[:: max(1, len(names) // LOOKED_AT)][:LOOKED_AT]
+def spread(names: Sequence[str], most: int = LOOKED_AT) -> Sequence[str]:
+    """So many of the names at the most, from all over."""
+    return names[:: max(1, len(names) // most)][:most]
 
 
 def is_drawing(source: Source, name: str) -> bool:

@@ -36,7 +36,7 @@ from handsoff.labeling.examples import (
     require_readable,
 )
 from handsoff.labeling.features import DIFFUSION, Denoising, JoinedFeatures, make_extractor
-from handsoff.labeling.image_networks import model_licence, take_over, teaching_model, train_image_networks
+from handsoff.labeling.image_networks import take_over, teaching_model, train_image_networks
 from handsoff.labeling.interpreter import Interpreter
 from handsoff.labeling.labeler import DENOISER, EXAMPLE_WS, EXAMPLES, GENERATOR, load_labeler, save_labeler
 from handsoff.labeling.map_run import MapRun, hardly_seen, new_interpreter
@@ -45,6 +45,7 @@ from handsoff.labeling.pixel_samples import read_pixel_samples
 from handsoff.labeling.runs import folds, loss_of_last, mean_loss, train
 from handsoff.labeling.settings import FitSettings
 from handsoff.learning.predictor import CARD as MODEL
+from handsoff.learning.predictor import read_predictor_card
 from handsoff.sampling.edits import WS
 
 CONTACT = "inversions.png"  # the contact sheet of the examples, where they have one
@@ -142,11 +143,11 @@ def write_labeler(
     extractor = extractor_for(parts[0].generator, denoiser, settings, load_generator)
     out, net = job.out, extractor.generator
     data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
-    if teacher is None:
+    model = None if teacher is None else teaching_model(teacher, settings.task, net.image_size, net.framing)
+    taken: dict[str, Any] = {}
+    if model is None:
         yield from train_image_networks(data.task, data.labelled_images(), out, settings)
-        taken: dict[str, Any] = {}
     else:
-        model = teaching_model(teacher, settings.task, net.image_size, net.framing)
         taken = take_over(model, data.task, out, settings.networks)
     run = yield from new_run(extractor, data, settings)
     curve: list[float] = []
@@ -158,11 +159,11 @@ def write_labeler(
         if file is not None:
             write_bytes(out / target, file.read_bytes())
     save_seen(out, data.images)
-    if teacher is not None:
+    if model is not None:
         add_seen(out, model)
     write_example_numbers(out, parts[0], data, net)
     facts = {**described(parts[0], data, net, settings, denoiser), **taken}
-    facts["licence"] = "; ".join(dict.fromkeys(terms(net, denoiser, teacher)))
+    facts["licence"] = "; ".join(dict.fromkeys(terms(net, denoiser, model)))
     facts |= {"maps": run.head.maps} if isinstance(run, MapRun) else {}
     save_labeler(out, run.head, facts)
     found = [len(part.labelled.names) for part in parts[1:]]
@@ -187,12 +188,12 @@ def described(
     }
 
 
-def terms(net: ImageGenerator, denoiser: Path | None, teacher: Path | None) -> Iterator[str]:
+def terms(net: ImageGenerator, denoiser: Path | None, model: Path | None) -> Iterator[str]:
     """The licences of all that the labeler is made of."""
     yield net.licence
     if denoiser is not None:
         yield generator_licence(denoiser)
-    if teacher is not None and (licence := model_licence(teacher)):
+    if model is not None and (licence := read_predictor_card(model).licence):
         yield licence
 
 

@@ -79,12 +79,6 @@ def teaching_model(teacher: Path, task: str, frame: Frame, framing: Framing) -> 
     return model
 
 
-def model_licence(teacher: Path) -> str | None:
-    """The terms of what the model of a report learnt from."""
-    model = find_predictor(teacher)
-    return None if model is None else read_predictor_card(model).licence
-
-
 def take_over(model: Path, task: Task, out: Path, most: int) -> dict[str, Any]:
     """Copy the first `most` networks of a model; what the labeler's card says of them.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from handsoff.core.errors import InputError
-from handsoff.methods.handsoff import evaluated
+from handsoff.methods.handsoff import evaluated, fitted
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
 
@@ -40,10 +40,9 @@ def annotated_steps(recipe: Recipe, arms: tuple[str, ...] | None = None) -> Iter
         samples, annotated = folder / "samples", folder / "annotated"
         yield Step("sample", samples, {"generator": generator}, recipe.settings("sample", n=budget))
         yield Step("label", annotated, {"voters": oracles, "photos": samples}, recipe.for_annotation())
-        for task in recipe.tasks:
-            inputs = {"generator": generator, "examples": annotated, "samples": samples}
-            yield Step("fit", recipe.folder(budget, "labeler", task), inputs, recipe.for_fit(budget, task))
-        yield from measured(recipe, budget, arms)
+        inputs = {"generator": generator, "examples": annotated, "samples": samples}
+        labelers = yield from fitted(recipe, budget, inputs)
+        yield from measured(recipe, budget, labelers, arms)
 
 
 def control_steps(recipe: Recipe) -> Iterator[Step]:
@@ -56,10 +55,8 @@ def control_steps(recipe: Recipe) -> Iterator[Step]:
     invert = recipe.for_invert().model_copy(update={"labels": {}})
     yield Step("invert", latents, {"generator": generator, "labelled": annotated}, invert)
     for budget in recipe.budgets:
-        for task in recipe.tasks:
-            labeler, inputs = recipe.folder(budget, "labeler", task), {"generator": generator, "examples": latents}
-            yield Step("fit", labeler, inputs, recipe.for_fit(budget, task))
-        yield from measured(recipe, budget)
+        labelers = yield from fitted(recipe, budget, {"generator": generator, "examples": latents})
+        yield from measured(recipe, budget, labelers)
 
 
 def oracles_of(recipe: Recipe) -> list[Path]:
@@ -84,9 +81,8 @@ def made_once(recipe: Recipe) -> Iterator[Step]:
         yield Step("evaluate", oracle, evaluated(recipe, []), recipe.for_oracle(task))
 
 
-def measured(recipe: Recipe, budget: int, arms: tuple[str, ...] | None = None) -> Iterator[Step]:
+def measured(recipe: Recipe, budget: int, labelers: list[Path], arms: tuple[str, ...] | None = None) -> Iterator[Step]:
     """A dataset of generated images, and what it is worth."""
-    labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
     dataset = recipe.output / str(budget) / "dataset"
     yield Step("generate", dataset, {"labelers": labelers}, recipe.for_generate())
     for task in recipe.tasks:

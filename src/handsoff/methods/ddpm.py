@@ -5,11 +5,11 @@ networks on the model's own samples; `gan-ddpm` has it label the samples of a GA
 time of one.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from handsoff.core.errors import InputError
-from handsoff.methods.handsoff import evaluated, fitted, has_networks, labelled_photos, real_only_runs
+from handsoff.methods.handsoff import fitted, has_networks, labelled_photos, real_only_runs, reports
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
 
@@ -77,11 +77,4 @@ def diffusion_model(recipe: Recipe) -> Generator[Step, None, Path]:
 def probes(recipe: Recipe, budget: int, model: Path) -> Generator[Step, None, list[Path]]:
     """The folders of pixel classifiers alone, one per task, which are fitted to the labelled photos as they are."""
     inputs, owned = {"generator": model, "examples": recipe.labelled}, {**PROBE, "labels": recipe.options}
-    return (yield from fitted(recipe, budget, inputs, [], owned))
-
-
-def reports(recipe: Recipe, budget: int, datasets: list[Path], teachers: Sequence[Path] = ()) -> Iterator[Step]:
-    """What the datasets are worth, task by task; runs of teachers are taken over."""
-    for index, task in enumerate(recipe.tasks):
-        inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
-        yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+    return (yield from fitted(recipe, budget, inputs, owned=owned))

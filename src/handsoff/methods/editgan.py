@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from handsoff.core.errors import InputError
 from handsoff.methods import paper
-from handsoff.methods.handsoff import evaluated
+from handsoff.methods.handsoff import fitted, reports
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
 from handsoff.tasks.segmentation import Segmentation
@@ -30,17 +30,10 @@ def steps(recipe: Recipe) -> Iterator[Step]:
         yield Step("train", recipe.output / "generator", {"images": recipe.images}, recipe.for_train())
     yield Step("invert", latents, {"generator": generator, "labelled": recipe.labelled}, recipe.for_invert())
     for budget in recipe.budgets:
-        labelers = {task: recipe.folder(budget, "labeler", task) for task in recipe.tasks}
-        for task, labeler in labelers.items():
-            yield Step("fit", labeler, {"generator": generator, "examples": latents}, recipe.for_fit(budget, task))
-        folder = recipe.output / str(budget)
-        masks = labelers[Segmentation.name]
+        labelers = yield from fitted(recipe, budget, {"generator": generator, "examples": latents})
+        edits, dataset = (recipe.output / str(budget) / name for name in ("edits", "dataset"))
+        masks = recipe.folder(budget, "labeler", Segmentation.name)
         settings = recipe.settings("edit", first=budget)
-        yield Step("edit", folder / "edits", {"labeler": masks, "examples": latents}, settings)
-        drawn = [*labelers.values()]
-        yield Step(
-            "generate", folder / "dataset", {"labelers": drawn, "edits": folder / "edits"}, recipe.for_generate()
-        )
-        for task in recipe.tasks:
-            inputs = evaluated(recipe, [folder / "dataset"])
-            yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+        yield Step("edit", edits, {"labeler": masks, "examples": latents}, settings)
+        yield Step("generate", dataset, {"labelers": labelers, "edits": edits}, recipe.for_generate())
+        yield from reports(recipe, budget, [dataset])

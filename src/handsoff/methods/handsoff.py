@@ -1,6 +1,6 @@
 """The default method. Its settings are the defaults of every verb: what measured best so far, see docs/experiments/."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,7 @@ def steps(recipe: Recipe, *, photos: bool = True) -> Iterator[Step]:
         if labelling:
             voters = labelers if inverted else teachers
             datasets += yield from labelled_photos(recipe, budget, voters, models=not inverted)
-        for index, task in enumerate(recipe.tasks):
-            inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
-            yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+        yield from reports(recipe, budget, datasets, teachers)
 
 
 def has_networks(recipe: Recipe) -> bool:
@@ -49,7 +47,11 @@ def has_networks(recipe: Recipe) -> bool:
 
 
 def fitted(
-    recipe: Recipe, budget: int, inputs: dict[str, Path], teachers: list[Path], owned: Mapping[str, Any] | None = None
+    recipe: Recipe,
+    budget: int,
+    inputs: dict[str, Path],
+    teachers: Sequence[Path] = (),
+    owned: Mapping[str, Any] | None = None,
 ) -> Generator[Step, None, list[Path]]:
     """The folders of labelers, one per task.
 
@@ -105,6 +107,13 @@ def real_only_runs(recipe: Recipe, budget: int) -> Generator[Step, None, list[Pa
         settings = recipe.for_real_only(budget, task, curve=None, curve_part=None)
         yield Step("evaluate", folder, evaluated(recipe, []), settings)
     return folders
+
+
+def reports(recipe: Recipe, budget: int, datasets: list[Path], teachers: Sequence[Path] = ()) -> Iterator[Step]:
+    """What the datasets are worth, task by task; runs of teachers are taken over."""
+    for index, task in enumerate(recipe.tasks):
+        inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
+        yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 
 def evaluated(recipe: Recipe, datasets: list[Path], before: Path | None = None) -> Inputs:

@@ -11,7 +11,7 @@ from handsoff.datasets.sources import Source, open_source
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.formats.convert import chosen
 from handsoff.formats.exchange import FOLDER, format_of, open_dataset
-from handsoff.formats.photos import photos_in
+from handsoff.formats.photos import photos_in, spread
 from handsoff.formats.reading import refuse_inside
 from handsoff.formats.samples import Dataset
 from handsoff.generators.diffusion import Diffusion
@@ -98,9 +98,8 @@ def check_photos(photos: Source, recipe: Recipe) -> None:
     Raises:
         InputError: they are smaller, or cannot be read.
     """
-    names = [*photos.sizes]
     broken: list[InputError] = []
-    for name in names[:: max(1, len(names) // LOOKED_AT)]:
+    for name in spread([*photos.sizes], LOOKED_AT):
         try:
             frame_photo(decode_image(photos.read(name), name), recipe.frame, recipe.framing, name)
         except InputError as error:

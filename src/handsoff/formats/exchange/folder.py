@@ -29,10 +29,8 @@ def recognises(source: Source) -> bool:
     except InputError:
         return False
     locations = [location for task in TASKS.values() for location in task.locations]
-    roots = [f"{layout.top}{split}" for split in layout.splits]
-    held = {
-        file.removeprefix(root).partition("/")[0] for root in roots for file in source.sizes if file.startswith(root)
-    }
+    inside = (file.removeprefix(root) for root in layout.roots for file in source.sizes if file.startswith(root))
+    held = {file.partition("/")[0] for file in inside}
     return "images" in held and any(
         (location.folder if location.suffixes else f"{location.folder}.json") in held for location in locations
     )
