@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -187,6 +188,22 @@ def test_points_are_dragged_nudged_hidden_and_taken_away(tmp_path: Path, start: 
     page.get_by_role("button", name="Undo").click()
     saved(page)
     assert review.corrected("007", "keypoints")[0, 2] == 0
+
+
+def test_another_task_is_opened_while_the_image_is_on_its_way(tmp_path: Path, start: Callable[[Path], Review]) -> None:
+    review = start(everything(tmp_path / "data"))
+    page, held = review.page, list[Any]()
+    page.route("**/image/007*", lambda route: held.append(route))  # noqa: PLW0108  # playwright marks it
+    page.locator("#grid").press("Enter")
+    page.get_by_role("button", name="keypoints", exact=True).click()
+    page.wait_for_timeout(300)  # the labels are quicker
+    [image] = held
+    image.continue_()
+    ready(page)
+    expects(page.locator("#stage .layer")).to_have_count(0)  # those of the masks
+    draw(page, (10.5, 12.5), (15.5, 20.5))
+    saved(page)
+    assert np.allclose(review.corrected("007", "keypoints"), [[15, 20, 2], [20, 12, 2]], atol=0.1)
 
 
 def test_depth_is_nudged_and_marked_as_not_known(tmp_path: Path, start: Callable[[Path], Review]) -> None:

@@ -103,22 +103,20 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   }
 
   async function openLabel(mine) {
-    const { name } = sample;
-    const pending = saver.pending(name, task);
-    const found = pending ? { body: await pending } : await api.label(task, name);
+    const [{ name }, target, spec] = [sample, task, { ...dataset.tasks[task], name: task }];
+    const editor = KINDS[spec.editor];
+    const pending = saver.pending(name, target);
+    const found = pending ? { body: await pending } : await api.label(target, name);
+    const label = await editor.read(found.body);
     if (mine !== opening) return;
     if (found.version != null) saver.seen(name, +found.version);
-    const target = task;
     const changed = (body, type) => {
       if (mine !== opening) return;
       lately = "label";
       saver.label(name, target, body, type);
     };
-    const spec = { ...dataset.tasks[task], name: task };
     const regions = async () => ({ values: await api.regions(target, name), ...stage.size() });
-    const made = await KINDS[spec.editor].open({ stage, task: spec, body: found.body, sample, regions, changed, say });
-    if (mine !== opening) return;
-    kind = made;
+    kind = editor.open({ stage, task: spec, label, sample, regions, changed, say });
     byId("tools").replaceChildren(...kind.panel);
     tabs.forEach((tab, each) => (tab.ariaPressed = String(each === task)));
     fade(opacity);

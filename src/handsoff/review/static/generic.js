@@ -3,13 +3,16 @@
 import * as api from "./api.js";
 import { h } from "./dom.js";
 
+/** The file itself: nothing more is known of it. */
+export const read = async (body) => body;
+
 /** A label for people to compare: its size is all that is known of it here. */
 export async function picture(task, body) {
   return h("p", {}, `${body.size.toLocaleString("en")} bytes`);
 }
 
-/** @param {{stage: Object, task: Object, body: Blob, sample: Object, changed: Function}} on see `mask.open` */
-export async function open({ stage, task, body, sample, changed, say }) {
+/** @param {{stage: Object, task: Object, label: Blob, sample: Object, changed: Function}} on see `mask.open` */
+export function open({ stage, task, label: body, sample, changed, say }) {
   const drawing = h("img", { className: "layer label", alt: "", src: api.thumbnailUrl(sample.name, task.name, sample.version, 512) });
   [drawing.style.width, drawing.style.height] = [`${stage.size().width}px`, `${stage.size().height}px`];
   stage.world.append(drawing);

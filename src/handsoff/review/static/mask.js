@@ -28,9 +28,12 @@ function paintIds(canvas, plane, colours) {
   paint(canvas, (at) => (values[at] === IGNORED ? hatched(at) : colours[values[at]]));
 }
 
+/** @returns {Promise<Object>} the label as `open` takes it */
+export const read = (body) => png.decode(body);
+
 /** A label for people to compare: a canvas. */
 export async function picture(task, body, image) {
-  const plane = await png.decode(body);
+  const plane = await read(body);
   const [canvas, over] = [1, 2].map(() => h("canvas", { width: plane.width, height: plane.height }));
   paintIds(over, plane, palette(task));
   const context = canvas.getContext("2d");
@@ -41,11 +44,11 @@ export async function picture(task, body, image) {
 }
 
 /**
- * @param {{stage: Object, task: Object, body: Blob, regions: () => Promise<Object>, changed: Function}} on
+ * @param {{stage: Object, task: Object, label: Object, regions: () => Promise<Object>, changed: Function}} on `label` is
+ * what `read` found; nothing here waits, so that no other sample can be opened meanwhile.
  * `changed` gets a function that gives the label as it is to be sent.
  */
-export async function open({ stage, task, body, sample, regions, changed, say }) {
-  const plane = await png.decode(body);
+export function open({ stage, task, label: plane, sample, regions, changed, say }) {
   const canvas = stage.layer("label");
   const colours = palette(task);
   const background = task.parts.findIndex(({ name }) => name === task.background);

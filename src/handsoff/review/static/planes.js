@@ -18,7 +18,7 @@ const BLACK = packed(0, 0, 0);
 const CHOSEN = packed(64, 160, 255, 130);
 
 /** @returns {Promise<Float32Array>} the map as the server sends it: float32, little-endian, row by row */
-async function read(body) {
+export async function read(body) {
   const view = new DataView(await body.arrayBuffer());
   return Float32Array.from({ length: view.byteLength / 4 }, (_, i) => view.getFloat32(4 * i, true));
 }
@@ -57,9 +57,8 @@ export async function picture(task, body, image) {
   return canvas;
 }
 
-/** @param {{stage: Object, body: Blob, changed: Function}} on see `mask.open` */
-export async function open({ stage, body, changed }) {
-  const values = await read(body);
+/** @param {{stage: Object, label: Float32Array, changed: Function}} on see `mask.open` */
+export function open({ stage, label: values, changed }) {
   const range = ends(values);
   const { width, height } = stage.size();
   const chosen = { values: new Uint8Array(width * height), width, height };

@@ -6,7 +6,8 @@ import { createHistory } from "./history.js";
 const STATES = [[2, "seen"], [1, "hidden"], [0, "not there"]];
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-const read = async (body) => JSON.parse(await body.text()).points;
+/** @returns {Promise<number[][]>} x, y and visibility of every point */
+export const read = async (body) => JSON.parse(await body.text()).points;
 
 /** A colour per point, around the circle. */
 const colourOf = (index, count) => `hsl(${Math.round((300 * index) / Math.max(1, count))} 90% 60%)`;
@@ -26,9 +27,9 @@ export async function picture(task, body, image) {
   return canvas;
 }
 
-/** @param {{stage: Object, task: Object, body: Blob, changed: Function}} on see `mask.open` */
-export async function open({ stage, task, body, changed }) {
-  let points = await read(body);
+/** @param {{stage: Object, task: Object, label: number[][], changed: Function}} on see `mask.open` */
+export function open({ stage, task, label, changed }) {
+  let points = label;
   const { width, height } = stage.size();
   let current = 0;
   const history = createHistory(() => structuredClone(points), (state) => (points = state), 64 * points.length);

@@ -21,6 +21,7 @@ export function createStage(element) {
   const fingers = new Map();
   const watchers = new Set();
   let size = { width: 1, height: 1 };
+  let shown = {}; // the url of the image and a promise that it is there
   /** @type {Tool} */
   let tool = {};
   let panning = null; // the pointer that moves the view
@@ -49,6 +50,15 @@ export function createStage(element) {
     view.x = (box.width - size.width * view.scale) / 2;
     view.y = (box.height - size.height * view.scale) / 2;
     show();
+  }
+
+  /** The view stays where it is if the image is as large as the last one. */
+  async function load(url) {
+    image.src = url;
+    await image.decode();
+    const same = size.width === image.naturalWidth && size.height === image.naturalHeight;
+    size = { width: image.naturalWidth, height: image.naturalHeight };
+    if (!same) fit();
   }
 
   /** Zooms by a factor; the place on the screen stays where it is. */
@@ -163,14 +173,14 @@ export function createStage(element) {
       watchers.clear();
       this.use({});
     },
-    /** Shows another image; the view stays where it is if the image is as large as the last one. */
+    /** Shows another image; resolves when it is there and `size` is its own. */
     async open(url) {
-      if (image.src === url) return;
-      image.src = url;
-      await image.decode();
-      const same = size.width === image.naturalWidth && size.height === image.naturalHeight;
-      size = { width: image.naturalWidth, height: image.naturalHeight };
-      if (!same) fit();
+      if (shown.url !== url) shown = { url, there: load(url) };
+      const { there } = shown;
+      await there.catch((error) => {
+        if (shown.there === there) shown = {}; // asked for again, it is tried again
+        throw error;
+      });
     },
     /** A canvas as large as the image, over what is there. */
     layer(name) {
