@@ -26,7 +26,6 @@ from rich.console import Console
 
 import handsoff
 from handsoff.core.files import read_json, write_json
-from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.demo import DATA
@@ -39,6 +38,7 @@ from heads import (
     UNLABELLED,
     chosen,
     chosen_latents,
+    frame_of,
     options_of,
     parts_of,
     rendered,
@@ -229,8 +229,7 @@ def with_generator(world: World, cell: Cell, folder: Path, test: Path) -> dict[s
         datasets["composed"] = folder / "composed"
         wanted = {"aim": {cell.part: settings["aim"]}, **settings["generate"]}
         handsoff.generate(folder / "labeler", datasets["composed"], **wanted)
-    size = "x".join(map(str, open_generated(datasets["plain"]).manifest["image_size"]))  # that of all arms
-    shared = {**settings["evaluate"], "frame": size}
+    shared = {**settings["evaluate"], "frame": frame_of(world.generator)}
     alone = handsoff.evaluate(real, [], test, folder / "alone", arms=["real_only"], **shared)
     datasets["photos"] = handsoff.label(alone, world.photos, folder / "photos", apart=[test], n=settings["photos"])
     arms = {name: shares for name, shares in ARMS.items() if {*shares} <= {"real", *datasets}}
@@ -247,10 +246,9 @@ def with_generator(world: World, cell: Cell, folder: Path, test: Path) -> dict[s
 def with_tricks(world: World, cell: Cell, folder: Path, test: Path) -> dict[str, dict[str, float]]:
     """The arms of what an engineer would try first, and of photos labelled by the network that learnt with pasting."""
     settings, real, found = world.settings, folder / "real", {}
-    size = "x".join(map(str, open_generated(folder / "plain").manifest["image_size"]))
     for name, trick in FIRST.items():
         report = folder / name
-        shared = {**settings["evaluate"], "frame": size, **trick}
+        shared = {**settings["evaluate"], "frame": frame_of(world.generator), **trick}
         handsoff.evaluate(real, [], test, report, arms=["real_only"], **shared)
         found[f"real_only_{name}"] = parts_of(read_json(report / "metrics.json"), [cell.part])["real_only"]
     photos, report = folder / "photos-pasted", folder / "report-pasted"
