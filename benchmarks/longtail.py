@@ -10,10 +10,10 @@ By the demo's times ten hours on two cores. Cut, so that it fits: one training r
 (the spread is that of the draws), labelers with one image network instead of three, 556 draws. In half an hour:
 `--parts glasses --ks 2 5 --draws 1`. Writes benchmarks/results/longtail.json.
 
-With `--faces LABELLED UNLABELLED GENERATOR` the same of real faces with glasses or a hat, k = 0, 1, 2 or 5: photos with
-the 19 classes of CelebAMask-HQ, photos without labels, and a generator that learnt from those. Rare parts are too rare
-there for a fixed test: the test of a draw is every photo that no set of the draw holds. Writes
-benchmarks/results/longtail-faces.json.
+With `--faces LABELLED UNLABELLED` the same of real faces with glasses or a hat, k = 0, 1, 2 or 5: photos with the 19
+classes of CelebAMask-HQ and photos without labels. Arms of generated images need `--generator`, one that learnt from
+those. Rare parts are too rare there for a fixed test: the test of a draw is every photo that no set of the draw holds.
+Writes benchmarks/results/longtail-faces.json.
 """
 
 import shutil
@@ -46,7 +46,7 @@ from heads import (
     write_result,
 )
 
-BUDGET, BATCH = 50, 20
+BUDGET, BATCH, FACE_FRAME = 50, 20, "64x64"
 KS, PARTS = (0, 1, 2, 5, 10, 15, 25), ("glasses", "hat", "beard")
 FACE_KS, FACE_PARTS = (0, 1, 2, 5), ("glasses", "hat")  # 17 and 26 of the faces at hand show them
 FACE_CLASSES = {  # as in recipes/faces.toml, but for the parts
@@ -103,6 +103,8 @@ class World:
     """What all cells share.
 
     Attributes:
+        generator: None: without arms of generated images.
+        frame: the size of every model's images.
         pool: what labelled sets are drawn from.
         shown, bare: part → names of those that show it, and of those that a set is filled with.
         test: a labelled folder; None: all of the pool that no set of a draw can hold.
@@ -111,7 +113,8 @@ class World:
     """
 
     work: Path
-    generator: Path
+    generator: Path | None
+    frame: str
     pool: LabelledDataset
     shown: dict[str, list[str]]
     bare: dict[str, list[str]]
@@ -148,10 +151,11 @@ def heads_of(work: Path, python: str, settings: dict[str, Any], *, quick: bool) 
     found = {part: showing(pool, part) for part in PARTS}
     shown, bare = ({part: both[index] for part, both in found.items()} for index in (0, 1))
     ks = (0, 2) if quick else KS
-    return World(work, DATA / "generator", pool, shown, bare, work / "test", photos, settings, ks)
+    generator = DATA / "generator"
+    return World(work, generator, frame_of(generator), pool, shown, bare, work / "test", photos, settings, ks)
 
 
-def faces_of(work: Path, labelled: Path, unlabelled: Path, generator: Path, settings: dict[str, Any]) -> World:
+def faces_of(work: Path, labelled: Path, unlabelled: Path, generator: Path | None, settings: dict[str, Any]) -> World:
     """Real faces with our classes. Sets are filled with faces that show no part, so that those stay in the test."""
     people = work / "people"
     if not (people / "classes.json").is_file():
@@ -162,7 +166,8 @@ def faces_of(work: Path, labelled: Path, unlabelled: Path, generator: Path, sett
     shown = {part: names for part, (names, _) in found.items()}
     without = set.intersection(*({*bare} for _, bare in found.values()))
     bare = dict.fromkeys(FACE_PARTS, sorted(without))
-    return World(work, generator, pool, shown, bare, None, unlabelled, settings, FACE_KS)
+    frame = FACE_FRAME if generator is None else frame_of(generator)
+    return World(work, generator, frame, pool, shown, bare, None, unlabelled, settings, FACE_KS)
 
 
 def labelled_names(world: World, draw: int) -> set[str]:
@@ -171,12 +176,12 @@ def labelled_names(world: World, draw: int) -> set[str]:
     return {name for cell in ends for name in names_of(world, cell)}
 
 
-def latents_of(world: World, draw: int) -> Path:
+def latents_of(world: World, generator: Path, draw: int) -> Path:
     """Latents of every head that any set of a draw can hold, found once."""
     labelled, latents = (world.work / f"{name}-{draw}" for name in ("labelled", "latents"))
     if not (labelled / "classes.json").is_file():
         chosen(world.pool, sorted(labelled_names(world, draw)), labelled)
-    return handsoff.invert(world.generator, labelled, latents, **world.settings["invert"])
+    return handsoff.invert(generator, labelled, latents, **world.settings["invert"])
 
 
 def test_of(world: World, draw: int) -> Path:
@@ -190,11 +195,11 @@ def test_of(world: World, draw: int) -> Path:
     return test
 
 
-def test_latents_of(world: World, draw: int) -> Path:
+def test_latents_of(world: World, generator: Path, draw: int) -> Path:
     """Latents of test heads, for the score of the labeler."""
     test = test_of(world, draw)
     settings = {**world.settings["invert"], "tasks": (TASK,), "first": world.settings["inverted_test"]}
-    return handsoff.invert(world.generator, test, test.with_name(f"{test.name}-latents"), **settings)
+    return handsoff.invert(generator, test, test.with_name(f"{test.name}-latents"), **settings)
 
 
 def measured(world: World, cell: Cell) -> dict[str, Any]:
@@ -204,34 +209,43 @@ def measured(world: World, cell: Cell) -> dict[str, Any]:
         found: dict[str, Any] = read_json(result)
         return found
     folder, test = world.work / cell.name, test_of(world, cell.draw)
-    names = names_of(world, cell)
-    real, latents = folder / "real", folder / "latents"
-    if not (latents / "DONE").is_file():
-        chosen(world.pool, names, real)
-        chosen_latents(latents_of(world, cell.draw), names, latents)
-    scores = with_generator(world, cell, folder, test) | with_tricks(world, cell, folder, test)
-    scores["labeler"] = labeler_scores(test_latents_of(world, cell.draw), folder / "labeler", cell.part)
+    if not (folder / "real" / "classes.json").is_file():
+        chosen(world.pool, names_of(world, cell), folder / "real")
+    datasets = {} if world.generator is None else generated(world, world.generator, cell, folder)
+    scores = with_data(world, cell, folder, datasets) | with_tricks(world, cell, folder)
+    found = {"part": cell.part, "k": cell.k, "draw": cell.draw, "scores": scores}
+    if world.generator is not None:
+        inverted = test_latents_of(world, world.generator, cell.draw)
+        scores["labeler"] = labeler_scores(inverted, folder / "labeler", cell.part)
+        found["aim"] = read_json(folder / "composed" / "aim.json")["groups"][0] if cell.k else None
     tested = open_labelled(test, tasks=[TASK])
-    reached = read_json(folder / "composed" / "aim.json")["groups"][0] if cell.k else None
-    found = {"part": cell.part, "k": cell.k, "draw": cell.draw, "scores": scores, "aim": reached}
     found["tested"] = {"all": len(tested.names), "shown": len(showing(tested, cell.part)[0])}
     write_json(result, found)
     shutil.rmtree(folder)
     return found
 
 
-def with_generator(world: World, cell: Cell, folder: Path, test: Path) -> dict[str, dict[str, float]]:
-    """The arms of real labels, of generated images, and of photos that the network of real only labelled."""
-    settings, real, datasets = world.settings, folder / "real", {"plain": folder / "plain"}
-    handsoff.fit(world.generator, folder / "latents", folder / "labeler", **settings["fit"])
+def generated(world: World, generator: Path, cell: Cell, folder: Path) -> dict[str, Path]:
+    """Generated images, plain and, where the part is known, composed."""
+    settings, latents, datasets = world.settings, folder / "latents", {"plain": folder / "plain"}
+    if not (latents / "DONE").is_file():
+        chosen_latents(latents_of(world, generator, cell.draw), names_of(world, cell), latents)
+    handsoff.fit(generator, latents, folder / "labeler", **settings["fit"])
     handsoff.generate(folder / "labeler", datasets["plain"], **settings["generate"])
     if cell.k:
         datasets["composed"] = folder / "composed"
         wanted = {"aim": {cell.part: settings["aim"]}, **settings["generate"]}
         handsoff.generate(folder / "labeler", datasets["composed"], **wanted)
-    shared = {**settings["evaluate"], "frame": frame_of(world.generator)}
+    return datasets
+
+
+def with_data(world: World, cell: Cell, folder: Path, datasets: dict[str, Path]) -> dict[str, dict[str, float]]:
+    """The arms of real labels, of generated images, and of photos that the network of real only labelled."""
+    settings, real, test = world.settings, folder / "real", test_of(world, cell.draw)
+    shared = {**settings["evaluate"], "frame": world.frame}
     alone = handsoff.evaluate(real, [], test, folder / "alone", arms=["real_only"], **shared)
-    datasets["photos"] = handsoff.label(alone, world.photos, folder / "photos", apart=[test], n=settings["photos"])
+    photos = handsoff.label(alone, world.photos, folder / "photos", apart=[test], n=settings["photos"])
+    datasets = {**datasets, "photos": photos}
     arms = {name: shares for name, shares in ARMS.items() if {*shares} <= {"real", *datasets}}
     if not cell.k:  # evaluate calls the only generated dataset synthetic
         arms = {
@@ -243,12 +257,13 @@ def with_generator(world: World, cell: Cell, folder: Path, test: Path) -> dict[s
     return parts_of(read_json(report / "metrics.json"), [cell.part])
 
 
-def with_tricks(world: World, cell: Cell, folder: Path, test: Path) -> dict[str, dict[str, float]]:
+def with_tricks(world: World, cell: Cell, folder: Path) -> dict[str, dict[str, float]]:
     """The arms of what an engineer would try first, and of photos labelled by the network that learnt with pasting."""
-    settings, real, found = world.settings, folder / "real", {}
+    settings, real, test = world.settings, folder / "real", test_of(world, cell.draw)
+    found = {}
     for name, trick in FIRST.items():
         report = folder / name
-        shared = {**settings["evaluate"], "frame": frame_of(world.generator), **trick}
+        shared = {**settings["evaluate"], "frame": world.frame, **trick}
         handsoff.evaluate(real, [], test, report, arms=["real_only"], **shared)
         found[f"real_only_{name}"] = parts_of(read_json(report / "metrics.json"), [cell.part])["real_only"]
     photos, report = folder / "photos-pasted", folder / "report-pasted"
@@ -273,13 +288,14 @@ def labeler_scores(inverted: Path, labeler: Path, part: str) -> dict[str, float]
 
 def main() -> None:
     parser = options_of(__doc__ or "")
-    parser.add_argument("--faces", nargs=3, type=Path, metavar=("LABELLED", "UNLABELLED", "GENERATOR"))
+    parser.add_argument("--faces", nargs=2, type=Path, metavar=("LABELLED", "UNLABELLED"))
+    parser.add_argument("--generator", type=Path, help="of faces")
     parser.add_argument("--parts", nargs="+", choices=PARTS)
     parser.add_argument("--ks", nargs="+", type=int, choices=KS, help="labelled heads that show the part")
     parser.add_argument("--draws", type=int, default=3, help="of the labelled sets")
     options = parser.parse_args()
     if options.faces:
-        world = faces_of(options.work, *options.faces, QUICK if options.quick else FACES_FULL)
+        world = faces_of(options.work, *options.faces, options.generator, QUICK if options.quick else FACES_FULL)
     else:
         world = heads_of(options.work, options.python, QUICK if options.quick else FULL, quick=options.quick)
     if options.quick:

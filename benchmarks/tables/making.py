@@ -93,10 +93,10 @@ def longtail(result: dict[str, Any]) -> str:
                 [cell["scores"][arm][part] for cell in own if cell["k"] == k and arm in cell["scores"]] for k in ks
             ]
             lines.append(row(arm.replace("_", " "), *(of_draws(values) if values else "–" for values in found)))
-        reached = [[cell["aim"]["reached"] for cell in own if cell["k"] == k and cell["aim"]] for k in ks]
-        lines.append(
-            row("share of samples that the aim reached", *(of_draws(found) if found else "–" for found in reached))
-        )
+        aimed = [[cell["aim"]["reached"] for cell in own if cell["k"] == k and cell.get("aim")] for k in ks]
+        if any(aimed):
+            shares = (of_draws(found) if found else "–" for found in aimed)
+            lines.append(row("share of samples that the aim reached", *shares))
         shown = [cell["tested"]["shown"] for cell in own if "tested" in cell]
         if shown:
             lines += ["", f"Of the test {' to '.join(map(str, sorted({min(shown), max(shown)})))} images show {part}."]
