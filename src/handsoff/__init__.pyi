@@ -629,8 +629,11 @@ def score(
     out: str | PathLike[str],
     *,
     test_part: str | None = None,
+    group: str | None = None,
+    labels_part: str | None = None,
     mirror: bool = True,
     inversion: Literal["none", "encoder", "refined"] = "none",
+    labelled: str | PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> Path:
     """Score labelers and models as they are on test photos; nothing is trained.
@@ -642,8 +645,12 @@ def score(
         test: Labelled photos to test on.
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         test_part: Which samples of --test are the test.
+        group: Regular expression: names that match it alike show the same person or scene, never on both sides of a
+            test; needs --labelled.
+        labels_part: Which samples of --labelled somebody learnt from, or was chosen by; unless said, all.
         mirror: Networks also look at the mirror image of every photo, where its labels are known.
         inversion: How labelers that read latents get those of a photo, as for handsoff label.
+        labelled: With group: the labelled photos that they learnt from; nobody of their groups is tested.
         progress: Show how far the work is; unless said, in a terminal and in a notebook.
 
     Returns:

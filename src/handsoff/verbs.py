@@ -280,8 +280,13 @@ SCORE = Verb(
             about="The folder of handsoff fit, or the report of handsoff evaluate; several are compared.",
         ),
         Input("test", about="Labelled photos to test on."),
+        Input(
+            "labelled",
+            optional=True,
+            about="With group: the labelled photos that they learnt from; nobody of their groups is tested.",
+        ),
     ),
-    {"test_part": "validation and reserve"},
+    {"test_part": "validation and reserve", "labels_part": "budgets, validation and reserve"},
     summary="Score labelers and models as they are on test photos; nothing is trained.",
 )
 CONVERT = Verb(

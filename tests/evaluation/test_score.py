@@ -59,6 +59,20 @@ def test_a_model_scores_what_its_labels_are_worth(tmp_path: Path, test_photos: P
     assert run_to_end(score(models, test_photos, tmp_path / "out", ScoreSettings(mirror=False))) == "done"
 
 
+def test_nobody_of_a_group_that_was_learnt_is_tested(tmp_path: Path, test_photos: Path) -> None:
+    """The model learnt from Anna twice and from Ben once, so that Ben's other photo is no test."""
+    for index, name in enumerate(("anna_0", "anna_1", "ben_0", "ben_1", "carl_0", "carl_1", "dora_0", "dora_1")):
+        for kind in ("images", "masks"):
+            (test_photos / kind / f"{index:03d}.png").rename(test_photos / kind / f"{name}.png")
+    model, settings = model_of(tmp_path / "model"), ScoreSettings(group="(.*)_", labels_part=":3")
+    run_to_end(score([model], test_photos, tmp_path / "out", settings, test_photos))
+    metrics = read_json(tmp_path / "out" / "metrics.json")
+    assert (metrics["n_test"], metrics["excluded_from_test"]) == (4, 4)
+    for alone, labelled in ((settings, None), (ScoreSettings(), test_photos)):
+        with pytest.raises(InputError, match="--labelled and --set group=… belong together"):
+            run_to_end(score([model], test_photos, tmp_path / "no", alone, labelled))
+
+
 def test_what_cannot_be_scored_is_refused_in_a_sentence(tmp_path: Path, test_photos: Path) -> None:
     one, out = model_of(tmp_path / "one"), tmp_path / "out"
     with pytest.raises(InputError, match="nothing to score: give the folder of handsoff fit"):

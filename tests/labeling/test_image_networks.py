@@ -1,5 +1,6 @@
 """Networks that saw the photos themselves."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,20 @@ def test_a_network_never_goes_on_from_the_checkpoint_of_another(
 
 
 def teacher(
-    folder: Path, schema: dict[str, Any], licence: str | None = None, size: int = 16, kind: str = "segmentation"
+    folder: Path,
+    schema: dict[str, Any],
+    licence: str | None = None,
+    size: int = 16,
+    kind: str = "segmentation",
+    **changes: Any,
 ) -> Path:
     """A report whose model has two networks, and knows three photos that it learnt from and two of its test."""
     task, rng = make_task(kind, schema), np.random.default_rng(5)
     card = PredictorCard(
         task=task.name, schema=task.schema, network="lite0", networks=2, best=0, image_size=[size, size],
-        framing="crop", licence=licence, arm="real_only", metric="miou", validation=[], test=[0.5, 0.4], examples=3,
+        framing="crop", licence=licence, arm="real_only", metric="miou", validation=[], test=[0.5, 0.4], examples=8,
     )  # fmt: skip
+    card = replace(card, **changes)
     save_predictor(folder / "model", [build_model("lite0", task.channels).state_dict() for _ in range(2)], card)
     save_seen(folder / "model", *(rng.integers(0, 256, (count, size, size, 3), np.uint8) for count in (3, 2)))
     return folder
@@ -122,6 +129,12 @@ def test_a_teacher_of_something_else_is_refused(world: Path, tmp_path: Path) -> 
         asked(teacher(tmp_path / "deep", {"range": [1.0, 2.0]}, size=size, kind="depth"))
     with pytest.raises(MismatchError, match=f"evaluate with --set frame={size}x{size}"):
         asked(teacher(tmp_path / "large", schema, size=size * 2))
+    with pytest.raises(MismatchError, match=r"learnt from 400 labels \(real only\), the labeler is fitted to 8"):
+        asked(teacher(tmp_path / "more", schema, size=size, examples=400))
+    with pytest.raises(MismatchError, match=r"8 labels \(real plus photos\).* without datasets"):
+        asked(teacher(tmp_path / "mixed", schema, size=size, arm="real_plus_photos"))
+    with pytest.raises(InputError, match="did not learn from the corrected samples"):
+        plan(world / "generator", world / "latents", FIT, corrected=tmp_path, teacher=tmp_path)
     with pytest.raises(MismatchError, match="learnt other segmentation labels than these"):
         asked(teacher(tmp_path / "other", {"classes": ["ground", "cloud"]}, size=size))
     assert not (tmp_path / "out").exists()

@@ -43,6 +43,8 @@ def test_several_tasks_share_latents_and_dataset() -> None:
     assert names[4:6] == ["50/labeler-segmentation", "50/labeler-depth"]
     assert names[6:] == ["50/dataset", "50/photos", "50/report-segmentation", "50/report-depth"]
     assert [step.inputs["teacher"] for step in steps[4:6]] == [step.folder for step in steps[:2]]
+    stated = list(handsoff.steps(recipe(tasks=["segmentation", "depth"], tables={"fit": {"network_steps": 7}})))
+    assert [step.settings for step in stated] == [step.settings for step in steps], "nothing trains so long"
     assert steps[6].inputs["labelers"] == [step.folder for step in steps[4:6]]
     assert steps[7].inputs["voters"] == [step.folder for step in steps[:2]]
     assert steps[8].inputs["synthetic"] == [step.folder for step in steps[6:8]]

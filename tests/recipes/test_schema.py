@@ -97,6 +97,16 @@ def test_a_generator_says_how_photos_get_into_its_frame(tmp_path: Path) -> None:
     assert (settings.framing, settings.size) == ("letterbox", (16, 8))
     stated = recipe(images=None, generator=tmp_path, tables={"convert": {"framing": "stretch"}})
     assert stated.for_convert("labelled").framing == "stretch"
+    assert stated.for_real_only(50, "segmentation").model_dump()["framing"] == "letterbox", "a labeler takes it over"
+    assert stated.for_diffusion().model_dump()["framing"] == "letterbox"
+
+
+def test_a_comparison_scores_nobody_of_a_group_that_was_learnt() -> None:
+    grouped = recipe(budgets=(8,), validation=2, tables={"evaluate": {"group": "(.*)_"}}).for_score().model_dump()
+    assert (grouped["group"], grouped["labels_part"], grouped["test_part"]) == ("(.*)_", ":10", "10:")
+    own = recipe(tables={"score": {"group": "(.*)-"}, "evaluate": {"group": "(.*)_"}}).for_score().model_dump()
+    assert own["group"] == "(.*)-"
+    assert recipe().for_score().model_dump()["labels_part"] is None
 
 
 def test_an_aim_at_unlabelled_photos_is_one_at_the_recipes() -> None:

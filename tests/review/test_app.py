@@ -9,8 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from browsing import everything
 from discs import CLASSES, blobs, write_dataset
-from handsoff.core.files import png, read_json
+from handsoff.core.files import png, read_json, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.review.app import create_app
 from handsoff.review.desk import open_desk
@@ -58,6 +59,19 @@ def test_the_most_uncertain_come_first_in_pages(client: TestClient) -> None:
     assert found["samples"][0]["version"] == 0
 
 
+def test_what_is_decided_along_a_list_does_not_move_its_next_page(client: TestClient) -> None:
+    asked: dict[str, str | int] = {"order": "name", "decision": "undecided", "count": 2}
+    first = client.get("/api/samples", params={**asked, "from": 0}).json()
+    for sample in first["samples"]:
+        client.put(f"/api/decision/{sample['name']}", json={"decision": "accept", "version": 0})
+    following = client.get("/api/samples", params={**asked, "from": 2, "list": first["list"]}).json()
+    assert [sample["name"] for sample in following["samples"]] == ["002", "003"]
+    assert (following["total"], following["list"]) == (6, first["list"])
+    anew = client.get("/api/samples", params={**asked, "from": 0, "list": "of another server"}).json()
+    assert [sample["name"] for sample in anew["samples"]] == ["002", "003"]
+    assert (anew["total"], anew["list"] != first["list"]) == (4, True)
+
+
 def test_pictures_are_served(client: TestClient) -> None:
     image = np.asarray(Image.open(io.BytesIO(client.get("/api/image/002").content)))
     assert np.array_equal(image, blobs(6, 0).images[2])
@@ -93,6 +107,18 @@ def test_a_corrected_mask_comes_back(client: TestClient, dataset: Path) -> None:
     assert np.array_equal(mask(client, "001")[0], after)
     assert np.array_equal(open_labelled(dataset).label("segmentation", "001"), after)
     assert np.array_equal(open_labelled(dataset, corrections="ignore").label("segmentation", "001"), before)
+
+
+def test_a_label_is_saved_though_another_of_its_sample_is_damaged(tmp_path: Path) -> None:
+    folder = everything(tmp_path / "data")
+    points = read_json(folder / "keypoints.json")
+    write_json(folder / "keypoints.json", {**points, "001": [[99, 12, 2], [20, 12, 2]]})
+    client = client_of(folder)
+    assert client.get("/api/label/keypoints/001").status_code == 400
+    label = png(np.zeros((32, 32), np.uint8))
+    answer = client.put("/api/label/segmentation/001", content=label, headers={"if-match": "0"})
+    assert (answer.status_code, answer.json()["version"]) == (200, 1)
+    assert client.post("/api/undo").status_code == 200
 
 
 def test_a_canvas_is_read(client: TestClient) -> None:

@@ -150,6 +150,70 @@ def test_two_windows_that_correct_one_label_are_asked(review: Review, choice: st
     assert np.array_equal(review.corrected("007"), expected)
 
 
+def test_what_is_drawn_while_one_is_about_to_be_asked_goes_the_same_way(review: Review) -> None:
+    one, two, held = review.page, review.window(), list[Any]()
+    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))
+    for page in (one, two):
+        open_first(page)
+        brush(page, 1, "core")
+    draw(two, (1.5, 1.5), (6.5, 1.5))
+    saved(two)
+    one.route(
+        "**/api/label/**", lambda route: held.append(route) if route.request.method == "GET" else route.continue_()
+    )
+    draw(one, (1.5, 3.5), (6.5, 3.5))
+    while not held:  # the pictures of the question
+        one.wait_for_timeout(50)
+    draw(one, (1.5, 5.5), (6.5, 5.5))
+    one.unroute("**/api/label/**")
+    held[0].continue_()
+    one.get_by_role("button", name="Take theirs").click()
+    saved(one)
+    ready(one)
+    expected = review.original("007").copy()
+    expected[1, 1:7] = 2
+    assert np.array_equal(review.corrected("007"), expected)
+
+
+def test_a_decision_that_stays_does_not_cover_what_another_window_painted(review: Review) -> None:
+    one, two = review.page, review.window()
+    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))
+    for page in (one, two):
+        open_first(page)
+        brush(page, 1, "core")
+    draw(two, (1.5, 1.5), (6.5, 1.5))
+    saved(two)
+    one.keyboard.press("a")
+    one.get_by_role("button", name="Keep mine").click()
+    saved(one)
+    ready(one)
+    draw(one, (20.5, 30.5), (25.5, 30.5))
+    saved(one)
+    expected = review.original("007").copy()
+    expected[1, 1:7] = expected[30, 20:26] = 2
+    assert np.array_equal(review.corrected("007"), expected)
+    assert review.decision("007") == "accept"
+
+
+def test_what_is_taken_back_is_the_last_change_though_it_is_not_saved_yet(review: Review) -> None:
+    page, held = review.page, list[Any]()
+    page.locator("#grid").press("a")
+    saved(page)
+    page.locator("#grid").press("Enter")
+    ready(page)
+    brush(page, 1, "core")
+    page.route("**/api/label/**", lambda route: held.append(route))  # noqa: PLW0108  # playwright marks it
+    draw(page, (1.5, 1.5), (6.5, 1.5))
+    page.keyboard.press("r")
+    page.keyboard.press("z")
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    expects(page.locator("#status")).to_have_text("Taken back: 006")
+    assert (review.decision("007"), review.decision("006")) == ("accept", "undecided")
+    assert (review.corrected("006")[1, 1:7] == 2).all()
+
+
 def test_a_decision_of_another_window_appears(review: Review) -> None:
     one, two = review.page, review.window()
     two.locator("#grid").press("a")
@@ -225,6 +289,7 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
 
     page.route("**/api/refit", refit)
     facts["orders"] = ["uncertainty", "name", "suggested"]
+    page.locator("#grid").press("ArrowRight")
     with page.expect_request("**/api/samples?*"):
         page.get_by_role("button", name="Fit again").click()
         expects(page.locator("#refit-note")).to_have_text("Step 40 of 100")
@@ -233,6 +298,7 @@ def test_fitting_again_shows_its_progress_and_sorts_anew(review: Review) -> None
     assert posted == [{"names": [f"{index:03d}" for index in range(8)]}]
     expects(page.get_by_label("Order")).to_have_value("uncertainty")
     expects(page.locator("#sample-0")).to_contain_text("007")
+    expects(page.locator("[aria-selected=true]")).to_contain_text("001")  # where the person was
 
 
 # --- for everyone

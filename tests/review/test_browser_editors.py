@@ -123,6 +123,27 @@ def test_a_click_gives_a_region_a_class(review: Review) -> None:
     assert np.array_equal(review.corrected("007"), np.where(regions == regions[20, 3], 2, before))
 
 
+@pytest.mark.parametrize("tool", ["Brush", "Region"])
+def test_a_stroke_ends_with_its_sample(review: Review, tool: str) -> None:
+    """The pointer is still down when the next sample is opened."""
+    page, before = review.page, review.original("007")
+    open_first(page)
+    brush(page, 1, "core")
+    page.get_by_role("button", name=tool).click()
+    page.wait_for_timeout(300)  # for the regions
+    page.mouse.move(*on_screen(page, 4.5, 5.5))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, 9.5, 5.5), steps=3)
+    page.keyboard.press("ArrowRight")
+    expects(page.locator("#sample-name")).to_have_text("006")
+    ready(page)
+    page.mouse.move(*on_screen(page, 20.5, 20.5), steps=3)
+    page.mouse.up()
+    saved(page)
+    assert not np.array_equal(review.corrected("007"), before)
+    assert not (review.folder / "corrections" / "samples" / "006.json").exists()
+
+
 def test_strokes_are_exact_under_zoom_and_after_panning(review: Review) -> None:
     page, expected = review.page, review.original("007").copy()
     open_first(page)
@@ -188,6 +209,23 @@ def test_points_are_dragged_nudged_hidden_and_taken_away(tmp_path: Path, start: 
     page.get_by_role("button", name="Undo").click()
     saved(page)
     assert review.corrected("007", "keypoints")[0, 2] == 0
+
+
+def test_a_dragged_point_stays_where_it_was_when_the_next_sample_is_opened(
+    tmp_path: Path, start: Callable[[Path], Review]
+) -> None:
+    review = start(everything(tmp_path / "data"))
+    page = review.page
+    open_first(page, "keypoints")
+    page.mouse.move(*on_screen(page, 10.5, 12.5))
+    page.mouse.down()
+    page.mouse.move(*on_screen(page, 15.5, 20.5), steps=4)
+    page.evaluate("document.getElementById('next').click()")
+    expects(page.locator("#sample-name")).to_have_text("006")
+    page.mouse.up()
+    saved(page)
+    assert np.allclose(review.corrected("007", "keypoints"), [[15, 20, 2], [20, 12, 2]], atol=0.1)
+    assert not (review.folder / "corrections" / "samples" / "006.json").exists()
 
 
 def test_another_task_is_opened_while_the_image_is_on_its_way(tmp_path: Path, start: Callable[[Path], Review]) -> None:

@@ -544,6 +544,8 @@ def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        ("[fit]\nnetwork_steps = 7", r"\[fit\] network_steps says nothing.*: set steps there"),
+        ("[fit]\nnetworks = 4\n[evaluate]\nseeds = 2", r"\[fit\] networks asks for 4.*, 2: raise seeds there"),
         ("rounds = 2", r"rounds says how often photos are labelled, and there are none: give photos = "),
         (
             'method = "gan-ddpm"\ndiffusion = "generator"',

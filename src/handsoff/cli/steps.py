@@ -263,10 +263,11 @@ def score(
     voters: Annotated[list[Path], typer.Argument(metavar="LABELER|REPORT...", help=VERBS["score"].about("voters"))],
     test: Annotated[Path, typer.Option(help=VERBS["score"].about("test"), show_default=False)],
     out: Out,
+    labelled: Annotated[Path | None, typer.Option(help=VERBS["score"].about("labelled"))] = None,
     assignments: Set = None,
 ) -> None:
-    settings = settings_of("score", assignments)
-    if perform_quietly("score", {"voters": voters, "test": test}, out, settings) != "done":
+    inputs: dict[str, Path | list[Path] | None] = {"voters": voters, "test": test, "labelled": labelled}
+    if perform_quietly("score", inputs, out, settings_of("score", assignments)) != "done":
         from handsoff.core.files import read_json  # noqa: PLC0415  # brings torch along
 
         show_scores(read_json(out / "metrics.json"))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from handsoff.core.errors import InputError, UnknownNameError
 from handsoff.evaluation.settings import EvaluateSettings, Shares
+from handsoff.learning.settings import REAL_ONLY
 
 REAL = "real"  # the pool of real labelled photos
 PHOTOS, SYNTHETIC = "photos", "synthetic"  # the pool of the only dataset of photos, and of the only other one
@@ -90,7 +91,7 @@ def default_arms(datasets: Sequence[str]) -> list[Arm]:
     mixed = [real_plus(name, [name]) for name in datasets]
     every = f"{PHOTOS}_plus_{SYNTHETIC}" if datasets == [PHOTOS, SYNTHETIC] else ALL
     together = [real_plus(every, datasets)] if datasets[1:] else []
-    return [Arm("real_only", {REAL: (1.0, 1.0)}), *alone, *mixed, *together]
+    return [Arm(REAL_ONLY, {REAL: (1.0, 1.0)}), *alone, *mixed, *together]
 
 
 def real_plus(name: str, datasets: Sequence[str]) -> Arm:

@@ -159,6 +159,7 @@ def metrics_of(
         "photos": list(inputs.photos),
         "reviews": reviews(inputs),
         "n_real": sizes[REAL],
+        "paste": settings.paste,
         "scarce": {} if settings.paste else scarce(task, data),
         "n_photos": photos,
         "n_synthetic": sum(sizes.values()) - sizes[REAL] - photos,

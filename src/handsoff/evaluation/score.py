@@ -9,11 +9,11 @@ import numpy as np
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.datasets.labelled import open_like
+from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.likeness import read_learnt
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import shortest_name
-from handsoff.evaluation.data import load_arrays, refuse_empty, without
+from handsoff.evaluation.data import load_arrays, refuse_empty, without, without_groups
 from handsoff.evaluation.settings import ScoreSettings, part_bounds
 from handsoff.evaluation.testing import Tested, contact_sheet, examine
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -29,10 +29,11 @@ from handsoff.tasks.base import Labels, Task
 
 @dataclass(frozen=True)
 class Inputs:
-    """Who is scored, by the folders' names, and on what."""
+    """Who is scored, by the folders' names, on what, and the labelled photos that they learnt from, if given."""
 
     voters: dict[str, VoterCard]
     test: LabelledDataset
+    labelled: LabelledDataset | None
 
     @property
     def first(self) -> VoterCard:
@@ -44,14 +45,15 @@ class Inputs:
         return make_task(self.first.task, self.first.schema)
 
 
-def plan(voters: Sequence[Path], test: Path, settings: ScoreSettings) -> Plan:
+def plan(voters: Sequence[Path], test: Path, settings: ScoreSettings, labelled: Path | None = None) -> Plan:
     """What `score` is going to do.
 
     Raises:
-        InputError: one is neither a finished labeler nor a model, or cannot label photos; or the test cannot be used.
+        InputError: one is neither a finished labeler nor a model, or cannot label photos; or the test cannot be used;
+            or there are groups without labelled photos, or these without groups.
         MismatchError: they differ in their labels or in how they see photos, or the test has other labels.
     """
-    return plan_of(open_inputs(voters, test, settings), test, settings)
+    return plan_of(open_inputs(voters, test, settings, labelled), test, settings)
 
 
 def plan_of(inputs: Inputs, test: Path, settings: ScoreSettings) -> Plan:
@@ -60,37 +62,40 @@ def plan_of(inputs: Inputs, test: Path, settings: ScoreSettings) -> Plan:
         for index, card in enumerate(inputs.voters.values())
     }
     whole = open_like(test, {inputs.first.task: inputs.first.schema})
-    return Plan("score", {**sources, "test": whole.describe()}, settings.model_dump())
+    learnt = {} if inputs.labelled is None else {"labelled": inputs.labelled.describe()}
+    return Plan("score", {**sources, "test": whole.describe(), **learnt}, settings.model_dump())
 
 
-def score(voters: Sequence[Path], test: Path, out: Path, settings: ScoreSettings) -> Work:
+def score(voters: Sequence[Path], test: Path, out: Path, settings: ScoreSettings, labelled: Path | None = None) -> Work:
     """Have labelers and models label test photos, and compare with the true labels.
 
     `out` then holds metrics.json, with an arm for each, and pictures of their labels. A test photo that one of them
-    learnt from, or was chosen by, is left out for all of them and counted.
+    learnt from, or was chosen by, is left out for all of them and counted, and so is one of the same group.
 
     Args:
         voters: folders of labelers, of models, or the reports that hold these; all for the same labels.
         test: labelled photos.
         out: the output folder.
         settings: see there.
+        labelled: the photos that they learnt from, for `settings.group`.
 
     Raises:
         InputError: as `plan`, or no test photo is left.
         MismatchError: as `plan`.
     """
-    inputs = open_inputs(voters, test, settings)
+    inputs = open_inputs(voters, test, settings, labelled)
     with open_job(out, plan_of(inputs, test, settings)) as job:
         if not job.done:
             yield from measure(job, inputs, settings)
     return job.outcome
 
 
-def open_inputs(voters: Sequence[Path], test: Path, settings: ScoreSettings) -> Inputs:
+def open_inputs(voters: Sequence[Path], test: Path, settings: ScoreSettings, labelled: Path | None) -> Inputs:
     """Read what the voters say of themselves, and open the test as one of their labels.
 
     Raises:
-        InputError: there are none, one is given twice, or something of them or of the test cannot be used.
+        InputError: there are none, one is given twice, or something of them or of the test cannot be used; or of
+            groups and labelled photos only one is given.
         MismatchError: they differ in what they label, or in how they see photos.
     """
     if not voters:
@@ -108,8 +113,21 @@ def open_inputs(voters: Sequence[Path], test: Path, settings: ScoreSettings) -> 
     names = [shortest_name(path, paths, ()) for path in paths]
     if len(set(names)) < len(names):
         raise InputError("A labeler or model is given twice: give every one once.")
-    labelled = open_like(test, {cards[0].task: cards[0].schema}).part(*part_bounds(settings.test_part))
-    return Inputs(dict(zip(names, cards, strict=True)), labelled)
+    tested = open_like(test, {cards[0].task: cards[0].schema}).part(*part_bounds(settings.test_part))
+    return Inputs(dict(zip(names, cards, strict=True)), tested, learnt_from(labelled, cards[0].task, settings))
+
+
+def learnt_from(labelled: Path | None, task: str, settings: ScoreSettings) -> LabelledDataset | None:
+    """The labelled photos whose groups are not tested.
+
+    Raises:
+        InputError: they are given without groups, or groups without them.
+    """
+    if (labelled is None) != (settings.group is None):
+        raise InputError("--labelled and --set group=… belong together: nobody of a group that was learnt is tested.")
+    if labelled is None:
+        return None
+    return open_labelled(labelled, tasks=[task]).part(*part_bounds(settings.labels_part))
 
 
 def labelling(settings: ScoreSettings) -> LabelSettings:
@@ -120,9 +138,11 @@ def labelling(settings: ScoreSettings) -> LabelSettings:
 def measure(job: Job, inputs: Inputs, settings: ScoreSettings) -> Part:
     """Every voter's labels, and what they score."""
     task, first = inputs.task, inputs.first
-    found = yield from load_arrays(inputs.test, task.name, first.image_size, first.framing, "test")
+    others = without_groups(inputs.test, "test", inputs.labelled.names if inputs.labelled else (), settings.group)
+    found = yield from load_arrays(others, task.name, first.image_size, first.framing, "test")
     learnt = np.concatenate([read_learnt(card.folder) for card in inputs.voters.values()])
-    test, excluded = without(found, copied=learnt)
+    test, copies = without(found, copied=learnt)
+    excluded = copies + len(inputs.test.names) - len(others.names)
     refuse_empty("test", test, excluded)
     arms: dict[str, Tested] = {}
     for name, card in inputs.voters.items():

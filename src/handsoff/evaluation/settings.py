@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from handsoff.core.frames import Framing
 from handsoff.core.reviewed import CORRECTIONS, Use
@@ -20,6 +20,23 @@ ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
 ALL_LABELS = "all"  # the last point of a learning curve: as many labels as there are
 FEWEST = 2  # labels at a point
 TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
+
+
+def is_pattern(text: str) -> str:
+    """The text, if it is a regular expression.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"it is no regular expression ({error})") from None
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(is_pattern)]
+GROUP = "regular expression: names that match it alike show the same person or scene, never on both sides of a test"
 
 
 class EvaluateSettings(LearnSettings):
@@ -43,11 +60,7 @@ class EvaluateSettings(LearnSettings):
     framing: Framing | None = Field(
         None, description="without datasets: how photos of another shape get into the frame; unless said, crop"
     )
-    group: str | None = Field(
-        None,
-        description="regular expression: names that match it alike show the same person or scene, "
-        "never on both sides of a test",
-    )
+    group: Pattern | None = Field(None, description=GROUP)
     labels_part: Part | None = Field(
         None,
         description="which samples of --real are labels of any budget that is compared: nobody of their groups is "
@@ -85,15 +98,6 @@ class EvaluateSettings(LearnSettings):
         if self.skip and self.curve is not None:
             raise ValueError("skip leaves out the first labels, with which a curve begins: leave one of both out")
         return self
-
-    @field_validator("group")
-    @classmethod
-    def check_group(cls, pattern: str | None) -> str | None:
-        try:
-            re.compile(pattern or "")
-        except re.error as error:
-            raise ValueError(f"it is no regular expression ({error})") from None
-        return pattern
 
     @field_validator("curve", mode="before")
     @classmethod
@@ -139,6 +143,10 @@ class ScoreSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     test_part: Part | None = Field(None, description="which samples of --test are the test")
+    group: Pattern | None = Field(None, description=f"{GROUP}; needs --labelled")
+    labels_part: Part | None = Field(
+        None, description="which samples of --labelled somebody learnt from, or was chosen by; unless said, all"
+    )
     mirror: bool = Field(
         default=True, description="networks also look at the mirror image of every photo, where its labels are known"
     )

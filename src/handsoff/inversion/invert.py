@@ -42,7 +42,6 @@ from handsoff.inversion.tuning import Pivots, tune, tuned_generator
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.folder import JOB, Job, Plan, open_job, recorded_plan
 from handsoff.jobs.progress import Part, Progress, Work
-from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
 
 LATENTS, CARD, CONTACT, LABELS = "latents.safetensors", "latents.json", "contact.png", "labels"
@@ -145,9 +144,10 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
 def learnable(
     data: LabelledDataset, labels: Mapping[str, Labels], settings: InvertSettings
 ) -> tuple[dict[str, Task], list[str]]:
-    """The kinds of label that come along, as these labels say, and a sentence for each that is left out.
+    """The kinds of label that come along, as their dataset states them, and a sentence for each that is left out.
 
-    Left out is what nobody asked for and nobody gave: labels derived from others, if there is nothing to learn.
+    What it leaves open, such as a range of depths, a labeler infers from those labels that it is fitted to. Left out is
+    what nobody asked for and nobody gave: labels derived from others, if there is nothing to learn.
 
     Raises:
         InputError: there is nothing to learn from labels of another kind.
@@ -155,13 +155,13 @@ def learnable(
     tasks, notes = {}, []
     for name, kind in data.kinds.items():
         try:
-            schema = kind.task.learning.infer_schema(labels[name], str(data.source.path))
+            kind.task.learning.infer_schema(labels[name], str(data.source.path))
         except InputError as error:
             if not kind.derived or settings.tasks is not None:
                 raise
             notes.append(f"{error} They were only derived from other labels, so they are left out.")
         else:
-            tasks[name] = make_task(name, schema)
+            tasks[name] = kind.task
     return tasks, notes
 
 

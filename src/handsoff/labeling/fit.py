@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from handsoff.core.errors import InputError
 from handsoff.core.files import sha256, weights_hash, write_bytes, write_json
 from handsoff.core.seeds import seeded
 from handsoff.core.tensors import write_tensors
@@ -63,9 +64,12 @@ def plan(
     """What the labeler is made by.
 
     Raises:
-        InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples.
-        MismatchError: the examples are of another generator.
+        InputError: the examples cannot serve, or the features cannot be had of this generator or of these examples; or
+            a teacher and corrected samples are given, which it did not learn from.
+        MismatchError: the examples are of another generator, or the teacher is of other labels.
     """
+    if teacher is not None and corrected is not None:
+        raise InputError("A teacher did not learn from the corrected samples: leave --teacher or --corrected out.")
     parts = open_parts(generator, examples, settings, corrected, samples)
     needs_latents = extractor_for(parts[0].generator, denoiser, settings, generator_shell).needs_latents
     paths = {"examples": examples, **({} if corrected is None else {"corrected": corrected})}
@@ -77,8 +81,8 @@ def plan(
     if samples is not None:
         inputs["samples"] = {"path": str(samples.resolve()), "fingerprint": sha256(samples / SAMPLES)}
     if teacher is not None:
-        card = read_card(parts[0].generator)
-        model = teaching_model(teacher, settings.task, card.image_size, card.framing)
+        card, count = read_card(parts[0].generator), len(parts[0].labelled.names)
+        model = teaching_model(teacher, settings.task, card.image_size, card.framing, count)
         inputs["teacher"] = {"path": str(teacher.resolve()), "fingerprint": weights_hash(model / MODEL)}
     return Plan("fit", inputs, settings.model_dump())
 
@@ -143,7 +147,9 @@ def write_labeler(
     extractor = extractor_for(parts[0].generator, denoiser, settings, load_generator)
     out, net = job.out, extractor.generator
     data = load_training_data(parts, net, settings.task, needs_latents=extractor.needs_latents)
-    model = None if teacher is None else teaching_model(teacher, settings.task, net.image_size, net.framing)
+    model = None
+    if teacher is not None:
+        model = teaching_model(teacher, settings.task, net.image_size, net.framing, len(data))
     taken: dict[str, Any] = {}
     if model is None:
         yield from train_image_networks(data.task, data.labelled_images(), out, settings)

@@ -23,7 +23,7 @@ from handsoff.learning.data import LabelledArrays, Pool
 from handsoff.learning.models import build_model
 from handsoff.learning.predictor import find_predictor, load_networks, network_file, read_predictor_card
 from handsoff.learning.pyramid import PyramidNet
-from handsoff.learning.settings import LearnSettings
+from handsoff.learning.settings import REAL_ONLY, LearnSettings
 from handsoff.learning.supervised import train_predictor
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Task
@@ -51,7 +51,7 @@ def unfinished(out: Path, index: int) -> Path:
     return out / f"unfinished-{index}.safetensors"
 
 
-def teaching_model(teacher: Path, task: str, frame: Frame, framing: Framing) -> Path:
+def teaching_model(teacher: Path, task: str, frame: Frame, framing: Framing, examples: int) -> Path:
     """The folder of the model that a report holds, whose networks a labeler may take over.
 
     Args:
@@ -59,10 +59,11 @@ def teaching_model(teacher: Path, task: str, frame: Frame, framing: Framing) -> 
         task: that is to be labelled.
         frame: of the generator.
         framing: how photos get into it.
+        examples: labels that a labeler is fitted to, and a teacher may have learnt from.
 
     Raises:
         InputError: there is no model.
-        MismatchError: it labels something else, or sees photos in another frame.
+        MismatchError: it labels something else, learnt from other data, or sees photos in another frame.
     """
     model = find_predictor(teacher)
     if model is None:
@@ -70,6 +71,11 @@ def teaching_model(teacher: Path, task: str, frame: Frame, framing: Framing) -> 
     card = read_predictor_card(model)
     if card.task != task:
         raise MismatchError(f"{teacher} labels {card.task}, not {task}: give a report about {task}.")
+    if (card.arm, card.examples) != (REAL_ONLY, examples):
+        raise MismatchError(
+            f"{teacher} learnt from {card.examples} labels ({card.arm.replace('_', ' ')}), the labeler is fitted to "
+            f"{examples}: give the report of an evaluation of these labels alone, without datasets."
+        )
     if (tuple(card.image_size), card.framing) != (frame, framing):
         seen, needed = ("x".join(map(str, size)) for size in (card.image_size, frame))
         raise MismatchError(

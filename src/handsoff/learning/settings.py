@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+REAL_ONLY = "real_only"  # the arm of what learns from people's labels alone
 MACHINE = ("confidence", "unlabelled", "teacher_from", "teacher_threshold", "cutmix")  # of labels that a machine made
 
 

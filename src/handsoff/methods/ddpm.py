@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from handsoff.core.errors import InputError
-from handsoff.methods.handsoff import fitted, has_networks, labelled_photos, real_only_runs, reports
+from handsoff.methods.handsoff import fitted, has_networks, labelled_photos, real_only_runs, reports, scored
 from handsoff.recipes.schema import Recipe, Tables
 from handsoff.recipes.steps import Step
 
@@ -24,8 +24,7 @@ def features_steps(recipe: Recipe) -> Iterator[Step]:
     for budget in recipe.budgets:
         labelers = yield from probes(recipe, budget, model)
         for labeler, task in zip(labelers, recipe.tasks, strict=True):
-            report, test = recipe.folder(budget, "report", task), recipe.test or recipe.labelled
-            yield Step("score", report, {"voters": [labeler], "test": test}, recipe.for_score())
+            yield scored(recipe, budget, task, labeler)
 
 
 def dataset_steps(recipe: Recipe) -> Iterator[Step]:

@@ -6,6 +6,7 @@ as they are. The generator only says in which frame photos are seen.
 
 from collections.abc import Iterator
 
+from handsoff.methods.handsoff import scored
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 
@@ -22,5 +23,4 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             labeler = recipe.folder(budget, "labeler", task)
             fit = recipe.for_fit(budget, task).model_copy(update={**PROBE, "labels": recipe.options})
             yield Step("fit", labeler, {"generator": generator, "examples": recipe.labelled}, fit)
-            report, test = recipe.folder(budget, "report", task), recipe.test or recipe.labelled
-            yield Step("score", report, {"voters": [labeler], "test": test}, recipe.for_score())
+            yield scored(recipe, budget, task, labeler)

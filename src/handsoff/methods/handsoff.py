@@ -4,9 +4,12 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from handsoff.labeling.settings import FitSettings
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 from handsoff.verbs import Inputs
+
+UNUSED: int = FitSettings.model_fields["network_steps"].default  # where networks are taken over
 
 
 def steps(recipe: Recipe, *, photos: bool = True) -> Iterator[Step]:
@@ -64,9 +67,11 @@ def fitted(
     """
     labelers = [recipe.folder(budget, "labeler", task) for task in recipe.tasks]
     for index, (task, labeler) in enumerate(zip(recipe.tasks, labelers, strict=True)):
-        taught = {"teacher": teachers[index]} if teachers and has_networks(recipe) else {}
-        settings = recipe.for_fit(budget, task).model_copy(update=dict(owned or {}))
-        yield Step("fit", labeler, {**inputs, **taught}, settings)
+        settings, given = recipe.for_fit(budget, task).model_copy(update=dict(owned or {})), dict(inputs)
+        if teachers and has_networks(recipe):
+            given["teacher"] = teachers[index]
+            settings = settings.model_copy(update={"network_steps": UNUSED})
+        yield Step("fit", labeler, given, settings)
     return labelers
 
 
@@ -114,6 +119,14 @@ def reports(recipe: Recipe, budget: int, datasets: list[Path], teachers: Sequenc
     for index, task in enumerate(recipe.tasks):
         inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
         yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
+
+
+def scored(recipe: Recipe, budget: int, task: str, labeler: Path) -> Step:
+    """A labeler's own score on the test photos, none of them of a group whose labels anybody learnt from."""
+    settings: Any = recipe.for_score()
+    labelled = None if settings.group is None else recipe.labelled
+    inputs: Inputs = {"voters": [labeler], "test": recipe.test or recipe.labelled, "labelled": labelled}
+    return Step("score", recipe.folder(budget, "report", task), inputs, settings)
 
 
 def evaluated(recipe: Recipe, datasets: list[Path], before: Path | None = None) -> Inputs:

@@ -55,7 +55,8 @@ class Recipe(BaseModel):
     rounds: int = Field(
         1,
         ge=1,
-        description="how often the photos are labelled: first by the labelers, then by models that learnt from them",
+        description="how often the photos are labelled: first by networks that learnt from the labels alone (or, with "
+        "[label] inversion, by the labelers), then by models that learnt from the photos",
     )
     labelled: Path = Field(description="labelled images, a folder or zip")
     test: Path | None = Field(None, description="another labelled dataset to test on")
@@ -124,11 +125,11 @@ class Recipe(BaseModel):
 
     @property
     def framing(self) -> Framing:
-        """How photos get into the generator's frame: as [convert] says, else as they did for a given generator."""
-        stated: Framing | None = self.tables.get("convert", {}).get("framing")
-        if stated is not None:
-            return stated
-        return "crop" if self.generator is None else read_card(self.generator).framing
+        """How photos get into the generator's frame: as they did for a given generator, else as [convert] says."""
+        if self.generator is not None:
+            return read_card(self.generator).framing
+        stated: Framing = self.tables.get("convert", {}).get("framing", "crop")
+        return stated
 
     @property
     def frame(self) -> Frame:
@@ -184,10 +185,11 @@ class Recipe(BaseModel):
 
     def for_convert(self, role: Role) -> ConvertSettings:
         """The kinds of labels that are wanted; in the generator's frame where anything is said about framing."""
-        framed = bool(self.tables.get("convert", {}).keys() & FRAMING)
-        frame = f"{self.frame[0]}x{self.frame[1]}" if framed else None
-        owned = {"tasks": self.tasks, "split": self.split.get(role), "frame": frame, "framing": self.framing}
-        return ConvertSettings(**self.tables.get("convert", {})).model_copy(update=owned)
+        said = self.tables.get("convert", {})
+        frame = f"{self.frame[0]}x{self.frame[1]}" if said.keys() & FRAMING else None
+        framing = said.get("framing", self.framing)
+        owned = {"tasks": self.tasks, "split": self.split.get(role), "frame": frame, "framing": framing}
+        return ConvertSettings(**said).model_copy(update=owned)
 
     def for_invert(self) -> BaseModel:
         """All labels at once: every budget uses the first of the same latents."""
@@ -228,10 +230,12 @@ class Recipe(BaseModel):
         return self.settings("label", n=None, keep=1.0, ignore_pixels=0.0, inversion="none")
 
     def for_score(self) -> BaseModel:
-        """On the samples that evaluations test on."""
-        return self.settings(
-            "score", test_part=self.for_evaluate(self.largest, self.tasks[0]).model_dump()["test_part"]
-        )
+        """On the samples that evaluations test on, in a comparison by their groups."""
+        evaluated: Any = self.for_evaluate(self.largest, self.tasks[0])
+        end = self.largest + self.validation + self.reserve
+        group = self.tables.get("score", {}).get("group", evaluated.group)
+        labels = None if group is None else f":{end}"
+        return self.settings("score", test_part=evaluated.test_part, group=group, labels_part=labels)
 
     def for_round(self, budget: int, task: str) -> BaseModel:
         """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""

@@ -39,6 +39,7 @@ def meaning(metrics: dict[str, Any], missing: Iterable[str] = (), looked_at: int
         *classes(metrics),
         *absent(list(missing), looked_at),
         *scarce(metrics),
+        *not_pasted(metrics),
         *advice(found, added_data(metrics)),
     ]
 
@@ -100,6 +101,14 @@ def absent(missing: list[str], looked_at: int) -> list[str]:
         return []
     seen = f"Not among the {looked_at:,} generated labels that were looked at: {', '.join(missing)}."
     return [f"{seen} Synthetic data cannot teach what it does not contain."]
+
+
+def not_pasted(metrics: dict[str, Any]) -> list[str]:
+    """Which arms trained without pasting, though it was asked for."""
+    without = [title(arm) for arm, shares in (metrics.get("shares") or {}).items() if "real" not in shares]
+    if not metrics.get("paste") or not without:
+        return []
+    return [f"Rare classes were pasted where there are real labels to take them from, so not in {', '.join(without)}."]
 
 
 def scarce(metrics: dict[str, Any]) -> list[str]:

@@ -117,10 +117,11 @@ def see(desk: Desk) -> APIRouter:
         corrected: bool | None = None,  # noqa: FBT001  # a field of a query
         start: Annotated[int, Query(alias="from", ge=0)] = 0,
         count: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 200,
+        begun: Annotated[str, Query(alias="list", max_length=64)] = "",
     ) -> dict[str, Any]:
-        names = queue.names(order or queue.orders()[0], Filter(part, decision, corrected))
+        token, names = queue.begun(begun, order or queue.orders()[0], Filter(part, decision, corrected))
         rows = [queue.row(name) for name in names[start : start + count]]
-        return {"total": len(names), "samples": rows, "indexed": len(queue.shows)}
+        return {"total": len(names), "samples": rows, "indexed": len(queue.shows), "list": token}
 
     @router.get("/image/{name:path}")
     def image(name: str) -> Response:
@@ -175,7 +176,7 @@ def decide(desk: Desk) -> APIRouter:
             raise HTTPException(PRECONDITION, "Say with If-Match which version of the sample was corrected.")
         found = from_browser(session, task, name, data)
         record = session.correct(task, name, found, int(version), window)
-        desk.queue.look_at(name)
+        desk.look_at(name)
         return {"name": name, **state(record)}
 
     @router.put("/decision/{name:path}")
@@ -185,7 +186,7 @@ def decide(desk: Desk) -> APIRouter:
     @router.post("/undo")
     def undo(window: Window = "") -> dict[str, Any]:
         name, record = session.undo(window)
-        desk.queue.look_at(name)
+        desk.look_at(name)
         return {"name": name, **state(record)}
 
     @router.get("/changes")

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from handsoff.core.errors import HandsOffError, InputError
+from handsoff.review.guard import MOST_BYTES
 from handsoff.review.painting import Painting, open_painting
 from handsoff.review.queue import Queue, open_queue
 from handsoff.review.refit import Refit, RefitState, open_refit
@@ -48,6 +49,7 @@ class Desk:
             "decided": session.counts(),
             "corrected": sum(map(bool, list(session.corrected.values()))),
             "indexed": len(self.queue.shows),
+            "most_bytes": MOST_BYTES,
         }
 
     def uncertainty(self, task: str, name: str) -> Float[np.ndarray, "h w"] | None:
@@ -114,10 +116,14 @@ class Desk:
             if self.stopped.is_set():
                 return
             if name not in self.queue.shows:
-                try:
-                    self.queue.look_at(name)
-                except HandsOffError:
-                    self.queue.shows[name] = {}  # whoever opens the sample is told what is wrong
+                self.look_at(name)
+
+    def look_at(self, name: str) -> None:
+        """Find out which parts a sample shows; of one with a label that cannot be read, none."""
+        try:
+            self.queue.look_at(name)
+        except HandsOffError:
+            self.queue.shows[name] = {}  # whoever opens that label is told what is wrong
 
 
 def described(task: Task) -> dict[str, Any]:

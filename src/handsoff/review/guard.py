@@ -10,8 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 20 * 2**20  # of a request
-LARGE = "The request is larger than 20 MB."
+MOST_BYTES = 128 * 2**20  # of a request: a map of 33 million pixels, float32
+LARGE = "The request is larger than 128 MiB."
 FORBIDDEN, TOO_LARGE, SEE_OTHER = 403, 413, 303
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "

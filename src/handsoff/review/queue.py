@@ -1,5 +1,6 @@
 """In which order samples are looked at, and which of them."""
 
+import secrets
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from handsoff.synthesis.voters import RECONSTRUCTION_ERROR
 from handsoff.tasks.base import Label, Task
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
-LISTS = 8  # that are remembered
+LISTS, WINDOWS = 8, 64  # that are remembered: of questions, and of those that somebody goes along
 RECORDED = (
     UNCERTAINTY,
     DISAGREEMENT,
@@ -44,6 +45,7 @@ class Queue:
         suggested: the samples to correct next, the best first.
         revision: counts the changes of `numbers`.
         answers: what was asked for lately, for pages of the same list.
+        lists: name → a list that somebody goes along, the latest last.
     """
 
     session: Session
@@ -52,6 +54,7 @@ class Queue:
     suggested: list[str] = field(default_factory=list)
     revision: int = 0
     answers: dict[Hashable, list[str]] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
 
     def orders(self) -> list[str]:
         """What can be asked for, the one to begin with first."""
@@ -77,6 +80,26 @@ class Queue:
         return self.remembered(
             (ranking, wanted, looked), lambda: [name for name in ranked if self.passes(name, wanted)]
         )
+
+    def begun(self, token: str, order: str, wanted: Filter) -> tuple[str, list[str]]:
+        """The list that an earlier answer has named, as it was then, or a new one; and its name.
+
+        Whoever decides along a list asks for its next page: what was decided since must not move that page.
+
+        Raises:
+            UnknownNameError: there is no such order.
+            InputError: the order needs a part.
+        """
+        found = self.lists.get(token)
+        if found is None:
+            token, found = secrets.token_hex(8), self.names(order, wanted)
+            if (wanted.part or order == SMALLEST) and len(self.shows) < len(self.session.dataset.names):
+                return "", found  # until all samples were looked at, it grows
+        self.lists.pop(token, None)
+        self.lists[token] = found
+        for old in list(self.lists)[:-WINDOWS]:
+            self.lists.pop(old, None)
+        return token, found
 
     def remembered(self, asked: Hashable, make: Callable[[], list[str]]) -> list[str]:
         """A list that was asked for lately, or else made now."""

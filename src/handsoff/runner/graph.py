@@ -65,12 +65,21 @@ def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
     """Refuse settings that none of the steps would look at.
 
     Raises:
-        InputError: the recipe has a table for a verb that no step has, or rounds without photos.
+        InputError: the recipe has a table for a verb that no step has, or rounds without photos, or says of the image
+            networks what those that every labeler takes over are not asked for.
     """
     used = {"train"} if recipe.generator is None else set()  # its resolution is that of all images
     unused = {verb for verb, table in recipe.tables.items() if table} - {step.verb for step in steps} - used
     if unused:
         raise InputError(f"The recipe has settings for [{min(unused)}], and no step of that kind: leave them out.")
+    said, fits = recipe.tables.get("fit", {}), [step for step in steps if step.verb == "fit"]
+    if fits and all("teacher" in step.inputs for step in fits):
+        taken = "the image networks are those that [evaluate] trains on the labels alone"
+        if "network_steps" in said:
+            raise InputError(f"[fit] network_steps says nothing, for {taken}: set steps there.")
+        seeds: int = recipe.settings("evaluate").model_dump()["seeds"]
+        if said.get("networks", 0) > seeds:
+            raise InputError(f"[fit] networks asks for {said['networks']}, and {taken}, {seeds}: raise seeds there.")
     if recipe.rounds > 1 and recipe.unlabelled is None:
         raise InputError('rounds says how often photos are labelled, and there are none: give photos = "FOLDER".')
 

@@ -49,9 +49,9 @@ export async function dataset() {
   return found;
 }
 
-/** A stretch of the queue; empty choices are left out of the question. */
-export function samples(choices, from, count, signal) {
-  const query = new URLSearchParams({ ...choices, from, count });
+/** A stretch of the queue; empty choices are left out of the question. `list` names the one that was begun with. */
+export function samples(choices, from, count, list, signal) {
+  const query = new URLSearchParams({ ...choices, from, count, list });
   for (const [key, value] of [...query]) if (value === "") query.delete(key);
   return json(`samples?${query}`, { signal });
 }

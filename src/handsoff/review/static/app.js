@@ -34,6 +34,8 @@ function state(changes, push = false) {
 async function main() {
   const dataset = await api.dataset();
   const shown = { sample: null };
+  const missed = new Set(); // samples that others have changed while this window was busy with them
+  let sorting = false; // nothing is decided about a sample that has just come to where another one was
   const failed = (error) => say(error.message, "bad");
 
   const saver = createSaver(say, createConflicts(dataset), (name, news) => {
@@ -73,13 +75,15 @@ async function main() {
 
   function decideActive(decision) {
     const sample = grid.sampleAt(grid.active());
-    if (!sample) return;
+    if (!sample || sorting) return;
     decide(sample.name, decision);
     grid.activate(grid.active() + 1);
   }
 
+  /** The server takes back the last change that it knows of, so it must know of all. */
   async function undoLast() {
     try {
+      if (!(await saver.settled())) throw new Error("Not everything is saved yet: take back what you did once it is");
       const { name, ...news } = await api.undo();
       saver.seen(name, news.version);
       grid.update(name, news);
@@ -146,13 +150,19 @@ async function main() {
     return orders.find((order) => !known.includes(order));
   }
 
-  /** The queue in its new order, by uncertainty where that was not known before; an open sample stays open. */
+  /** The queue in its new order, by uncertainty where that was not known before; the sample stays that a person is at. */
   async function sortedAnew() {
     const fresh = await api.dataset().then(({ orders }) => offer(orders), failed);
     if (fresh) byId("order").value = fresh;
-    await choose();
-    const index = shown.sample ? grid.find(shown.sample.name) : -1;
-    if (index >= 0) grid.activate(index);
+    sorting = true;
+    try {
+      const before = grid.sampleAt(grid.active())?.name;
+      await choose();
+      const index = await sought(shown.sample?.name ?? before);
+      if (index >= 0) grid.activate(index);
+    } finally {
+      sorting = false;
+    }
   }
 
   const key = (keys, shown, what, run) => ({ keys, shown, what, run });
@@ -173,14 +183,18 @@ async function main() {
   async function poll() {
     if (document.visibilityState === "hidden") return;
     const { now, names } = await api.changes(since);
-    if (names.length) await hear(names);
+    const heard = [...new Set([...missed, ...names])];
+    if (heard.length) await hear(heard);
     since = now;
   }
 
   /** Others have changed these samples. */
   async function hear(names) {
     await grid.refresh(names);
-    if (names.includes(editor.name()) && !saver.busy(editor.name())) {
+    const open = editor.name();
+    missed.clear();
+    if (names.includes(open) && saver.busy(open)) missed.add(open);
+    else if (names.includes(open)) {
       editor.update({ ...grid.sampleAt(grid.find(editor.name())), reload: true }, place());
       say("Another window has changed this sample");
     }
@@ -222,10 +236,16 @@ async function main() {
   await choose();
   if (wanted) await openNamed(wanted);
 
+  /** Where a sample stands in the queue, -1 where it is not in it. */
+  async function sought(name) {
+    for (let from = 0; name && grid.find(name) < 0 && from < grid.total(); from += 200) await grid.fetch(from);
+    return grid.find(name);
+  }
+
   /** The sample that the address names, wherever it stands in the queue. */
   async function openNamed(name) {
-    for (let from = 0; grid.find(name) < 0 && from < grid.total(); from += 200) await grid.fetch(from);
-    if (grid.find(name) >= 0) await openAt(grid.find(name), false);
+    const index = await sought(name);
+    if (index >= 0) await openAt(index, false);
     else state({ sample: "" });
   }
 }

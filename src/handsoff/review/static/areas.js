@@ -28,6 +28,7 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   let corners = [];
   let pointer = null;
   let snapped = null; // the map of regions, once it was asked for
+  let taking = false; // whether a stroke over regions began when they were known
   let highlighted = null; // number of the region under the pointer
   let frame = 0;
   const preview = stage.layer("preview");
@@ -84,13 +85,15 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
 
   const snap = {
     down(at) {
-      if (!snapped) return;
+      taking = snapped !== null;
+      if (!taking) return;
       history.keep();
       take(at);
     },
-    move: take,
-    up: () => snapped && changed(),
+    move: (at) => taking && take(at),
+    up: () => taking && changed(),
     cancel() {
+      if (!taking) return;
       history.drop();
       show();
     },
@@ -101,7 +104,7 @@ export function createAreas({ stage, plane, tools, regions, value, colour, histo
   };
 
   function take(at) {
-    if (!snapped || !raster.inside(plane, at.x, at.y)) return;
+    if (!raster.inside(plane, at.x, at.y)) return;
     raster.region(plane, snapped, at.x, at.y, value(false));
     show();
   }

@@ -76,11 +76,17 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
     paint(doubt, (at) => glow[plane.values[at]]);
   }
 
+  /** What is being drawn ends here, on the sample on which it began, and what was changed is sent. */
+  function settle() {
+    stage.finish();
+    kind?.leave?.();
+    if (sample) saver.flush(sample.name);
+  }
+
   /** Opens a sample; what this window has not saved yet counts more than what the server has. */
   async function open(next, place) {
+    settle();
     const mine = ++opening;
-    kind?.leave?.();
-    if (sample && sample.name !== next.name) saver.flush(sample.name);
     [sample, kind, doubt, lately] = [next, null, null, "label"];
     headline(place);
     stage.clear(); // nothing more is drawn on the label that was open
@@ -116,6 +122,8 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       saver.label(name, target, body, type);
     };
     const regions = async () => ({ values: await api.regions(target, name), ...stage.size() });
+    if (found.body.size > dataset.most_bytes)
+      throw new Error("This label is too large to be sent back: correct it as a file in the dataset's folder");
     kind = editor.open({ stage, task: spec, label, sample, regions, changed, say });
     byId("tools").replaceChildren(...kind.panel);
     tabs.forEach((tab, each) => (tab.ariaPressed = String(each === task)));
@@ -132,7 +140,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
   }
 
   function choose(next) {
-    saver.flush(sample.name);
+    settle();
     task = next;
     open(sample, byId("sample-place").textContent.split(" · ")[0]);
   }
@@ -159,8 +167,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       else headline(place);
     },
     leave() {
-      kind?.leave?.();
-      if (sample) saver.flush(sample.name);
+      settle();
       opening++;
       [sample, kind] = [null, null];
     },

@@ -22,6 +22,7 @@ export function createGrid(element, { open, moved, failed }) {
   const pages = new Map(); // number → {samples?, arrived, abort, keep}
   const tiles = new Map(); // index → {element, image, timer, drawn}
   let choices = {};
+  let list = ""; // what decisions change is not in it: the queue stays as it was begun
   let task = "";
   let total = 0;
   let active = 0;
@@ -44,8 +45,9 @@ export function createGrid(element, { open, moved, failed }) {
 
   async function arrive(number, page) {
     try {
-      const answer = await api.samples(choices, number * PAGE, PAGE, page.abort.signal);
+      const answer = await api.samples(choices, number * PAGE, PAGE, list, page.abort.signal);
       if (page.abort.signal.aborted) return;
+      list = answer.list ?? "";
       page.samples = answer.samples;
       if (answer.total !== total) resize(answer.total);
       draw();
@@ -191,7 +193,7 @@ export function createGrid(element, { open, moved, failed }) {
       pages.forEach((page) => page.abort.abort());
       pages.clear();
       [...tiles.keys()].forEach(remove);
-      [choices, task, active, element.scrollTop] = [next, overlay, 0, 0];
+      [choices, list, task, active, element.scrollTop] = [next, "", overlay, 0, 0];
       await load(0, true);
       activate(0, false);
     },
@@ -211,7 +213,7 @@ export function createGrid(element, { open, moved, failed }) {
     async refresh(names) {
       const stale = [...pages].filter(([, { samples }]) => samples?.some(({ name }) => names.includes(name)));
       for (const [number, page] of stale) {
-        const answer = await api.samples(choices, number * PAGE, PAGE);
+        const answer = await api.samples(choices, number * PAGE, PAGE, list);
         const fresh = new Map(answer.samples.map((one) => [one.name, one]));
         for (const sample of page.samples) Object.assign(sample, fresh.get(sample.name) ?? {});
       }

@@ -32,6 +32,7 @@ export function open({ stage, task, label, changed }) {
   let points = label;
   const { width, height } = stage.size();
   let current = 0;
+  let drop = () => {}; // of the point that is being dragged
   const history = createHistory(() => structuredClone(points), (state) => (points = state), 64 * points.length);
   const name = (index) => task.parts[index].name;
   const colour = (index) => task.parts[index].colour || colourOf(index, points.length);
@@ -77,10 +78,12 @@ export function open({ stage, task, label, changed }) {
       handle.addEventListener("pointermove", move);
       const end = () => {
         handle.removeEventListener("pointermove", move);
+        handle.removeEventListener("lostpointercapture", end);
+        drop = () => {};
         if (JSON.stringify(points) === before) history.drop();
         else done();
       };
-      handle.addEventListener("lostpointercapture", end, { once: true });
+      handle.addEventListener("lostpointercapture", (drop = end));
     };
   }
 
@@ -141,6 +144,7 @@ export function open({ stage, task, label, changed }) {
     undo: step(history.undo),
     redo: step(history.redo),
     escape: () => false,
+    leave: () => drop(),
     keys: [{ keys: [], shown: "← → ↑ ↓", what: "moves the point with the focus", run() {} },
       { keys: [], shown: "V", what: "hides or shows the point with the focus", run() {} },
       { keys: [], shown: "Delete", what: "takes away the point with the focus", run() {} }],

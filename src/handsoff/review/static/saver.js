@@ -41,11 +41,15 @@ export function createSaver(report, ask, changed) {
     say();
   }
 
-  /** Sends what a sample has waiting, one thing after the other. */
-  async function flush(name) {
+  /** Sends what a sample has waiting, one thing after the other. @returns when nothing more is being sent */
+  function flush(name) {
     const one = record(name);
     clearTimeout(one.timer);
-    if (one.busy || !waiting(one)) return;
+    if (!one.busy && waiting(one)) one.sending = send(name, one);
+    return one.sending;
+  }
+
+  async function send(name, one) {
     one.busy = true;
     try {
       while (waiting(one)) await (one.labels.size ? sendLabel(name, one) : sendDecision(name, one));
@@ -77,24 +81,37 @@ export function createSaver(report, ask, changed) {
     await attempt(name, one, { task, body }, done, (version) => api.putLabel(task, name, body, version, label.type));
   }
 
-  /** One request; where another window was faster, the person says whose work stays. */
+  /**
+   * One request; where another window was faster, the person says whose work stays. Once they have, what else waits still
+   * knows the sample as it was, so it is asked about too; a label that is only looked at comes anew.
+   */
   async function attempt(name, one, mine, done, request) {
-    try {
-      const news = await request(one.version);
-      one.version = news.version;
-      done();
-      changed(name, one.decision === undefined ? news : { ...news, decision: one.decision });
-    } catch (error) {
-      if (error.status !== 409) throw error;
-      const { current } = error.state;
-      one.version = current.version;
-      if ((await ask({ name, current, ...mine })) === "mine") return;
-      done();
-      changed(name, { ...current, reload: true });
+    let { version } = one;
+    for (;;) {
+      try {
+        const news = await request(version);
+        const first = version === one.version; // no other window came between
+        done();
+        const others = [...one.labels.keys()].some((task) => task !== mine.task);
+        if (first || (mine.task && !others)) one.version = news.version;
+        const decision = one.decision ?? news.decision;
+        changed(name, { ...news, decision, reload: !first && !mine.task });
+        return;
+      } catch (error) {
+        if (error.status !== 409) throw error;
+        const { current } = error.state;
+        version = current.version;
+        if ((await ask({ name, current, ...mine })) === "mine") continue;
+        one.version = version;
+        changed(name, { ...current, reload: true });
+        if (mine.task) one.labels.delete(mine.task); // with what was drawn since
+        else delete one.decision;
+        return;
+      }
     }
   }
 
-  const all = () => [...records.keys()].forEach(flush);
+  const all = () => [...records.keys()].map(flush);
   addEventListener("online", all);
   addEventListener("pagehide", all);
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && all());
@@ -122,5 +139,10 @@ export function createSaver(report, ask, changed) {
     pending: (name, task) => records.get(name)?.labels.get(task)?.body(),
     busy: (name) => records.has(name) && (records.get(name).busy || waiting(records.get(name))),
     flush,
+    /** Sends all that waits. @returns whether everything is saved */
+    async settled() {
+      await Promise.all(all());
+      return unsaved() === 0;
+    },
   };
 }

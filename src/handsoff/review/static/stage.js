@@ -26,6 +26,7 @@ export function createStage(element) {
   let tool = {};
   let panning = null; // the pointer that moves the view
   let drawing = null; // the pointer that uses the tool
+  let latest = null; // where it was last
   let space = false;
 
   const toScreen = ({ x, y }) => ({ x: view.x + x * view.scale, y: view.y + y * view.scale });
@@ -100,7 +101,7 @@ export function createStage(element) {
       panning = event.pointerId;
     } else if (event.button === 0 && fingers.size === 1) {
       drawing = event.pointerId;
-      tool.down?.(toImage(event), event);
+      tool.down?.((latest = toImage(event)), event);
     }
     event.preventDefault();
   }
@@ -112,7 +113,7 @@ export function createStage(element) {
       pan(now.x - before.x, now.y - before.y);
     } else if (drawing === event.pointerId) {
       for (const each of event.getCoalescedEvents?.() ?? []) tool.move?.(toImage(each), each);
-      tool.move?.(toImage(event), event);
+      tool.move?.((latest = toImage(event)), event);
     }
     if (fingers.has(event.pointerId)) fingers.set(event.pointerId, local(event));
     if (event.pointerType !== "touch" || drawing !== null) tool.hover?.(toImage(event));
@@ -166,8 +167,15 @@ export function createStage(element) {
     zoom,
     scale: () => view.scale,
     size: () => size,
-    /** Takes away what lies over the image, and the tool. */
+    /** Ends what a pointer that is still down is drawing, as letting go would. */
+    finish() {
+      const was = drawing;
+      [drawing, panning] = [null, null];
+      if (was !== null) tool.up?.(latest);
+    },
+    /** Takes away what lies over the image, and the tool; what was being drawn goes on nowhere. */
     clear() {
+      [drawing, panning] = [null, null];
       world.replaceChildren(image);
       element.querySelectorAll(":scope > .point").forEach((point) => point.remove());
       watchers.clear();
