@@ -52,7 +52,7 @@ QUICK: dict[str, Any] = {
     "budget": 6, "pool": 48, "test": 12, "photos": 12,
     "invert": {"encoder_steps": 0, "steps": 2},
     "fit": {"steps": 4},
-    "generate": {"n": 16, "draws_limit": 24},
+    "generate": {"n": 16},
     "evaluate": {"steps": 4, "batch": 4, "seeds": 1},
 }  # fmt: skip
 MIXED = {"real": [0.25, 1.0]}

@@ -65,7 +65,7 @@ QUICK: dict[str, Any] = {
     "pool": 120, "test": 60, "photos": 30, "inverted_test": 4,
     "invert": {"encoder_steps": 0, "steps": 2},
     "fit": {"steps": 4, "networks": 1, "network_steps": 4},
-    "generate": {"n": 16, "draws_limit": 24}, "aim": 0.3,
+    "generate": {"n": 16}, "aim": 0.3,
     "evaluate": {"steps": 4, "batch": 4, "seeds": 1},
 }  # fmt: skip
 FACES_FULL = {**FULL, "test": None, "inverted_test": None, "invert": {"encoder_steps": 0, "steps": 200}}

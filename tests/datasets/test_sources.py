@@ -121,6 +121,13 @@ def test_a_disk_that_is_gone_for_a_moment_makes_no_other_fingerprint(
         open_source(tmp_path).describe()
 
 
+def test_a_file_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    """A worker may list a folder later than the work did."""
+    put(tmp_path / "a.png", picture(0))
+    with pytest.raises(HandsOffError, match=r"b\.png is no longer there: restore it"):
+        open_source(tmp_path).read("b.png")
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
 def test_a_file_that_cannot_be_read_does_not_stop_the_fingerprint(tmp_path: Path) -> None:
     put(tmp_path / "a.png", picture(0))

@@ -26,7 +26,7 @@ from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.progress import Part, Progress, run_to_end
 from handsoff.tasks.depth import Depth
-from toy import CLASSES, toy_generator, toy_labels, write_classes, write_mask
+from toy import CLASSES, toy_generator, toy_labels, toy_several, write_classes, write_mask
 from toy_generators import toy_conditional, toy_diffusion
 
 QUICK = InvertSettings(encoder_steps=0, steps=80, batch=4)
@@ -183,6 +183,28 @@ def test_what_the_encoder_comes_from_is_an_input(world: Path, tmp_path: Path, mo
         plan(*data, quick.model_copy(update={"photos": "nowhere"}))
     with pytest.raises(InputError, match=r"photos has no encoder.safetensors: name a folder of handsoff invert"):
         plan(*data, quick.model_copy(update={"encoder": "photos"}))
+
+
+def test_a_worker_that_comes_later_refuses_other_photos(world: Path, tmp_path: Path) -> None:
+    """Chunks are places among the photos: with one more in front, all latents would be of the photo before."""
+    labelled = Path(shutil.copytree(world / "labelled", tmp_path / "labelled"))
+    planned = plan(world / "generator", labelled, QUICK)
+    context = chunk.Context(world / "generator", labelled, tmp_path / "out", QUICK, planned)
+    assert len(chunk.read(context).photos) == 8
+    write_mask(labelled, "aaa", np.zeros((16, 16, 3), np.uint8), np.eye(16, dtype=np.uint8))
+    with pytest.raises(MismatchError, match="labelled has been changed since this work began: put it back"):
+        chunk.read(context)
+
+
+def test_a_range_of_depths_is_left_to_those_who_learn_from_them(tmp_path: Path) -> None:
+    """Budgets differ in their labels, and so in the range that their teachers and labelers infer."""
+    net = toy_generator(tmp_path / "generator")
+    toy_several(net, tmp_path / "labelled")
+    write_json(tmp_path / "labelled" / "depth.json", {"unit": "metres"})
+    settings = QUICK.model_copy(update={"steps": 0, "tasks": ("depth",)})
+    run_to_end(invert(tmp_path / "generator", tmp_path / "labelled", tmp_path / "latents", settings))
+    assert read_json(tmp_path / "latents" / "latents.json")["tasks"]["depth"]["range"] is None
+    assert open_labelled(tmp_path / "latents" / "labels").tasks["depth"].schema["range"] is None
 
 
 def test_too_few_labels_are_refused(world: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handsoff.core.errors import InputError
-from handsoff.sampling.aims import read_aim, read_text
-from handsoff.sampling.targets import LEAST, Group, check_names, groups_of, values
+from handsoff.sampling.aims import Bins, read_aim, read_text
+from handsoff.sampling.targets import LEAST, Group, bins, check_names, groups_of, values
 
 PARTS = {"segmentation": ("background", "hat", "nose"), "keypoints": ("nose", "chin")}
 
@@ -108,6 +108,17 @@ def test_a_task_is_matched_by_the_photos_that_have_its_labels() -> None:
         assert values(asked, own).mean(0) == pytest.approx([group.asked for group in asked])
     assert {group.title: group.asked for group in found if group.task == "keypoints"} == {"nose": 0.75, "chin": 0.25}
     assert [group.asked for group in found if group.name == "nose x"] == pytest.approx([0.25] * 3)
+
+
+def test_groups_have_titles_of_their_own() -> None:
+    """What is proposed for one of them must not count for another."""
+    twice: dict[str, Any] = {"shows": {"segmentation": {"nose": 0.1}, "keypoints": {"nose": 1.0}}}
+    neither: dict[str, Any] = {"shows": {"segmentation": {}, "keypoints": {}}}
+    parts = {"segmentation": ("nose", "hat"), "keypoints": ("nose",)}
+    titles = [group.title for group in groups_of(read_aim(read_text("match=labelled")), parts, [], [twice, neither])]
+    assert titles == ["segmentation/nose", "hat", "keypoints/nose"]
+    years = [group.title for group in bins("year", Bins(1990, 2000, (1.0,) * 5), [])]
+    assert years == [f"year {year} to {year + 2}" for year in range(1990, 2000, 2)]
 
 
 def test_what_few_photos_all_show_is_matched() -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from handsoff.core.disk import used_bytes
-from handsoff.core.errors import HandsOffError, InputError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.datasets.generated import open_generated, read_manifest
 from handsoff.datasets.labelled import open_labelled
@@ -30,7 +30,7 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
 from handsoff.sampling.draws import Draw, class_of
 from handsoff.synthesis import shard
-from handsoff.synthesis.generate import generate, labeler_licence, plan
+from handsoff.synthesis.generate import generate, labelers_licence, plan
 from handsoff.synthesis.samples import label_draws
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.size import most_bytes
@@ -306,8 +306,25 @@ def test_what_is_no_finished_labeler_is_refused(labeler: Path, tmp_path: Path) -
     with pytest.raises(InputError, match="is not finished: run handsoff fit again"):
         plan([tmp_path / "unfinished"], GenerateSettings(n=4))
     with pytest.raises(InputError, match="was not made by handsoff fit"):
-        labeler_licence(tmp_path)
-    assert labeler_licence(labeler) == "CC0"
+        labelers_licence([labeler, tmp_path])
+    assert labelers_licence([labeler]) == "CC0"
+
+
+def test_a_labeler_that_is_fitted_anew_meanwhile_labels_no_later_shard(labeler: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(labeler, tmp_path / "labeler"))
+    mark = plan([folder], GenerateSettings(n=4)).inputs["labeler"]["fingerprint"]
+    assert shard.loaded.__wrapped__(((folder, mark),))[0].task.name == "segmentation"
+    (folder / "network-0.safetensors").write_bytes(b"a further network")
+    with pytest.raises(MismatchError, match="has been fitted anew since this work began"):
+        shard.loaded.__wrapped__(((folder, mark),))
+
+
+def test_settings_that_nothing_heeds_are_refused() -> None:
+    for unheeded in ({"attributes": "folder"}, {"draws_limit": 9}):
+        with pytest.raises(ValueError, match=f"{next(iter(unheeded))} is about reaching an aim, and there is none"):
+            GenerateSettings.model_validate({"n": 4, **unheeded})
+    with pytest.raises(ValueError, match="less than 4611686018427387904"):
+        GenerateSettings(n=4, seed=2**62)
 
 
 class RoughEngine:

@@ -23,7 +23,7 @@ from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.cli.main import main
 from handsoff.core.errors import HandsOffError, InputError, MismatchError
-from handsoff.core.files import read_json
+from handsoff.core.files import read_json, write_json
 from handsoff.core.images import to_float, to_uint8
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.hub import check_pushable
@@ -54,7 +54,8 @@ from handsoff.synthesis.generate import generate
 from handsoff.synthesis.label import label, plan
 from handsoff.synthesis.photo_shard import sample_names
 from handsoff.synthesis.references import reference_records
-from handsoff.synthesis.settings import GenerateSettings, LabelSettings
+from handsoff.synthesis.sample import sample
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings, SampleSettings
 from handsoff.tasks.base import Task
 from toy import CLASSES, toy_generator, toy_several
 
@@ -563,6 +564,27 @@ def test_the_command_labels_photos(world: Path, tmp_path: Path, capsys: pytest.C
     assert "made by handsoff label, finished" in capsys.readouterr().out
     assert main(["label", str(world / "photos.zip"), "-o", str(tmp_path / "other")]) == 2
     assert "give a labeler or a report before the photos" in capsys.readouterr().err
+
+
+def test_generated_images_keep_their_terms_and_their_generator(world: Path, tmp_path: Path) -> None:
+    """Whoever labels them again, they are no photos."""
+    run_to_end(generate([world / "segmentation"], tmp_path / "drawn", GenerateSettings(n=6, keep=1, seed=50)))
+    manifest = read_json(tmp_path / "drawn" / "manifest.json")
+    write_json(tmp_path / "drawn" / "manifest.json", {**manifest, "licence": "research only"})
+    run_to_end(label([world / "segmentation"], tmp_path / "drawn", tmp_path / "out", ALL))
+    found = read_json(tmp_path / "out" / "manifest.json")
+    assert found["licence"] == "labels: CC0; images: research only"
+    assert (found["generator"], "source" in found) == (manifest["generator"], False)
+    assert "6 generated images were framed" in (tmp_path / "out" / "README.md").read_text()
+    run_to_end(sample(world / "generator", tmp_path / "samples", SampleSettings(n=4, seed=50)))
+    run_to_end(label([world / "segmentation"], tmp_path / "samples", tmp_path / "again", ALL))
+    found = read_json(tmp_path / "again" / "manifest.json")
+    assert (found["licence"], found["generator"]) == ("CC0", manifest["generator"])
+
+
+def test_what_is_to_be_kept_apart_must_be_there(world: Path) -> None:
+    with pytest.raises(InputError, match=r"apart_first says how much of the first --apart .* there is none: give one"):
+        plan([world / "segmentation"], world / "photos.zip", LabelSettings(apart_first=2))
 
 
 @pytest.mark.slow

@@ -1,23 +1,28 @@
 """Images for people to label: they know their latents, wherever the labels come from."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from alike import contents, differences
 from handsoff.core.errors import InputError, MismatchError
-from handsoff.core.files import write_json
+from handsoff.core.files import read_json, write_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import read_records
+from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.fit import fit, plan
 from handsoff.labeling.labeler import load_labeler
 from handsoff.labeling.settings import FitSettings
 from handsoff.sampling.draws import Draw, draw_latents
-from handsoff.synthesis.sample import sample
+from handsoff.synthesis import sample as module
+from handsoff.synthesis.sample import images_of, sample
+from handsoff.synthesis.samples import batch_size
 from handsoff.synthesis.settings import SampleSettings
 from toy import toy_generator
 
@@ -53,6 +58,25 @@ def test_every_image_can_be_drawn_again_from_its_record(samples: Path, tmp_path:
         again = to_uint8(net.synthesize(draw_latents(net, [Draw.of_record(record["draw"])])))[0]
         stored = np.asarray(Image.open(samples / "images" / f"{record['name']}.png"))
         assert np.abs(again.astype(int) - stored).max() <= 1, "rounding, for batches of another size"
+
+
+def test_what_was_drawn_is_not_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, settings, drawn = toy_generator(tmp_path / "generator"), SampleSettings(n=40, seed=7), list[int]()
+    together = batch_size(net.image_size)
+
+    def counted(generator: Generator, draws: Sequence[Draw]) -> np.ndarray:
+        drawn.append(draws[0].seed)
+        return images_of(generator, draws)
+
+    monkeypatch.setattr(module, "images_of", counted)
+    work = sample(tmp_path / "generator", tmp_path / "cut", settings)
+    assert next(work).done == together
+    work.close()  # type: ignore[attr-defined]  # a generator
+    run_to_end(sample(tmp_path / "generator", tmp_path / "cut", settings))
+    assert drawn == [*range(7, 47, together)]
+    run_to_end(sample(tmp_path / "generator", tmp_path / "whole", settings))
+    assert differences(contents(tmp_path / "cut"), contents(tmp_path / "whole")) == []
+    assert read_json(tmp_path / "cut" / "manifest.json")["licence"] == "CC0"
 
 
 def test_labels_beside_the_images_are_learnt_from_at_their_latents(samples: Path, tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def dataset(labelers: list[Path], tmp_path_factory: pytest.TempPathFactory) -> G
     return open_generated(out)
 
 
+def test_the_terms_of_every_labeler_are_those_of_the_dataset(labelers: list[Path], tmp_path: Path) -> None:
+    other = Path(shutil.copytree(labelers[1], tmp_path / "other"))
+    card = read_json(other / "labeler.json")
+    write_json(other / "labeler.json", {**card, "licence": "CC0; research only"})
+    run_to_end(generate([labelers[0], other], tmp_path / "out", GenerateSettings(n=4)))
+    assert read_json(tmp_path / "out" / "manifest.json")["licence"] == "CC0; CC0; research only"
+    assert "research only" in (tmp_path / "out" / "README.md").read_text()
+
+
 def files(dataset: Path) -> dict[str, bytes]:
     """What a run must give again bit for bit: everything but its times and its ledger."""
     found = [

@@ -173,9 +173,9 @@ def generate(  # noqa: PLR0913, PLR0917  # one per option
     alone()
     from handsoff.generators.stored import read_card  # noqa: PLC0415  # brings torch along
     from handsoff.labeling.labeler import GENERATOR as FOLDER  # noqa: PLC0415  # as above
-    from handsoff.synthesis.generate import labeler_licence  # noqa: PLC0415  # as above
+    from handsoff.synthesis.generate import labelers_licence  # noqa: PLC0415  # as above
 
-    say(f"Licence of everything generated: {labeler_licence(labelers[0])}")
+    say(f"Licence of everything generated: {labelers_licence(labelers)}")
     inputs: Inputs = {"labelers": labelers, "edits": edits}
     if not (out / DONE).is_file():
         frame = read_card(labelers[0] / FOLDER).image_size
@@ -205,10 +205,10 @@ def label(
     *voters, photos = paths
     if not voters:
         raise InputError(f"Who labels {photos} is missing: give a labeler or a report before the photos.")
-    from handsoff.synthesis.voter_cards import licence_of, read_voters  # noqa: PLC0415  # brings torch along
+    from handsoff.synthesis.voter_cards import licence_of, origin_of, read_voters  # noqa: PLC0415  # brings torch along
 
     cards = read_voters(voters, settings)
-    say(f"Licence: {licence_of(cards)}")
+    say(f"Licence: {licence_of(cards, origin_of(photos))}")
     inputs: Inputs = {"voters": voters, "photos": photos, "apart": apart or None}
     if not (out / DONE).is_file():
         warn_if_full(out, most_space("label", inputs, settings, cards[0].image_size))

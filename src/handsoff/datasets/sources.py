@@ -56,6 +56,8 @@ class Source:
             InputError: it cannot be used as it is.
             HandsOffError: it is gone, or its disk or network is.
         """
+        if name not in self.sizes:
+            raise HandsOffError(f"{self.path}: {name} is no longer there: restore it, then run the same command again.")
         if self.sizes[name] > MAX_BYTES:
             raise InputError(
                 f"{self.path}: {name} declares {self.sizes[name]:,} bytes, more than {MAX_BYTES:,}: split it "

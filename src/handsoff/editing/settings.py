@@ -31,7 +31,7 @@ class EditSettings(PaintSettings):
     first: int | None = Field(None, ge=1, description="use the first N labelled photos only")
     labels: dict[str, dict[str, Any]] = Field({}, description="about the labels, by task, as for handsoff invert")
     corrections: Use | None = Field(None, description=CORRECTIONS)
-    seed: int = Field(0, ge=0, description="of the first sample that an edit is tried on")
+    seed: int = Field(0, ge=0, lt=2**62, description="of the first sample that an edit is tried on")
 
     @field_validator("parts", mode="before")
     @classmethod

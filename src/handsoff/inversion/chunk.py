@@ -10,20 +10,20 @@ from jaxtyping import UInt8
 from handsoff.backbones.lite0 import frozen_lite0
 from handsoff.backbones.perceptual import Perceptual
 from handsoff.core.errors import InputError
-from handsoff.core.files import refuse_unwritable
+from handsoff.core.files import refuse_unwritable, sha256
 from handsoff.core.images import to_float
 from handsoff.core.tensors import write_tensors
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.engines.once import Once
 from handsoff.generators.contract import StyleGenerator
-from handsoff.generators.stored import load_generator
-from handsoff.inversion.encoder import Encoder, load_encoder, starting_point
+from handsoff.generators.stored import generator_hash, load_generator
+from handsoff.inversion.encoder import ENCODER, Encoder, load_encoder, starting_point
 from handsoff.inversion.latent_space import measure_latent_space, require_w_space
 from handsoff.inversion.refine import Target, refine
 from handsoff.inversion.settings import InvertSettings
 from handsoff.jobs.checkpoints import is_whole
-from handsoff.jobs.folder import Plan
+from handsoff.jobs.folder import Plan, refuse_changed
 
 MIN_LABELLED = 4
 CHUNKS = "chunks"  # a file for each, until the results are written
@@ -81,8 +81,19 @@ def refine_chunk(chunk: Chunk, context: Context) -> Path:
 
 
 def read(context: Context) -> Workplace:
+    """What a worker needs, as it was when the work began.
+
+    Raises:
+        MismatchError: the generator, the photos or the encoder have been changed since.
+    """
+    refuse_changed("generator", context.generator, generator_hash(context.generator), context.plan)
+    chosen = chosen_samples(context.labelled, context.settings)
+    refuse_changed("labelled", context.labelled, chosen.describe()["fingerprint"], context.plan)
+    if context.settings.encoder_steps and context.settings.encoder is not None:
+        lent = Path(context.settings.encoder)
+        refuse_changed("encoder", lent, sha256(lent / ENCODER), context.plan)
     net = require_w_space(load_generator(context.generator), str(context.generator))
-    photos = chosen_samples(context.labelled, context.settings).load(net.image_size, net.framing)[0]
+    photos = chosen.load(net.image_size, net.framing)[0]
     return Workplace(target_of(net), encoder_of(net, context), photos)
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.errors import HandsOffError, InputError, UselessError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError, UselessError
 from handsoff.core.files import HALF, read_record, refuse_unwritable, remove_halves, write_bytes, write_json
 from handsoff.jobs.lock import LOCK, locked
 from handsoff.jobs.progress import Outcome
@@ -198,6 +198,25 @@ def verb_of(folder: Path) -> str | None:
         InputError: its `job.json` is damaged.
     """
     return recorded_plan(folder).verb if (folder / JOB).is_file() else None
+
+
+def refuse_changed(name: str, path: Path, fingerprint: str, plan: Plan) -> None:
+    """Refuse an input that a worker would read otherwise than it was when the work began.
+
+    Args:
+        name: of the input in the plan.
+        path: where the worker finds it.
+        fingerprint: of what lies there now.
+        plan: of the work.
+
+    Raises:
+        MismatchError: it was another.
+    """
+    if plan.inputs[name]["fingerprint"] != fingerprint:
+        raise MismatchError(
+            f"{path} has been changed since this work began: put it back as it was and run the same command again, or "
+            "begin anew in another folder."
+        )
 
 
 def difference(out: Path, plan: Plan) -> str | None:

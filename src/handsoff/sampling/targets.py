@@ -19,6 +19,7 @@ Parts = Mapping[str, Collection[str]]  # task → what its labels tell apart
 LEAST = 1e-3  # share of the pixels from which on a part counts as shown: less is often a mistake of the labeler
 EDGES = (5, 95)  # percentiles of what is drawn, between which "uniform" is
 THIRDS = (100 / 3, 200 / 3)  # percentiles of a set that is matched, at which its values are cut
+DIGITS, EXACT = 3, 17  # of a number in a title, at the least, and where all of them differ
 MANY = 12  # photos from which on the distribution of their values is matched, not only how many there are
 CLOSE, NEAR = 0.005, 0.05  # shares of samples that are missed by less are met; of pixels, by so much of what is asked
 CLUSTER = "cluster"  # an attribute whose numbers are names
@@ -175,8 +176,9 @@ def bins(name: str, wish: Bins, known: Sequence[float]) -> Iterator[Group]:
     highs[-1] = np.nextafter(highs[-1], np.inf)
     if open_ended:
         lows[0], highs[-1] = -np.inf, np.inf
+    said = told_apart([float(edge) for edge in edges])
     for index, weight in enumerate(wish.weights):
-        title = f"{name} {edges[index]:.3g} to {edges[index + 1]:.3g}"
+        title = f"{name} {said[index]} to {said[index + 1]}"
         yield Group(title, weight / sum(wish.weights), "", name, float(lows[index]), float(highs[index]))
 
 
@@ -185,13 +187,15 @@ def matched(parts: Parts, reference: Sequence[Record]) -> Iterator[Group]:
 
     Shares are of the records that have labels of the task: nothing follows from those without.
     """
+    every = [part for names in parts.values() for part in names]
     for task, names in parts.items():
         own = [record for record in reference if task in record["shows"]]
         for part in names if own else ():
             shown = [value for record in own if (value := value_of(record, task, part)) >= LEAST]
-            sizes = list(thirds(part, task, part, shown, len(own)))
+            title = part if every.count(part) == 1 else f"{task}/{part}"
+            sizes = list(thirds(title, task, part, shown, len(own)))
             if len(shown) < len(own) or not sizes:
-                yield Group(part, len(shown) / len(own), task, part)
+                yield Group(title, len(shown) / len(own), task, part)
             yield from sizes
     names = sorted({name for record in reference for name in record.get("attributes", {})})
     for name in names:
@@ -206,7 +210,22 @@ def thirds(title: str, task: str, name: str, found: Sequence[float], total: int)
     if len(found) < MANY or min(found) == max(found):
         return
     first, second = (float(value) for value in np.percentile(found, THIRDS))
+    edges = [*([LEAST] if task else []), first, second]
+    texts = dict(zip(edges, told_apart(edges), strict=True))
     for low, high in ((LEAST if task else -np.inf, first), (first, second), (second, np.inf)):
         inside = sum(low <= value < high for value in found)
-        said = " to ".join(f"{value:.3g}" for value in (low, high) if np.isfinite(value))
+        said = " to ".join(texts[value] for value in (low, high) if np.isfinite(value))
         yield Group(f"{title}, {said}", inside / total, task, name, low, high)
+
+
+def told_apart(values: Sequence[float]) -> list[str]:
+    """Numbers as text, with as many digits as it takes for different ones to differ.
+
+    >>> told_apart([1990, 1992, 1994]), told_apart([0.25, 0.5])
+    (['1990', '1992', '1994'], ['0.25', '0.5'])
+    """
+    for digits in range(DIGITS, EXACT):
+        found = [f"{value:.{digits}g}" for value in values]
+        if len(set(found)) == len(set(values)):
+            return found
+    return [repr(value) for value in values]

@@ -117,11 +117,12 @@ def metadata(kept: Iterable[Record], tasks: Mapping[str, Task]) -> Iterator[dict
         yield {"file_name": f"images/{name}.png", **labels, **inline, "uncertainty": record["uncertainty"]}
 
 
-def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings, drawn: int) -> Origin:
+def drawn_images(labelers: Sequence[dict[str, Any]], licence: str, settings: GenerateSettings, drawn: int) -> Origin:
     """Of images that a generator drew.
 
     Args:
         labelers: What their `labeler.json` say.
+        licence: The terms of all of them.
         settings: What it was drawn by.
         drawn: Number of samples.
     """
@@ -143,11 +144,11 @@ def drawn_images(labelers: Sequence[dict[str, Any]], settings: GenerateSettings,
             f"{labeler['examples']} labelled images and read {' and '.join(labeler['features'])} features."
         )
     title = f"Generated images with labels for {' and '.join(labeler['task'] for labeler in labelers)}"
-    return Origin(title, first["licence"], "\n".join(lines), LIMITS, synthetic=True)
+    return Origin(title, licence, "\n".join(lines), LIMITS, synthetic=True)
 
 
 def labelled_photos(
-    voters: Sequence[VoterCard], licence: str, settings: LabelSettings, counts: Mapping[str, Any]
+    voters: Sequence[VoterCard], licence: str, settings: LabelSettings, counts: Mapping[str, Any], *, drawn: bool
 ) -> Origin:
     """Of photos that were labelled.
 
@@ -155,15 +156,22 @@ def labelled_photos(
         voters: Who labelled them.
         licence: The terms of labels and photos.
         settings: How they were labelled.
+        drawn: Whether a generator drew what was labelled.
         counts: `drawn`, the number of photos that were labelled, and `left_out`, of others by reason.
     """
     height, width = voters[0].image_size
     others = ", ".join(f"{found:,} {REASONS[kind]}" for kind, found in counts["left_out"].items() if found)
     told = (
-        f"{counts['drawn']:,} photos, no generated images, were framed to {height} x {width} pixels "
+        f"{counts['drawn']:,} {'generated images' if drawn else 'photos, no generated images,'} were framed to "
+        f"{height} x {width} pixels "
         f"({voters[0].framing}) and labelled. `samples.jsonl` says which file each comes from."
     )
-    lines = [MADE, "", f"{told} Photos that were left out: {others}." if others else told, ""]
+    lines = [
+        MADE,
+        "",
+        f"{told} {'Images' if drawn else 'Photos'} that were left out: {others}." if others else told,
+        "",
+    ]
     for card in voters:
         mirrored = ", which also looked at the mirror image" if settings.mirror and card.networks else ""
         groups = [f"{number(card.networks, 'image network')}{mirrored}"] if card.networks else []
@@ -173,8 +181,9 @@ def labelled_photos(
         lines.append(
             f"- {card.task}: labelled by {' and by '.join(groups)}; they learnt from {card.examples} labelled images."
         )
-    title = f"Photos with labels for {' and '.join(card.task for card in voters)}"
-    return Origin(title, licence, "\n".join(lines), PHOTO_LIMITS, synthetic=False)
+    what, limits = ("Generated images", LIMITS) if drawn else ("Photos", PHOTO_LIMITS)
+    title = f"{what} with labels for {' and '.join(card.task for card in voters)}"
+    return Origin(title, licence, "\n".join(lines), limits, synthetic=drawn)
 
 
 def number(count: int, what: str) -> str:

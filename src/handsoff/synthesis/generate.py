@@ -143,7 +143,7 @@ def write_dataset(
     if aim is not None:
         given = None if settings.attributes is None else Path(settings.attributes)
         yield Progress("reading what the aim refers to", 0, 1)
-        prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
+        yield from prepare(job.out / LEDGER, wanted.pooled, given, labelers[0], draws)
         composition = yield from composition_of(job, labelers, tasks, settings, draws, edits)
         made = yield from compose(job, composition, production, engine)
         decide = composition.decide
@@ -152,7 +152,7 @@ def write_dataset(
     materials.forget()
     readers.forget()
     card, drawn, kept = cards[0], len(samples), samples.kept
-    facts = {name: card[name] for name in ("image_size", "framing", "licence", "generator")}
+    facts = {name: card[name] for name in ("image_size", "framing", "generator")} | {"licence": terms_of(cards)}
     nearness = read_card(labelers[0] / GENERATOR).nearness
     if nearness is not None:
         facts["nearness"] = asdict(nearness)
@@ -167,8 +167,8 @@ def write_dataset(
         notes += missed(told)
     if (labelers[0] / CONTACT).is_file():  # labelers of images have no inversions to show
         write_bytes(job.out / CONTACT, (labelers[0] / CONTACT).read_bytes())
-    finish(samples, made, drawn_images(cards, settings, drawn), facts)
-    job.finish(seed=settings.seed, licence=card["licence"], drawn=drawn, kept=kept, notes=notes)
+    finish(samples, made, drawn_images(cards, facts["licence"], settings, drawn), facts)
+    job.finish(seed=settings.seed, licence=facts["licence"], drawn=drawn, kept=kept, notes=notes)
 
 
 def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
@@ -251,11 +251,17 @@ def check_same_generator(labelers: Sequence[Path]) -> None:
         raise InputError(f"Two labelers have the task {twice[0]}: give one of each task.")
 
 
-def labeler_licence(labeler: Path) -> str:
-    """The terms under which everything stands that a finished labeler labels.
+def terms_of(labelers: Sequence[dict[str, Any]]) -> str:
+    """The terms under which everything stands that labelers label together, from their cards."""
+    return "; ".join(dict.fromkeys(str(card["licence"]) for card in labelers))
+
+
+def labelers_licence(labelers: Sequence[Path]) -> str:
+    """The same of finished labelers.
 
     Raises:
-        InputError: it is not finished.
+        InputError: one is not finished.
     """
-    require_done(labeler, "fit")
-    return str(card_of(labeler)["licence"])
+    for labeler in labelers:
+        require_done(labeler, "fit")
+    return terms_of([card_of(labeler) for labeler in labelers])

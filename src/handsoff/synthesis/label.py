@@ -45,7 +45,7 @@ from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.shard import entry_of
 from handsoff.synthesis.table import SHOWN, PartOf, Table
-from handsoff.synthesis.voter_cards import VoterCard, licence_of, read_voters
+from handsoff.synthesis.voter_cards import VoterCard, licence_of, origin_of, read_voters
 from handsoff.tasks import make_task
 
 LIST = "left_out.jsonl"
@@ -64,9 +64,12 @@ def plan(voters: Sequence[Path], photos: Path, settings: LabelSettings, apart: S
     """What `label` is going to do.
 
     Raises:
-        InputError: a voter is unusable or cannot label photos, two have the same task, or there are no photos.
+        InputError: a voter is unusable or cannot label photos, two have the same task, there are no photos, or
+            `apart_first` is asked for and nothing is kept apart.
         MismatchError: the voters do not see photos in the same frame.
     """
+    if settings.apart_first is not None and not apart:
+        raise InputError("apart_first says how much of the first --apart is kept apart, and there is none: give one.")
     cards = read_voters(voters, settings)
     check_ignoring(settings.ignore_pixels, {card.task: make_task(card.task, card.schema) for card in cards})
     inputs = {
@@ -131,17 +134,19 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     table = cast("PhotoTable", samples.table)
     loaded.forget()
     write_lines(job.out / LIST, map(json.dumps, left_out(job.out, shards, table)))
-    first, licence = voters[0], licence_of(voters)
+    first, images = voters[0], origin_of(photos)
+    licence = licence_of(voters, images)
     facts: dict[str, Any] = {
         "image_size": list(first.image_size),
         "framing": first.framing,
         "licence": licence,
-        "source": "photos",
+        **(images.facts if images.drawn else {"source": "photos"}),
     }
     counts = {"drawn": len(samples), "kept": samples.kept, "left_out": table.counts()}
     if settings.ignore_pixels:
         facts["ignored_above"] = yield from ignore_uncertain(job.out, tasks, samples, settings.ignore_pixels)
-    finish(samples, production, labelled_photos(voters, licence, settings, counts), {**facts, **counts})
+    origin = labelled_photos(voters, licence, settings, counts, drawn=images.drawn)
+    finish(samples, production, origin, {**facts, **counts})
     job.finish(licence=licence, **counts, notes=[*source.notes, *table.notes()])
 
 

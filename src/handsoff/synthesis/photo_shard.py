@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import UInt8
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.images import decode_image
 from handsoff.datasets.framing import frame_photo, part_shown
 from handsoff.datasets.generated import Record
@@ -30,7 +30,7 @@ from handsoff.synthesis.output import Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, SHOWN, LabelledSample, batch_size, cut_off, samples_of
 from handsoff.synthesis.settings import LabelSettings
 from handsoff.synthesis.shard import LEDGER, in_shards
-from handsoff.synthesis.voter_cards import VoterCard
+from handsoff.synthesis.voter_cards import VoterCard, read_voter
 from handsoff.synthesis.voters import Voter, load_voter
 
 APART = f"{LEDGER}/apart.safetensors"  # thumbnails of the photos that are to be left out
@@ -204,7 +204,14 @@ def label_photos(voters: Sequence[Voter], photos: Sequence[FramedPhoto]) -> Iter
 
 
 def load(context: PhotoContext) -> Workplace:
-    """Voters and thumbnails."""
+    """Voters and thumbnails.
+
+    Raises:
+        MismatchError: a voter has changed since the work began.
+    """
+    for card in context.voters:
+        if read_voter(card.folder, context.settings).fingerprint != card.fingerprint:
+            raise MismatchError(f"{card.folder} is another since this work began: begin again in another folder.")
     return Workplace(
         [load_voter(card, context.settings) for card in context.voters],
         open_source(context.photos),

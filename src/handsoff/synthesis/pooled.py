@@ -7,6 +7,7 @@ on those photos, whose skill is measured on held-out ones.
 
 import hashlib
 import json
+from collections.abc import Generator as Steps
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +31,8 @@ from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import open_source
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
+from handsoff.jobs.checkpoints import is_whole
+from handsoff.jobs.progress import Part, Progress
 from handsoff.labeling.labeler import GENERATOR, read_card
 from handsoff.sampling.draws import Draw, draw_latents
 from handsoff.sampling.targets import CLUSTER
@@ -40,6 +43,7 @@ BATCH = 16
 FOLDS, RIDGE = 5, 1.0  # of the features' mean variance, per photo
 LEAST_SKILL = 0.5  # held-out: correlation of a number, or accuracy over that of the most frequent word, 0 to 1
 FILE, CARD = "pooled.safetensors", "pooled.json"  # in the ledger
+DRAWN, FEATURES = "drawn.safetensors", "features"  # there too, until the clusters are found; what is in it
 
 Features = Float[np.ndarray, "n c"]
 Centres = Float[np.ndarray, "k c"]
@@ -121,8 +125,10 @@ def given_input(path: Path) -> dict[str, str]:
     return {**found, "fingerprint": mark}
 
 
-def prepare(folder: Path, names: Sequence[str], given: Path | None, labeler: Path, draws: Sequence[Draw]) -> None:
+def prepare(folder: Path, names: Sequence[str], given: Path | None, labeler: Path, draws: Sequence[Draw]) -> Part:
     """Find the clusters and fit the readers of the named attributes, once per dataset; `folder` gets them.
+
+    The images that clusters are found in are drawn batch by batch, and stay until they all are there.
 
     Raises:
         InputError: an attribute cannot be told from images well enough.
@@ -132,8 +138,7 @@ def prepare(folder: Path, names: Sequence[str], given: Path | None, labeler: Pat
     tensors: dict[str, torch.Tensor] = {}
     card: dict[str, Any] = {}
     if CLUSTER in names:
-        generator = load_generator(labeler / GENERATOR)
-        tensors[CLUSTER] = torch.from_numpy(k_means(features_of(images_of(generator, draws[:FITTED_ON]))))
+        tensors[CLUSTER] = torch.from_numpy(k_means((yield from drawn_features(folder, labeler, draws[:FITTED_ON]))))
     others = [name for name in names if name != CLUSTER]
     if others and given is not None:
         data, values = read_given(given)
@@ -152,6 +157,7 @@ def prepare(folder: Path, names: Sequence[str], given: Path | None, labeler: Pat
             card[name] = {"words": list(reader.words), "skill": round(reader.skill, 4)}
     write_tensors(folder / FILE, tensors)
     write_json(folder / CARD, card)
+    (folder / DRAWN).unlink(missing_ok=True)
 
 
 def load(folder: Path) -> Pooled:
@@ -163,13 +169,20 @@ def load(folder: Path) -> Pooled:
     return Pooled(tensors[CLUSTER].numpy() if CLUSTER in tensors else None, readers)
 
 
+def drawn_features(folder: Path, labeler: Path, draws: Sequence[Draw]) -> Steps[Progress, None, Features]:
+    """The features of images that the generator draws; those of finished batches lie in `folder` until all are."""
+    file, generator = folder / DRAWN, load_generator(labeler / GENERATOR)
+    parts = [read_tensors(file)[FEATURES].numpy()] if is_whole(file) else []
+    for start in range(sum(map(len, parts)), len(draws), BATCH):
+        parts.append(features_of(images_of(generator, draws[start : start + BATCH])))
+        write_tensors(file, {FEATURES: torch.from_numpy(np.concatenate(parts))}, sealed=True)
+        yield Progress("drawing what clusters are found in", sum(map(len, parts)), len(draws))
+    return np.concatenate(parts)
+
+
 @torch.no_grad()
 def images_of(generator: Generator, draws: Sequence[Draw]) -> UInt8[np.ndarray, "n h w 3"]:
-    parts = [
-        to_uint8(generator.synthesize(draw_latents(generator, draws[start : start + BATCH])))
-        for start in range(0, len(draws), BATCH)
-    ]
-    return np.concatenate(parts)
+    return to_uint8(generator.synthesize(draw_latents(generator, draws)))
 
 
 def nearest(features: Features, centres: Centres) -> Int64[np.ndarray, " n"]:

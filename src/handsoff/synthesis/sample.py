@@ -3,15 +3,15 @@
 Labels drawn on generated images need no inversion: their latents are known (DatasetGAN, arXiv 2104.06490, section 3.1).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from handsoff.core.device import mixed_precision
-from handsoff.core.files import png, write_bytes
+from handsoff.core.files import png, write_bytes, write_json
 from handsoff.core.images import to_uint8
-from handsoff.datasets.generated import write_records
+from handsoff.datasets.generated import MANIFEST, write_records
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator, read_card
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -53,20 +53,24 @@ def sample(generator: Path, out: Path, settings: SampleSettings) -> Work:
 
 
 def write_samples(job: Job, generator: Generator, draws: Sequence[Draw]) -> Part:
-    """The images, and last their records."""
-    names = [f"{draw.seed:08d}" for draw in draws]
-    for number, (name, image) in enumerate(zip(names, images_of(generator, draws), strict=True), start=1):
-        write_bytes(job.out / "images" / f"{name}.png", png(image))
+    """The images that are not there yet, and last their records."""
+    names, number = [f"{draw.seed:08d}" for draw in draws], 0
+    for batch, filled in filled_batches(draws, batch_size(generator.image_size)):
+        files = [job.out / "images" / f"{name}.png" for name in names[number : number + len(batch)]]
+        if not all(file.is_file() for file in files):  # each is written at once, so what is there is whole
+            for file, image in zip(files, images_of(generator, filled), strict=False):
+                write_bytes(file, png(image))
+        number += len(batch)
         yield Progress("drawing", number, len(draws))
+    facts = {"image_size": list(generator.image_size), "framing": generator.framing, "licence": generator.licence}
+    write_json(job.out / MANIFEST, {**facts, "generator": job.plan.inputs["generator"]["fingerprint"]})
     records = ({"name": name, "draw": draw.record()} for name, draw in zip(names, draws, strict=True))
     write_records(job.out, records)
     job.finish(licence=generator.licence, drawn=len(draws), image_size=list(generator.image_size))
 
 
 @torch.no_grad()
-def images_of(generator: Generator, draws: Sequence[Draw]) -> Iterator[Images]:
-    """One image [H, W, 3] per draw; a sample depends on its draw alone."""
-    for batch, filled in filled_batches(draws, batch_size(generator.image_size)):
-        with mixed_precision():
-            images = generator.synthesize(draw_latents(generator, filled))
-        yield from to_uint8(images)[: len(batch)]
+def images_of(generator: Generator, draws: Sequence[Draw]) -> Images:
+    """The images [N, H, W, 3] of a batch; each depends on its draw alone."""
+    with mixed_precision():
+        return to_uint8(generator.synthesize(draw_latents(generator, draws)))

@@ -78,7 +78,7 @@ class SampleSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     n: int = Field(ge=1, description="how many images are drawn")
-    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
+    seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
     guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
@@ -88,7 +88,7 @@ class GenerateSettings(Selection):
     """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
 
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
-    seed: int = Field(0, ge=0, description="of the first sample; the others count on from it")
+    seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
     guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
@@ -110,6 +110,13 @@ class GenerateSettings(Selection):
         if isinstance(said, Mapping):
             read_aim(said)
         return said
+
+    @model_validator(mode="after")
+    def serve_an_aim(self) -> "GenerateSettings":
+        unheeded = {"attributes": self.attributes, "draws_limit": self.draws_limit}
+        for name in (name for name, value in unheeded.items() if value is not None and self.aim is None):
+            raise ValueError(f"{name} is about reaching an aim, and there is none: add one, or leave it out")
+        return self
 
     @property
     def wanted(self) -> Aim | None:

@@ -14,6 +14,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
+from handsoff.core.errors import MismatchError
+from handsoff.core.files import weights_hash
 from handsoff.core.sequences import Lazy
 from handsoff.datasets.generated import Record
 from handsoff.editing.edit import about
@@ -21,7 +23,7 @@ from handsoff.editing.outcome import change
 from handsoff.engines.once import Once
 from handsoff.generators.conditions import named
 from handsoff.jobs.folder import Plan
-from handsoff.labeling.labeler import Labeler, load_labeler
+from handsoff.labeling.labeler import CARD, Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
 from handsoff.synthesis import pooled
@@ -209,5 +211,12 @@ materials, readers = Once(read_edits), Once(read_pooled)
 
 @lru_cache(maxsize=1)
 def loaded(labelers: tuple[tuple[Path, str], ...]) -> list[Labeler]:
-    """The labelers, loaded once per worker."""
+    """The labelers, loaded once per worker.
+
+    Raises:
+        MismatchError: one has been fitted anew since the work began.
+    """
+    for folder, mark in labelers:
+        if weights_hash(folder / CARD) != mark:
+            raise MismatchError(f"{folder} has been fitted anew since this work began: begin again in another folder.")
     return [load_labeler(folder) for folder, _ in labelers]

@@ -1,6 +1,6 @@
 """What is known of those who label photos without loading them: labelers, and models of evaluations."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,8 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash
 from handsoff.core.frames import Frame, Framing
 from handsoff.datasets.likeness import read_seen
+from handsoff.datasets.sources import open_source
+from handsoff.formats.manifest import MANIFEST, manifest_licence, nearest_json
 from handsoff.generators.contract import StyleGenerator
 from handsoff.generators.stored import generator_shell
 from handsoff.inversion.encoder import ENCODER
@@ -20,6 +22,7 @@ from handsoff.learning.predictor import find_predictor, read_predictor_card
 from handsoff.synthesis.settings import LabelSettings
 
 PHOTOS = "the photos keep their own terms"
+DRAWN = ("generate", "edit", "sample")  # verbs whose images a generator draws
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,38 @@ def read_labeler(folder: Path, settings: LabelSettings) -> VoterCard:
     )  # fmt: skip
 
 
-def licence_of(voters: Sequence[VoterCard]) -> str:
-    """The terms of a dataset of photos: those of the labels, which say nothing of the photos."""
+@dataclass(frozen=True)
+class ImageOrigin:
+    """What the folder of the images that are labelled says of them.
+
+    Attributes:
+        licence: their terms, "" where it says none.
+        drawn: whether a generator drew them.
+        facts: of that generator, for the manifest.
+    """
+
+    licence: str = ""
+    drawn: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def origin_of(photos: Path) -> ImageOrigin:
+    """What is known of images that are to be labelled: a generator's come with its licence and its warnings.
+
+    Raises:
+        InputError: a manifest or a `job.json` there is damaged.
+    """
+    source = open_source(photos)
+    manifest, _ = nearest_json(source, MANIFEST)
+    drawn = photos.is_dir() and verb_of(photos) in DRAWN
+    found = manifest if drawn and isinstance(manifest, dict) else {}
+    facts = {name: found[name] for name in ("generator", "nearness") if name in found}
+    return ImageOrigin(manifest_licence(source), drawn, facts)
+
+
+def licence_of(voters: Sequence[VoterCard], images: ImageOrigin) -> str:
+    """The terms of a dataset: those of the labels, and those of the images, where these say any."""
     stated = "; ".join(dict.fromkeys(card.licence for card in voters if card.licence)) or "unknown"
+    if images.licence:
+        return stated if stated == images.licence else f"labels: {stated}; images: {images.licence}"
     return stated if PHOTOS in stated else f"labels: {stated}; {PHOTOS}"
