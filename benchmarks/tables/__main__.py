@@ -30,7 +30,7 @@ TABLES = (  # of which results, in which page
     ("review", "docs/review.md", review), ("scrolling", "docs/review.md", scrolling),
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
-    ("compare-heads-methods", "docs/compare.md", methods),
+    ("compare-heads-methods", "docs/compare.md", methods), ("compare-heads-handsoff", "docs/compare.md", methods),
     *(
         (f"compare-{name}", f"docs/experiments/{name}.md", methods)
         for name in ("cars", "fashion", "driving", "heads", "keypoints")

@@ -562,7 +562,8 @@ def test_what_would_do_nothing_is_refused(folder: Path, text: str, sentence: str
 
 def test_files_in_tables_lie_beside_the_recipe(folder: Path) -> None:
     """A recipe may begin with the mark that Windows' editors write."""
-    text = '[invert]\nphotos = "more"\nencoder = "latents"\n[generate]\nattributes = "attributes.json"'
+    aimed = '[generate]\nattributes = "attributes.json"\naim.age = "uniform"'
+    text = f'[invert]\nphotos = "more"\nencoder = "latents"\n{aimed}'
     path = write(folder, f"\ufeff{DATA}budget = 4\n{text}")
     tables = load_recipe(path).tables
     assert tables["invert"] == {"photos": str(folder / "more"), "encoder": str(folder / "latents")}

@@ -59,6 +59,13 @@ def test_every_candidate_that_is_alike_has_the_same_weight(
     assert float(weights @ sizes) == np.float64(count) or abs(float(weights @ sizes) - count) < 1e-3 * count
 
 
+def test_shares_that_contradict_each_other_leave_the_number_as_it_is() -> None:
+    """Hardly anything but whole candidates is left to weigh: the stiffest solution is out of reach."""
+    kinds = np.array([[0.0, 1.0, 0.0], [1.0, 1.0, 0.0], [1.0, 1.0, 1.0]])
+    weights = rake(kinds, np.ones(3, np.int64), np.array([0.4765625, 0.75, 0.71875]), 2)
+    assert abs(weights.sum() - 2) < 1e-6
+
+
 def test_a_share_that_nothing_contradicts_leaves_the_rest_as_it_was() -> None:
     """Raking changes as little as it can: among the members of a group, another share stays what it is."""
     rng = np.random.default_rng(1)

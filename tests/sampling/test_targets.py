@@ -106,7 +106,8 @@ def test_a_task_is_matched_by_the_photos_that_have_its_labels() -> None:
     for task, own in (("segmentation", masks), ("keypoints", points)):
         asked = [group for group in found if group.task == task]
         assert values(asked, own).mean(0) == pytest.approx([group.asked for group in asked])
-    assert {group.title: group.asked for group in found if group.task == "keypoints"} == {"nose": 0.75, "chin": 0.25}
+    points_asked = {group.title: group.asked for group in found if group.task == "keypoints"}
+    assert points_asked == {"keypoints/nose": 0.75, "chin": 0.25}
     assert [group.asked for group in found if group.name == "nose x"] == pytest.approx([0.25] * 3)
 
 

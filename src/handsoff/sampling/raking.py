@@ -56,26 +56,42 @@ def rake(
     for stiffness in STIFFNESS:
         soft = np.full(x.shape[1], count / stiffness)
         soft[0] = 0.0
-
-        def cost(point: Float[np.ndarray, " p"], soft: Float[np.ndarray, " p"] = soft) -> float:
-            s = x @ point
-            value = np.where(s < 0, np.exp(np.minimum(s, 0)), 1 + s)
-            return float(sizes @ value - wanted @ point + 0.5 * soft @ point**2)
-
-        for _ in range(STEPS):
-            s = x @ solution
-            weight = np.exp(np.minimum(s, 0))
-            slope = x.T @ (sizes * weight) - wanted + soft * solution
-            if np.abs(slope).max() < TINY * count:
-                break
-            curved = sizes * np.where(s < 0, weight, 0)
-            bend = x.T @ (curved[:, None] * x) + np.diag(soft + 1e-9 * count)
-            step = np.linalg.solve(bend, -slope)
-            here, size = cost(solution), 1.0
-            while cost(solution + size * step) > here + 1e-4 * size * float(slope @ step) and size > TINY:
-                size /= 2
-            solution = solution + size * step
+        found, met = minimised(x, sizes, wanted, soft, solution)
+        if not met and stiffness > STIFFNESS[0]:
+            break  # what cannot be met drives the numbers so far apart that the softer solution is the better one
+        solution = found
     return np.exp(np.minimum(x @ solution, 0))
+
+
+def minimised(
+    x: Float[np.ndarray, "c p"],
+    sizes: Int64[np.ndarray, " c"],
+    wanted: Float[np.ndarray, " p"],
+    soft: Float[np.ndarray, " p"],
+    start: Float[np.ndarray, " p"],
+) -> tuple[Float[np.ndarray, " p"], bool]:
+    """The solution (a, b) of `rake` for one stiffness, by Newton's method, and whether it was reached."""
+    solution, count = start, wanted[0]
+
+    def cost(point: Float[np.ndarray, " p"]) -> float:
+        s = x @ point
+        value = np.where(s < 0, np.exp(np.minimum(s, 0)), 1 + s)
+        return float(sizes @ value - wanted @ point + 0.5 * soft @ point**2)
+
+    for _ in range(STEPS):
+        s = x @ solution
+        weight = np.exp(np.minimum(s, 0))
+        slope = x.T @ (sizes * weight) - wanted + soft * solution
+        if np.abs(slope).max() < TINY * count:
+            return solution, True
+        curved = sizes * np.where(s < 0, weight, 0)
+        bend = x.T @ (curved[:, None] * x) + np.diag(soft + 1e-9 * count)
+        step = np.linalg.solve(bend, -slope)
+        here, size = cost(solution), 1.0
+        while cost(solution + size * step) > here + 1e-4 * size * float(slope @ step) and size > TINY:
+            size /= 2
+        solution = solution + size * step
+    return solution, False
 
 
 def rounded(expected: Float[np.ndarray, " c"], sizes: Int64[np.ndarray, " c"], count: int) -> Int64[np.ndarray, " c"]:
