@@ -12,6 +12,7 @@ from discs import SEGMENTATION, blobs
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json
 from handsoff.core.tensors import read_tensors
+from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.likeness import read_learnt, read_seen, save_seen
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.progress import run_to_end
@@ -83,9 +84,10 @@ def teacher(
     licence: str | None = None,
     size: int = 16,
     kind: str = "segmentation",
+    photos: np.ndarray | None = None,
     **changes: Any,
 ) -> Path:
-    """A report whose model has two networks, and knows three photos that it learnt from and two of its test."""
+    """A report whose model has two networks, and knows the photos that it learnt from and two of its test."""
     task, rng = make_task(kind, schema), np.random.default_rng(5)
     card = PredictorCard(
         task=task.name, schema=task.schema, network="lite0", networks=2, best=0, image_size=[size, size],
@@ -93,15 +95,22 @@ def teacher(
     )  # fmt: skip
     card = replace(card, **changes)
     save_predictor(folder / "model", [build_model("lite0", task.channels).state_dict() for _ in range(2)], card)
-    save_seen(folder / "model", *(rng.integers(0, 256, (count, size, size, 3), np.uint8) for count in (3, 2)))
+    others = [rng.integers(0, 256, (count, size, size, 3), np.uint8) for count in (8, 2)]
+    save_seen(folder / "model", others[0] if photos is None else photos, others[1])
     return folder
+
+
+def photos_of(world: Path) -> np.ndarray:
+    """What the labeler is fitted to."""
+    labelled = open_labelled(world / "latents" / "labels")
+    return np.stack([labelled.image(name) for name in labelled.names])
 
 
 def test_networks_of_a_real_only_evaluation_are_taken_over(world: Path, tmp_path: Path) -> None:
     """With what they have seen and the terms of what they learnt from; none is trained."""
     schema = read_json(world / "latents" / "latents.json")["tasks"]["segmentation"]
     size = load_generator(world / "generator").image_size[0]
-    report = teacher(tmp_path / "report", schema, "research only", size)
+    report = teacher(tmp_path / "report", schema, "research only", size, photos=photos_of(world))
     settings, out = FIT.model_copy(update={"networks": 1, "steps": 2}), tmp_path / "labeler"
     stages = {step.stage for step in fit(world / "generator", world / "latents", out, settings, teacher=report)}
     assert not any(stage.startswith("network") for stage in stages)
@@ -110,8 +119,7 @@ def test_networks_of_a_real_only_evaluation_are_taken_over(world: Path, tmp_path
     labeler = load_labeler(out)
     assert (len(labeler.networks), labeler.card["network"]) == (1, "lite0")
     assert "research only" in labeler.card["licence"]
-    photos = len(read_json(world / "latents" / "latents.json")["names"])
-    assert (len(read_learnt(out)), len(read_seen(out))) == (photos + 3, photos + 3 + 2)
+    assert (len(read_learnt(out)), len(read_seen(out))) == (8 + 8, 8 + 8 + 2)
     inputs = plan(world / "generator", world / "latents", settings, teacher=report).inputs
     assert inputs["teacher"]["path"] == str(report)
 
@@ -135,6 +143,8 @@ def test_a_teacher_of_something_else_is_refused(world: Path, tmp_path: Path) -> 
         asked(teacher(tmp_path / "mixed", schema, size=size, arm="real_plus_photos"))
     with pytest.raises(InputError, match="did not learn from the corrected samples"):
         plan(world / "generator", world / "latents", FIT, corrected=tmp_path, teacher=tmp_path)
+    with pytest.raises(MismatchError, match="learnt from other photos than these"):
+        asked(teacher(tmp_path / "others", schema, size=size))
     with pytest.raises(MismatchError, match="learnt other segmentation labels than these"):
-        asked(teacher(tmp_path / "other", {"classes": ["ground", "cloud"]}, size=size))
+        asked(teacher(tmp_path / "other", {"classes": ["ground", "cloud"]}, size=size, photos=photos_of(world)))
     assert not (tmp_path / "out").exists()

@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.errors import InputError
+from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import sha256, weights_hash, write_bytes, write_json
 from handsoff.core.seeds import seeded
 from handsoff.core.tensors import write_tensors
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.generated import SAMPLES
-from handsoff.datasets.likeness import add_seen, save_seen
+from handsoff.datasets.likeness import add_seen, known, read_learnt, save_seen, thumbnails
 from handsoff.generators.contract import Generator as ImageGenerator
 from handsoff.generators.stored import (
     copy_generator,
@@ -150,6 +150,8 @@ def write_labeler(
     model = None
     if teacher is not None:
         model = teaching_model(teacher, settings.task, net.image_size, net.framing, len(data))
+        if not known(thumbnails(data.images), read_learnt(model)).all():
+            raise MismatchError(f"{teacher} learnt from other photos than these: evaluate with the same labels.")
     taken: dict[str, Any] = {}
     if model is None:
         yield from train_image_networks(data.task, data.labelled_images(), out, settings)
