@@ -173,6 +173,15 @@ def everything(folder: Path) -> Path:
     return folder
 
 
+def asked(page: Any, held: list[Any]) -> Any:
+    """The first of the requests that a route holds back, once the page has sent it."""
+    for _ in range(SLOW // 50):
+        if held:
+            return held[0]
+        page.wait_for_timeout(50)
+    raise AssertionError("The page has asked for nothing.")
+
+
 def saved(page: Any) -> None:
     expects(page.locator("#status")).to_have_text(SAVED)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from browsing import Review, brush, draw, everything, expects, open_first, ready, saved
+from browsing import Review, asked, brush, draw, everything, expects, open_first, ready, saved
 from handsoff.core.files import png
 from handsoff.review.session import open_session
 
@@ -124,15 +124,21 @@ def test_decisions_are_made_and_taken_back_in_the_editor_too(review: Review) -> 
 # --- nothing is lost
 
 
-@pytest.mark.parametrize("choice", ["Keep mine", "Take theirs"])
-def test_two_windows_that_correct_one_label_are_asked(review: Review, choice: str) -> None:
+def overtaken(review: Review) -> Any:
+    """A window on a sample whose label another one has changed, in row 1, without its hearing of it."""
     one, two = review.page, review.window()
-    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))  # has not heard of it
+    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))
     for page in (one, two):
         open_first(page)
         brush(page, 1, "core")
     draw(two, (1.5, 1.5), (6.5, 1.5))
     saved(two)
+    return one
+
+
+@pytest.mark.parametrize("choice", ["Keep mine", "Take theirs"])
+def test_two_windows_that_correct_one_label_are_asked(review: Review, choice: str) -> None:
+    one = overtaken(review)
     draw(one, (1.5, 3.5), (6.5, 3.5))
     dialog = one.get_by_role("dialog", name="Two windows, one sample")
     expects(dialog).to_be_visible()
@@ -151,22 +157,15 @@ def test_two_windows_that_correct_one_label_are_asked(review: Review, choice: st
 
 
 def test_what_is_drawn_while_one_is_about_to_be_asked_goes_the_same_way(review: Review) -> None:
-    one, two, held = review.page, review.window(), list[Any]()
-    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))
-    for page in (one, two):
-        open_first(page)
-        brush(page, 1, "core")
-    draw(two, (1.5, 1.5), (6.5, 1.5))
-    saved(two)
+    one, held = overtaken(review), list[Any]()
     one.route(
         "**/api/label/**", lambda route: held.append(route) if route.request.method == "GET" else route.continue_()
     )
     draw(one, (1.5, 3.5), (6.5, 3.5))
-    while not held:  # the pictures of the question
-        one.wait_for_timeout(50)
+    request = asked(one, held)  # the pictures of the question
     draw(one, (1.5, 5.5), (6.5, 5.5))
     one.unroute("**/api/label/**")
-    held[0].continue_()
+    request.continue_()
     one.get_by_role("button", name="Take theirs").click()
     saved(one)
     ready(one)
@@ -176,13 +175,7 @@ def test_what_is_drawn_while_one_is_about_to_be_asked_goes_the_same_way(review: 
 
 
 def test_a_decision_that_stays_does_not_cover_what_another_window_painted(review: Review) -> None:
-    one, two = review.page, review.window()
-    one.route("**/api/changes?*", lambda route: route.fulfill(json={"now": 0, "names": []}))
-    for page in (one, two):
-        open_first(page)
-        brush(page, 1, "core")
-    draw(two, (1.5, 1.5), (6.5, 1.5))
-    saved(two)
+    one = overtaken(review)
     one.keyboard.press("a")
     one.get_by_role("button", name="Keep mine").click()
     saved(one)
@@ -206,9 +199,7 @@ def test_what_is_taken_back_is_the_last_change_though_it_is_not_saved_yet(review
     draw(page, (1.5, 1.5), (6.5, 1.5))
     page.keyboard.press("r")
     page.keyboard.press("z")
-    while not held:
-        page.wait_for_timeout(50)
-    held[0].continue_()
+    asked(page, held).continue_()
     expects(page.locator("#status")).to_have_text("Taken back: 006")
     assert (review.decision("007"), review.decision("006")) == ("accept", "undecided")
     assert (review.corrected("006")[1, 1:7] == 2).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from browsing import Review, brush, click, discs, draw, everything, expects, on_screen, open_first, ready, saved
+from browsing import Review, asked, brush, click, discs, draw, everything, expects, on_screen, open_first, ready, saved
 from handsoff.core.files import png, read_json, write_json
 
 pytestmark = pytest.mark.slow
@@ -235,8 +235,7 @@ def test_another_task_is_opened_while_the_image_is_on_its_way(tmp_path: Path, st
     page.locator("#grid").press("Enter")
     page.get_by_role("button", name="keypoints", exact=True).click()
     page.wait_for_timeout(300)  # the labels are quicker
-    [image] = held
-    image.continue_()
+    asked(page, held).continue_()
     ready(page)
     expects(page.locator("#stage .layer")).to_have_count(0)  # those of the masks
     draw(page, (10.5, 12.5), (15.5, 20.5))
