@@ -18,7 +18,7 @@ from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.writing import write_cards, write_sample
 from handsoff.demo import DATA
-from handsoff.generators.stored import load_generator
+from handsoff.generators.stored import read_card
 from handsoff.inspection.diagnose import machine
 from handsoff.sampling.targets import LEAST
 
@@ -94,7 +94,7 @@ def chosen_latents(latents: Path, names: Sequence[str], out: Path) -> Path:
 
 def frame_of(generator: Path) -> str:
     """The size of a generator's images, as `evaluate --set frame` takes it."""
-    return "x".join(map(str, load_generator(generator).image_size))
+    return "x".join(map(str, read_card(generator).image_size))
 
 
 def parts_of(metrics: dict[str, Any], parts: Sequence[str]) -> dict[str, dict[str, float]]:

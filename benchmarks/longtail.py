@@ -7,8 +7,8 @@ onto other heads (`paste`), also with photos that the network labelled which lea
 generator is the demo's.
 
 By the demo's times ten hours on two cores. Cut, so that it fits: one training run of 400 steps of 8 per set and arm
-(the spread is that of the draws), labelers with one image network instead of three, 556 draws. In half an hour:
-`--parts glasses --ks 2 5 --draws 1`. Writes benchmarks/results/longtail.json.
+(the spread is that of the draws), labelers with one image network instead of three, 556 draws. In an hour and a half of
+one core: `--parts glasses --ks 2 5 --draws 1`. Writes benchmarks/results/longtail.json.
 
 With `--faces LABELLED UNLABELLED` the same of real faces with glasses or a hat, k = 0, 1, 2 or 5: photos with the 19
 classes of CelebAMask-HQ and photos without labels. Arms of generated images need `--generator`, one that learnt from

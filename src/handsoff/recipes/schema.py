@@ -113,6 +113,11 @@ class Recipe(BaseModel):
         return max(self.budgets)
 
     @property
+    def apart_from_test(self) -> int:
+        """How many of the labelled samples are labels, validation or reserve; the test begins after them."""
+        return self.largest + self.validation + self.reserve
+
+    @property
     def options(self) -> dict[str, dict[str, Any]]:
         """What to know about the labels, by task; `classes` is the short form of the table that merges classes."""
         merging = [name for name, task in TASKS.items() if task.merges] if self.classes is not None else []
@@ -201,7 +206,7 @@ class Recipe(BaseModel):
     def for_evaluate(self, budget: int, task: str) -> BaseModel:
         """Every budget is validated and tested on the same samples."""
         start = self.largest + self.validation
-        end = start + self.reserve
+        end = self.apart_from_test
         parts = {
             "validation_part": f"{self.largest}:{start}" if self.validation else None,
             "test_part": f"{end}:" if self.test is None else None,
@@ -232,9 +237,8 @@ class Recipe(BaseModel):
     def for_score(self) -> BaseModel:
         """On the samples that evaluations test on, in a comparison by their groups."""
         evaluated: Any = self.for_evaluate(self.largest, self.tasks[0])
-        end = self.largest + self.validation + self.reserve
         group = self.tables.get("score", {}).get("group", evaluated.group)
-        labels = None if group is None else f":{end}"
+        labels = None if group is None else f":{self.apart_from_test}"
         return self.settings("score", test_part=evaluated.test_part, group=group, labels_part=labels)
 
     def for_round(self, budget: int, task: str) -> BaseModel:
@@ -266,8 +270,7 @@ class Recipe(BaseModel):
 
         Where the test is a dataset of its own, the other labelled photos may: nobody looks at their labels.
         """
-        needed = self.largest + self.validation + self.reserve
-        return self.settings("label", apart_first=None if self.test is None else needed)
+        return self.settings("label", apart_first=None if self.test is None else self.apart_from_test)
 
     @property
     def apart(self) -> list[Path]:

@@ -97,8 +97,7 @@ class Queue:
                 return "", found  # until all samples were looked at, it grows
         self.lists.pop(token, None)
         self.lists[token] = found
-        for old in list(self.lists)[:-WINDOWS]:
-            self.lists.pop(old, None)
+        forget_oldest(self.lists, WINDOWS)
         return token, found
 
     def remembered(self, asked: Hashable, make: Callable[[], list[str]]) -> list[str]:
@@ -106,8 +105,7 @@ class Queue:
         found = self.answers.get(asked)
         if found is None:
             found = self.answers[asked] = make()
-            for old in list(self.answers)[:-LISTS]:
-                self.answers.pop(old, None)
+            forget_oldest(self.answers, LISTS)
         return found
 
     def renumber(self, order: str, numbers: dict[str, float]) -> None:
@@ -156,6 +154,12 @@ class Queue:
             "version": record.version,
             "shows": list(self.shows.get(name, {})),
         }
+
+
+def forget_oldest(found: dict[Any, list[str]], most: int) -> None:
+    """Keep the `most` lists that were remembered last; other threads may forget some meanwhile."""
+    for old in list(found)[:-most]:
+        found.pop(old, None)
 
 
 def open_queue(session: Session) -> Queue:

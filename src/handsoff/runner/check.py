@@ -79,7 +79,7 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         open_like(ready.test, {name: tasks[name].schema for name in recipe.tasks if name in tasks})
     if min(recipe.budgets) < MIN_LABELLED:
         raise InputError(f"A budget of {min(recipe.budgets)} labels is too small: use at least {MIN_LABELLED}.")
-    needed = recipe.largest + recipe.validation + recipe.reserve + (ready.test is None)
+    needed = recipe.apart_from_test + (ready.test is None)
     if len(names) < needed:
         reserve = f", {recipe.reserve} in reserve" if recipe.reserve else ""
         rest = " and at least one for the test" if ready.test is None else ""

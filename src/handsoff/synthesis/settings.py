@@ -113,9 +113,9 @@ class GenerateSettings(Selection):
 
     @model_validator(mode="after")
     def serve_an_aim(self) -> "GenerateSettings":
-        unheeded = {"attributes": self.attributes, "draws_limit": self.draws_limit}
-        for name in (name for name, value in unheeded.items() if value is not None and self.aim is None):
-            raise ValueError(f"{name} is about reaching an aim, and there is none: add one, or leave it out")
+        for name in ("attributes", "draws_limit"):
+            if self.aim is None and getattr(self, name) is not None:
+                raise ValueError(f"{name} is about reaching an aim, and there is none: add one, or leave it out")
         return self
 
     @property

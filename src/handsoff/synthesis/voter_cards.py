@@ -175,9 +175,9 @@ def origin_of(photos: Path) -> ImageOrigin:
         InputError: a manifest or a `job.json` there is damaged.
     """
     source = open_source(photos)
-    manifest, _ = nearest_json(source, MANIFEST)
     drawn = photos.is_dir() and verb_of(photos) in DRAWN
-    found = manifest if drawn and isinstance(manifest, dict) else {}
+    manifest = nearest_json(source, MANIFEST)[0] if drawn else None
+    found = manifest if isinstance(manifest, dict) else {}
     facts = {name: found[name] for name in ("generator", "nearness") if name in found}
     return ImageOrigin(manifest_licence(source), drawn, facts)
 
