@@ -315,7 +315,7 @@ def test_a_labeler_that_is_fitted_anew_meanwhile_labels_no_later_shard(labeler: 
     mark = plan([folder], GenerateSettings(n=4)).inputs["labeler"]["fingerprint"]
     assert shard.loaded.__wrapped__(((folder, mark),))[0].task.name == "segmentation"
     (folder / "network-0.safetensors").write_bytes(b"a further network")
-    with pytest.raises(MismatchError, match="has been fitted anew since this work began"):
+    with pytest.raises(MismatchError, match="has been changed since this work began"):
         shard.loaded.__wrapped__(((folder, mark),))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from handsoff.core.files import write_bytes, write_json
+from handsoff.datasets.licences import together
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.arms import REAL, Arm, choose_arms
@@ -130,7 +131,7 @@ def measure(job: Job, inputs: Inputs, context: Context, before: Path | None, eng
     facts = {key: value for key, value in metrics.items() if key.startswith(("n_", "excluded_"))}
     job.finish(
         seeds=list(range(settings.seeds)),
-        licence="; ".join(dict.fromkeys(inputs.licences.values())) or None,
+        licence=together(inputs.licences.values()),
         image_size=list(inputs.frame),
         **facts,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from handsoff.core.files import write_bytes
 from handsoff.core.tensors import read_tensors
 from handsoff.datasets.card import CARD
+from handsoff.datasets.licences import together
 from handsoff.datasets.likeness import save_seen
 from handsoff.evaluation.arms import REAL, Arm
 from handsoff.evaluation.data import EvaluationData
@@ -83,7 +84,6 @@ def card_of(
 ) -> PredictorCard:
     """What `model.json` says."""
     metric, validation = next(iter(runs[0].metrics)), validation_scores(runs)
-    terms = dict.fromkeys(inputs.licences[pool] for pool in arm.shares if pool in inputs.licences)
     return PredictorCard(
         task=inputs.task.name,
         schema=inputs.task.schema,
@@ -92,7 +92,7 @@ def card_of(
         best=max(range(len(validation)), key=lambda seed: worth(inputs.task, validation[seed]), default=0),
         image_size=list(inputs.frame),
         framing=inputs.framing,
-        licence="; ".join(terms) or None,
+        licence=together(map(inputs.licences.get, arm.shares)),
         arm=arm.name,
         metric=metric,
         validation=validation,

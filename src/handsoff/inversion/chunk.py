@@ -86,12 +86,13 @@ def read(context: Context) -> Workplace:
     Raises:
         MismatchError: the generator, the photos or the encoder have been changed since.
     """
-    refuse_changed("generator", context.generator, generator_hash(context.generator), context.plan)
+    begun = {name: source["fingerprint"] for name, source in context.plan.inputs.items()}
+    refuse_changed(context.generator, begun["generator"], generator_hash(context.generator))
     chosen = chosen_samples(context.labelled, context.settings)
-    refuse_changed("labelled", context.labelled, chosen.describe()["fingerprint"], context.plan)
+    refuse_changed(context.labelled, begun["labelled"], chosen.describe()["fingerprint"])
     if context.settings.encoder_steps and context.settings.encoder is not None:
         lent = Path(context.settings.encoder)
-        refuse_changed("encoder", lent, sha256(lent / ENCODER), context.plan)
+        refuse_changed(lent, begun["encoder"], sha256(lent / ENCODER))
     net = require_w_space(load_generator(context.generator), str(context.generator))
     photos = chosen.load(net.image_size, net.framing)[0]
     return Workplace(target_of(net), encoder_of(net, context), photos)

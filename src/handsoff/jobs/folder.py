@@ -200,19 +200,18 @@ def verb_of(folder: Path) -> str | None:
     return recorded_plan(folder).verb if (folder / JOB).is_file() else None
 
 
-def refuse_changed(name: str, path: Path, fingerprint: str, plan: Plan) -> None:
+def refuse_changed(path: Path, before: str, now: str) -> None:
     """Refuse an input that a worker would read otherwise than it was when the work began.
 
     Args:
-        name: of the input in the plan.
         path: where the worker finds it.
-        fingerprint: of what lies there now.
-        plan: of the work.
+        before: its fingerprint when the work began.
+        now: its fingerprint now.
 
     Raises:
         MismatchError: it was another.
     """
-    if plan.inputs[name]["fingerprint"] != fingerprint:
+    if before != now:
         raise MismatchError(
             f"{path} has been changed since this work began: put it back as it was and run the same command again, or "
             "begin anew in another folder."

@@ -14,6 +14,7 @@ from handsoff.core.seeds import seeded
 from handsoff.core.tensors import write_tensors
 from handsoff.datasets.attributes import available, describe
 from handsoff.datasets.generated import SAMPLES
+from handsoff.datasets.licences import together
 from handsoff.datasets.likeness import add_seen, known, read_learnt, save_seen, thumbnails
 from handsoff.generators.contract import Generator as ImageGenerator
 from handsoff.generators.stored import (
@@ -171,7 +172,7 @@ def write_labeler(
         add_seen(out, model)
     write_example_numbers(out, parts[0], data, net)
     facts = {**described(parts[0], data, net, settings, denoiser), **taken}
-    facts["licence"] = "; ".join(dict.fromkeys(terms(net, denoiser, model)))
+    facts["licence"] = together(terms(net, denoiser, model))
     facts |= {"maps": run.head.maps} if isinstance(run, MapRun) else {}
     save_labeler(out, run.head, facts)
     found = [len(part.labelled.names) for part in parts[1:]]
@@ -196,13 +197,13 @@ def described(
     }
 
 
-def terms(net: ImageGenerator, denoiser: Path | None, model: Path | None) -> Iterator[str]:
+def terms(net: ImageGenerator, denoiser: Path | None, model: Path | None) -> Iterator[str | None]:
     """The licences of all that the labeler is made of."""
     yield net.licence
     if denoiser is not None:
         yield generator_licence(denoiser)
-    if model is not None and (licence := read_predictor_card(model).licence):
-        yield licence
+    if model is not None:
+        yield read_predictor_card(model).licence
 
 
 def new_run(

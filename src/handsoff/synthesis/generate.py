@@ -9,6 +9,7 @@ from typing import Any
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, weights_hash, write_bytes
 from handsoff.datasets.attributes import ATTRIBUTES, available
+from handsoff.datasets.licences import together
 from handsoff.editing.edit import CARD as EDITS
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
@@ -253,7 +254,7 @@ def check_same_generator(labelers: Sequence[Path]) -> None:
 
 def terms_of(labelers: Sequence[dict[str, Any]]) -> str:
     """The terms under which everything stands that labelers label together, from their cards."""
-    return "; ".join(dict.fromkeys(str(card["licence"]) for card in labelers))
+    return together(str(card["licence"]) for card in labelers) or "unknown"
 
 
 def labelers_licence(labelers: Sequence[Path]) -> str:

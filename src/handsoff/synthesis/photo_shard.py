@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from jaxtyping import UInt8
 
-from handsoff.core.errors import InputError, MismatchError
+from handsoff.core.errors import InputError
 from handsoff.core.images import decode_image
 from handsoff.datasets.framing import frame_photo, part_shown
 from handsoff.datasets.generated import Record
@@ -24,7 +24,7 @@ from handsoff.engines.once import Once
 from handsoff.formats.containers import UNFIT
 from handsoff.formats.samples import alike
 from handsoff.geometry.views import Box
-from handsoff.jobs.folder import Plan
+from handsoff.jobs.folder import Plan, refuse_changed
 from handsoff.synthesis.dataset import CONTENT
 from handsoff.synthesis.output import Output
 from handsoff.synthesis.samples import NO_ATTRIBUTES, SHOWN, LabelledSample, batch_size, cut_off, samples_of
@@ -210,8 +210,7 @@ def load(context: PhotoContext) -> Workplace:
         MismatchError: a voter has changed since the work began.
     """
     for card in context.voters:
-        if read_voter(card.folder, context.settings).fingerprint != card.fingerprint:
-            raise MismatchError(f"{card.folder} is another since this work began: begin again in another folder.")
+        refuse_changed(card.folder, card.fingerprint, read_voter(card.folder, context.settings).fingerprint)
     return Workplace(
         [load_voter(card, context.settings) for card in context.voters],
         open_source(context.photos),

@@ -22,20 +22,20 @@ from handsoff.backbones.distances import pooled_features
 from handsoff.backbones.lite0 import Lite0, frozen_lite0, viewing_size
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json, write_json
-from handsoff.core.images import to_float, to_uint8
+from handsoff.core.images import to_float
 from handsoff.core.tensors import read_tensors, write_tensors
 from handsoff.datasets.framing import frame_photo
 from handsoff.datasets.given import GIVEN, Values, check_given, is_number
 from handsoff.datasets.labelled import list_labelled
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.datasets.sources import open_source
-from handsoff.generators.contract import Generator
 from handsoff.generators.stored import load_generator
 from handsoff.jobs.checkpoints import is_whole
 from handsoff.jobs.progress import Part, Progress
 from handsoff.labeling.labeler import GENERATOR, read_card
-from handsoff.sampling.draws import Draw, draw_latents
+from handsoff.sampling.draws import Draw
 from handsoff.sampling.targets import CLUSTER
+from handsoff.synthesis.samples import images_of
 
 CLUSTERS, ROUNDS = 8, 50
 FITTED_ON = 512  # draws that the clusters are found from
@@ -178,11 +178,6 @@ def drawn_features(folder: Path, labeler: Path, draws: Sequence[Draw]) -> Steps[
         write_tensors(file, {FEATURES: torch.from_numpy(np.concatenate(parts))}, sealed=True)
         yield Progress("drawing what clusters are found in", sum(map(len, parts)), len(draws))
     return np.concatenate(parts)
-
-
-@torch.no_grad()
-def images_of(generator: Generator, draws: Sequence[Draw]) -> UInt8[np.ndarray, "n h w 3"]:
-    return to_uint8(generator.synthesize(draw_latents(generator, draws)))
 
 
 def nearest(features: Features, centres: Centres) -> Int64[np.ndarray, " n"]:

@@ -6,19 +6,14 @@ Labels drawn on generated images need no inversion: their latents are known (Dat
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from handsoff.core.device import mixed_precision
 from handsoff.core.files import png, write_bytes, write_json
-from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import MANIFEST, write_records
 from handsoff.generators.contract import Generator
 from handsoff.generators.stored import generator_hash, load_generator, read_card
 from handsoff.jobs.folder import Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
-from handsoff.labeling.labeler import Images
-from handsoff.sampling.draws import Draw, Draws, draw_latents, planned_draws
-from handsoff.synthesis.samples import batch_size, filled_batches
+from handsoff.sampling.draws import Draw, Draws, planned_draws
+from handsoff.synthesis.samples import batch_size, filled_batches, images_of
 from handsoff.synthesis.settings import SampleSettings
 
 
@@ -67,10 +62,3 @@ def write_samples(job: Job, generator: Generator, draws: Sequence[Draw]) -> Part
     records = ({"name": name, "draw": draw.record()} for name, draw in zip(names, draws, strict=True))
     write_records(job.out, records)
     job.finish(licence=generator.licence, drawn=len(draws), image_size=list(generator.image_size))
-
-
-@torch.no_grad()
-def images_of(generator: Generator, draws: Sequence[Draw]) -> Images:
-    """The images [N, H, W, 3] of a batch; each depends on its draw alone."""
-    with mixed_precision():
-        return to_uint8(generator.synthesize(draw_latents(generator, draws)))

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 
+from handsoff.core.device import mixed_precision
 from handsoff.core.files import recorded
 from handsoff.core.frames import Frame
-from handsoff.core.images import decode_image
+from handsoff.core.images import decode_image, to_uint8
 from handsoff.datasets.attributes import describe
 from handsoff.datasets.generated import Record, write_uncertainty
 from handsoff.datasets.writing import write_sample
+from handsoff.generators.contract import Generator
 from handsoff.geometry.views import Box, Visible
 from handsoff.jobs.ledger import relative
 from handsoff.labeling.labeler import Images, Labeler, label_together
@@ -94,6 +97,13 @@ def filled_batches(draws: Sequence[Draw], size: int) -> Iterator[tuple[list[Draw
     for start in range(0, len(draws), size):
         batch = list(draws[start : start + size])
         yield batch, [*batch, *[batch[-1]] * (size - len(batch))]
+
+
+@torch.no_grad()
+def images_of(generator: Generator, draws: Sequence[Draw]) -> Images:
+    """The images [N, H, W, 3] of a batch; each depends on its draw alone."""
+    with mixed_precision():
+        return to_uint8(generator.synthesize(draw_latents(generator, draws)))
 
 
 def samples_of(

@@ -14,7 +14,6 @@ from typing import Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from handsoff.core.errors import MismatchError
 from handsoff.core.files import weights_hash
 from handsoff.core.sequences import Lazy
 from handsoff.datasets.generated import Record
@@ -22,7 +21,7 @@ from handsoff.editing.edit import about
 from handsoff.editing.outcome import change
 from handsoff.engines.once import Once
 from handsoff.generators.conditions import named
-from handsoff.jobs.folder import Plan
+from handsoff.jobs.folder import Plan, refuse_changed
 from handsoff.labeling.labeler import CARD, Labeler, load_labeler
 from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import NOTHING, Materials, Vector, read_materials
@@ -217,6 +216,5 @@ def loaded(labelers: tuple[tuple[Path, str], ...]) -> list[Labeler]:
         MismatchError: one has been fitted anew since the work began.
     """
     for folder, mark in labelers:
-        if weights_hash(folder / CARD) != mark:
-            raise MismatchError(f"{folder} has been fitted anew since this work began: begin again in another folder.")
+        refuse_changed(folder, mark, weights_hash(folder / CARD))
     return [load_labeler(folder) for folder, _ in labelers]

@@ -8,6 +8,7 @@ from typing import Any
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import weights_hash
 from handsoff.core.frames import Frame, Framing
+from handsoff.datasets.licences import together
 from handsoff.datasets.likeness import read_seen
 from handsoff.datasets.sources import open_source
 from handsoff.formats.manifest import MANIFEST, manifest_licence, nearest_json
@@ -184,7 +185,7 @@ def origin_of(photos: Path) -> ImageOrigin:
 
 def licence_of(voters: Sequence[VoterCard], images: ImageOrigin) -> str:
     """The terms of a dataset: those of the labels, and those of the images, where these say any."""
-    stated = "; ".join(dict.fromkeys(card.licence for card in voters if card.licence)) or "unknown"
+    stated = together(card.licence for card in voters) or "unknown"
     if images.licence:
         return stated if stated == images.licence else f"labels: {stated}; images: {images.licence}"
     return stated if PHOTOS in stated else f"labels: {stated}; {PHOTOS}"

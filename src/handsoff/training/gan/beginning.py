@@ -4,6 +4,7 @@ from pathlib import Path
 
 from handsoff.core.errors import MismatchError
 from handsoff.core.frames import Frame
+from handsoff.datasets.licences import together
 from handsoff.generators.stored import load_generator, read_card
 from handsoff.generators.stylegan2 import StyleGAN2
 from handsoff.training.settings import TrainSettings
@@ -41,7 +42,7 @@ def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
         )
     loaded = load_generator(folder)
     assert isinstance(loaded, StyleGAN2)  # noqa: S101  # by its card
-    terms = "; ".join(dict.fromkeys([settings.licence, card.licence]))
-    generator = StyleGAN2(loaded.config, terms, settings.framing)
+    terms = together([settings.licence, card.licence])
+    generator = StyleGAN2(loaded.config, terms or "unknown", settings.framing)
     generator.load_state_dict(loaded.state_dict())
     return generator
