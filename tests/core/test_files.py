@@ -101,6 +101,7 @@ def test_halves_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> N
         (b'["\xed\xa0\x80"]', "not a text in UTF-8"),
         (b"{", "Expecting property name"),
         (b"", "Expecting value"),
+        (b'{"a": [[1, 1]], "b": 1, "a": [[5, 5]]}', "'a' twice in one object"),
     ],
 )
 def test_json_of_every_kind_of_wrong_is_one_sentence(tmp_path: Path, content: bytes, reason: str) -> None:

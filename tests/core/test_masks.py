@@ -71,6 +71,9 @@ def test_an_optimised_grey_mask_keeps_its_ids(ids: set[int], order: object, igno
 def test_a_ramp_for_the_eye_leaves_the_indices() -> None:
     data = png_of(row(0, 1, 2, 3), 2, PALETTE, grey(0, 85, 170, 255))
     assert decode_mask(data, "a", 4)[0].tolist() == [0, 1, 2, 3]
+    for palette in (grey(0, 85, 170, 255), grey(0, 128, 255), grey(0, 127, 255), grey(0, 100, 255), grey(0, 255)):
+        last = len(palette) - 1  # alone in its mask: white is no ignored pixel where the palette has more entries
+        assert decode_mask(png_of(row(last, last), 8, PALETTE, palette), "a", last + 1)[0].tolist() == [last, last]
     identity = png_of(row(0, 3, 1), 8, PALETTE, grey(*range(256)))
     assert decode_mask(identity, "a", 4)[0].tolist() == [0, 3, 1]
 
@@ -142,3 +145,17 @@ def test_masks_are_turned_upright_as_their_photos_are(kind: str, mode: str, orie
     photo = saved(Image.fromarray(ids * 255).convert("RGB"), kind, exif=exif)
     shown = decode_image(photo, "photo")[..., 0] // 255
     assert np.array_equal(decode_mask(saved(mask, kind, exif=exif), "mask"), shown)
+
+
+@pytest.mark.parametrize(("bits", "order"), [(2, 1), (2, 2), (4, 1), (4, 2)])
+def test_ids_of_few_bits_are_read_in_either_order_of_bits(bits: int, order: int) -> None:
+    ids = np.arange(8).reshape(2, 4) % 2**bits
+    packed = np.packbits((ids[..., None] >> np.arange(bits)[::-1] & 1).reshape(2, -1).astype(np.uint8), axis=1)
+    data = (
+        packed if order == 1 else np.packbits(np.unpackbits(packed, bitorder="little").reshape(2, -1), axis=1)
+    ).tobytes()
+    tags = {256: 4, 257: 2, 258: bits, 259: 1, 262: 1, 266: order, 273: 134, 277: 1, 278: 2, 279: len(data)}
+    entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags.items())
+    whole = b"II" + struct.pack("<HIH", 42, 8, len(tags)) + entries + struct.pack("<I", 0)
+    assert decode_mask(whole.ljust(134, b"\0") + data, "a").tolist() == ids.tolist()
+    assert len(whole) <= 134

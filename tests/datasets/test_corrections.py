@@ -84,6 +84,8 @@ def test_those_of_a_zip_lie_beside_it(dataset: Path, tmp_path: Path) -> None:
     session = open_session(path)
     session.correct("segmentation", "001", zeros(), 0)
     assert corrections_folder(path) == tmp_path / "data.zip.corrections"
+    (tmp_path / "photo.png").write_bytes(b"")
+    assert not [name for name in open_source(tmp_path).sizes if "corrections" in name], "they are no photos"
     assert not open_labelled(path).label("segmentation", "001").any()
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from handsoff.core.errors import InputError
-from handsoff.datasets.labelled import open_labelled
+from handsoff.datasets.labelled import list_labelled, open_labelled
 from handsoff.datasets.sources import open_source
 from handsoff.formats.convert import convert
 from handsoff.formats.exchange import open_dataset
@@ -124,3 +124,20 @@ def test_of_several_cards_above_a_split_the_nearest_counts(tmp_path: Path) -> No
     for folder, scale in ((tmp_path, 0.1), (tmp_path / "set", 0.01)):
         (folder / "depth.json").write_text(f'{{"scale": {scale}}}')
     assert open_labelled(tmp_path).label("depth", "a")[0, 0] == 2
+
+
+@pytest.mark.parametrize("label", ["depth/a.mat", "normals/a.npy", "masks/a.json"])
+def test_a_label_of_an_image_in_a_file_that_is_not_read_is_named(tmp_path: Path, label: str) -> None:
+    put(tmp_path / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / "keypoints.json").write_text(json.dumps({"a": [[1, 2]]}))
+    (tmp_path / label).parent.mkdir()
+    (tmp_path / label).write_bytes(b"values")
+    (tmp_path / label).with_name("about.txt").write_text("is no label")
+    data = list_labelled(open_source(tmp_path))
+    assert set(data.kinds) == {"keypoints"}
+    assert [f"{label}: labels are not read from {Path(label).suffix} files: export" in gap for gap in data.gaps] == [
+        True
+    ]
+    put((tmp_path / label).with_suffix(".png"), np.ones((4, 4), np.uint8))
+    (tmp_path / "classes.json").write_text('["background", "leaf"]')
+    assert not list_labelled(open_source(tmp_path)).gaps, "beside a label that is read, others are no labels"

@@ -98,3 +98,12 @@ def test_no_worker_outlives_a_killed_driver(tmp_path: Path) -> None:
         wait_for(lambda: len(attempts(tmp_path)) == 2)
         driver.kill()
     wait_for(lambda: not any(alive(process) for _, process in attempts(tmp_path)))
+
+
+def test_a_second_map_does_not_come_up_empty(engine: ProcessEngine, tmp_path: Path) -> None:
+    first = engine.map(square, numbered(6), tmp_path)
+    next(first)
+    with pytest.raises(RuntimeError, match="belong to another map"):
+        engine.map(square, numbered(2), tmp_path)
+    assert len(list(first)) == 5
+    assert len(list(engine.map(square, numbered(2), tmp_path))) == 2

@@ -90,3 +90,8 @@ def test_the_interval_holds_the_truth_nineteen_times_of_twenty(noise: float) -> 
         found = worth(dict(zip(numbers.tolist(), runs, strict=True)), arm)
         inside += found.low is not None and found.high is not None and found.low <= 100 <= found.high
     assert inside / 400 > 0.93
+
+
+def test_rounding_makes_no_arm_worth_fewer_or_more_labels() -> None:
+    found = worth({8: [0.1] * 3, 16: [0.2] * 3}, [0.1] * 4)
+    assert (found.labels, found.low, found.high, found.beyond) == (8, 8, 8, None)

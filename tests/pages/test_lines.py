@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handsoff.pages.lines import Line, line_chart, log_ticks
+from handsoff.pages.lines import Line, line_chart, log_ticks, round_ticks
 
 values = st.floats(1e-3, 1e6)
 
@@ -51,3 +51,11 @@ def test_logarithmic_ticks_enclose_the_values(low: float, ratio: float) -> None:
     ticks = log_ticks(low, low * ratio)
     assert ticks[0] <= low <= low * ratio <= ticks[-1]
     assert ticks == sorted(set(ticks))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.2, 0.2), (0.2, 0.2 + 3e-17), (0.7, 0.70000000001), (0.0, 0.0), (1e6, 1e6)]
+)
+def test_values_that_differ_by_rounding_are_alike(low: float, high: float) -> None:
+    ticks = round_ticks(low, high)
+    assert ticks[0] < low <= high < ticks[-1]

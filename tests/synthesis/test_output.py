@@ -198,3 +198,9 @@ def test_a_shard_that_is_lost_is_named(labeler: Path, tmp_path: Path) -> None:
         index.write_text(f"{line}\n" if number == 1 else f'{{"url": null}}\n{line}\n', encoding="utf-8")
         with pytest.raises(HandsOffError, match=rf"shards\.jsonl, line {number} is damaged"):
             open_source(tmp_path / "out")
+    index.write_bytes(b'{"url": null}\n\xff\n')
+    with pytest.raises(HandsOffError, match=r"shards\.jsonl, line 2 is damaged"):
+        open_source(tmp_path / "out")
+    index.write_bytes(b"")
+    with pytest.raises(HandsOffError, match=r"shards\.jsonl is empty"):
+        open_source(tmp_path / "out")

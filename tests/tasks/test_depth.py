@@ -517,3 +517,21 @@ def test_the_user_may_say_what_the_file_does_not(tmp_path: Path) -> None:
     }
     with pytest.raises(InputError, match="no setting 'focal'"):
         open_labelled(folder, {"depth": {"focal": 1}})
+
+
+def test_depth_in_8_bits_needs_a_scale(tmp_path: Path) -> None:
+    eight = {"a.png": png((DEPTH * 4).astype(np.uint8))}
+    with pytest.raises(InputError, match=r"a\.png has 8 bits, as pictures for the eye have"):
+        open_labelled(make(tmp_path / "plain", eight)).label("depth", "a")
+    stated = open_labelled(make(tmp_path / "stated", eight, card='{"scale": 1}'))
+    np.testing.assert_array_equal(stated.label("depth", "a"), DEPTH * 4)
+
+
+def test_depth_in_the_unit_of_nobody_is_refused(tmp_path: Path) -> None:
+    test = make(tmp_path, {"a.npz": npz(depth=DEPTH * 1000)})
+    schema = {"unit": "relative", "range": [0.5, 8.0], "scale": 1.0}
+    with pytest.raises(MismatchError, match=r"a\.npz holds depths from 1000 to 12000, the range is 0\.5 to 8: state"):
+        open_like(test, {"depth": schema}).label("depth", "a")
+    np.testing.assert_array_equal(
+        open_like(test, {"depth": {**schema, "range": [0.5, 100.0]}}).label("depth", "a"), DEPTH * 1000
+    )

@@ -53,6 +53,14 @@ def test_nothing_is_mirrored_where_a_side_has_no_partner(lone: str) -> None:
     assert stated["mirror"] == [[0, 1]], "a person knows better"
 
 
+@pytest.mark.parametrize(("pair", "lone"), [(("lefteye", "righteye"), "leftear"), (("EYELEFT", "EYERIGHT"), "EARLEFT")])
+def test_a_side_that_is_joined_to_its_word_counts_where_others_are_paired_so(pair: tuple[str, str], lone: str) -> None:
+    names = ["background", *pair, lone]
+    assert lone_sides(names) == [lone]
+    assert not make_task("segmentation", {"classes": names}).geometry.mirrors
+    assert lone_sides(["background", *pair, "skin"]) == []
+
+
 def test_words_and_letters_that_are_no_sides_keep_masks_in_the_mirror() -> None:
     names = ["bright sky", "cleft chin", "leftover", "upright", "wall", "r", "u-turn"]
     assert mirrored_names(names) == list(range(len(names)))

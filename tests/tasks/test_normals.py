@@ -326,6 +326,13 @@ def test_what_is_wrong_with_normals_is_said(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (6, 8), (*FACING, 7)).save(buffer, "PNG")
     assert (parsed(TASK, buffer.getvalue(), "x", (8, 6)) == FACING).all(), "transparency does not matter"
+    grey, lossy = io.BytesIO(), io.BytesIO()
+    Image.new("L", (6, 8), 134).save(grey, "PNG")
+    with pytest.raises(InputError, match=r"x is grey, and normals are colours"):
+        parsed(TASK, grey.getvalue(), "x", (8, 6))
+    Image.new("RGB", (6, 8), FACING).save(lossy, "JPEG")
+    with pytest.raises(InputError, match=r"x is a JPEG file, which changes numbers when it is saved"):
+        parsed(TASK, lossy.getvalue(), "x", (8, 6))
     depth = depth_pack(tmp_path)
     for card in ('{"focal": 0}', '{"focal": "1"}', '{"width": 2}', "[]", "3", '{"focal": null}', '{"scale": 1}'):
         (tmp_path / "normals.json").write_text(card)

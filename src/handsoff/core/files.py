@@ -204,15 +204,32 @@ def read_json(path: Path) -> Any:
     return parse_json(data, str(path), "restore it or make the folder again")
 
 
+class TwiceError(ValueError):
+    """An object of a JSON file has a key twice, of which Python's parser would keep the last."""
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs.
+
+    Raises:
+        TwiceError: two have the same key.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise TwiceError(next(key for key in keys if keys.count(key) > 1))
+    return found
+
+
 def parse_json(data: bytes, where: str, remedy: str = "correct it") -> Any:
     """The content of a JSON file, whatever is in it.
 
     Raises:
-        InputError: it is not JSON, nested too deeply, or holds numbers or characters that cannot be.
+        InputError: it is not JSON, nested too deeply, or holds numbers or characters that cannot be, or a key twice.
     """
     try:
         text = data.decode(json.detect_encoding(data))
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=once_each)
         if SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -226,6 +243,8 @@ def parse_json(data: bytes, where: str, remedy: str = "correct it") -> Any:
         )
     except json.JSONDecodeError as error:
         reason = str(error)
+    except TwiceError as error:
+        reason = f"it holds {str(error)!r} twice in one object"
     except ValueError:
         reason = "it holds a number of thousands of digits"
     else:

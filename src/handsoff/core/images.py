@@ -112,9 +112,11 @@ def decode_colours(data: bytes, name: str) -> UInt8[np.ndarray, "h w 3"]:
     """As `decode_image`, for images whose colours are numbers: what is transparent keeps them.
 
     Raises:
-        BrokenImageError: as `decode_image`.
+        BrokenImageError: as `decode_image`, or it is a JPEG, which does not keep them.
     """
     with opened(data, name, "image") as image:
+        if image.format == "JPEG":
+            raise BrokenImageError(f"{name} is a JPEG file, which changes numbers when it is saved: export it as PNG.")
         if image.mode in ("RGBA", "LA"):
             image.putalpha(255)
         image.info.pop("transparency", None)

@@ -14,7 +14,7 @@ from handsoff.core.errors import InputError
 LOSSLESS = ("PNG", "BMP", "TIFF")
 LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp")
 GREY = ("1", "L", "I", "I;16", "I;16B")
-SCALED = {"L;2": 85, "L;4": 17}  # Pillow multiplies samples of few bits, so that they look grey
+SCALED = {"L;2": 85, "L;2R": 85, "L;4": 17, "L;4R": 17}  # Pillow multiplies samples of few bits, so that they look grey
 IGNORE = 255
 REMEDY = "save it as a PNG of 8-bit grey with one class id per pixel"
 
@@ -28,7 +28,7 @@ def stored_ids(image: Image.Image, name: str, count: int | None, colours: Colour
     Raises:
         InputError: the format is lossy, or it is not clear which number a pixel has.
     """
-    if image.format not in LOSSLESS or image.info.get("compression") in LOSSY_TIFF:
+    if is_lossy(image):
         raise InputError(
             f"{name} is a {image.format} file, which may change class ids when it is saved: export the masks as PNG."
         )
@@ -41,6 +41,11 @@ def stored_ids(image: Image.Image, name: str, count: int | None, colours: Colour
     if image.mode in GREY:
         return np.asarray(image) // SCALED.get(stored, 1) if image.mode != "1" else np.asarray(image)
     return equal_channels(image, stored, name)
+
+
+def is_lossy(image: Image.Image) -> bool:
+    """Whether the file of an opened image may not hold the numbers that were saved."""
+    return image.format not in LOSSLESS or image.info.get("compression") in LOSSY_TIFF
 
 
 def stored_as(image: Image.Image) -> str:
@@ -120,8 +125,10 @@ def is_partly_ids(greys: Ids, allowed: set[int]) -> bool:
 
 
 def greys(used: Ids, entries: list[tuple[int, ...]]) -> Ids:
-    """The grey of each used index, () where the palette has colours."""
-    return tuple(entries[index][0] for index in used) if all(len(set(entry)) == 1 for entry in entries) else ()
+    """The grey of each used index; () where the palette has colours, or there are entries that no optimiser left."""
+    if len(used) < len(entries) or not all(len(set(entry)) == 1 for entry in entries):
+        return ()
+    return tuple(entries[index][0] for index in used)
 
 
 def voc_ids(used: Ids, entries: list[tuple[int, ...]]) -> Ids:

@@ -189,7 +189,8 @@ def corrections_folder(path: Path) -> Path:
 
 def is_corrections(folder: Path) -> bool:
     """Whether a folder holds corrections, and thus no part of a dataset."""
-    return folder.name == FOLDER and (folder / CARD).is_file()
+    named = folder.name == FOLDER or folder.name.endswith(f".{FOLDER}")
+    return named and (folder / CARD).is_file()
 
 
 def corrections_in(folder: Path) -> Path | None:

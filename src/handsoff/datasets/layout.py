@@ -16,6 +16,7 @@ LAYOUT = (
     "depth/NAME.npz"
 )
 
+PICTURES = {*IMAGE_SUFFIXES, ".gif"}
 ALIASES = {  # folder of the layout → what others call it
     "images": ("image", "imgs", "img", "photos", "rgb"),
     "masks": ("mask", "labels", "label", "annotations", "annotation", "segmentations", "segmentation", "gt"),
@@ -79,7 +80,7 @@ class Layout:
             if place.suffixes:
                 root = f"{self.top}{split}"
                 exact = by_name(self.source, root, place.folder, place.suffixes)
-                refuse_lossy(self.source, root, place, exact)
+                refuse_unread(self.source, root, place, exact)
                 files |= prefixed(split, exact)
                 continue
             file = f"{self.top}{split}{place.folder}.json"
@@ -160,19 +161,23 @@ def misnamed(source: Source) -> str:
     return f"rename {' and '.join(pairs)}" if pairs else ""
 
 
-def refuse_lossy(source: Source, root: str, place: StorageLocation, exact: Mapping[str, str]) -> None:
-    """Every label in the folder is in a file that can hold it exactly.
+def refuse_unread(source: Source, root: str, place: StorageLocation, exact: Mapping[str, str]) -> None:
+    """Every label in the folder is in a file that is read, one that can hold it exactly.
 
     Raises:
-        GapError: one is an image of another kind, such as a JPEG.
+        GapError: one is an image of another kind, such as a JPEG, or is called as an image and of another kind.
     """
-    others = IMAGE_SUFFIXES.union({".gif"}).difference(place.suffixes)
-    for name, file in by_name(source, root, place.folder, others).items():
-        if name not in exact:
-            kind = PurePosixPath(file).suffix
+    below = f"{root}{place.folder}/"
+    others = [file for file in source.sizes if file.startswith(below) and not file.lower().endswith(place.suffixes)]
+    images = by_name(source, root, "images", IMAGE_SUFFIXES) if others else {}
+    for file in others:
+        path = PurePosixPath(file)
+        name, kind = path.relative_to(below).with_suffix("").as_posix(), path.suffix
+        lossy = kind.lower() in PICTURES
+        if name not in exact and (lossy or name in images):
+            why = ", which may change their values when they are saved" if lossy else ""
             raise GapError(
-                f"{source.path / file}: labels are not read from {kind} files, which may change their values when they "
-                f"are saved: export them as {place.suffixes[0]}."
+                f"{source.path / file}: labels are not read from {kind} files{why}: export them as {place.suffixes[0]}."
             )
 
 

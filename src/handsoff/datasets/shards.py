@@ -83,9 +83,10 @@ def entries_of(file: Path) -> Iterator[dict[str, Any]]:
     """The lines of an index.
 
     Raises:
-        InputError: one is none.
+        InputError: one is none, or there is none.
     """
-    with file.open(encoding="utf-8") as lines:
+    number = 0
+    with file.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
@@ -94,6 +95,8 @@ def entries_of(file: Path) -> Iterator[dict[str, Any]]:
             if not (is_head(entry) if number == 1 else is_entry(entry)):
                 raise InputError(f"{file}, line {number} is damaged: restore the file or make the dataset again.")
             yield entry
+    if not number:
+        raise InputError(f"{file} is empty: restore the file or make the dataset again.")
 
 
 def is_head(entry: Any) -> bool:

@@ -80,7 +80,10 @@ class ProcessEngine:
 
         Raises:
             HandsOffError: what the function raised, or a shard's workers died; the sentence names the shard.
+            RuntimeError: the results of an earlier call are still being read.
         """
+        if self.crew is not None and self.crew.busy:
+            raise RuntimeError("All workers belong to another map, which is not finished.")
         self.crew = Crew(self, function, context)
         return in_order(self.crew, shards)
 

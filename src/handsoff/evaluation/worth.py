@@ -14,6 +14,8 @@ import numpy as np
 
 from handsoff.report.verdict import CRITICAL, critical
 
+DIGITS = 9  # of scores: what differs by less is the same, whatever was rounded on the way
+
 
 @dataclass(frozen=True)
 class Worth:
@@ -45,8 +47,10 @@ def worth(curve: Mapping[int, Sequence[float]], scores: Sequence[float], *, lowe
         lower_is_better: whether the scores are errors.
     """
     sign = -1 if lower_is_better else 1
-    fitted = {number: sign * value for number, value in fitted_means(curve, lower_is_better=lower_is_better).items()}
-    reached, ends = sign * float(np.mean(scores)), sorted(fitted.values())
+    means = fitted_means(curve, lower_is_better=lower_is_better)
+    fitted = {number: round(sign * value, DIGITS) for number, value in means.items()}
+    ends = sorted(fitted.values())
+    reached = round(sign * float(np.mean(scores)), DIGITS)
     beyond: Literal["fewer", "more"] | None = None
     if reached < ends[0] or reached > ends[-1]:
         beyond = "fewer" if reached < ends[0] else "more"

@@ -3,8 +3,21 @@
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from handsoff.core.errors import InputError
+
 Colours = UInt8[np.ndarray, "*n h w 3"]  # (vector + 1) / 2 · 255, black = not known
 Vectors = Float[np.ndarray, "*n h w 3"]
+
+
+def coloured(colours: Colours, where: str) -> Colours:
+    """The colours, unless they are grey: then the file is no map of normals.
+
+    Raises:
+        InputError: they are grey.
+    """
+    if colours.any() and (colours == colours[..., :1]).all():
+        raise InputError(f"{where} is grey, and normals are colours, (vector + 1) / 2 · 255: export it again.")
+    return colours
 
 
 def vectors(colours: Colours) -> Vectors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TICKS = 5  # at most this many steps between the ends of an axis
 ROUND = (1, 2, 2.5, 5, 10)  # a step is one of these times a power of ten
 FACTORS = (1, 2, 5)  # a tick of a logarithmic axis is one of these times a power of ten
+ROUNDING = 1e-9  # of the larger value: what differs by less is alike
 WIDE = 10  # values whose largest is that many times their smallest stand on a logarithmic axis
 
 Point = tuple[float, float]
@@ -56,7 +57,7 @@ def line_chart(title: str, lines: Sequence[Line], unit: str) -> LineChart | None
     values = [y for line in shown for _, y in line.points]
     logarithmic = min(values) > 0 and max(values) > WIDE * min(values)
     scale: Callable[[float], float] = math.log if logarithmic else float
-    rising = log_ticks(min(values), max(values)) if logarithmic else spread_ticks(min(values), max(values))
+    rising = log_ticks(min(values), max(values)) if logarithmic else round_ticks(min(values), max(values))
     right = round_ticks(0.0, max(line.points[-1][0] for line in shown) or 1.0)
     low, high = scale(rising[0]), scale(rising[-1])
     return LineChart(
@@ -89,11 +90,6 @@ def in_words(line: Line, unit: str) -> str:
     return f"{line.name}: {ends}, lowest {lowest:.3g} at {at:g} {unit}."
 
 
-def spread_ticks(low: float, high: float) -> list[float]:
-    """As `round_ticks`, also where all values are alike."""
-    return round_ticks(low, high) if high > low else round_ticks(low - 0.5, low + 0.5)
-
-
 def log_ticks(low: float, high: float) -> list[float]:
     """Ticks 1, 2, 5, 10, … from at most `low` > 0 to at least `high`.
 
@@ -108,11 +104,15 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def round_ticks(low: float, high: float) -> list[float]:
-    """Round ticks from at most `low` to at least `high`, which is above it.
+    """Round ticks from at most `low` to at least `high`; around them where the two differ by no more than rounding.
 
     >>> round_ticks(0.62, 0.79)
     [0.6, 0.65, 0.7, 0.75, 0.8]
+    >>> round_ticks(0.2, 0.2)
+    [-0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8]
     """
+    if high - low <= ROUNDING * max(abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
     wanted = (high - low) / TICKS
     power = 10 ** math.floor(math.log10(wanted))
     step = next(factor for factor in ROUND if factor * power >= wanted * (1 - 1e-9)) * power

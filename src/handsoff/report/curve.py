@@ -73,7 +73,7 @@ def curve_chart(metrics: dict[str, Any]) -> dict[str, Any] | None:
     arms = {arm: found[metric] for arm, found in scores(metrics).items() if worth_of(metrics, arm)}
     values = [value for entry in (*stored.values(), *arms.values()) for value in (*entry.runs, entry.mean)]
     low, high = min(values), max(values)
-    ticks = round_ticks(low, high) if high > low else [low - 0.5, low, low + 0.5]
+    ticks = round_ticks(low, high)
 
     def top(value: float) -> float:
         return round(100 * (ticks[-1] - value) / (ticks[-1] - ticks[0]), 2)

@@ -38,6 +38,7 @@ from handsoff.tasks.stated import home, stated
 Depths = Float[np.ndarray, "n h w"]
 UNSTATED: Schema = {"unit": "relative", "range": None, "scale": 1.0}  # what a dataset without a card means
 MARGIN = 0.05  # of a range taken from labels, in logarithms
+FAR_OFF = 10  # times: depths all of which are that far outside a range are not in its unit
 WIDEST = 1e5  # farthest / nearest depth of labels: beyond, numbers such as 1e10 stand for "not known"
 
 
@@ -71,11 +72,17 @@ class DepthStorage(MapStorage):
     def bind(self, card: object, where: str, location: StorageLocation) -> Parse:  # noqa: ARG002  # there is one location
         Depth.declare(card, where, {}, None)  # refuses what cannot be
         stated = {**self.schema, **(card if isinstance(card, dict) else {})}
-        scale: float = stated["scale"]
+        scale = None if stated["scale"] == 1 and not (isinstance(card, dict) and "scale" in card) else stated["scale"]
         if stated["unit"] != self.schema["unit"]:
             units = f"{where} states depth in {stated['unit']}, the dataset in {self.schema['unit']}"
             raise MismatchError(f"{units}: convert one of them.")
-        return lambda data, where, size: read_depth(data, where, size, scale)
+
+        def parse(data: bytes, where: str, size: Frame) -> Float[np.ndarray, "h w"]:
+            depth = read_depth(data, where, size, scale)
+            refuse_far_off(depth, self.schema["range"], where)
+            return depth
+
+        return parse
 
     def serialise(self, label: Float[np.ndarray, "h w"]) -> bytes:
         """npz: exact, and the same bytes every time."""
@@ -98,6 +105,22 @@ class DepthStorage(MapStorage):
     def as_image(self, label: Float[np.ndarray, "h w"]) -> tuple[bytes, str]:
         """A TIFF of 32-bit floats: exact."""
         return tiff(label), ".tiff"
+
+
+def refuse_far_off(depth: Float[np.ndarray, "h w"], limits: list[float] | None, where: str) -> None:
+    """Refuse depths that are far outside the range of the dataset: they are in another unit.
+
+    Raises:
+        MismatchError: all of them are.
+    """
+    seen = depth[depth > 0]
+    if limits is None or not seen.size:
+        return
+    if seen.min() > FAR_OFF * limits[1] or seen.max() * FAR_OFF < limits[0]:
+        raise MismatchError(
+            f"{where} holds depths from {seen.min():g} to {seen.max():g}, the range is {limits[0]:g} to {limits[1]:g}: "
+            f"state in {Depth.card} with scale what one step is, or convert the depths to the same unit."
+        )
 
 
 @dataclass(frozen=True)

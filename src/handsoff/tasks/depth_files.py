@@ -15,6 +15,7 @@ from handsoff.core import arrays
 from handsoff.core.errors import InputError
 from handsoff.core.frames import MAX_PIXELS, Frame
 from handsoff.core.images import open_image, reason
+from handsoff.core.masks import is_lossy
 
 PARTS = (
     zipfile.BadZipFile,
@@ -33,15 +34,26 @@ def positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
 
 
-def read_depth(data: bytes, where: str, size: Frame, scale: float) -> Float[np.ndarray, "h w"]:
+def read_depth(data: bytes, where: str, size: Frame, scale: float | None) -> Float[np.ndarray, "h w"]:
     """A depth map as stored; NaN and infinity become 0, not known, which may be all of it.
 
+    Args:
+        data: of the file.
+        where: for messages.
+        size: of its image.
+        scale: what one step of a whole number is; None where nobody states it.
+
     Raises:
-        InputError: not a depth map of this size, or negative.
+        InputError: not a depth map of this size, negative, or of 8 bits without a scale.
     """
     values = read_values(data, where)
+    if values.dtype == np.uint8 and scale is None:
+        raise InputError(
+            f"{where} has 8 bits, as pictures for the eye have, in which what is near may be bright: write distances "
+            "with 16 bits or as floats, or state in depth.json with scale what one step is."
+        )
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite
-        depth = values.astype(np.float32) * np.float32(scale if values.dtype.kind in "ui" else 1.0)
+        depth = values.astype(np.float32) * np.float32((scale or 1.0) if values.dtype.kind in "ui" else 1.0)
     if depth.shape != size:
         shape = "x".join(map(str, depth.shape)) or "a single number"
         raise InputError(
@@ -78,12 +90,14 @@ def read_values(data: bytes, where: str) -> Shaped[np.ndarray, "..."]:
 def image_values(data: bytes) -> Shaped[np.ndarray, "h w"]:
     """The numbers of an image of one channel, upright (EXIF)."""
     with open_image(data) as image:
+        if is_lossy(image):
+            raise ValueError(f"{image.format}, which may change depths when it is saved")
         if image.mode not in {"L", "I", "I;16", "I;16B", "F"}:
             raise ValueError(f"mode {image.mode}, not one channel of 16 bits")
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"more than {MAX_PIXELS:,} pixels")
         ImageOps.exif_transpose(image, in_place=True)
-        return np.asarray(image).astype(np.float32 if image.mode == "F" else np.int64)
+        return np.asarray(image).astype({"F": np.float32, "L": np.uint8}.get(image.mode, np.int64))
 
 
 def npz_values(data: bytes) -> Shaped[np.ndarray, "..."]:

@@ -8,6 +8,7 @@ SIDE = re.compile(rf"left|right|{LETTER}", re.IGNORECASE)  # left_eye, RightEar
 SIDE_LETTER = re.compile(LETTER, re.IGNORECASE)
 OPPOSITE = {"left": "right", "right": "left", "l": "r", "r": "l"}
 SIDE_WORD = re.compile(r"(?:(?<![A-Za-z])(?i:left|right)|Left|Right)(?![a-z])")  # but not: bright, cleft, leftover
+JOINED = re.compile(r"^(?:left|right)|(?:left|right)$", re.IGNORECASE)  # lefteye, EYERIGHT, where others are paired so
 JEWELLERY = {"ear_r", "neck_l"}  # CelebAMask-HQ's earring and necklace
 
 
@@ -38,10 +39,18 @@ def lone_sides(names: Sequence[str]) -> list[str]:
     ['left_ear']
     >>> lone_sides(["l_eye", "r_eye", "l_ear", "r"])
     ['l_ear']
+    >>> lone_sides(["lefteye", "righteye", "leftear", "skin"])
+    ['leftear']
     """
     partners, lower = mirrored_names(names), {name.lower() for name in names}
+    paired = [name for index, name in enumerate(names) if partners[index] != index]
     alone = [name for index, name in enumerate(names) if partners[index] == index]
-    return [name for name in alone if SIDE_WORD.search(name) or letter_is_side(name.lower(), lower)]
+    joined = any(not SIDE_WORD.search(name) and JOINED.search(name) for name in paired)
+    return [
+        name
+        for name in alone
+        if SIDE_WORD.search(name) or letter_is_side(name.lower(), lower) or (joined and JOINED.search(name))
+    ]
 
 
 def letter_is_side(name: str, names: Collection[str]) -> bool:

@@ -18,7 +18,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png
 from handsoff.core.frames import Frame
 from handsoff.core.images import decode_colours
-from handsoff.geometry.surfaces import Colours, from_depth, to_colours, vectors
+from handsoff.geometry.surfaces import Colours, coloured, from_depth, to_colours, vectors
 from handsoff.tasks.base import Drawing, Metric, Pairs, Parse, Schema, StorageLocation, Task, equal_weights
 from handsoff.tasks.depth import Depth
 from handsoff.tasks.depth_files import positive, read_depth
@@ -42,10 +42,10 @@ class NormalsStorage(MapStorage):
             if colours.shape[:2] != size:
                 sizes = f"{colours.shape[0]}x{colours.shape[1]} pixels, its image {size[0]}x{size[1]}"
                 raise InputError(f"{where} is {sizes}: make it as large as the image.")
-            return colours
+            return coloured(colours, where)
 
         def from_depths(data: bytes, where: str, size: Frame) -> Colours:
-            return to_colours(from_depth(read_depth(data, where, size, scale=1.0), focal))
+            return to_colours(from_depth(read_depth(data, where, size, scale=None), focal))
 
         return from_colours if location == Normals.locations[0] else from_depths
 
