@@ -242,3 +242,16 @@ def test_settings_about_masks_are_refused_where_there_are_none(dataset: Path, tm
         ):
             run_to_end(convert(dataset, tmp_path / "out", settings))
         assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"instances": True}, "instances says nothing to the format folder: it is for coco and coco-panoptic"),
+        ({"prefix": "x", "format": "coco"}, "prefix says nothing to the format coco: it is for labelstudio"),
+        ({"margin": 0.2, "frame": "8x8"}, "margin shows more around what around names: say around too"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        ConvertSettings(**settings)

@@ -1,6 +1,6 @@
 """The settings of `handsoff convert`."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.core.reviewed import CORRECTIONS, Use
@@ -15,6 +15,8 @@ WRITTEN = (
     "labelstudio",
     "yolo",
 )  # by `convert`
+
+OWN = {"instances": ("coco", "coco-panoptic"), "prefix": ("labelstudio",)}  # settings that these formats alone heed
 
 
 class ConvertSettings(BaseModel):
@@ -65,6 +67,15 @@ class ConvertSettings(BaseModel):
             except ValueError:
                 raise ValueError("write height x width in pixels, such as 96x64") from None
         return frame
+
+    @model_validator(mode="after")
+    def heed_all(self) -> "ConvertSettings":
+        for setting, formats in OWN.items():
+            if getattr(self, setting) and self.format not in formats:
+                raise ValueError(f"{setting} says nothing to the format {self.format}: it is for {' and '.join(formats)}")
+        if "margin" in self.model_fields_set and self.around is None:
+            raise ValueError("margin shows more around what around names: say around too, or leave margin out")
+        return self
 
     @property
     def size(self) -> Frame | None:
