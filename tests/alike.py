@@ -9,6 +9,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 TIMES = {"seconds", "training_seconds", "images_per_second", "outcome", "ram_mib", "gpu_mib"}  # may differ
+LEFT = {"chunks", "photos.u8", "photos.json"}  # removed after `DONE`: a kill in between leaves them to the next call
 MEASURED = {"costs.json", "progress.html"}  # files that say how long something took, in many ways
 
 
@@ -17,7 +18,7 @@ def contents(out: Path) -> dict[str, str]:
     return {
         file.relative_to(out).as_posix(): hashlib.sha256(content(file)).hexdigest()
         for file in sorted(out.rglob("*"))
-        if file.is_file() and "ledger" not in file.relative_to(out).parts
+        if file.is_file() and not {"ledger", *LEFT} & {*file.relative_to(out).parts}
     }
 
 

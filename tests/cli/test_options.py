@@ -35,6 +35,24 @@ def test_tables_and_lists_are_toml_and_all_else_is_text() -> None:
     assert settings_of("convert", ["tasks=['depth']"]).tasks == ("depth",)
 
 
+def test_text_of_any_form_is_no_toml() -> None:
+    """A regular expression may begin with a bracket."""
+    assert settings_of("evaluate", ["group=[a-z]+"]).group == "[a-z]+"
+    with pytest.raises(InputError, match="group = "):
+        settings_of("evaluate", ["group=[a-z"])
+
+
+def test_a_value_with_further_lines_is_refused() -> None:
+    assert parsed("[1,\n2]") == [1, 2]
+    for text in ("[1]\nseeds = 9", "{}\n[table]"):
+        with pytest.raises(InputError, match="says more than one value") as caught:
+            settings_of("evaluate", [f"curve={text}"])
+        assert "\n" not in str(caught.value)
+
+
+BESIDE = {"margin": ["around=labels"]}  # settings that say nothing alone → what is said with them
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_lists_every_setting_as_it_can_be_given(verb: str) -> None:
     lines = listing(verb).splitlines()
@@ -49,7 +67,7 @@ def test_help_lists_every_setting_as_it_can_be_given(verb: str) -> None:
         if field.is_required():
             assert said.endswith("(needed)")
         elif field.default is not None:
-            stated = [said.strip()]
+            stated = [said.strip(), *BESIDE.get(name, ())]
             assert getattr(settings_of(verb, stated, **needed), name) == field.default
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from handsoff import demo as demonstration
 from handsoff.cli import main as cli
-from handsoff.core.files import read_json
+from handsoff.core.files import read_json, write_json
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.sources import image_names, open_source
 from handsoff.demo import DATA, demo_recipe
@@ -70,6 +70,18 @@ def test_both_recipes_can_be_read(full: bool) -> None:  # noqa: FBT001
     recipe = demo_recipe(full=full)
     assert recipe.output == Path("demo-full" if full else "demo")
     assert (recipe.largest, recipe.settings("evaluate").seeds) == ((50, 3) if full else (16, 1))
+
+
+def test_a_demo_of_another_version_is_refused_with_what_the_demo_can_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    latents = tmp_path / "demo" / "latents"
+    write_json(latents / "job.json", {"verb": "invert", "inputs": {}, "settings": {}})
+    write_json(tmp_path / "demo" / "job.json", {"verb": "run", "inputs": {}, "settings": {}})
+    assert cli.main(["demo", "-o", str(tmp_path / "demo")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "another version of the demo, or changed since: choose another folder with -o, or delete that one" in said
+    assert "--redo" not in said
 
 
 @pytest.mark.slow

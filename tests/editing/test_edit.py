@@ -12,9 +12,11 @@ from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, write_json
 from handsoff.core.tensors import read_tensors
 from handsoff.datasets.generated import open_generated
+from handsoff.editing import edit as module
 from handsoff.editing import outcome
-from handsoff.editing.edit import edit
+from handsoff.editing.edit import Pasted, Trial, edit, learn_chunk
 from handsoff.editing.outcome import change
+from handsoff.editing.paint import open_canvas
 from handsoff.editing.settings import EditSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.labeling.labeler import load_labeler
@@ -55,6 +57,19 @@ def test_vectors_add_what_was_pasted(edits: Path, world: Path) -> None:
         assert change(before, after, 2).gained == pytest.approx(entry["gained"], abs=1e-5)
         assert (after == 2).sum() > (before == 2).sum()
     assert (edits / "edits.png").is_file()
+
+
+def test_pictures_are_kept_of_the_edits_that_are_shown_alone(
+    edits: Path, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SHOWN", 1)
+    canvas = open_canvas(load_labeler(world / "labeler"))
+    draws = [Draw.of_record(entry["draw"]) for entry in read_json(edits / "edits.json")["edits"].values()]
+    trials = [Trial(f"segmentation/bright/{index}", "bright", "", draw) for index, draw in enumerate(draws)]
+    nothing = np.zeros((2, *canvas.generator.image_size), np.uint8)
+    pasted = Pasted(trials, nothing, nothing > 0)
+    learnt = run_to_end(learn_chunk(edits, canvas, pasted, slice(0, 8), QUICK))
+    assert [len(found.pictures) for found in learnt] == [3, 0]
 
 
 def test_an_edit_that_changes_more_than_its_class_is_no_vector(world: Path, tmp_path: Path) -> None:

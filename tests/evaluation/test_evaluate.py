@@ -17,7 +17,7 @@ from handsoff.core.files import read_json, write_json
 from handsoff.core.images import decode_image
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation import runs
-from handsoff.evaluation.evaluate import evaluate, plan
+from handsoff.evaluation.evaluate import classes_of_arm, evaluate, plan
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.supervised import train_predictor
@@ -51,12 +51,20 @@ def test_metrics_say_what_the_contract_says(report: Path) -> None:
             assert entry["mean"] == pytest.approx(np.mean(entry["runs"]))
             assert entry["std"] == pytest.approx(np.std(entry["runs"]))
         assert set(metrics["per_class"][arm]) == set(CLASSES)
-        assert set(metrics["per_class"][arm]["blob"]) == {"mean", "std"}
+        assert set(metrics["per_class"][arm]["blob"]) == {"mean", "std", "runs"}
         sheet = decode_image((report / "predictions" / f"{arm}.png").read_bytes(), arm)
         assert sheet.shape == (3 * 32, 8 * 32, 3)
     assert (metrics["n_real"], metrics["n_synthetic"], metrics["steps"]) == (4, 12, 3)
+    assert metrics["pasted"] == {}
     assert (report / "DONE").is_file()
     assert read_json(report / "report.json")["licence"] == "CC0"
+
+
+def test_classes_have_the_runs_that_scored_them() -> None:
+    scored = ({"a": 0.5}, {"a": 0.7, "b": 1.0})
+    found = classes_of_arm([runs.Result("real_only", 0, {}, classes, 1, 1, {}, 1.0) for classes in scored])
+    assert found["a"] == {"mean": pytest.approx(0.6), "std": pytest.approx(0.1), "runs": [0.5, 0.7]}
+    assert found["b"]["runs"] == [1]
 
 
 @pytest.mark.slow

@@ -7,9 +7,22 @@ from typing import Any
 import pytest
 import torch
 
-from handsoff.core.errors import HandsOffError, MismatchError
-from handsoff.generators.stored import CARD, WEIGHTS, generator_shell, load_generator, read_card, save_generator
+from handsoff.core.errors import HandsOffError, InputError, MismatchError
+from handsoff.core.files import write_json
+from handsoff.generators.contract import Conditions
+from handsoff.generators.nearness import Nearness
+from handsoff.generators.stored import (
+    CARD,
+    WEIGHTS,
+    StoredGenerator,
+    generator_hash,
+    generator_shell,
+    load_generator,
+    read_card,
+    save_generator,
+)
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
+from toy_generators import toy_unet
 
 
 @pytest.fixture
@@ -70,3 +83,41 @@ def test_weights_are_compared_before_a_network_of_the_cards_size_is_made(folder:
     (folder / CARD).write_text(json.dumps(card))
     with pytest.raises(MismatchError, match=rf"{WEIGHTS} does not fit {CARD} \(blocks.0.const is \(8, 4, 4\), not"):
         load_generator(folder)
+
+
+HATS = {"kind": "attributes", "names": ["hat"], "words": [["no", "yes"]], "examples": [[0.0]]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"config": {name: value}} for name, value in {"steps": 4, "sigma_max": 70.0, "sigma_min": 0.01}.items()),
+        {"conditions": HATS | {"words": [["yes", "no"]]}},
+        {"conditions": HATS | {"examples": [[1.0]]}},
+        {"framing": "pad"},
+        {"licence": "non-commercial"},
+    ],
+)
+def test_what_decides_images_without_being_a_weight_is_part_of_the_hash(tmp_path: Path, change: dict[str, Any]) -> None:
+    """A checkpoint that was imported again with other settings must not be taken for the same generator."""
+    net = toy_unet(conditions=Conditions("attributes", ("hat",), (("no", "yes"),), examples=((0.0,),)))
+    save_generator(net, tmp_path)
+    before, card = generator_hash(tmp_path), json.loads((tmp_path / CARD).read_text())
+    config = change.get("config")
+    write_json(tmp_path / CARD, card | ({"config": card["config"] | config} if config else change))
+    assert generator_hash(tmp_path) != before
+
+
+def test_what_only_describes_a_generator_is_no_part_of_its_hash(folder: Path, tmp_path: Path) -> None:
+    net: StoredGenerator = load_generator(folder)  # type: ignore[assignment]  # one that was stored
+    before = generator_hash(folder)
+    save_generator(net, tmp_path / "same", Nearness(100, 100, 0.5, 3), tuned_on=8)
+    assert generator_hash(tmp_path / "same") == before
+    (folder / CARD).write_text(json.dumps(dict(reversed(json.loads((folder / CARD).read_text()).items()))))
+    assert generator_hash(folder) == before, "the order in which the card was written does not matter"
+
+
+def test_a_generator_without_its_card_has_no_hash(folder: Path) -> None:
+    (folder / CARD).unlink()
+    with pytest.raises(InputError, match="holds no generator"):
+        generator_hash(folder)

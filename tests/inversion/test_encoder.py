@@ -70,6 +70,13 @@ def test_an_interrupted_training_goes_on_to_the_same_encoder(
     assert all(torch.allclose(ours[name].float(), again[name].float(), atol=1e-5) for name in ours)
 
 
+def test_any_number_of_steps_has_a_schedule(target: Target, tmp_path: Path) -> None:
+    """Nine steps are ten of the schedule, of which a tenth is one."""
+    settings = InvertSettings(encoder_steps=9, encoder_batch=2, steps=0)
+    run_to_end(train_encoder(target, None, tmp_path, settings))
+    assert (tmp_path / ENCODER).is_file()
+
+
 def stopped_after(save: object, calls: int) -> object:
     """The same function, interrupted at the end of the given call."""
     made: list[int] = []

@@ -24,6 +24,7 @@ from handsoff.inversion.encoder import Encoder, load_encoder, new_encoder
 from handsoff.inversion.invert import SHOWN, invert, needed, plan
 from handsoff.inversion.refine import Target
 from handsoff.inversion.settings import InvertSettings
+from handsoff.jobs.folder import Job
 from handsoff.jobs.progress import Part, Progress, run_to_end
 from handsoff.tasks.depth import Depth
 from toy import CLASSES, toy_generator, toy_labels, toy_several, write_classes, write_mask
@@ -83,12 +84,35 @@ def test_an_inversion_that_was_killed_once_its_chunks_were_removed_finds_the_sam
     assert differences(contents(world / "latents"), contents(tmp_path / "latents")) == []
 
 
+def test_chunks_stay_until_the_inversion_is_finished(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    arguments = (world / "generator", world / "labelled", tmp_path / "latents", QUICK)
+    monkeypatch.setattr(Job, "finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(invert(*arguments))
+    monkeypatch.undo()
+    chunks = tmp_path / "latents" / "chunks"
+    before = {file: file.stat().st_mtime_ns for file in chunks.iterdir()}
+    monkeypatch.setattr(chunk, "refine", interrupted)  # nothing is refined again
+    run_to_end(invert(*arguments))
+    assert before
+    assert not chunks.exists()
+    chunks.mkdir()  # as if killed between `DONE` and their end
+    assert run_to_end(invert(*arguments)) == "done"
+    assert not chunks.exists()
+
+
 @pytest.mark.parametrize("tuning_steps", [0, 1])
 def test_what_is_shown_is_what_every_chunk_found_and_no_chunk_stays(
     world: Path, tmp_path: Path, tuning_steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     toy_labels(toy_generator(tmp_path / "other", seed=1), tmp_path / "labelled", SHOWN + 3)
-    settings = InvertSettings(encoder_steps=0, steps=2, batch=5, tuning_steps=tuning_steps, tuning_lr=1e-2)
+    tuning = {"tuning_steps": tuning_steps, "tuning_lr": 1e-2} if tuning_steps else {}
+    settings = InvertSettings(encoder_steps=0, steps=2, batch=5, **tuning)
     found: list[dict[str, torch.Tensor]] = []
 
     def seen(tensors: dict[str, torch.Tensor], before: int) -> dict[str, torch.Tensor]:

@@ -109,6 +109,9 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
     )
 
 
+BESIDE = {"margin": "around = 'labels'\n"}  # settings that say nothing alone → what is said with them
+
+
 def test_every_setting_of_a_verb_is_owned_or_can_be_set(tmp_path: Path) -> None:
     """Which tables a recipe may have, and what may stand in them, follows from the registry of verbs alone."""
     plain = Recipe(images=Path("a"), labelled=Path("b"), output=Path("c"))
@@ -118,7 +121,7 @@ def test_every_setting_of_a_verb_is_owned_or_can_be_set(tmp_path: Path) -> None:
         needed = DEFAULTS.get(verb.name, {})
         for name, field in fields.items():
             value = needed.get(name, field.default)
-            text = f"{DATA}[{verb.name}]\n{name} = {written(value)}\n"
+            text = f"{DATA}[{verb.name}]\n{name} = {written(value)}\n{BESIDE.get(name, '')}"
             if name in verb.owned:
                 with pytest.raises(InputError, match=rf"\[{verb.name}\] {name} follows from .* set that"):
                     load_recipe(write(tmp_path, text))

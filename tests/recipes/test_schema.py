@@ -70,6 +70,17 @@ def test_a_methods_settings_give_way_to_the_recipes() -> None:
     assert stated.settings("fit") == recipe().settings("fit")
 
 
+def test_a_method_without_an_encoder_ignores_what_the_recipe_says_of_one() -> None:
+    """Methods are compared on one recipe, and only some of them train an encoder."""
+    stated = recipe(tables={"invert": {"encoder_passes": 2, "photos": "photos.zip", "steps": 3}})
+    assert stated.for_invert().model_dump(include={"encoder_passes", "photos"}) == {
+        "encoder_passes": 2,
+        "photos": "photos.zip",
+    }
+    without: Any = stated.with_defaults({"invert": {"encoder_steps": 0}}).for_invert()
+    assert (without.encoder_passes, without.photos, without.steps) == (1, None, 3)
+
+
 def test_unlabelled_photos_are_framed_as_labelled_ones() -> None:
     assert recipe().for_train().framing == "crop"
     framed = recipe(tables={"convert": {"framing": "letterbox"}, "train": {"resolution": "64x32"}})

@@ -12,6 +12,7 @@ from handsoff.report.verdict import (
     comparison,
     critical,
     difference,
+    per_class,
     score,
     scores,
     verdict,
@@ -59,6 +60,25 @@ def test_classes_that_few_labels_show_are_named_with_what_helps() -> None:
     assert found[0].startswith("Fewer than half of the 50 real labels show glasses (2), hat (3), which they teach")
     assert "--set paste=0.5" in found[0]
     assert not any("paste" in sentence for sentence in meaning({**told, "scarce": {}}) + meaning(told))
+
+
+def test_pasting_is_told_only_where_something_was_pasted() -> None:
+    """Of keypoints, or where no class is rare, nothing is."""
+
+    def told(**pasted: list[str]) -> list[str]:
+        return [sentence for sentence in meaning({**GOOD, "paste": 0.5, "pasted": pasted}) if "pasted" in sentence]
+
+    (sentence,) = told(real_only=["hat", "beard"], synthetic_only=[], real_plus_synthetic=["hat", "beard"])
+    assert "Rare classes (hat, beard) were pasted" in sentence
+    assert sentence.endswith("so not in synthetic only.")
+    assert told(real_only=[], synthetic_only=[]) == told(real_only=["hat"]) == told() == []
+
+
+def test_a_class_that_few_runs_scored_has_as_few() -> None:
+    classes = {"real_only": {"hat": {"mean": 0.5, "std": 0.0, "runs": [0.5]}, "hair": {"mean": 0.5, "std": 0.0}}}
+    found = per_class({"arms": {"real_only": {"miou": arm(0.6, 0.7, 0.8)}}, "per_class": classes})
+    assert len(found["hat"]["real_only"].runs) == 1
+    assert len(found["hair"]["real_only"].runs) == 3, "as earlier versions wrote it"
 
 
 def test_advice_is_given_only_where_it_is_needed() -> None:

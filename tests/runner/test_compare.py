@@ -203,6 +203,25 @@ def test_edits_serve_a_dataset_like_the_labelled_photos(world: Path, tmp_path: P
     assert list(read_json(out / "compare.json")["results"]["4"]) == ["editgan/4/report"]
 
 
+def test_an_interrupted_comparison_goes_on_where_its_methods_are(world: Path, tmp_path: Path) -> None:
+    """Whichever is named first then: what they share stays in the folder where it was begun."""
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    work = compare(plan, ["frozen-features", "transfer"])
+    while not next(work).stage.startswith("frozen-features"):
+        pass
+    work.close()
+    _, found = graph(plan, ["transfer", "frozen-features", "self-training"])
+    assert list(found.methods) == ["frozen-features", "transfer", "self-training"]
+
+
+def test_a_comparison_that_is_refused_before_any_work_leaves_nothing(world: Path, tmp_path: Path) -> None:
+    plan = load_recipe(world / "recipe.toml", tmp_path / "out")
+    plan = plan.model_copy(update={"tables": {**plan.tables, "evaluate": {"group": "^", "steps": 2}}})
+    with pytest.raises(InputError, match="No validation samples are left"):
+        run_to_end(compare(plan, ["transfer"]))
+    assert not (tmp_path / "out").exists()
+
+
 def test_labels_are_converted_where_the_recipe_says_how(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
     plan = plan.model_copy(update={"tables": {**plan.tables, "convert": {"framing": "letterbox"}}})

@@ -4,7 +4,9 @@ import hashlib
 import json
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +27,7 @@ from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 from handsoff.runner import check as checks
+from handsoff.runner import compare as compares
 from handsoff.runner import run as runs
 from handsoff.runner.check import check, prepared
 from handsoff.runner.graph import Node, graph
@@ -322,6 +325,98 @@ def test_an_interrupted_redo_goes_on_without_being_asked_again(world: World) -> 
     assert (world.out / "4" / "report" / "result").read_bytes().endswith(b"baa")
 
 
+class Edited(World):
+    """As the user changes the photos while one of the steps works; with `reread` every step reads them."""
+
+    reread = False
+
+    def steps(self, recipe: Recipe) -> Iterator[Step]:
+        for step in super().steps(recipe):
+            source = recipe.images if self.reread else step.inputs["source"]
+            yield replace(step, inputs={"source": source})
+
+    def edited_in(self, name: str) -> None:
+        """Run, and change them when this step begins."""
+        work = run(self.recipe())
+        while not next(work).stage.startswith(name):
+            pass
+        photos = self.folder / "photos.zip"
+        photos.write_bytes(photos.read_bytes() + b"\0")
+        run_to_end(work)
+
+
+def test_an_input_that_changes_while_the_run_works_ends_it_in_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose steps were made from different data is not done."""
+    world = Edited(folder, monkeypatch)
+    sentence = (
+        r"An input was changed while the run worked: \S+out/generator is out of date: it was begun with another "
+        r"source .*\(and 4/labeler, 4/report\); run again with --redo"
+    )
+    with pytest.raises(InputError, match=sentence):
+        world.edited_in("4/report")
+    assert not (world.out / "DONE").exists()
+    with pytest.raises(InputError, match="out/generator is out of date"):
+        world.run()
+    assert world.run(redo=True)[1] == ALL
+
+
+def test_a_step_that_reads_what_changed_does_not_begin(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Edited(folder, monkeypatch)
+    world.reread = True
+    with pytest.raises(InputError, match="An input was changed while the run worked"):
+        world.edited_in("generator")
+    assert world.log == ALL[:3]
+
+
+def test_a_comparison_whose_input_changes_while_it_works_is_not_done(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Edited(folder, monkeypatch)
+    nodes, plan = compares.graph(world.recipe(), ["fake"])
+    work = compares.carry_out(world.recipe(), nodes, plan)
+    while not next(work).stage.startswith("fake/4/report"):
+        pass
+    (folder / "photos.zip").write_bytes(b"other photos")
+    with pytest.raises(InputError, match="An input was changed while the run worked"):
+        run_to_end(work)
+    assert not (world.out / "DONE").exists()
+
+
+def test_a_folder_that_is_removed_while_the_run_works_is_missed(world: World) -> None:
+    work = run(world.recipe())
+    while not next(work).stage.startswith("4/report"):
+        pass
+    shutil.rmtree(world.out / "4" / "report")
+    with pytest.raises(HandsOffError):
+        run_to_end(work)
+    assert not (world.out / "DONE").exists()
+
+
+# --- what it cost --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_step_costs_is_noted_while_it_works(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill leaves no time to write it."""
+    monkeypatch.setattr(runs, "NOTED_SECONDS", 0.0)
+    work = run(world.recipe())
+    next(work)
+    next(work)
+    assert set(read_json(world.out / "costs.json")) == {"generator"}
+    work.close()
+
+
+def test_a_step_that_somebody_deleted_costs_only_what_it_costs_anew(world: World) -> None:
+    world.run()
+    costs = read_json(world.out / "costs.json")
+    (world.out / "costs.json").write_text(json.dumps({name: {"seconds": 1000.0} for name in costs}))
+    shutil.rmtree(world.out / "4" / "report")
+    world.run()
+    steps = read_json(world.out / "report.json")["steps"]
+    assert [step["seconds"] >= 1000 for step in steps.values()] == [True, True, False]
+
+
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {
         file.relative_to(folder).as_posix(): (file.stat().st_mtime_ns, file.read_bytes())
@@ -516,14 +611,53 @@ def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> N
         ("[generate.aim]\nhat = 0.3", "The aim names 'hat', which is no class, point or attribute here"),
         ('[generate.aim]\nmatch = "nowhere"', "nowhere, which does not exist"),
         ('[generate]\naim = "match=nowhere"', "nowhere, which does not exist"),
+        ('[train]\nconditions = "no.json"', r"\[train\] conditions = \S+no\.json does not exist"),
+        ('[train]\nconditions = "labelled/classes.json"', r"classes\.json"),
+        ('[invert]\nencoder = "nowhere"', r"\[invert\] encoder = \S+nowhere does not exist"),
+        ('[invert]\nphotos = "nowhere"', r"\[invert\] photos = \S+nowhere does not exist"),
+        (
+            'budgets = [4, 5]\n[generate]\noutput = "webdataset"\nurl = "memory://there"',
+            "4/dataset and 5/dataset would",
+        ),
+        (
+            'rounds = 2\n[label]\noutput = "webdataset"\nurl = "memory://there"',
+            "round-1/photos and 4/photos would both",
+        ),
         ('[convert]\nframing = "pad"\n[classes]\nskin = "face"', "the class 'skin'"),
         ('[convert]\nframing = "pad"\n[labels.smell]\nkind = "sweet"', "Unknown task 'smell'"),
     ],
 )
 def test_a_name_that_a_late_step_would_not_know_is_refused_first(folder: Path, text: str, sentence: str) -> None:
-    recipe = load_recipe(write(folder, f"{DATA}budget = 4\nvalidation = 2\n{text}"), folder / "out")
+    budget = "" if "budgets" in text else "budget = 4\n"
+    recipe = load_recipe(write(folder, f"{DATA}{budget}validation = 2\n{text}"), folder / "out")
     with pytest.raises(HandsOffError, match=sentence):
         graph(recipe)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[generate]\nignore_pixels = 0.1", "ignore_pixels is for labels that are maps"),
+        ("[label]\nignore_pixels = 0.1", "ignore_pixels is for labels that are maps"),
+        ("[evaluate]\npaste = 0.5", "paste is about the classes of masks, not about keypoints"),
+        ("[evaluate]\nconfidence = 0.5", "confidence is about the pixels of labels, and keypoints are points"),
+    ],
+)
+def test_what_points_do_not_have_is_refused_first(folder: Path, text: str, sentence: str) -> None:
+    points = {f"{index:02d}": [[2 + index, 3, 2], [9, 10, 2]] for index in range(12)}
+    (folder / "labelled" / "keypoints.json").write_text(json.dumps(points))
+    (folder / "labelled" / "points.json").write_text(json.dumps({"names": ["a", "b"]}))
+    stated = f'{DATA}budget = 4\nvalidation = 2\ntasks = "keypoints"\n{text}'
+    with pytest.raises(InputError, match=sentence):
+        graph(load_recipe(write(folder, stated), folder / "out"))
+
+
+def test_a_model_that_cannot_be_used_is_refused_before_long_work(folder: Path) -> None:
+    """The method evaluates last."""
+    text = f'method = "handsoff-paper"\nbudget = 4\nvalidation = 2\n[evaluate]\nmodel = "hf:{folder}"'
+    recipe = load_recipe(write(folder, f"{DATA}{text}"), folder / "out")
+    with pytest.raises(HandsOffError, match=r"hf:|transformers|config"):
+        list(rehearse(recipe, [node.step for node in graph(recipe)]))
 
 
 @pytest.mark.parametrize(
@@ -537,6 +671,9 @@ def test_a_name_that_a_late_step_would_not_know_is_refused_first(folder: Path, t
     ],
 )
 def test_names_that_are_known_are_not(folder: Path, text: str) -> None:
+    with zipfile.ZipFile(folder / "photos.zip") as photos:
+        told = {name: {"hat": index % 2} for index, name in enumerate(photos.namelist())}
+    (folder / "attributes.json").write_text(json.dumps(told))
     recipe = load_recipe(write(folder, f"{DATA}budget = 4\nvalidation = 2\n{text}"), folder / "out")
     assert {node.state for node in graph(recipe)} == {"to do"}
 
@@ -563,11 +700,11 @@ def test_what_would_do_nothing_is_refused(folder: Path, text: str, sentence: str
 def test_files_in_tables_lie_beside_the_recipe(folder: Path) -> None:
     """A recipe may begin with the mark that Windows' editors write."""
     aimed = '[generate]\nattributes = "attributes.json"\naim.age = "uniform"'
-    text = f'[invert]\nphotos = "more"\nencoder = "latents"\n{aimed}'
-    path = write(folder, f"\ufeff{DATA}budget = 4\n{text}")
-    tables = load_recipe(path).tables
-    assert tables["invert"] == {"photos": str(folder / "more"), "encoder": str(folder / "latents")}
-    assert tables["generate"]["attributes"] == str(folder / "attributes.json")
+    for name, where in (("photos", "more"), ("encoder", "latents")):
+        path = write(folder, f'\ufeff{DATA}budget = 4\n[invert]\n{name} = "{where}"\n{aimed}')
+        tables = load_recipe(path).tables
+        assert tables["invert"] == {name: str(folder / where)}
+        assert tables["generate"]["attributes"] == str(folder / "attributes.json")
 
 
 @pytest.mark.parametrize(
@@ -587,6 +724,20 @@ def test_a_curve_beyond_the_labels_is_refused_first(folder: Path, text: str, ask
     with pytest.raises(InputError, match=sentence):
         nodes([4, asked])
     assert nodes([2, left])
+
+
+@pytest.mark.parametrize(("budgets", "reserve"), [("4", 5), ("[4, 5]", 4)])
+def test_a_curve_whose_labels_show_what_the_test_shows_is_refused_first(
+    folder: Path, budgets: str, reserve: int
+) -> None:
+    """A label in reserve is a copy of a test photo, which only pixels tell."""
+    (name,) = (file.name for file in (folder / "labelled" / "images").iterdir() if file.stem == "08")
+    shutil.copy(folder / "labelled" / "images" / name, folder / "labelled" / "images" / name.replace("08", "11"))
+    text = f"budgets = {budgets}\nvalidation = 2\nreserve = {reserve}\n"
+    recipe = load_recipe(write(folder, f"{DATA}{text}[evaluate]\ncurve = [2, 9]"), folder / "out")
+    steps = [node.step for node in graph(recipe)]
+    with pytest.raises(InputError, match="has 8 labels for the curve and none for its point 9"):
+        list(rehearse(recipe, steps))
 
 
 def test_an_unknown_method_is_refused(folder: Path) -> None:

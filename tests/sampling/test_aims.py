@@ -25,9 +25,21 @@ def test_a_text_says_all_kinds_of_wishes() -> None:
     }
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", ",\n", "\n\n  "])
+def test_wishes_may_stand_on_lines_of_their_own(end: str) -> None:
+    said = {"hat": 0.2, "glasses": 0.1, "size": [0.2, 0.5]}
+    assert read_text(f"hat=0.2{end}glasses=0.1{end}size=[0.2,\n0.5]\n") == said
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
-    [("glasses", "no NAME=VALUE"), ("=0.3", "no NAME=VALUE"), ("hat=0.1, hat=0.2", "hat is asked for twice")],
+    [
+        ("hat='a['\nglasses=0.1", "says more than one thing: put a comma between them"),
+        ("glasses", "no NAME=VALUE"),
+        ("=0.3", "no NAME=VALUE"),
+        ("hat=0.1, hat=0.2", "hat is asked for twice"),
+        ("hat=0.1\nhat=0.2", "hat is asked for twice"),
+    ],
 )
 def test_a_text_that_says_nothing_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):

@@ -50,6 +50,18 @@ def test_histograms_and_even_distributions_are_bins() -> None:
     assert (inside.asked, inside.holds(record(brightness=0.3)), inside.holds(record())) == (1.0, True, False)
 
 
+@pytest.mark.parametrize("values", [[0.3] * 20, [0.3] * 99 + [0.9]])
+def test_an_even_distribution_of_one_value_is_refused(values: list[float]) -> None:
+    with pytest.raises(InputError, match=r"nearly all samples have brightness = 0\.3: write a range"):
+        groups("brightness=uniform", [record(brightness=value) for value in values])
+
+
+@pytest.mark.parametrize("name", ["brightness", "cluster"])
+def test_an_even_distribution_of_what_no_sample_tells_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"no sample has a known {name}"):
+        groups(f"{name}=uniform", [record()])
+
+
 def test_every_cluster_has_the_same_share() -> None:
     plain = [record(cluster=min(index, 7)) for index in range(40)]
     found = groups("cluster=uniform", plain)

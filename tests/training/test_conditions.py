@@ -91,6 +91,8 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 def test_what_is_to_be_mirrored_must_be_told() -> None:
     with pytest.raises(ValueError, match="there are none: give conditions"):
         TrainSettings(mirrored=("yaw",))
+    with pytest.raises(ValueError, match="mirror = false: leave one of them out"):
+        TrainSettings(conditions="told.json", mirrored=("yaw",), mirror=False)
 
 
 def test_a_photo_that_was_skipped_may_be_told(tmp_path: Path) -> None:

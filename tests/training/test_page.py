@@ -64,6 +64,14 @@ def test_grids_of_a_run_that_was_lost_are_not_shown(folder: Path) -> None:
     assert "grids/000040.png" not in page
 
 
+def test_other_pictures_beside_the_grids_are_none(folder: Path) -> None:
+    for name in ("best.png", "._000020.png", "²0.png"):
+        write_bytes(folder / "grids" / name, b"")
+    page = written(folder)
+    assert "best.png" not in page
+    assert "grids/000040.png" in page
+
+
 def test_a_run_that_has_just_begun_has_a_page(tmp_path: Path) -> None:
     page = written(tmp_path, images=0, seconds=0.0, rate=None, left=None, best_fd=float("inf"))
     assert "0.0 kimg" in page

@@ -4,7 +4,8 @@ import json
 import textwrap
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -106,11 +107,24 @@ def validated(model: type[M], where: str, assignments: list[str] | None, options
         if not equals:
             raise InputError(f"--set {assignment} lacks a value: write --set NAME=VALUE.")
         field = model.model_fields.get(name)
-        values[name] = text if field is not None and field.annotation in (str, str | None) else parsed(text)
+        values[name] = text if field is not None and is_text(field.annotation) else parsed(text)
     try:
         return model(**values)
     except ValidationError as error:
         raise explained(error, model, where) from None
+
+
+def is_text(annotation: Any) -> bool:
+    """Whether a setting of this type is text, of whatever form, or left out.
+
+    >>> is_text(Annotated[str, "a pattern"] | None), is_text(dict[str, str] | str)
+    (True, False)
+    """
+    if get_origin(annotation) is Annotated:
+        return is_text(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return all(kind is NoneType or is_text(kind) for kind in get_args(annotation))
+    return annotation is str
 
 
 def parsed(text: str) -> Any:
@@ -118,6 +132,9 @@ def parsed(text: str) -> Any:
     if not text.startswith(("[", "{")):
         return text
     try:
-        return tomllib.loads(f"value = {text}")["value"]
+        found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError) as error:  # not TOML, endless numbers, endless brackets
         raise InputError(f"--set …={text} is not valid TOML ({error}).") from None
+    if found.keys() != {"value"}:
+        raise InputError(f"--set …={text!r} says more than one value: give every setting a --set of its own.")
+    return found["value"]

@@ -5,7 +5,7 @@ Its images were drawn from a generator (`handsoff generate`), or are the user's 
 Beside images and labels (`datasets.labelled`) there are
 
 - `manifest.json`: what the dataset is. `tasks` {name: schema}, `image_size` [h, w] in pixels, `framing`, `licence`,
-  `generator` (hash of its weights), `nearness` (how near its samples come to its training photos, where that is known:
+  `generator` (its hash), `nearness` (how near its samples come to its training photos, where that is known:
   `generators/nearness.py`), `drawn` and `kept` (numbers of samples), `psi`, `seed`, `guidance` (of a generator that can
   be guided), `uncertainty` (a sentence).
   Of photos there is no generator, psi and seed, but `source`, which is "photos", and `left_out` {reason: number}.

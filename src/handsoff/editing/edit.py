@@ -75,13 +75,13 @@ class Learnt:
     Attributes:
         vector: what is added to ws.
         outcome: what it did to its own sample.
-        pictures: before, after, and after with its label.
+        pictures: before, after, and after with its label; of edits on the contact sheet alone.
     """
 
     trial: Trial
     vector: Float[Tensor, "l d"]
     outcome: Change
-    pictures: tuple[UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"], UInt8[np.ndarray, "h w 3"]]
+    pictures: Sequence[UInt8[np.ndarray, "h w 3"]]
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -158,7 +158,7 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
         learnt += yield from learn_chunk(job.out, canvas, pasted, slice(start, start + together), settings)
     vectors = {found.trial.name: found.vector for found in learnt if found.outcome.confirmed}
     write_tensors(job.out / VECTORS, vectors)
-    pictures = [picture for found in learnt[:SHOWN] for picture in found.pictures]
+    pictures = [picture for found in learnt for picture in found.pictures]
     write_bytes(job.out / CONTACT, png(tile(np.stack(pictures), 6)))
     told = {found.trial.name: found.record() for found in learnt}
     write_json(job.out / CARD, {"generator": read_card(labeler)["generator"], "task": task.name, "edits": told})
@@ -184,13 +184,14 @@ def learn_chunk(
     delta = torch.stack([vectors[trial.name] for trial in trials]).to(canvas.generator.device)
     images, before, _ = canvas.labeler.label(latents)
     edited, after, _ = canvas.labeler.label(moved(latents, delta))
-    drawn = task.drawing.draw(edited, after)
+    shown = min(max(SHOWN - chunk.start, 0), len(trials))
+    drawn = task.drawing.draw(edited[:shown], after[:shown]) if shown else edited[:0]
     return [
         Learnt(
             trial,
             vectors[trial.name],
             change(before[row], after[row], task.parts.index(trial.part)),
-            (images[row], edited[row], drawn[row]),
+            [images[row].copy(), edited[row].copy(), drawn[row].copy()] if row < shown else [],
         )
         for row, trial in enumerate(trials)
     ]

@@ -25,7 +25,9 @@ class EditSettings(PaintSettings):
     """Settings of `handsoff edit`."""
 
     parts: tuple[str, ...] | None = Field(
-        None, description="classes that edits are to add; unless said, those that few of the labelled photos show"
+        None,
+        min_length=1,
+        description="classes that edits are to add; unless said, those that few of the labelled photos show",
     )
     vectors: int = Field(8, ge=1, description="edits that are tried per class, each of another sample")
     first: int | None = Field(None, ge=1, description="use the first N labelled photos only")

@@ -161,7 +161,8 @@ def metrics_of(
         "reviews": reviews(inputs),
         "n_real": sizes[REAL],
         "paste": settings.paste,
-        "scarce": {} if settings.paste else scarce(task, data),
+        "pasted": {arm.name: [*rare(task, data, arm.shares)] for arm in arms} if settings.paste else {},
+        "scarce": {} if settings.paste else rare(task, data, [REAL]),
         "n_photos": photos,
         "n_synthetic": sum(sizes.values()) - sizes[REAL] - photos,
         "n_test": len(data.test),
@@ -175,9 +176,9 @@ def metrics_of(
     }
 
 
-def scarce(task: Task, data: EvaluationData) -> dict[str, int]:
-    """Classes that could be pasted, as few real images show them → how many do."""
-    donors = find_donors(task, [data.pools[REAL]])
+def rare(task: Task, data: EvaluationData, pools: Iterable[str]) -> dict[str, int]:
+    """Classes that are pasted, or could be, as few images that people labelled show them → how many do."""
+    donors = find_donors(task, [data.pool(pool) for pool in pools])
     return {} if donors is None else {task.parts[part]: len(places) for part, places in donors.places.items()}
 
 
@@ -202,10 +203,11 @@ def metrics_of_arm(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
     return {name: {**spread(values), "runs": values} for name, values in runs.items()}
 
 
-def classes_of_arm(results: Sequence[Result]) -> dict[str, dict[str, float]]:
-    """Class or point → mean and spread over the runs that scored it."""
+def classes_of_arm(results: Sequence[Result]) -> dict[str, dict[str, Any]]:
+    """Class or point → mean, spread and every run, of those that scored it."""
     names = dict.fromkeys(name for result in results for name in result.per_class)
-    return {name: spread([result.per_class[name] for result in results if name in result.per_class]) for name in names}
+    runs = {name: [result.per_class[name] for result in results if name in result.per_class] for name in names}
+    return {name: {**spread(values), "runs": values} for name, values in runs.items()}
 
 
 def confusion_of(task: Task, runs: dict[str, list[Result]]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import FULL, LabelledArrays
 from handsoff.learning.semi import confidence_weights
+from handsoff.tasks.base import Task
+from handsoff.tasks.maps import MapGeometry
 
 CHUNK = 200  # maps read between two signs of life
 
@@ -22,7 +24,8 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
     """Refuse settings about labels made by a machine where there are none.
 
     Raises:
-        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones.
+        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; or it is
+            about pixels, and the labels are points.
     """
     idle = settings.about_machine
     if idle and not inputs.generated:
@@ -30,6 +33,17 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
             f"None of the datasets is a folder that handsoff generate or label made, so {' and '.join(idle)} would do "
             "nothing: leave it out, or give such a folder."
         )
+    check_confidence(settings, inputs.task)
+
+
+def check_confidence(settings: EvaluateSettings, task: Task) -> None:
+    """Refuse to count pixels by their uncertainty where labels have none.
+
+    Raises:
+        InputError: `confidence` is given, and the labels are points.
+    """
+    if settings.confidence is not None and not isinstance(task.geometry, MapGeometry):
+        raise InputError(f"confidence is about the pixels of labels, and {task.name} are points: leave it out.")
 
 
 def pseudo_labelled(

@@ -19,6 +19,7 @@ Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the l
 ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
 ALL_LABELS = "all"  # the last point of a learning curve: as many labels as there are
 FEWEST = 2  # labels at a point
+TAUGHT = ("teacher_from", "teacher_threshold")  # settings of labels that a teacher makes during training
 TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
 
 
@@ -135,6 +136,13 @@ class EvaluateSettings(LearnSettings):
         for name, shares in (arms or {}).items():
             check_shares(name, shares)
         return arms
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Setting → why it says nothing beside the others, in a recipe, whose validation is a part."""
+        whole = {} if self.validation_part else {"patience": "validation = 0"}
+        taught = {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
+        return {**whole, **taught}
 
 
 class ScoreSettings(BaseModel):

@@ -72,7 +72,9 @@ class ConvertSettings(BaseModel):
     def heed_all(self) -> "ConvertSettings":
         for setting, formats in OWN.items():
             if getattr(self, setting) and self.format not in formats:
-                raise ValueError(f"{setting} says nothing to the format {self.format}: it is for {' and '.join(formats)}")
+                raise ValueError(
+                    f"{setting} says nothing to the format {self.format}: it is for {' and '.join(formats)}"
+                )
         if "margin" in self.model_fields_set and self.around is None:
             raise ValueError("margin shows more around what around names: say around too, or leave margin out")
         return self

@@ -1,5 +1,7 @@
 """Generators on disk: `generator.safetensors` and `generator.json` in one folder; nothing is ever unpickled."""
 
+import hashlib
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +24,7 @@ from handsoff.generators.nearness import Nearness
 from handsoff.generators.stylegan2 import StyleGAN2, StyleGAN2Config
 
 WEIGHTS, CARD = "generator.safetensors", "generator.json"
+DESCRIBES = {"nearness", "tuned_on"}  # of a card: what decides neither an image nor its terms
 OWN = "generator"  # the folder of a generator beside what depends on it
 
 
@@ -195,10 +198,18 @@ def generator_licence(folder: Path) -> str:
 
 
 def generator_hash(folder: Path) -> str:
-    """What latents and labelers remember the generator by: the hash of its weights."""
+    """What latents and labelers remember the generator by: a hash of all that decides what it draws, and of its terms.
+
+    That is its weights and its card (shape, sampler, framing, conditions, licence), but for what only describes it.
+
+    Raises:
+        InputError: the folder is no generator.
+    """
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder} holds no generator: give the folder that handsoff train or handsoff import wrote.")
-    return sha256(folder / WEIGHTS)
+    decides = {name: value for name, value in asdict(read_card(folder)).items() if name not in DESCRIBES}
+    said = json.dumps(decides, sort_keys=True)
+    return hashlib.sha256(f"{said}\n{sha256(folder / WEIGHTS)}".encode()).hexdigest()
 
 
 def copy_generator(source: Path, target: Path) -> None:

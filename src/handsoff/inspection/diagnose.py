@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from handsoff.backbones.distances import distances
-from handsoff.core.files import read_json, sha256, write_json
+from handsoff.core.files import read_json, read_record, sha256, write_json
 from handsoff.datasets.generated import open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.evaluation.settings import part_bounds
@@ -23,12 +23,13 @@ from handsoff.generators.contract import Generator
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import OWN, load_generator
 from handsoff.inspection import links
+from handsoff.inspection.paths import without_paths
 from handsoff.inspection.settings import DiagnoseSettings
-from handsoff.inspection.steps import FinishedStep, finished_steps, of_verb, only_step, optional_report
+from handsoff.inspection.steps import FinishedStep, RunReport, finished_steps, of_verb, only_step, optional_report
 from handsoff.inversion.chunk import MIN_LABELLED
 from handsoff.inversion.invert import invert
 from handsoff.inversion.settings import InvertSettings
-from handsoff.jobs.folder import Job, Plan, open_job
+from handsoff.jobs.folder import REPORT, Job, Plan, open_job
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import Labeler, load_labeler
 from handsoff.learning.predictor import find_predictor, load_predictor
@@ -37,7 +38,6 @@ from handsoff.sampling.draws import Draw
 from handsoff.sampling.edits import read_materials
 from handsoff.training.diffusion.state import MEASURED
 
-PATHS = ("images", "generator", "labelled", "test", "output")  # of the recipe: not part of a result
 HELD_OUT = "held-out"  # the folder of the held-out photos' latents
 
 
@@ -48,7 +48,7 @@ def plan(run: Path, settings: DiagnoseSettings) -> Plan:
         InputError: `run` is not the folder of a finished `handsoff run`.
     """
     finished_steps(run)
-    inputs = {"run": {"path": str(run.resolve()), "fingerprint": sha256(run / "report.json")}}
+    inputs = {"run": {"path": str(run.resolve()), "fingerprint": sha256(run / REPORT)}}
     return Plan("diagnose", inputs, settings.model_dump())
 
 
@@ -217,8 +217,8 @@ def transfer_of(steps: list[FinishedStep], dataset: Path, labeler: Labeler, late
 
 def circumstances(run: Path, steps: list[FinishedStep]) -> dict[str, Any]:
     """Machine, versions, the recipe without its paths, and the seconds of every step."""
-    report = read_json(run / "report.json")
-    seconds = {name: step["seconds"] for name, step in report["steps"].items()}
+    report = read_record(run / REPORT, RunReport)
+    seconds: dict[str, Any] = {name: step.seconds for name, step in report.steps.items()}
     if "generator" not in seconds:  # it was trained before the run
         user = next((step for step in steps if "generator" in step.inputs), None)
         report_of_generator = {} if user is None else optional_report(user.inputs["generator"][0])
@@ -227,7 +227,7 @@ def circumstances(run: Path, steps: list[FinishedStep]) -> dict[str, Any]:
     return {
         "machine": machine(),
         "versions": {name: version(name) for name in ("handsoff-labels", "torch", "numpy")},
-        "recipe": {key: value for key, value in report["recipe"].items() if key not in PATHS},
+        "recipe": without_paths(report.recipe),
         "seconds": seconds,
     }
 

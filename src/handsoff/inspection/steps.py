@@ -6,8 +6,25 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_json
-from handsoff.jobs.folder import require_done
+from handsoff.core.files import read_json, read_record
+from handsoff.jobs.folder import REPORT, require_done
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """What the report of a run says of a step: its inputs lie in the run's folder, or are whole paths."""
+
+    verb: str
+    inputs: dict[str, str | list[str] | None]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What of the `report.json` of a run is read: its recipe, and its steps by the names of their folders."""
+
+    recipe: dict[str, Any]
+    steps: dict[str, RecordedStep]
 
 
 @dataclass(frozen=True)
@@ -36,13 +53,13 @@ def finished_steps(run: Path) -> list[FinishedStep]:
     """The steps of a run in their order.
 
     Raises:
-        InputError: the folder is not that of a finished `handsoff run`.
+        InputError: the folder is not that of a finished `handsoff run`, or its report is damaged.
     """
-    report = require_done(run, "run")
+    require_done(run, "run")
     found = []
-    for name, step in report["steps"].items():
-        inputs = {key: [run / path for path in as_list(value)] for key, value in step["inputs"].items()}
-        found.append(FinishedStep(name, step["verb"], run / name, inputs, optional_report(run / name)))
+    for name, step in read_record(run / REPORT, RunReport).steps.items():
+        inputs = {key: [run / path for path in as_list(value)] for key, value in step.inputs.items()}
+        found.append(FinishedStep(name, step.verb, run / name, inputs, optional_report(run / name)))
     return found
 
 
@@ -73,5 +90,5 @@ def as_list(value: str | list[str] | None) -> list[str]:
 
 def optional_report(folder: Path) -> dict[str, Any]:
     """The `report.json` of a folder, {} where there is none."""
-    report: dict[str, Any] = read_json(folder / "report.json") if (folder / "report.json").is_file() else {}
+    report: dict[str, Any] = read_json(folder / REPORT) if (folder / REPORT).is_file() else {}
     return report

@@ -29,6 +29,8 @@ ENCODER, PARTIAL = "encoder.safetensors", "encoder.part.safetensors"
 CHECKPOINT_STEPS = 100
 Photos = UInt8[np.ndarray, "n h w 3"]
 LONGER_SIDE = 128  # pixels: photos are resized to it
+RISE = 0.1  # share of the steps in which the learning rate rises
+RISE_OF_TEN = 0.099  # the same of ten steps: a tenth of them is a rise without length, and torch divides by it
 GRID = 4  # cells per side that the features are averaged in
 
 
@@ -105,9 +107,9 @@ def train_encoder(target: Target, photos: Photos | None, out: Path, settings: In
     with seeded(settings.seed):
         encoder = new_encoder(target.generator, settings.encoder_passes)
     optimizer = torch.optim.Adam(encoder.parameters(), settings.encoder_lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.encoder_lr, settings.encoder_steps + 1, pct_start=0.1
-    )
+    total = settings.encoder_steps + 1
+    rise = RISE if RISE * total != 1 else RISE_OF_TEN
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.encoder_lr, total, pct_start=rise)
     start = 0
     if is_whole(out / PARTIAL):
         start = int(load_checkpoint(out / PARTIAL, {"encoder": encoder}, {"optimizer": optimizer})["step"])

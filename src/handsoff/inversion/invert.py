@@ -104,6 +104,7 @@ def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings,
     with open_job(out, plan(generator, labelled, settings)) as job:
         if not job.done:
             yield from find_latents(job, generator, labelled, settings, engine)
+        shutil.rmtree(out / CHUNKS, ignore_errors=True)  # once nothing can need them again
     return job.outcome
 
 
@@ -135,7 +136,6 @@ def find_latents(job: Job, generator: Path, labelled: Path, settings: InvertSett
         parts = [*measured_again(target, pivots, together)]
     found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
     write_results(out, data.names, tasks, photos, labels, found)
-    shutil.rmtree(out / CHUNKS)
     means = {f"mean_{name}": float(found[name].mean()) for name in TERMS}
     facts = {"fingerprint": sha256(out / LATENTS), "seed": settings.seed, "licence": net.licence}
     job.finish(**facts, count=len(data.names), **means, notes=notes)

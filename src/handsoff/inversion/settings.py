@@ -2,7 +2,16 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+TRAINED = ("photos", "encoder_batch", "encoder_lr", "encoder_passes")  # about an encoder that is trained
+OF_ENCODER = ("encoder", *TRAINED)
+NEEDS = {
+    "encoder_steps": OF_ENCODER,
+    "steps": ("lr", "residual"),
+    "residual": ("residual_prior",),
+    "tuning_steps": ("tuning_lr", "tuning_batch", "tuning_locality"),
+}  # setting → what does nothing where it is 0
 
 
 class InvertSettings(BaseModel):
@@ -13,7 +22,7 @@ class InvertSettings(BaseModel):
     first: int | None = Field(None, ge=1, description="take the first N labelled images in sorted order")
     skip: int = Field(0, ge=0, description="leave out the first N before that")
     tasks: tuple[str, ...] | None = Field(
-        None, description="kinds of labels to carry along; without it, all that there are"
+        None, min_length=1, description="kinds of labels to carry along; without it, all that there are"
     )
     labels: dict[str, dict[str, Any]] = Field(
         {}, description="about the labels, by task: {segmentation = {merge = {'left_eye,right_eye' = 'eye'}}}"
@@ -50,3 +59,17 @@ class InvertSettings(BaseModel):
     tuning_locality: float = Field(1.0, ge=0, description="weight of the change in random samples, which is held down")
     batch: int = Field(50, ge=1, description="photos refined together, fewer where they are large")
     seed: int = Field(0, ge=0, lt=2**63, description="where all random numbers come from")
+
+    @model_validator(mode="after")
+    def do_something(self) -> "InvertSettings":
+        lent = ("encoder_steps", *TRAINED) if self.encoder is not None and self.encoder_steps else ()
+        for name in filter(self.is_stated, lent):
+            raise ValueError(f"{name} is about an encoder that is trained, and encoder names another one: leave it out")
+        for needed, names in NEEDS.items():
+            for name in filter(self.is_stated, names if getattr(self, needed) == 0 else ()):
+                raise ValueError(f"{name} does nothing with {needed} = 0: leave it out, or take more")
+        return self
+
+    def is_stated(self, name: str) -> bool:
+        """Whether a setting is not as it is by default."""
+        return bool(getattr(self, name) != type(self).model_fields[name].default)

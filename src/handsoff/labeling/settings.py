@@ -49,3 +49,8 @@ class FitSettings(BaseModel):
     network_share: float = Field(0.75, ge=0, le=1, description="weight of all image networks together in the ensemble")
     corrections: Use | None = Field(None, description=CORRECTIONS)
     seed: int = Field(0, ge=0, lt=2**63, description="where all random numbers come from")
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Setting → why it says nothing beside the others."""
+        return {} if self.networks else dict.fromkeys(("network_steps", "network_share"), "networks = 0")

@@ -8,25 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from handsoff.core.errors import InputError
+from handsoff.inspection.paths import PATHS, TABLE_PATHS
 from handsoff.recipes.errors import explained, unknown
 from handsoff.recipes.schema import Recipe, stated_settings
 from handsoff.sampling.aims import LABELLED, UNLABELLED, read_text
 from handsoff.verbs import VERBS, Verb
-
-PATHS = (
-    "images",
-    "generator",
-    "diffusion",
-    "photos",
-    "labelled",
-    "test",
-)  # relative to the recipe's folder; `output` is not
-TABLE_PATHS = (
-    ("train", "conditions"),
-    ("invert", "photos"),
-    ("invert", "encoder"),
-    ("generate", "attributes"),
-)  # in the tables of verbs, the same
 
 
 def load_recipe(path: Path, output: Path | None = None) -> Recipe:

@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame, Framing, frame_of
 from handsoff.formats.settings import ConvertSettings
 from handsoff.generators.stored import read_card
+from handsoff.inversion.settings import OF_ENCODER
 from handsoff.learning.settings import MACHINE, LearnSettings
 from handsoff.sampling.aims import UNLABELLED
 from handsoff.tasks import TASKS
@@ -197,8 +198,15 @@ class Recipe(BaseModel):
         return ConvertSettings(**said).model_copy(update=owned)
 
     def for_invert(self) -> BaseModel:
-        """All labels at once: every budget uses the first of the same latents."""
-        return self.settings("invert", first=self.largest, tasks=self.tasks, labels=self.options)
+        """All labels at once: every budget uses the first of the same latents.
+
+        What the recipe says of an encoder does not count for a method that has none.
+        """
+        said = self.tables.get("invert", {})
+        unused = OF_ENCODER if said.get("encoder_steps") == 0 else ()
+        stated = {name: value for name, value in said.items() if name not in unused}
+        owned = {"first": self.largest, "tasks": self.tasks, "labels": self.options}
+        return stated_settings("invert", stated).model_copy(update=owned)
 
     def for_fit(self, budget: int, task: str) -> BaseModel:
         return self.settings("fit", first=budget, task=task)

@@ -104,11 +104,14 @@ def absent(missing: list[str], looked_at: int) -> list[str]:
 
 
 def not_pasted(metrics: dict[str, Any]) -> list[str]:
-    """Which arms trained without pasting, though it was asked for."""
-    without = [title(arm) for arm, shares in (metrics.get("shares") or {}).items() if "real" not in shares]
-    if not metrics.get("paste") or not without:
+    """Which arms trained without pasting, where others were trained with it."""
+    pasted = metrics.get("pasted") or {}
+    classes = dict.fromkeys(name for names in pasted.values() for name in names)
+    without = [arm_title(arm) for arm, names in pasted.items() if not names]
+    if not classes or not without:
         return []
-    return [f"Rare classes were pasted where there are real labels to take them from, so not in {', '.join(without)}."]
+    where = "where there are real labels to take them from"
+    return [f"Rare classes ({', '.join(classes)}) were pasted {where}, so not in {', '.join(without)}."]
 
 
 def scarce(metrics: dict[str, Any]) -> list[str]:

@@ -191,7 +191,7 @@ def comparison(metrics: dict[str, Any]) -> str:
 
 
 def per_class(metrics: dict[str, Any]) -> dict[str, dict[str, Score]]:
-    """Class → arm → score."""
+    """Class → arm → score, of the runs that scored it; metrics of earlier versions do not say which these are."""
     stored, found = metrics.get("per_class") or {}, scores(metrics)
     runs = {arm: max((len(entry.runs) for entry in entries.values()), default=1) for arm, entries in found.items()}
     names = {name: None for arm in found for name in stored.get(arm, {})}

@@ -89,7 +89,16 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
             f"lower budgets{', validation or reserve' if reserve else ' or validation'}, or label more."
         )
     check_curve(ready, len(names))
-    check_settings(steps, tasks)
+    check_settings(steps, {name: task for name, task in tasks.items() if name in recipe.tasks})
+    check_plans(steps, converted)
+
+
+def check_plans(steps: Sequence[Step], converted: set[Path]) -> None:
+    """Plan the steps that read the user's data alone: what they refuse is known now."""
+    made = converted | {step.folder for step in steps}
+    for step in steps:
+        if step.verb != "convert" and made.isdisjoint(step.paths()):
+            step.plan()
 
 
 def check_photos(photos: Source, recipe: Recipe) -> None:

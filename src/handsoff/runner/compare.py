@@ -5,12 +5,12 @@ are done once, and so are the real-only runs, which all methods are compared wit
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from handsoff.core.errors import HandsOffError, InputError, UnknownNameError
+from handsoff.core.errors import HandsOffError, UnknownNameError
 from handsoff.core.files import read_json, read_record, write_json
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
@@ -23,12 +23,14 @@ from handsoff.recipes.steps import Step
 from handsoff.report.comparison import COMPARISON, write_comparison
 from handsoff.report.verdict import REAL_ONLY
 from handsoff.runner.check import check, prepared
-from handsoff.runner.graph import Node, nodes_of, refuse_unused, stale_sentence
+from handsoff.runner.graph import Node, nodes_of, refuse_changed, refuse_stale
 from handsoff.runner.run import Cost, do_steps, reopen_if_edited, summary
+from handsoff.runner.unused import refuse_unused
 
 COMPARE = Plan("compare", {}, {})  # methods can be added later
 ORACLE = "oracle"  # how the folders of networks begin that label in a person's place
 REAL = "real-only"  # the folder of the runs that all methods are compared with
+ORDER = "methods.json"  # of the output: the methods in their order, which says in whose folder shared steps lie
 MEASURES = ("evaluate", "score")  # verbs whose folders hold metrics
 
 
@@ -58,7 +60,8 @@ def compare(recipe: Recipe, methods: Sequence[str], *, redo: bool = False, engin
 
     Raises:
         UnknownNameError: there is no such method.
-        InputError: data that cannot be used, steps that are out of date without `redo`, or a foreign output folder.
+        InputError: data that cannot be used, steps that are out of date without `redo`, a foreign output folder, or an
+            input that was changed while the comparison worked.
     """
     return (yield from carry_out(recipe, *graph(recipe, methods), redo=redo, engine=engine))
 
@@ -67,15 +70,15 @@ def carry_out(
     recipe: Recipe, nodes: Sequence[Node], plan: Comparison, *, redo: bool = False, engine: Engine = LOCAL
 ) -> Work:
     """As `compare`, where the `graph` of recipe and methods is known already."""
-    stale = [node for node in nodes if node.state == "stale"]
-    if stale and not redo:
-        raise InputError(stale_sentence(stale, recipe.output))
-    with open_job(recipe.output, COMPARE, beside="generator") as job:
+    if not redo:
+        refuse_stale(nodes, recipe.output)
+    with open_job(recipe.output, COMPARE, beside="generator") as job, noted(recipe.output, plan.methods):
         if job.done and set(read_json(recipe.output / COMPARISON)["methods"]) != set(plan.methods):
             job.reopen()
         reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
+            refuse_changed(nodes, recipe.output)
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
             write_comparison(recipe.output)
             job.finish(
@@ -106,13 +109,25 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
     return nodes_of([*conversions, *plan.steps], recipe.output), plan
 
 
+@contextmanager
+def noted(out: Path, methods: Iterable[str]) -> Iterator[None]:
+    """Note which methods are compared, in which order, unless all is refused before any work."""
+    write_json(out / ORDER, {"methods": list(methods)})
+    try:
+        yield
+    except HandsOffError:
+        if not any(entry.is_dir() for entry in out.iterdir()):
+            (out / ORDER).unlink()
+        raise
+
+
 def earlier(out: Path) -> list[str]:
-    """The methods of a finished comparison in a folder.
+    """The methods of a comparison that was begun in a folder, in their order.
 
     Raises:
-        InputError: its `compare.json` is damaged.
+        InputError: its `methods.json`, or the `compare.json` of an earlier version, is damaged.
     """
-    file = out / COMPARISON
+    file = out / (ORDER if (out / ORDER).is_file() else COMPARISON)
     found = read_record(file, dict).get("methods", {}) if file.is_file() else {}
     return [name for name in found if name in METHODS]
 

@@ -15,9 +15,14 @@ from handsoff.methods import METHODS
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
 from handsoff.runner.check import check, prepared
+from handsoff.runner.unused import refuse_unused
 
 State = Literal["done", "begun", "to do", "stale"]
 RUN = Plan("run", {}, {})  # the output folder of a recipe belongs to no data in particular: its steps do
+
+
+class OutOfDateError(InputError):
+    """Steps that other inputs or settings made than would make them now."""
 
 
 @dataclass(frozen=True)
@@ -61,29 +66,6 @@ def nodes_of(steps: Iterable[Step], out: Path) -> list[Node]:
     return nodes
 
 
-def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Refuse settings that none of the steps would look at.
-
-    Raises:
-        InputError: the recipe has a table for a verb that no step has, or rounds without photos, or says of the image
-            networks what those that every labeler takes over are not asked for.
-    """
-    used = {"train"} if recipe.generator is None else set()  # its resolution is that of all images
-    unused = {verb for verb, table in recipe.tables.items() if table} - {step.verb for step in steps} - used
-    if unused:
-        raise InputError(f"The recipe has settings for [{min(unused)}], and no step of that kind: leave them out.")
-    said, fits = recipe.tables.get("fit", {}), [step for step in steps if step.verb == "fit"]
-    if fits and all("teacher" in step.inputs for step in fits):
-        taken = "the image networks are those that [evaluate] trains on the labels alone"
-        if "network_steps" in said:
-            raise InputError(f"[fit] network_steps says nothing, for {taken}: set steps there.")
-        seeds: int = recipe.settings("evaluate").model_dump()["seeds"]
-        if said.get("networks", 0) > seeds:
-            raise InputError(f"[fit] networks asks for {said['networks']}, and {taken}, {seeds}: raise seeds there.")
-    if recipe.rounds > 1 and recipe.unlabelled is None:
-        raise InputError('rounds says how often photos are labelled, and there are none: give photos = "FOLDER".')
-
-
 def stand(step: Step, name: str, before: Sequence[Node]) -> Node:
     """Where a step stands, given the steps before it."""
     if not (step.folder / "job.json").is_file():
@@ -98,6 +80,32 @@ def stand(step: Step, name: str, before: Sequence[Node]) -> Node:
     if changed:
         return Node(step, name, "stale", f"it was begun with {changed}")
     return Node(step, name, "done" if step.finished() else "begun")
+
+
+def refuse_stale(nodes: Sequence[Node], out: Path) -> None:
+    """Refuse to go on from steps that are out of date.
+
+    Raises:
+        OutOfDateError: there are such; its sentence says which, why, and what to do.
+    """
+    stale = [node for node in nodes if node.state == "stale"]
+    if stale:
+        raise OutOfDateError(stale_sentence(stale, out))
+
+
+def refuse_changed(nodes: Sequence[Node], out: Path) -> None:
+    """Look at steps that are all done again, and refuse inputs that were changed while the run worked.
+
+    Raises:
+        OutOfDateError: some steps were made from what an input held before, others perhaps from what it holds now.
+        InputError: an input cannot be used any more, or what a step had made is gone.
+    """
+    now = [node for node in nodes_of([node.step for node in nodes], out) if node.state != "done"]
+    stale = [node for node in now if node.state == "stale"]
+    if stale:
+        raise OutOfDateError(f"An input was changed while the run worked: {stale_sentence(stale, out)}")
+    if now:
+        raise InputError(f"{out / now[0].name} was changed while the run worked: run again, it is made anew.")
 
 
 def stale_sentence(stale: Sequence[Node], out: Path) -> str:

@@ -1,18 +1,23 @@
-"""Names in settings that a step would only find unknown when its turn comes, hours later."""
+"""Names, files and settings that a step would only refuse when its turn comes, hours later."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from handsoff.core.errors import InputError
 from handsoff.datasets.attributes import available
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, choose_arms, pool_names
+from handsoff.evaluation.pseudo import check_confidence
 from handsoff.generators.stored import read_card
+from handsoff.inspection.paths import TABLE_PATHS
 from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
 from handsoff.recipes.steps import Step
 from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
 from handsoff.sampling.targets import CLUSTER, check_names
+from handsoff.synthesis.ignoring import check_ignoring
 from handsoff.synthesis.pooled import given_names
 from handsoff.tasks.base import Task
 
@@ -21,7 +26,7 @@ Tasks = Mapping[str, Task]  # of the labels
 
 
 def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
-    """Look at the names of arms, models, features and aims in the settings of steps.
+    """Look at the settings of steps: files, arms, models, features, aims, and what the labels have.
 
     Args:
         steps: all of a run.
@@ -29,17 +34,55 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
 
     Raises:
         UnknownNameError: there is no such arm, model or features.
-        InputError: an arm has a pool that is not there, or an aim names what is not there.
+        InputError: a file does not exist, an arm has a pool that is not there, an aim names what is not there, the
+            labels have no such pixels, or two steps would write to one URL.
     """
     made = {step.folder: step for step in steps}
+    check_urls(steps)
     for step in steps:
         settings: Any = step.settings
+        check_files(step)
         if step.verb == "fit":
             check_features(settings.features)
         elif step.verb == "evaluate":
             check_arms(step, made)
-        elif step.verb == "generate" and settings.wanted is not None:
+            if settings.task in tasks:
+                check_confidence(settings, tasks[settings.task])
+            check_paste(settings.paste, tasks)
+        elif step.verb in {"generate", "label"}:
+            check_ignoring(settings.ignore_pixels, tasks)
+        if step.verb == "generate" and settings.wanted is not None:
             check_aim(settings.wanted, settings.attributes, made, tasks)
+
+
+def check_paste(share: float, tasks: Tasks) -> None:
+    """Refuse to paste classes where no labels have any that can be cut out."""
+    nothing = np.zeros((0, 1, 1), np.uint8)
+    if share and all(task.geometry.region(nothing, 0) is None for task in tasks.values()):
+        raise InputError(
+            f"[evaluate] paste is about the classes of masks, not about {' and '.join(tasks)}: leave it out."
+        )
+
+
+def check_files(step: Step) -> None:
+    """Refuse files and folders that a step's settings name and that do not exist."""
+    for verb, name in TABLE_PATHS:
+        path = getattr(step.settings, name) if verb == step.verb else None
+        if path is not None and not Path(path).exists():
+            raise InputError(f"[{verb}] {name} = {path} does not exist: correct the path, or leave {name} out.")
+
+
+def check_urls(steps: Sequence[Step]) -> None:
+    """Refuse one URL for the shards of several steps: they would lie over each other."""
+    writes: dict[str, Step] = {}
+    for step in steps:
+        url = getattr(step.settings, "url", None)
+        if url is not None and writes.setdefault(url, step) is not step:
+            names = " and ".join("/".join(one.folder.parts[-2:]) for one in (writes[url], step))
+            raise InputError(
+                f"[{step.verb}] url = {url} is one place, and {names} would both write there: leave url out, so that "
+                "shards lie in the folder of each, or ask for one of them."
+            )
 
 
 def check_arms(step: Step, made: Steps) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ from handsoff.jobs.progress import Outcome, Progress, Work, named
 from handsoff.learning.predictor import FOLDER as MODEL
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
-from handsoff.runner.graph import RUN, Node, graph, stale_sentence
+from handsoff.runner.graph import RUN, Node, graph, refuse_changed, refuse_stale
 from handsoff.runner.rehearsal import rehearse
 from handsoff.verbs import given
 
 COSTS = "costs.json"
+NOTED_SECONDS = 30.0  # between two notes of what a step has cost: so much is lost at the most when a run is killed
 Cost = dict[str, float]  # of a step: `seconds`, and its memory at the peak, see `core.memory`
 
 
@@ -34,21 +36,21 @@ def run(recipe: Recipe, *, redo: bool = False, engine: Engine = LOCAL) -> Work:
         engine: computes the steps that are cut into shards.
 
     Raises:
-        InputError: data that cannot be used (seen before any work), stale steps without `redo`, or an output folder
-            that holds something else.
+        InputError: data that cannot be used (seen before any work), stale steps without `redo`, an output folder that
+            holds something else, or an input that was changed while the run worked.
     """
     return (yield from carry_out(recipe, graph(recipe), redo=redo, engine=engine))
 
 
 def carry_out(recipe: Recipe, nodes: Sequence[Node], *, redo: bool = False, engine: Engine = LOCAL) -> Work:
     """As `run`, where the recipe's `graph` is known already."""
-    stale = [node for node in nodes if node.state == "stale"]
-    if stale and not redo:
-        raise InputError(stale_sentence(stale, recipe.output))
+    if not redo:
+        refuse_stale(nodes, recipe.output)
     with open_job(recipe.output, RUN, beside="generator") as job:
         reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
+            refuse_changed(nodes, recipe.output)
             sum_up(job, recipe, nodes, outcomes, costs)
     return job.outcome
 
@@ -85,9 +87,10 @@ def do_steps(
         job.reopen()
     for node in stale:
         discard(node.step.folder)
-    costs = {name: cost for name, cost in costs_in(job.out).items() if name not in {node.name for node in stale}}
+    anew = {node.name for node in nodes if node.state in {"stale", "to do"}}
+    costs = {name: cost for name, cost in costs_in(job.out).items() if name not in anew}
     outcomes: dict[str, Outcome] = {}
-    for node in nodes:
+    for index, node in enumerate(nodes):
         if converts and node.step.verb != "convert":
             converts = False
             yield from rehearse(recipe, [step for step in due if step.verb != "convert"])
@@ -96,8 +99,15 @@ def do_steps(
             costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
             outcomes[node.name] = "done"
         else:
+            refuse_changed(sharing(node, nodes[:index], job.out), job.out)
             outcomes[node.name] = yield from measured(node, job.out, costs, engine)
     return outcomes, costs
+
+
+def sharing(node: Node, before: Sequence[Node], out: Path) -> list[Node]:
+    """Of the steps before, those that read data of the user which this one reads, too."""
+    data = {path for path in node.step.paths() if not path.is_relative_to(out)}
+    return [other for other in before if not data.isdisjoint(other.step.paths())]
 
 
 def cost_of(folder: Path) -> Cost:
@@ -118,18 +128,32 @@ def costs_in(out: Path) -> dict[str, Cost]:
 
 
 def measured(node: Node, out: Path, costs: dict[str, Cost], engine: Engine) -> Generator[Progress, None, Outcome]:
-    """Do one step; the seconds of all its parts, interrupted ones too, are added up in `costs.json`."""
-    began = time.monotonic()
+    """Do one step; the seconds of all its parts, interrupted ones too, are added up in `costs.json` while it works."""
+    before, began = costs.get(node.name, {}), time.monotonic()
+    noted = began
     forget_peak()
-    try:
-        return (yield from named(node.name, node.step.work(engine)))
-    finally:
+
+    def note() -> None:
         if node.step.folder.is_dir():
-            before = costs.get(node.name, {})
             seconds = round(before.get("seconds", 0.0) + time.monotonic() - began, 1)
             peaks = {name: max(before.get(name, 0.0), value) for name, value in peak_memory().items()}
             costs[node.name] = {"seconds": seconds, **peaks}
             write_json(out / COSTS, costs)
+
+    try:
+        with closing(named(node.name, node.step.work(engine))) as work:
+            while True:
+                try:
+                    progress = next(work)
+                except StopIteration as end:
+                    outcome: Outcome = end.value
+                    return outcome
+                yield progress
+                if time.monotonic() - noted >= NOTED_SECONDS:
+                    note()
+                    noted = time.monotonic()
+    finally:
+        note()
 
 
 def sum_up(

@@ -65,7 +65,7 @@ class Aim:
 
 
 def read_text(text: str) -> Said:
-    """`glasses=0.3, brightness=uniform` as a table.
+    """`glasses=0.3, brightness=uniform` as a table; wishes may also stand on lines of their own.
 
     Raises:
         ValueError: a part of it is no NAME=VALUE, or a name is there twice.
@@ -82,18 +82,21 @@ def read_text(text: str) -> Said:
         if name in said:
             raise ValueError(f"{name} is asked for twice")
         try:
-            said[name] = tomllib.loads(f"value = {value}")["value"]
+            read = tomllib.loads(f"value = {value}")
         except (ValueError, RecursionError):
-            said[name] = value
+            read = {"value": value}
+        if len(read) > 1:
+            raise ValueError(f"{part!r} says more than one thing: put a comma between them")
+        said[name] = read["value"]
     return said
 
 
 def pieces(text: str) -> Iterator[str]:
-    """The text cut at its commas, but for those within brackets."""
+    """The text cut at its commas and line ends, but for those within brackets."""
     start = depth = 0
     for place, letter in enumerate(text):
         depth += (letter in "[{") - (letter in "]}")
-        if letter == "," and depth == 0:
+        if letter in ",\n\r" and depth == 0:
             yield text[start:place]
             start = place + 1
     yield text[start:]

@@ -142,6 +142,9 @@ def groups_of(aim: Aim, parts: Parts, plain: Sequence[Record], reference: Sequen
         parts: of the labels.
         plain: samples as the generator draws them, which say what an even distribution covers.
         reference: samples or photos to be like, where the aim says so.
+
+    Raises:
+        InputError: plain samples do not tell what an even distribution covers.
     """
     found = [group for name, wish in aim.wishes.items() for group in wished(name, wish, parts, plain)]
     asked = {(group.task, group.name) for group in found}
@@ -149,7 +152,11 @@ def groups_of(aim: Aim, parts: Parts, plain: Sequence[Record], reference: Sequen
 
 
 def wished(name: str, wish: Wish, parts: Parts, plain: Sequence[Record]) -> Iterator[Group]:
-    """The groups of one wish."""
+    """The groups of one wish.
+
+    Raises:
+        InputError: an even distribution is asked for, and samples do not tell what it covers.
+    """
     task, part = located(name, parts) or ("", name)
     if isinstance(wish, Share | PixelShare):
         pixels = isinstance(wish, PixelShare)
@@ -158,6 +165,8 @@ def wished(name: str, wish: Wish, parts: Parts, plain: Sequence[Record]) -> Iter
         yield from (Group(f"{name} {word}", share, "", name, word=word) for word, share in wish.shares.items())
     else:
         known = [value for record in plain if (value := value_of(record, "", name)) is not None]
+        if wish == EVEN and not known:
+            raise InputError(f"The aim asks for {name} = uniform, and no sample has a known {name}: leave it out.")
         if wish == EVEN and (name == CLUSTER or not all(map(is_number, known))):
             words = sorted(set(map(str, known)))
             yield from (Group(f"{name} {word}", 1 / len(words), "", name, word=word) for word in words)
@@ -166,11 +175,15 @@ def wished(name: str, wish: Wish, parts: Parts, plain: Sequence[Record]) -> Iter
 
 
 def bins(name: str, wish: Bins, known: Sequence[float]) -> Iterator[Group]:
-    """One group per bin of a histogram."""
+    """One group per bin of a histogram.
+
+    Raises:
+        InputError: the bins follow from the known values, and nearly all of these are alike.
+    """
     low, high = wish.low, wish.high
     open_ended = low is None or high is None
     if low is None or high is None:
-        low, high = (float(value) for value in np.percentile(known, EDGES)) if known else (0.0, 1.0)
+        low, high = spread_of(name, known)
     edges = np.linspace(low, high, len(wish.weights) + 1)
     lows, highs = edges[:-1].copy(), edges[1:].copy()
     highs[-1] = np.nextafter(highs[-1], np.inf)
@@ -180,6 +193,21 @@ def bins(name: str, wish: Bins, known: Sequence[float]) -> Iterator[Group]:
     for index, weight in enumerate(wish.weights):
         title = f"{name} {said[index]} to {said[index + 1]}"
         yield Group(title, weight / sum(wish.weights), "", name, float(lows[index]), float(highs[index]))
+
+
+def spread_of(name: str, known: Sequence[float]) -> tuple[float, float]:
+    """Between which values "uniform" is.
+
+    Raises:
+        InputError: nearly all are alike.
+    """
+    low, high = (float(value) for value in np.percentile(known, EDGES))
+    if low == high:
+        raise InputError(
+            f"The aim asks for {name} = uniform, and nearly all samples have {name} = {low:g}: write a range such as "
+            f"{name} = [0.2, 0.5], or leave it out."
+        )
+    return low, high
 
 
 def matched(parts: Parts, reference: Sequence[Record]) -> Iterator[Group]:

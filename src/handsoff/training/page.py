@@ -53,7 +53,8 @@ def write_progress(out: Path, standing: Standing) -> None:
     grids = [
         {"file": f"{GRIDS}/{file.name}", "kimg": f"{int(file.stem):,}"}
         for file in sorted(out.glob(f"{GRIDS}/*.png"))
-        if 1000 * int(file.stem) <= standing.images + 500  # later ones are of a run that was lost
+        if file.stem.isdecimal()  # others are not of this run
+        and 1000 * int(file.stem) <= standing.images + 500  # later ones are of a run that was lost
     ]
     facts = facts_of(standing)
     page = render(

@@ -2,20 +2,34 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed, nn
 
 from handsoff.core.device import best_device, use_gpu
+from handsoff.core.errors import HandsOffError
+from handsoff.core.interrupts import asked
 
+TORCHRUN = ("LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what it tells every process beside RANK
 PATIENCE = timedelta(days=1)  # the first process alone reads and decodes all photos, while the others wait
 
 
 def join() -> tuple[int, int]:
-    """(rank, world size); joins the process group when started by torchrun."""
+    """(rank, world size); joins the process group when started by torchrun.
+
+    Raises:
+        HandsOffError: something else than torchrun says which process this is, and not all that is needed.
+    """
     if "RANK" not in os.environ:
         return 0, 1
+    missing = [name for name in TORCHRUN if name not in os.environ]
+    if missing:
+        raise HandsOffError(
+            f"The environment has RANK, as of one process of several, and lacks {', '.join(missing)}: start them with "
+            "torchrun, or unset RANK to train in one process."
+        )
     use_gpu(int(os.environ["LOCAL_RANK"]))
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if best_device().type == "cuda" else "gloo", timeout=PATIENCE)
@@ -29,6 +43,28 @@ def processes() -> int:
 def barrier() -> None:
     if distributed.is_initialized():
         distributed.barrier()
+
+
+def meet(*, over: bool = False, left: bool = False) -> bool:
+    """Wait for all processes, none of which is within a step; whether any of them says that the work is `over`.
+
+    A process that was asked to stop, or that has `left`, ends the work of all: they leave it together.
+
+    Raises:
+        KeyboardInterrupt: there is such a process.
+    """
+    found = torch.tensor([over, left or bool(asked)], dtype=torch.float32, device=best_device())
+    if distributed.is_initialized():
+        distributed.all_reduce(found, distributed.ReduceOp.MAX)
+    if found[1]:
+        raise KeyboardInterrupt
+    return bool(found[0])
+
+
+def leave() -> None:
+    """Tell the processes that wait in `meet` that this one ends its work."""
+    with suppress(KeyboardInterrupt):
+        meet(left=True)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -58,10 +94,3 @@ def variance_everywhere(values: Tensor) -> Tensor:
     mean = mean_everywhere(values.mean())
     count = values.numel() * distributed.get_world_size()
     return mean_everywhere((values - mean).square().mean()) * count / (count - 1)
-
-
-def same_everywhere(value: Tensor) -> Tensor:
-    """The first process's `value` on all of them."""
-    if distributed.is_initialized():
-        distributed.broadcast(value, 0)
-    return value

@@ -1,5 +1,6 @@
 """What can be set about training; every default is what worked best in docs/experiments/."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,9 +17,12 @@ ALONE = {
         "d_lr",
         "r1",
         "mixing",
+        "augment",
     ),
     "diffusion": ("unet_channels", "lr"),
 }  # settings that say something about one kind of generator only
+PROJECTED = ("r1", "augment")  # about the projected discriminator only
+SHAPE = ("channel_base", "channel_max", "w_dim")  # about what a generator that training begins with has already
 
 
 class TrainSettings(BaseModel):
@@ -84,16 +88,23 @@ class TrainSettings(BaseModel):
     )
     licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")
 
+    def stated(self, names: Iterable[str]) -> list[str]:
+        """Those of some settings that are not as they are by default."""
+        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
+
     @model_validator(mode="after")
     def fits_the_kind(self) -> "TrainSettings":
         for kind, names in ALONE.items():
-            for name in names if kind != self.kind else ():
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} is a setting of kind = {kind}, not of {self.kind}: leave it out")
+            for name in self.stated(names) if kind != self.kind else ():
+                raise ValueError(f"{name} is a setting of kind = {kind}, not of {self.kind}: leave it out")
+        for name in self.stated(PROJECTED) if self.discriminator != "projected" else ():
+            raise ValueError(f"{name} is a setting of the projected discriminator: leave it out")
         return self
 
     @model_validator(mode="after")
     def has_conditions_to_mirror(self) -> "TrainSettings":
         if self.mirrored is not None and self.conditions is None:
             raise ValueError("mirrored says which conditions change in the mirror, and there are none: give conditions")
+        if self.mirrored is not None and not self.mirror:
+            raise ValueError("mirrored says what changes in the mirror, and mirror = false: leave one of them out")
         return self

@@ -47,6 +47,7 @@ class Snapshots:
         self.events = Events(out, images) if settings.tensorboard else None
         self.last: dict[str, float] = {}
         self.warnings: list[str] = []
+        self.projected = settings.discriminator == "projected"
 
     def features(self, chosen: Int64[np.ndarray, " n"]) -> Float[Tensor, "n _d"]:
         """Pooled features of some photos."""
@@ -107,7 +108,7 @@ class Snapshots:
             "nearest": None if nearness is None else nearness.ratio,
         }
         losses = discriminator_losses([*read_log(self.out / LOG), measured])
-        self.warnings = warnings_of(losses, state.chance, nearness)
+        self.warnings = warnings_of(losses, state.chance, nearness, projected=self.projected)
         line: dict[str, Any] = {"kimg": shown_kimg(state.images), "seconds": round(state.seconds, 1), **measured}
         with (self.out / LOG).open("a") as log:
             log.write(json.dumps(line | {"warnings": self.warnings}) + "\n")

@@ -5,9 +5,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
-from handsoff.core.device import best_device
 from handsoff.core.disk import require_space
 from handsoff.core.errors import HandsOffError, InputError
 from handsoff.core.seeds import share_of_batch
@@ -32,7 +29,7 @@ from handsoff.training.events import writer_library
 from handsoff.training.gan.train import GAN
 from handsoff.training.kinds import Budget, Kind, Limits
 from handsoff.training.page import COLUMNS, LOG, PAGE, read_log
-from handsoff.training.parallel import barrier, join, same_everywhere
+from handsoff.training.parallel import barrier, join, leave, meet
 from handsoff.training.settings import TrainSettings
 from handsoff.training.snapshots import Snapshots, show_progress, shown_kimg, stored_nearness, trim_log
 from handsoff.training.state import CHECKPOINT, LOSS, State, load_state, save_state, spent
@@ -42,6 +39,7 @@ CHECKPOINT_SECONDS = 120.0
 DEFAULT_KIMG = 200.0
 LEAST = 2  # photos: one has no distribution that a generator could be near to
 FEW = 500  # photos: with fewer there is a warning
+CACHE = "photos.u8"  # the photos as they are trained on, until the run is finished
 LAST = ("fd_lite0", "kd_lite0", "images_per_second")  # of the log, in the report
 KINDS: dict[str, Kind] = {"stylegan2": GAN, "diffusion": DIFFUSION}
 
@@ -69,11 +67,12 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
     goes on when called with more `kimg` or `minutes`. With `init` the generator begins with another one's weights.
 
     Raises:
-        InputError: no usable images, or `out` holds something else.
+        InputError: no usable images, `out` holds something else, or processes cannot share a batch alike.
         MismatchError: `init` is of another kind, size or framing, or is given together with conditions.
         HandsOffError: what TensorBoard's files or a diffusion model need is not installed.
     """
     rank, world = join()  # first: whatever is loaded goes to the GPU of this process
+    refuse_unequal_shares(settings.batch, world)
     frame = KINDS[settings.kind].check(settings, init)
     if settings.tensorboard:
         writer_library()
@@ -87,9 +86,28 @@ def train(images: Path, out: Path, settings: TrainSettings, init: Path | None = 
         if rank == 0:
             barrier()
         if not (job.done and finished(out, settings)):
-            yield from go_on(job, source, settings, Limits(budget, rank, world), init)
+            try:
+                yield from go_on(job, source, settings, Limits(budget, rank, world), init)
+            except GeneratorExit:  # stopped where it reports its progress: there the others wait or will wait
+                leave()
+                raise
             barrier()
+        if rank == 0:
+            forget_photos(out / CACHE)
     return job.outcome
+
+
+def refuse_unequal_shares(batch: int, world: int) -> None:
+    """Refuse a batch of which processes cannot have equal shares.
+
+    Raises:
+        InputError: it is such a one.
+    """
+    if batch % world:
+        raise InputError(
+            f"batch = {batch} cannot be shared alike by {world} processes: take a multiple of {world}, or start "
+            "another number of them."
+        )
 
 
 def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, init: Path | None = None) -> Part:
@@ -98,7 +116,7 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
     frame = kind.check(settings, init)
     if len(source.sizes) < LEAST:
         raise InputError(f"{source.path} has one photo, and a generator learns from many: give {FEW} or more.")
-    cache, notes = job.out / "photos.u8", [*source.notes, *few(len(source.sizes))]
+    cache, notes = job.out / CACHE, [*source.notes, *few(len(source.sizes))]
     if settings.conditions is not None and settings.mirror and settings.mirrored is None:
         notes.append(NOT_MIRRORED)
     if limits.rank == 0:
@@ -110,7 +128,7 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
         for note in unusable(skipped):
             notes.append(note)
             yield Progress("reading images", len(source.sizes), len(source.sizes), note)
-    barrier()
+    meet()
     photos, told = map_photos(cache, frame), None
     if settings.conditions is not None:
         told = photo_conditions(
@@ -122,7 +140,6 @@ def go_on(job: Job, source: Source, settings: TrainSettings, limits: Limits, ini
     mirror = settings.mirror and (told is None or told.mirrored)
     yield from run(state, TrainingData(photos, told, mirror), job.out, settings, limits)
     if limits.rank == 0:
-        forget_photos(cache)
         write_report(job, state, limits.budget, notes, images_used=len(photos), images_skipped=skipped)
 
 
@@ -172,7 +189,8 @@ def write_report(job: Job, state: State, budget: Budget, notes: list[str], **ima
     show_progress(state, job.out, state.images / max(state.seconds, 1e-9), finished=True)
     nearness = stored_nearness(job.out)
     facts["nearness"] = None if nearness is None else asdict(nearness)
-    notes = [*notes, *warnings_of(discriminator_losses(log), state.chance, nearness)]
+    projected = job.plan.settings["discriminator"] == "projected"
+    notes = [*notes, *warnings_of(discriminator_losses(log), state.chance, nearness, projected=projected)]
     job.finish(**facts, generator=asdict(state.average.config), parameters=parameters, notes=notes)
 
 
@@ -191,7 +209,6 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
         snapshots = Snapshots(data.photos, out, settings, state.images)
     began, before = time.monotonic() - state.seconds, state.seconds
     saved, shown = time.monotonic(), state.images
-    per_step = settings.batch // limits.world * limits.world
     whole = True  # what is interrupted within a step or its snapshot goes on from the last checkpoint
     try:
         while not stop(state, limits):
@@ -204,8 +221,8 @@ def run(state: State, data: TrainingData, out: Path, settings: TrainSettings, li
                     f"The best generator so far stays in {out}; "
                     "start again in another folder with another seed or lower learning rates."
                 )
-            state.count(losses, per_step)
-            due = state.images // (settings.snapshot_kimg * 1000) != (state.images - per_step) // (
+            state.count(losses, settings.batch)
+            due = state.images // (settings.snapshot_kimg * 1000) != (state.images - settings.batch) // (
                 settings.snapshot_kimg * 1000
             )
             state.seconds = time.monotonic() - began
@@ -241,9 +258,12 @@ def left(state: State, budget: Budget, rate: float) -> float:
 
 
 def stop(state: State, limits: Limits) -> bool:
-    """Whether the budget is spent; the first process decides for all."""
-    decision = torch.tensor(float(reached(state.images, state.seconds, limits.budget)), device=best_device())
-    return bool(same_everywhere(decision))
+    """Whether the budget is spent; the first process decides for all.
+
+    Raises:
+        KeyboardInterrupt: a process was asked to stop.
+    """
+    return meet(over=limits.rank == 0 and reached(state.images, state.seconds, limits.budget))
 
 
 def progress(state: State, budget: Budget, losses: dict[str, float], rate: float, seen: Snapshots) -> Progress:

@@ -10,13 +10,16 @@ WINNING = 0.25  # of the discriminator's loss at chance: below, it wins
 SNAPSHOTS = 3  # of which the mean must lie below
 
 
-def warnings_of(losses: Sequence[float | None], chance: float, nearness: Nearness | None) -> list[str]:
+def warnings_of(
+    losses: Sequence[float | None], chance: float, nearness: Nearness | None, *, projected: bool
+) -> list[str]:
     """A sentence for everything that goes wrong now.
 
     Args:
         losses: of the discriminator, the mean since the snapshot before, one per snapshot; None where it is not known.
         chance: its loss if it could not tell real from made.
         nearness: of the newest samples.
+        projected: whether the discriminator is the projected one, which `r1` holds back.
     """
     found = []
     last = losses[-SNAPSHOTS:]
@@ -24,7 +27,8 @@ def warnings_of(losses: Sequence[float | None], chance: float, nearness: Nearnes
     if len(known) == SNAPSHOTS and (mean := sum(known) / SNAPSHOTS) < WINNING * chance:
         found.append(
             f"The discriminator wins: over the last {SNAPSHOTS} snapshots its loss was {mean:.2f}, where {chance:.2g} "
-            "is chance. Samples may become all alike: look at the grids, and if they do, begin again with a higher r1."
+            "is chance. Samples may become all alike: look at the grids"
+            + (", and if they do, begin again with a higher r1." if projected else ".")
         )
     if nearness is not None and nearness.alarming:
         found.append(

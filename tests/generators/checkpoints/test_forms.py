@@ -53,6 +53,13 @@ def test_the_learning_rate_of_the_mapping_network_is_read(tmp_path: Path, rate: 
     torch.testing.assert_close(found.draw([0, 1]).tensors["ws"], net.draw([0, 1]).tensors["ws"], rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.usefixtures("nvidia_modules")
+def test_a_learning_rate_is_refused_where_the_file_says_it(tmp_path: Path) -> None:
+    file = nvidia_file(tmp_path / "a.pkl", nvidia_state(toy()), rate=0.01)
+    with pytest.raises(InputError, match="says itself by what its mapping network is scaled: leave mapping_lr out"):
+        loaded(file, rate=0.01)
+
+
 def test_a_learning_rate_that_a_file_does_not_say_is_seen_and_asked_for(tmp_path: Path) -> None:
     net, state = toy(), nvidia_state(toy())
     for name in [name for name in state if name.startswith("mapping.fc")]:
@@ -194,6 +201,8 @@ def test_the_communitys_learning_rate_is_read_beside_the_weights_or_asked_for(tm
     for arguments in (argparse.Namespace(lr_mlp=0.1, size=8), {"lr_mlp": 0.1}):
         torch.save({"g_ema": community_state(rate=0.1), "args": arguments}, tmp_path / "a.pt")
         torch.testing.assert_close(loaded(tmp_path / "a.pt").draw([0]).tensors["ws"], expected)
+        with pytest.raises(InputError, match="leave mapping_lr out"):
+            loaded(tmp_path / "a.pt", 0.1)
 
 
 def test_what_a_generator_lacks_of_noise_is_the_same_in_every_import(tmp_path: Path) -> None:

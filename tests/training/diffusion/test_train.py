@@ -110,8 +110,10 @@ def test_the_form_follows_the_settings() -> None:
         config_of(TrainSettings(kind="diffusion", resolution="big"))
 
 
-@pytest.mark.parametrize(("kind", "wrong"), [("diffusion", {"r1": 1.0}), ("stylegan2", {"lr": 1.0})])
-def test_a_setting_of_another_kind_is_refused(kind: str, wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "wrong"), [("diffusion", {"r1": 1.0}), ("diffusion", {"augment": "none"}), ("stylegan2", {"lr": 1.0})]
+)
+def test_a_setting_of_another_kind_is_refused(kind: str, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=f"is a setting of kind = .*, not of {kind}: leave it out"):
         TrainSettings(kind=kind, **wrong)  # type: ignore[arg-type]  # as the command line does
 

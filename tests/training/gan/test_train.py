@@ -30,11 +30,12 @@ from handsoff.jobs.checkpoints import read_numbers
 from handsoff.jobs.folder import require_done
 from handsoff.jobs.progress import run_to_end
 from handsoff.training import parallel, snapshots
+from handsoff.training import train as whole
 from handsoff.training.gan import train as training
 from handsoff.training.gan.augment import adaptive_augment, diff_augment
 from handsoff.training.gan.discriminators import Projected, StyleGAN2Discriminator, WithDeviation, steepness
 from handsoff.training.gan.train import SMALLEST, parse_resolution
-from handsoff.training.settings import TrainSettings
+from handsoff.training.settings import SHAPE, TrainSettings
 from handsoff.training.snapshots import shown_kimg, trim_log
 from handsoff.training.state import CHECKPOINT
 from handsoff.training.train import finished, train
@@ -157,7 +158,7 @@ def test_every_process_of_torchrun_takes_its_own_gpu(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(parallel.distributed, "is_initialized", lambda: False)
     monkeypatch.setattr(parallel.distributed, "get_rank", lambda: 1)
     monkeypatch.setattr(parallel.distributed, "get_world_size", lambda: 2)
-    for name in ("RANK", "LOCAL_RANK"):
+    for name in ("RANK", *parallel.TORCHRUN):
         monkeypatch.setenv(name, "1")
     try:
         device.best_device.cache_clear()
@@ -185,6 +186,25 @@ def test_a_resolution_that_is_no_size_is_said(text: str) -> None:
 def test_a_resolution_that_cannot_be_reached_is_said(text: str) -> None:
     with pytest.raises(InputError, match=r"cannot be reached by doubling a small base|is not a size"):
         parse_resolution(text)
+
+
+@pytest.mark.parametrize("lacking", ["LOCAL_RANK", "MASTER_PORT"])
+def test_a_rank_that_torchrun_did_not_give_is_said(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    for name in {"RANK", *parallel.TORCHRUN} - {lacking}:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.delenv(lacking, raising=False)
+    with pytest.raises(HandsOffError, match=f"has RANK, .* and lacks {lacking}: start them with torchrun"):
+        parallel.join()
+
+
+@pytest.mark.parametrize("world", [3, 8])
+def test_processes_that_cannot_share_a_batch_alike_are_refused_before_anything_is_written(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch, world: int
+) -> None:
+    monkeypatch.setattr(whole, "join", lambda: (0, world))
+    with pytest.raises(InputError, match=f"batch = 4 cannot be shared alike by {world} processes: take a multiple"):
+        run_to_end(train(photos(), tmp_path / "out", tiny(1)))
+    assert not (tmp_path / "out").exists()
 
 
 # whole runs
@@ -430,6 +450,75 @@ def test_a_full_disk_says_so_and_the_run_goes_on(
     check_resumed(tmp_path, photos(), uninterrupted)
 
 
+def test_photos_are_forgotten_once_the_run_is_finished_and_not_before(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted before `DONE`, the run does not decode all photos again; what then stays goes with the next call."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(whole, "write_report", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(train(photos(), tmp_path, tiny(1)))
+    cache = tmp_path / whole.CACHE
+    kept = cache.read_bytes()
+    monkeypatch.undo()
+    measure_cheaply(monkeypatch)
+    run_to_end(train(photos(), tmp_path, tiny(1)))
+    assert not cache.exists()
+    cache.write_bytes(kept)
+    assert list(train(photos(), tmp_path, tiny(1))) == []
+    assert not cache.exists()
+
+
+class Together:
+    """Two processes as one of them sees them: `said` holds what it tells, `others` what the other one tells."""
+
+    ReduceOp = parallel.distributed.ReduceOp
+
+    def __init__(self, others: list[list[float]]) -> None:
+        self.said: list[list[float]] = []
+        self.others = others
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def get_world_size(self) -> int:
+        return 1  # so that a step of this process is the whole of it
+
+    def barrier(self) -> None:
+        pass
+
+    def all_reduce(self, found: torch.Tensor, operation: object = None) -> None:
+        if operation is self.ReduceOp.MAX:
+            self.said.append(found.tolist())
+            found.copy_(torch.maximum(found, torch.tensor(self.others.pop(0) if self.others else [0.0, 0.0])))
+
+
+def test_a_process_leaves_together_with_one_that_was_asked_to_stop(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "distributed", Together([[0, 0], [0, 0], [0, 0], [0, 1]]))
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(train(photos(), tmp_path, tiny(9)))
+    assert numbers(tmp_path) == [2, 2 * BATCH], "it met the other one after reading, and before steps 1, 2 and 3"
+
+
+def test_a_process_that_is_stopped_tells_the_others(
+    tmp_path: Path, photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it reports its progress it may be ended: while photos are read, and after every step."""
+    for stage, told in (("reading images", 1), ("training", 3)):
+        both = Together([])
+        monkeypatch.setattr(parallel, "distributed", both)
+        work = train(photos(), tmp_path / stage, tiny(9))
+        while next(work).stage != stage:
+            pass
+        work.close()  # type: ignore[attr-defined]  # a generator
+        assert both.said == [[0, 0]] * (told - 1) + [[0, 1]]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -556,8 +645,23 @@ def another(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def begun(steps: int, **changes: Any) -> TrainSettings:
+    """Settings without a shape: that of the generator that training begins with counts."""
+    said = tiny(steps).model_dump(exclude_unset=True, exclude=set(SHAPE))
+    return TrainSettings(**{**said, **changes})
+
+
+@pytest.mark.parametrize("shape", [{"channel_base": 64}, {"channel_max": 8}, {"w_dim": 8}])
+def test_a_shape_is_refused_beside_a_generator_to_begin_with(
+    tmp_path: Path, photos: Photos, another: Path, shape: dict[str, int]
+) -> None:
+    with pytest.raises(MismatchError, match=f"{next(iter(shape))} is that of the generator that --init names"):
+        run_to_end(train(photos(), tmp_path / "gen", begun(1, **shape), another))
+    assert not (tmp_path / "gen").exists()
+
+
 def test_a_generator_begins_as_the_other_one(tmp_path: Path, photos: Photos, another: Path) -> None:
-    still = tiny(1, licence="CC0-1.0", g_lr=1e-12)
+    still = begun(1, licence="CC0-1.0", g_lr=1e-12)
     run_to_end(train(photos(), tmp_path, still, another))
     ours, theirs = load_generator(tmp_path), load_generator(another)
     images = [net.synthesize(net.draw(range(4))) for net in (ours, theirs)]
@@ -569,9 +673,9 @@ def test_a_generator_begins_as_the_other_one(tmp_path: Path, photos: Photos, ano
 
 
 def test_what_began_with_another_one_resumes_to_the_same_weights(tmp_path: Path, photos: Photos, another: Path) -> None:
-    run_to_end(train(photos(), tmp_path / "at once", tiny(4), another))
-    run_to_end(train(photos(), tmp_path / "in parts", tiny(2), another))
-    run_to_end(train(photos(), tmp_path / "in parts", tiny(4), another))
+    run_to_end(train(photos(), tmp_path / "at once", begun(4), another))
+    run_to_end(train(photos(), tmp_path / "in parts", begun(2), another))
+    run_to_end(train(photos(), tmp_path / "in parts", begun(4), another))
     assert not differing(tmp_path / "at once", tmp_path / "in parts")
 
 
@@ -581,9 +685,9 @@ def test_a_generator_to_begin_with_must_fit(tmp_path: Path, photos: Photos, anot
         ({"framing": "pad"}, "framed by crop, not pad: train with --set framing=crop"),
     ):
         with pytest.raises(MismatchError, match=said):
-            run_to_end(train(photos(), tmp_path / "gen", tiny(1, **changes), another))
+            run_to_end(train(photos(), tmp_path / "gen", begun(1, **changes), another))
     with pytest.raises(InputError, match="holds no generator"):
-        run_to_end(train(photos(), tmp_path / "gen", tiny(1), tmp_path))
+        run_to_end(train(photos(), tmp_path / "gen", begun(1), tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -630,6 +734,29 @@ def test_augmentations_change_images_each_in_its_own_way() -> None:
         y = augment(x)
         assert all(not torch.allclose(y[i], y[j], atol=1e-2) for i in range(6) for j in range(i))
     assert torch.allclose(adaptive_augment(x, 0.0), x, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 32), (20, 40)])
+def test_what_ada_turns_keeps_its_angles_whatever_the_frame(
+    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pixels, not in the grid's own units, an image is turned and zoomed alike in all directions."""
+    seen: list[torch.Tensor] = []
+    affine_grid = torch.nn.functional.affine_grid
+
+    def watched(rows: torch.Tensor, *shape: Any, **more: Any) -> torch.Tensor:
+        seen.append(rows)
+        return affine_grid(rows, *shape, **more)
+
+    monkeypatch.setattr(torch.nn.functional, "affine_grid", watched)
+    torch.manual_seed(0)
+    adaptive_augment(torch.rand(6, 3, *size), 1.0)
+    sides = torch.tensor([size[1], size[0]]).float()
+    moves = seen[0][:, :, :2] * sides[:, None] / sides
+    lengths = moves[:, 0].square().sum(1)
+    expected = lengths[:, None, None] * torch.eye(2)
+    torch.testing.assert_close(moves @ moves.transpose(1, 2), expected, rtol=1e-4, atol=1e-5)
+    assert (moves[:, 0, 1].abs() > 1e-3).any()
 
 
 @pytest.mark.parametrize("augment", [True, False])
@@ -751,6 +878,60 @@ def test_two_processes_train_together(tmp_path: Path, photos: Photos) -> None:
         assert apart.mean() < mean, "a step moves every weight by 0.002 or 0.0004"
     run_to_end(train(photos(), two, kinds[-1].model_copy(update={"kimg": 0.024})))  # and one process goes on
     assert numbers(two) == [3, 24]
+
+
+STOPPED = """
+import os, signal, sys
+import torch
+from handsoff.cli.main import main
+from handsoff.training import snapshots
+from handsoff.training.gan import train as training
+
+torch.set_num_threads(1)
+snapshots.MEASURED_IMAGES = 8
+calls, update = iter(range(1000)), training.update
+
+
+def stopped(*arguments):
+    if next(calls) == 2 * 3 + 1 and os.environ["RANK"] == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGINT)
+    update(*arguments)
+
+
+training.update = stopped
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    torch.cuda.is_available() and torch.cuda.device_count() < 2, reason="two processes need two GPUs or none"
+)
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_ctrl_c_ends_all_processes_after_the_same_step(tmp_path: Path, photos: Photos, rank: str) -> None:
+    """Whichever of them sees it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    given = [f"{name}={value}" for name, value in tiny(99).model_dump(exclude_unset=True).items()]
+    command = [sys.executable, "-c", STOPPED, rank, "train", str(photos()), "-o", str(tmp_path / "out")]
+    command += [part for setting in given for part in ("--set", setting)]
+    processes = [
+        subprocess.Popen(
+            command, env={**os.environ, **told, "RANK": own, "LOCAL_RANK": own}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True,
+        )
+        for own in ("0", "1")
+    ]  # fmt: skip
+    try:
+        said = [process.communicate(timeout=600)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert [process.returncode for process in processes] == [130, 130], said
+    assert not any("Traceback" in text for text in said)
+    assert numbers(tmp_path / "out") == [4, 4 * BATCH]
 
 
 def test_labels_among_the_photos_are_left_out_and_warnings_stand_in_the_report(photos: Photos, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from handsoff.core.errors import InputError
 from handsoff.generators.checkpoints.layouts import COMMUNITY_MARK, Found
 from handsoff.generators.checkpoints.machine import Call
-from handsoff.generators.checkpoints.parameters import Converted, State, Values, config_of, mapping_rate
+from handsoff.generators.checkpoints.parameters import Converted, State, Values, config_of, mapping_rate, refuse_rate
 from handsoff.generators.stylegan2 import MAPPING_LR
 
 TRANSPOSED = 2  # convolutions after which the low-pass filter follows have gain 2 × 2
@@ -32,7 +32,10 @@ def convert_community(found: Found, where: str, file_size: int, rate: float | No
         )
     config = config_of(get, const, channels, colours, first, w_dim, mapping_layers=layers)
     weights = [get(f"style.{index + 1}.weight") for index in range(layers)]
-    factor = mapping_rate(weights, rate_beside(found) or rate, where) / MAPPING_LR
+    own = rate_beside(found)
+    if own is not None:
+        refuse_rate(rate, where)
+    factor = mapping_rate(weights, own or rate, where) / MAPPING_LR
     state: State = {"blocks.0.const": const[0]}
     for index in range(layers):
         state[f"mapping_network.fc{index}.weight"] = weights[index] * factor

@@ -9,7 +9,7 @@ from torch import Tensor
 from handsoff.core.errors import InputError
 from handsoff.generators.checkpoints.layouts import NVIDIA_MARK, Found
 from handsoff.generators.checkpoints.machine import shown
-from handsoff.generators.checkpoints.parameters import Converted, State, Values, config_of, mapping_rate
+from handsoff.generators.checkpoints.parameters import Converted, State, Values, config_of, mapping_rate, refuse_rate
 from handsoff.generators.stylegan2 import GAIN, MAPPING_LR
 
 CONVOLUTION, RGB_LAYER = r"synthesis\.b\d+\.conv[01]", r"synthesis\.b\d+\.torgb"
@@ -87,6 +87,7 @@ def mapping_layers(get: Values, found: Found, layers: int, rate: float | None) -
     names = [f"mapping.fc{index}" for index in range(layers)]
     state: State = {}
     if any("bias_gain" in found.attributes.get(name, {}) for name in names):
+        refuse_rate(rate, get.where)
         for name in names:
             for kind in ("weight", "bias"):
                 state[f"mapping_network.{name[8:]}.{kind}"] = rescaled(get, f"{name}.{kind}", found)

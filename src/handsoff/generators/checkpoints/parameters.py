@@ -121,6 +121,16 @@ def mapping_rate(weights: list[Tensor], stated: float | None, where: str) -> flo
     return MAPPING_LR
 
 
+def refuse_rate(stated: float | None, where: str) -> None:
+    """Refuse a learning-rate multiplier for a file that tells its own.
+
+    Raises:
+        InputError: one is stated.
+    """
+    if stated is not None:
+        raise InputError(f"{where} says itself by what its mapping network is scaled: leave mapping_lr out.")
+
+
 def complete(converted: Converted, where: str) -> State:
     """The state, checked against the network's shapes; constants that files may lack (filters, noise) are added.
 

@@ -17,7 +17,10 @@ def uniform(x: Images, low: float, high: float) -> Float[Tensor, "n 1 1 1"]:
 
 
 def diff_augment(x: Images) -> Images:
-    """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): colour, translation by up to 1/8, cutout of half the size."""
+    """DiffAugment (Zhao et al. 2020, arXiv 2006.10738): colour, translation by up to 1/8, cutout of half the size.
+
+    Brightness moves by up to 0.3, where the paper's code has 0.5.
+    """
     x = x + uniform(x, -0.5, 0.5) * 0.6
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * uniform(x, 0, 2)
@@ -64,8 +67,13 @@ def adaptive_augment(x: Images, p: float) -> Images:
     (angle,) = often((per_sample(lambda n: torch.rand(n, device=x.device), count) * 2 - 1) * math.pi / 8)
     shift_x, shift_y = often(normal[1] * 0.125 * 2, normal[2] * 0.125 * 2)
     scale, cos, sin = log_scale.exp(), angle.cos(), angle.sin()
+    aspect = x.shape[3] / x.shape[2]  # both sides of the grid are 2 long, whatever the image's are
     rows = torch.stack(
-        [torch.stack([scale * cos, -scale * sin, shift_x], 1), torch.stack([scale * sin, scale * cos, shift_y], 1)], 1
+        [
+            torch.stack([scale * cos, -scale * sin / aspect, shift_x], 1),
+            torch.stack([scale * sin * aspect, scale * cos, shift_y], 1),
+        ],
+        1,
     )
     x = F.grid_sample(
         x, F.affine_grid(rows, list(x.shape), align_corners=False), padding_mode="reflection", align_corners=False

@@ -7,7 +7,7 @@ from handsoff.core.frames import Frame
 from handsoff.datasets.licences import together
 from handsoff.generators.stored import load_generator, read_card
 from handsoff.generators.stylegan2 import StyleGAN2
-from handsoff.training.settings import TrainSettings
+from handsoff.training.settings import SHAPE, TrainSettings
 
 
 def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
@@ -18,7 +18,7 @@ def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
     Raises:
         InputError: the folder is no generator.
         MismatchError: it is no unconditional StyleGAN2, or photos were framed otherwise for it; or conditions are asked
-            for, which its mapping network has no place for.
+            for, which its mapping network has no place for, or another shape.
     """
     if settings.conditions is not None:
         raise MismatchError("--init cannot be given together with conditions: leave one of them out.")
@@ -40,6 +40,8 @@ def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
             f"{folder} was trained on photos framed by {card.framing}, not {settings.framing}: "
             f"train with --set framing={card.framing}."
         )
+    for name in settings.stated(SHAPE):
+        raise MismatchError(f"{name} is that of the generator that --init names, {folder}: leave it out.")
     loaded = load_generator(folder)
     assert isinstance(loaded, StyleGAN2)  # noqa: S101  # by its card
     terms = together([settings.licence, card.licence])
