@@ -525,6 +525,7 @@ def test_depth_in_8_bits_needs_a_scale(tmp_path: Path) -> None:
         open_labelled(make(tmp_path / "plain", eight)).label("depth", "a")
     stated = open_labelled(make(tmp_path / "stated", eight, card='{"scale": 1}'))
     np.testing.assert_array_equal(stated.label("depth", "a"), DEPTH * 4)
+    assert stated.label("normals", "a").any(), "the unit does not matter to normals"
 
 
 def test_depth_in_the_unit_of_nobody_is_refused(tmp_path: Path) -> None:

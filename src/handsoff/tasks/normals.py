@@ -45,7 +45,7 @@ class NormalsStorage(MapStorage):
             return coloured(colours, where)
 
         def from_depths(data: bytes, where: str, size: Frame) -> Colours:
-            return to_colours(from_depth(read_depth(data, where, size, scale=None), focal))
+            return to_colours(from_depth(read_depth(data, where, size, scale=1.0), focal))
 
         return from_colours if location == Normals.locations[0] else from_depths
 

@@ -137,7 +137,7 @@ def test_kinds_of_label_that_an_image_lacks_are_named(tmp_path: Path, missing: s
     files |= {f"masks/{name}.png": png(np.eye(*SIZE, dtype=np.uint8)) for name in "abc"}
     files |= {f"depth/{name}.png": png(np.ones(SIZE, np.uint8)) for name in "abc" if (missing, name) != ("depth", "c")}
     files |= {"classes.json": b'["background", "leaf"]', "keypoints.json": json.dumps(points).encode()}
-    put(tmp_path / "data", files)
+    put(tmp_path / "data", {**files, "depth.json": b'{"scale": 1}'})
     left = "keypoints" if missing == "keypoints" else "depth and normals"
     sentence = f"Labels for {left} are left out: {tmp_path / 'data/images/c.png'} has no label in {missing}"
     assert told(tmp_path / "data", "folder").startswith(sentence)

@@ -887,6 +887,7 @@ from handsoff.cli.main import main
 from handsoff.training import snapshots
 from handsoff.training.gan import train as training
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell's background has ignored stays so
 torch.set_num_threads(1)
 snapshots.MEASURED_IMAGES = 8
 calls, update = iter(range(1000)), training.update
