@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from handsoff.synthesis.select import Drop, Strata, select
+from handsoff.synthesis.select import Drop, select
+from handsoff.synthesis.settings import Strata
 from handsoff.synthesis.table import SHOWN, Table
 
 

@@ -191,7 +191,7 @@ def test_the_papers_form_differs_only_in_settings_and_labels_no_photos() -> None
         (step.verb, step.folder, step.inputs) for step in theirs
     ]
     changed = {a.verb for a, b in zip(ours, theirs, strict=True) if a.settings != b.settings}
-    assert changed == set(paper.SETTINGS) & {"invert", "fit"}
+    assert changed == set(paper.SETTINGS) == {"invert", "fit", "generate"}
 
 
 def test_methods_that_read_a_diffusion_model_invert_nothing(gan: Path) -> None:

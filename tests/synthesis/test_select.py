@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deciding import decided
-from handsoff.synthesis.select import Drop, Strata
+from handsoff.synthesis.select import Drop
+from handsoff.synthesis.settings import Strata
 
 VALUES = st.integers(0, 20).map(lambda tenth: tenth / 20)  # ties are common
 KEEP = st.floats(0.01, 1)

@@ -134,7 +134,7 @@ def test_what_was_dropped_is_gone_everywhere(labelers: list[Path], tmp_path: Pat
     for folder in ("images", "masks", "depth", "normals", *MAPS):
         assert sorted(file.stem for file in (tmp_path / "dataset" / folder).iterdir()) == kept
     assert list(read_json(tmp_path / "dataset" / "keypoints.json")) == kept
-    again = decided(records, 0.6, drop)
+    again = decided(records, 0.6, drop, "parts")
     assert [record["kept"] for record in again] == [record["kept"] for record in records]
 
 

@@ -15,7 +15,7 @@ from handsoff.recipes.steps import Step
 
 SETTINGS: Tables = {  # the paper's form; it truncates the first layers only, psi here truncates all
     "sample": {"psi": 0.7},
-    "generate": {"psi": 0.7},
+    "generate": {"psi": 0.7, "strata": "none"},
     "fit": {"features": ["generator"], "balance": 0.0, "networks": 0},
     "invert": {"encoder_steps": 0, "prior": 0.0},
 }

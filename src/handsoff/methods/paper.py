@@ -9,6 +9,7 @@ from handsoff.recipes.steps import Step
 SETTINGS: Tables = {
     "invert": {"encoder_steps": 0, "prior": 0.0},
     "fit": {"features": ["generator"], "balance": 0.0, "networks": 0},
+    "generate": {"strata": "none"},
 }
 
 

@@ -91,7 +91,7 @@ class Composition:
         did something else than they were made for are no candidates.
         """
         settings = self.settings
-        certain = select(table, settings.keep, settings.drop, settings.strata or "parts")
+        certain = select(table, settings.keep, settings.drop, settings.strata)
         rows = np.flatnonzero(certain.kept)
         groups = self.groups(told := Told(self, table, certain))
         asked = np.array([group.asked for group in groups])

@@ -139,7 +139,7 @@ def write_dataset(
         return Production(stage, make_shard, shards, context, shards.drawn, tasks, partial(Table, looked_at))
 
     composition, notes = None, list[str]()
-    decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    decide: Decision = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata)
     made = production(DrawShards(settings.seed, (draws,)))
     if aim is not None:
         given = None if settings.attributes is None else Path(settings.attributes)
@@ -214,7 +214,7 @@ def parts_of(tasks: Mapping[str, Task], settings: GenerateSettings) -> dict[Part
     """The parts that decisions look at: what an aim names; with strata also the others, for whether they are shown."""
     aim, parts = settings.wanted, {name: task.parts for name, task in tasks.items()}
     named = set() if aim is None else {located(name, parts) for name in aim.wishes}
-    matched, strata = aim is not None and aim.match is not None, settings.stratified
+    matched, strata = aim is not None and aim.match is not None, settings.strata == "parts"
     return {
         (task, part): SHARE if matched or (task, part) in named else SHOWN
         for task, names in parts.items()

@@ -129,7 +129,7 @@ def write_dataset(job: Job, voters: Sequence[VoterCard], photos: Path, apart: Se
     parts = {(name, part): SHOWN for name, task in tasks.items() for part in task.parts if settings.strata == "parts"}
     begin = partial(PhotoTable, source, parts)
     production = Production("labelling", make_shard, shards, context, len(source.sizes), tasks, begin)
-    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata or "none")
+    decide = partial(select, keep=settings.keep, drop=settings.drop, strata=settings.strata)
     samples = yield from make_samples(job, production, decide, engine)
     table = cast("PhotoTable", samples.table)
     loaded.forget()

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int64
 
+from handsoff.synthesis.settings import Strata
 from handsoff.synthesis.table import Decided, Table
 
 Drop = Literal["any", "all"]
-Strata = Literal["none", "parts"]
 
 
 def select(table: Table, keep: float, drop: Drop = "any", strata: Strata = "none") -> Decided:

@@ -17,12 +17,16 @@ def what_can_be_asked(value: Any, check: Callable[[Any], Any]) -> Any:
         raise ValueError("write a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none") from None
 
 
+Strata = Literal["none", "parts"]
 Asked = Annotated[
     Annotated[int, Field(ge=0)] | Literal["none"] | dict[str, float | str], WrapValidator(what_can_be_asked)
 ]
 CONDITION = (
     "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
     "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
+)
+COMPARED = (
+    "whose uncertainty is compared: none = that of all samples, parts = that of samples which show the same rare part"
 )
 GUIDANCE = (
     "how strongly samples of a diffusion model follow the condition: 1 = as it learnt, more = closer to it and less "
@@ -40,11 +44,7 @@ class Selection(BaseModel):
         "any",
         description="with labels of several tasks: drop what any of them, or only what all of them find uncertain",
     )
-    strata: Literal["none", "parts"] | None = Field(
-        None,
-        description="whose uncertainty is compared: none = that of all samples, parts = that of samples which show the "
-        "same rare part; unless said, parts where there is an aim",
-    )
+    strata: Strata = Field("none", description=COMPARED)
     ignore_pixels: float = Field(
         0.0,
         ge=0,
@@ -90,6 +90,7 @@ class GenerateSettings(Selection):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
+    strata: Strata = Field("parts", description=COMPARED)
     condition: Asked | None = Field(None, description=CONDITION)
     guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
     aim: dict[str, Any] | None = Field(
@@ -122,11 +123,6 @@ class GenerateSettings(Selection):
     def wanted(self) -> Aim | None:
         """The aim, read."""
         return None if self.aim is None else read_aim(self.aim)
-
-    @property
-    def stratified(self) -> bool:
-        """Whether samples are compared within strata."""
-        return self.strata == "parts" or (self.strata is None and self.aim is not None)
 
     @property
     def most_draws(self) -> int:
