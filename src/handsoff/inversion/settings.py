@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from handsoff.core.settings import stated
+
 TRAINED = ("photos", "encoder_batch", "encoder_lr", "encoder_passes")  # about an encoder that is trained
 OF_ENCODER = ("encoder", *TRAINED)
 NEEDS = {
@@ -63,13 +65,9 @@ class InvertSettings(BaseModel):
     @model_validator(mode="after")
     def do_something(self) -> "InvertSettings":
         lent = ("encoder_steps", *TRAINED) if self.encoder is not None and self.encoder_steps else ()
-        for name in filter(self.is_stated, lent):
+        for name in stated(self, lent):
             raise ValueError(f"{name} is about an encoder that is trained, and encoder names another one: leave it out")
         for needed, names in NEEDS.items():
-            for name in filter(self.is_stated, names if getattr(self, needed) == 0 else ()):
+            for name in stated(self, names if getattr(self, needed) == 0 else ()):
                 raise ValueError(f"{name} does nothing with {needed} = 0: leave it out, or take more")
         return self
-
-    def is_stated(self, name: str) -> bool:
-        """Whether a setting is not as it is by default."""
-        return bool(getattr(self, name) != type(self).model_fields[name].default)

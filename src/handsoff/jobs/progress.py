@@ -1,7 +1,7 @@
 """What a work function yields while it works; whoever drains it decides how to show it."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
@@ -53,8 +53,8 @@ def run_to_end(work: Generator[Progress, None, T]) -> T:
             return end.value
 
 
-def named(name: str, work: Work) -> Work:
-    """The same work, its stages called "NAME: STAGE"."""
+def watched(work: Work, each: Callable[[Progress], Progress]) -> Work:
+    """The same work; `each` sees every report before it is passed on, and says what is passed on instead."""
     with closing(work):
         while True:
             try:
@@ -62,4 +62,9 @@ def named(name: str, work: Work) -> Work:
             except StopIteration as end:
                 outcome: Outcome = end.value
                 return outcome
-            yield replace(progress, stage=f"{name}: {progress.stage}")
+            yield each(progress)
+
+
+def named(name: str, work: Work) -> Work:
+    """The same work, its stages called "NAME: STAGE"."""
+    return watched(work, lambda progress: replace(progress, stage=f"{name}: {progress.stage}"))

@@ -23,7 +23,7 @@ from handsoff.recipes.steps import Step
 from handsoff.report.comparison import COMPARISON, write_comparison
 from handsoff.report.verdict import REAL_ONLY
 from handsoff.runner.check import check, prepared
-from handsoff.runner.graph import Node, nodes_of, refuse_changed, refuse_stale
+from handsoff.runner.graph import Node, nodes_of, refuse_inputs_changed, refuse_stale
 from handsoff.runner.run import Cost, do_steps, reopen_if_edited, summary
 from handsoff.runner.unused import refuse_unused
 
@@ -78,7 +78,7 @@ def carry_out(
         reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
-            refuse_changed(nodes, recipe.output)
+            refuse_inputs_changed(nodes, recipe.output)
             write_json(recipe.output / COMPARISON, gathered(recipe, plan, costs))
             write_comparison(recipe.output)
             job.finish(

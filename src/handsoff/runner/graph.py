@@ -93,7 +93,7 @@ def refuse_stale(nodes: Sequence[Node], out: Path) -> None:
         raise OutOfDateError(stale_sentence(stale, out))
 
 
-def refuse_changed(nodes: Sequence[Node], out: Path) -> None:
+def refuse_inputs_changed(nodes: Sequence[Node], out: Path) -> None:
     """Look at steps that are all done again, and refuse inputs that were changed while the run worked.
 
     Raises:

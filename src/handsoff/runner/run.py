@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,11 @@ from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.inputs import named_datasets
 from handsoff.jobs.folder import REPORT, Job, discard, open_job
-from handsoff.jobs.progress import Outcome, Progress, Work, named
+from handsoff.jobs.progress import Outcome, Progress, Work, named, watched
 from handsoff.learning.predictor import FOLDER as MODEL
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
-from handsoff.runner.graph import RUN, Node, graph, refuse_changed, refuse_stale
+from handsoff.runner.graph import RUN, Node, graph, refuse_inputs_changed, refuse_stale
 from handsoff.runner.rehearsal import rehearse
 from handsoff.verbs import given
 
@@ -50,7 +49,7 @@ def carry_out(recipe: Recipe, nodes: Sequence[Node], *, redo: bool = False, engi
         reopen_if_edited(job, recipe)
         outcomes, costs = yield from do_steps(job, recipe, nodes, engine)
         if not job.done:
-            refuse_changed(nodes, recipe.output)
+            refuse_inputs_changed(nodes, recipe.output)
             sum_up(job, recipe, nodes, outcomes, costs)
     return job.outcome
 
@@ -99,7 +98,7 @@ def do_steps(
             costs.setdefault(node.name, cost_of(node.step.folder))  # a kill came before it was noted
             outcomes[node.name] = "done"
         else:
-            refuse_changed(sharing(node, nodes[:index], job.out), job.out)
+            refuse_inputs_changed(sharing(node, nodes[:index], job.out), job.out)
             outcomes[node.name] = yield from measured(node, job.out, costs, engine)
     return outcomes, costs
 
@@ -133,6 +132,13 @@ def measured(node: Node, out: Path, costs: dict[str, Cost], engine: Engine) -> G
     noted = began
     forget_peak()
 
+    def note_at_times(progress: Progress) -> Progress:
+        nonlocal noted
+        if time.monotonic() - noted >= NOTED_SECONDS:
+            note()
+            noted = time.monotonic()
+        return progress
+
     def note() -> None:
         if node.step.folder.is_dir():
             seconds = round(before.get("seconds", 0.0) + time.monotonic() - began, 1)
@@ -141,17 +147,7 @@ def measured(node: Node, out: Path, costs: dict[str, Cost], engine: Engine) -> G
             write_json(out / COSTS, costs)
 
     try:
-        with closing(named(node.name, node.step.work(engine))) as work:
-            while True:
-                try:
-                    progress = next(work)
-                except StopIteration as end:
-                    outcome: Outcome = end.value
-                    return outcome
-                yield progress
-                if time.monotonic() - noted >= NOTED_SECONDS:
-                    note()
-                    noted = time.monotonic()
+        return (yield from watched(named(node.name, node.step.work(engine)), note_at_times))
     finally:
         note()
 

@@ -11,7 +11,7 @@ from typing import Any
 from rich import progress as bars
 
 from handsoff.core.interrupts import asked, stop_if_asked
-from handsoff.jobs.progress import Outcome, Progress, Work
+from handsoff.jobs.progress import Outcome, Progress, Work, watched
 from handsoff.terminal.console import console, detail, say, visible
 
 PLAIN_SECONDS = 10.0  # between lines where the output is no terminal
@@ -30,11 +30,11 @@ def shown(work: Work, show: Show) -> Outcome:
     """Do the work to its end, shown by `show`."""
     outcomes: list[Outcome] = []
 
-    def watched() -> Iterator[Progress]:
+    def heeding() -> Iterator[Progress]:
         outcomes.append((yield from until_stopped(work)))
 
     try:
-        show(watched())
+        show(heeding())
     finally:
         work.close()  # what was interrupted tidies up now, not when it is collected
     return outcomes[0]
@@ -54,15 +54,13 @@ def until_stopped(work: Work) -> Work:
         before = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
     for number in before:
         signal.signal(number, ask)
+
+    def stop_or_pass(progress: Progress) -> Progress:
+        stop_if_asked()
+        return progress
+
     try:
-        while True:
-            try:
-                now = next(work)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                return outcome
-            yield now
-            stop_if_asked()
+        return (yield from watched(work, stop_or_pass))
     finally:
         asked.clear()
         for number, handler in before.items():

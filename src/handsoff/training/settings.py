@@ -1,11 +1,11 @@
 """What can be set about training; every default is what worked best in docs/experiments/."""
 
-from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handsoff.core.frames import Framing
+from handsoff.core.settings import stated
 
 ALONE = {
     "stylegan2": (
@@ -88,16 +88,12 @@ class TrainSettings(BaseModel):
     )
     licence: str = Field("unknown: inherits the terms of the training images", description="travels into every dataset")
 
-    def stated(self, names: Iterable[str]) -> list[str]:
-        """Those of some settings that are not as they are by default."""
-        return [name for name in names if getattr(self, name) != type(self).model_fields[name].default]
-
     @model_validator(mode="after")
     def fits_the_kind(self) -> "TrainSettings":
         for kind, names in ALONE.items():
-            for name in self.stated(names) if kind != self.kind else ():
+            for name in stated(self, names) if kind != self.kind else ():
                 raise ValueError(f"{name} is a setting of kind = {kind}, not of {self.kind}: leave it out")
-        for name in self.stated(PROJECTED) if self.discriminator != "projected" else ():
+        for name in stated(self, PROJECTED) if self.discriminator != "projected" else ():
             raise ValueError(f"{name} is a setting of the projected discriminator: leave it out")
         return self
 

@@ -10,6 +10,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import sha256
 from handsoff.core.frames import Framing
 from handsoff.core.seeds import standard_normal, step_generator
+from handsoff.core.settings import stated
 from handsoff.core.tensors import read_tensors
 from handsoff.generators.checkpoints.bounds import one_sentence
 from handsoff.generators.checkpoints.community import convert_community
@@ -94,9 +95,8 @@ def refuse_others(settings: ImportSettings, names: Sequence[str], what: str) -> 
     Raises:
         InputError: one of them is not as it is by default.
     """
-    for name in names:
-        if getattr(settings, name) != ImportSettings.model_fields[name].default:
-            raise InputError(f"{name} says nothing about {what}: leave it out.")
+    for name in stated(settings, names):
+        raise InputError(f"{name} says nothing about {what}: leave it out.")
 
 
 def read_diffusion(folder: Path, settings: ImportSettings) -> tuple[Diffusion, str]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from handsoff.core.errors import MismatchError
 from handsoff.core.frames import Frame
+from handsoff.core.settings import stated
 from handsoff.datasets.licences import together
 from handsoff.generators.stored import load_generator, read_card
 from handsoff.generators.stylegan2 import StyleGAN2
@@ -40,7 +41,7 @@ def beginning(folder: Path, frame: Frame, settings: TrainSettings) -> StyleGAN2:
             f"{folder} was trained on photos framed by {card.framing}, not {settings.framing}: "
             f"train with --set framing={card.framing}."
         )
-    for name in settings.stated(SHAPE):
+    for name in stated(settings, SHAPE):
         raise MismatchError(f"{name} is that of the generator that --init names, {folder}: leave it out.")
     loaded = load_generator(folder)
     assert isinstance(loaded, StyleGAN2)  # noqa: S101  # by its card
