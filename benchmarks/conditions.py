@@ -7,9 +7,8 @@ regression. Both are measured on rendered heads that they never saw, so that the
 measured within each condition, against heads that have it, for images that are asked for it and for images drawn
 unconditionally.
 
-By the demo's times four hours on two cores: 150 minutes of training (`--minutes`), the rest for rendering and the two
-networks. In half an hour: `--reduced`, 10 minutes of training at 32 px and fewer heads. Writes
-benchmarks/results/conditions.json.
+Some two hours of one core: 90 minutes of training (`--minutes`), the rest for rendering and the two networks. In half
+an hour: `--reduced`, 10 minutes of training at 32 px. Writes benchmarks/results/conditions.json.
 """
 
 from collections.abc import Sequence
@@ -38,14 +37,11 @@ from handsoff.sampling.targets import LEAST
 from heads import POOL, TASK, TEST, UNLABELLED, attributes_of, options_of, rendered, write_result
 
 FULL: dict[str, Any] = {
-    "heads": 24000, "labelled": 2500, "test": 2000, "images": 1000,
+    "heads": 4000, "labelled": 800, "test": 600, "images": 1000,
     "train": {"resolution": "64"},
-    "evaluate": {"steps": 3000, "batch": 16, "seeds": 1},
-}  # fmt: skip
-REDUCED: dict[str, Any] = {
-    **FULL, "heads": 4000, "labelled": 800, "test": 600, "images": 300, "train": {"resolution": "32"},
     "evaluate": {"steps": 600, "batch": 8, "lr": 3e-3, "seeds": 1},
 }  # fmt: skip
+REDUCED: dict[str, Any] = {**FULL, "images": 300, "train": {"resolution": "32"}}
 QUICK: dict[str, Any] = {
     "heads": 40, "labelled": 40, "test": 20, "images": 16,
     "train": {"resolution": "16", "kimg": 0.064, "batch": 8, "channel_base": 64, "channel_max": 8, "w_dim": 16,
@@ -172,15 +168,15 @@ def measured(work: Path, look: Looker, generator: Generator, settings: dict[str,
 
 def main() -> None:
     parser = options_of(__doc__ or "")
-    parser.add_argument("--minutes", type=float, help="of training [150, reduced: 10]")
-    parser.add_argument("--reduced", action="store_true", help="half an hour: smaller images, fewer heads")
+    parser.add_argument("--minutes", type=float, help="of training [90, reduced: 10]")
+    parser.add_argument("--reduced", action="store_true", help="half an hour: smaller images, less training")
     options = parser.parse_args()
     work, python = options.work, options.python
     settings = QUICK if options.quick else REDUCED if options.reduced else FULL
     rendered(work / "heads.zip", settings["heads"], UNLABELLED, python, labels=False)
     rendered(work / "labelled", settings["labelled"], POOL, python)
     rendered(work / "test", settings["test"], TEST, python)
-    train = {"minutes": options.minutes or (10.0 if options.reduced else 150.0), **settings["train"]}
+    train = {"minutes": options.minutes or (10.0 if options.reduced else 90.0), **settings["train"]}
     told = {"conditions": str(work / "heads.json"), "mirrored": ["yaw", "light_x"]}
     handsoff.train(work / "heads.zip", work / "generator", **told, **train)
     found = measured(work, looker(work, settings), load_generator(work / "generator"), settings)

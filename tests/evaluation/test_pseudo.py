@@ -1,5 +1,6 @@
 """Pools that a machine labelled: how certain they are, and settings that would do nothing."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
-from handsoff.core.files import read_json
+from handsoff.core.files import read_json, write_json
 from handsoff.datasets.corrections import Correction
 from handsoff.datasets.generated import write_uncertainty
 from handsoff.evaluation.data import EvaluationData, load_data
@@ -127,3 +128,15 @@ def test_what_a_person_accepted_counts_in_full(labelled: Path, dataset: Path) ->
     assert pool.weights[:, 0, 0].tolist() == [255, 204, 153, 0, 0, 255]
     assert pool.pseudo is not None
     assert pool.pseudo.tolist() == [True] * 5 + [False]
+
+
+def test_classes_cannot_be_pasted_where_labels_have_none(tmp_path: Path) -> None:
+    folder = write_labelled(tmp_path / "faces", blobs(8, seed=1))
+    shutil.rmtree(folder / "masks")
+    points = {f"{index:03d}": [[2 + index, 3, 2], [9, 10, 2]] for index in range(8)}
+    write_json(folder / "keypoints.json", points)
+    write_json(folder / "points.json", {"names": ["a", "b"]})
+    settings = TINY.model_copy(update={"task": "keypoints"})
+    plan(folder, [], folder, settings)
+    with pytest.raises(InputError, match="paste is about the classes of masks, not about keypoints: leave it out"):
+        plan(folder, [], folder, settings.model_copy(update={"paste": 0.5}))

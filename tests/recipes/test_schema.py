@@ -64,6 +64,12 @@ def test_classes_become_the_merge_table_of_the_tasks_that_merge() -> None:
     assert recipe().options == {}
 
 
+def test_classes_are_pasted_only_where_labels_have_some() -> None:
+    """A recipe for several tasks states `paste` once."""
+    stated: Any = recipe(tasks=["segmentation", "keypoints"], tables={"evaluate": {"paste": 0.5}})
+    assert [stated.for_evaluate(50, task).paste for task in stated.tasks] == [0.5, 0.0]
+
+
 def test_a_methods_settings_give_way_to_the_recipes() -> None:
     stated = recipe(tables={"invert": {"steps": 3}}).with_defaults({"invert": {"steps": 900, "encoder_steps": 0}})
     assert (stated.settings("invert").steps, stated.settings("invert").encoder_steps) == (3, 0)

@@ -31,6 +31,11 @@ class Donors:
     places: dict[int, Int64[np.ndarray, " _m"]]
 
 
+def can_be_cut_out(task: Task) -> bool:
+    """Whether labels have regions that can be cut out of an image: masks, not points or depth."""
+    return task.geometry.region(np.zeros((0, 1, 1), np.uint8), 0) is not None
+
+
 def find_donors(task: Task, pools: Sequence[Pool]) -> Donors | None:
     """Those of the first pool that people labelled; None where there is none, or nothing in it is rare."""
     people = (pool for pool in pools if isinstance(pool, LabelledArrays) and not np.any(pool.pseudo))

@@ -13,7 +13,7 @@ from handsoff.generators.stored import read_card
 from handsoff.inversion.settings import OF_ENCODER
 from handsoff.learning.settings import MACHINE, LearnSettings
 from handsoff.sampling.aims import UNLABELLED
-from handsoff.tasks import TASKS
+from handsoff.tasks import TASKS, task_type
 from handsoff.training.settings import ALONE, TrainSettings
 from handsoff.verbs import VERBS
 
@@ -212,7 +212,7 @@ class Recipe(BaseModel):
         return self.settings("fit", first=budget, task=task)
 
     def for_evaluate(self, budget: int, task: str) -> BaseModel:
-        """Every budget is validated and tested on the same samples."""
+        """Every budget is validated and tested on the same samples; `paste` is for the masks alone."""
         start = self.largest + self.validation
         end = self.apart_from_test
         parts = {
@@ -221,7 +221,9 @@ class Recipe(BaseModel):
             "curve_part": f":{end}" if self.reserve else None,
             "labels_part": None if self.test is None else f":{end}",
         }
-        return self.settings("evaluate", first=budget, task=task, **parts)
+        masks = [name for name in self.tasks if task_type(name).merges]
+        pasted = {"paste": 0.0} if masks and task not in masks else {}
+        return self.settings("evaluate", first=budget, task=task, **parts, **pasted)
 
     def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
         """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator.

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from handsoff.core.errors import InputError
 from handsoff.datasets.attributes import available
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, choose_arms, pool_names
@@ -14,6 +12,7 @@ from handsoff.generators.stored import read_card
 from handsoff.inspection.paths import TABLE_PATHS
 from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
+from handsoff.learning.paste import can_be_cut_out
 from handsoff.recipes.steps import Step
 from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
 from handsoff.sampling.targets import CLUSTER, check_names
@@ -57,8 +56,7 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
 
 def check_paste(share: float, tasks: Tasks) -> None:
     """Refuse to paste classes where no labels have any that can be cut out."""
-    nothing = np.zeros((0, 1, 1), np.uint8)
-    if share and all(task.geometry.region(nothing, 0) is None for task in tasks.values()):
+    if share and not any(can_be_cut_out(task) for task in tasks.values()):
         raise InputError(
             f"[evaluate] paste is about the classes of masks, not about {' and '.join(tasks)}: leave it out."
         )
