@@ -104,21 +104,24 @@ def longtail(result: dict[str, Any]) -> str:
 
 
 def selection(result: dict[str, Any]) -> str:
-    """What each rule of selection keeps, and what a model makes of it."""
-    parts = list(next(iter(result["rules"].values()))["shown"])
-    lines = head(
-        "rule",
-        "kept",
-        "synthetic only",
-        "real + synthetic",
-        *(f"{part}: samples, IoU of synthetic only" for part in parts),
-    )
-    for rule, found in result["rules"].items():
-        arms = reached({arm: found["arms"][arm] for arm in ("synthetic_only", "real_plus_synthetic")}, "miou")
-        own = found["per_class"]["synthetic_only"]
+    """What each rule of selection keeps of generated images, and of photos, and what a model makes of it."""
+    rules = result["rules"]
+    generated = chosen(rules, ("synthetic_only", "real_plus_synthetic"))
+    photos = chosen({rule: found["photos"] for rule, found in rules.items()}, ("real_plus_photos",))
+    return "\n".join([*generated, "", *photos])
+
+
+def chosen(rules: dict[str, Any], arms: tuple[str, ...]) -> list[str]:
+    """A table of rules; the IoU of rare parts is that of the first arm."""
+    parts = list(next(iter(rules.values()))["shown"])
+    titles = [arm.replace("_plus_", " + ").replace("_", " ") for arm in arms]
+    lines = head("rule", "kept", *titles, *(f"{part}: samples, IoU of {titles[0]}" for part in parts))
+    for rule, found in rules.items():
+        scores = reached({arm: found["arms"][arm] for arm in arms}, "miou")
+        own = found["per_class"][arms[0]]
         shown = (f"{found['shown'][part]:,}, {own.get(part, {}).get('mean', 0.0):.3f}" for part in parts)
-        lines.append(row(rule, f"{found['kept']:,}", *arms, *shown))
-    return "\n".join(lines)
+        lines.append(row(rule, f"{found['kept']:,}", *scores, *shown))
+    return lines
 
 
 def bias(result: dict[str, Any]) -> str:

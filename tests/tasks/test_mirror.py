@@ -20,6 +20,9 @@ SPELT = [
     ("eye.L", "eye.R"),
     ("Eye (l)", "eye (R)"),
     ("L", "R"),
+    ("eyeL", "eyeR"),
+    ("LEye", "REye"),
+    ("mouthL2", "mouthR2"),
 ]
 
 
@@ -53,7 +56,14 @@ def test_nothing_is_mirrored_where_a_side_has_no_partner(lone: str) -> None:
     assert stated["mirror"] == [[0, 1]], "a person knows better"
 
 
-@pytest.mark.parametrize(("pair", "lone"), [(("lefteye", "righteye"), "leftear"), (("EYELEFT", "EYERIGHT"), "EARLEFT")])
+JOINED = [
+    (("lefteye", "righteye"), "leftear"),
+    (("EYELEFT", "EYERIGHT"), "EARLEFT"),
+    (("eyeL", "eyeR"), "earL"),
+]
+
+
+@pytest.mark.parametrize(("pair", "lone"), JOINED)
 def test_a_side_that_is_joined_to_its_word_counts_where_others_are_paired_so(pair: tuple[str, str], lone: str) -> None:
     names = ["background", *pair, lone]
     assert lone_sides(names) == [lone]
@@ -106,3 +116,7 @@ parts = st.sampled_from(["left", "Right", "RIGHT", "l", "R", "_", " ", "eye", "E
 def test_the_mirror_of_the_mirror_is_the_name_itself(names: list[str]) -> None:
     partners = mirrored_names(names)
     assert [partners[partner] for partner in partners] == list(range(len(names)))
+
+
+def test_a_capital_tells_sides_only_of_names_that_have_no_other_partner() -> None:
+    assert mirrored_names(["leftEyeL", "leftEyeR", "rightEyeR"]) == [0, 2, 1]
