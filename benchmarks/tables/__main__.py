@@ -20,7 +20,7 @@ TABLES = (  # of which results, in which page
     ("inversion", "docs/experiments/inversion.md", inversion), ("composition", "docs/composition.md", composition),
     ("selection", "docs/composition.md", selection), ("longtail", "docs/composition.md", longtail),
     ("longtail-faces", "docs/composition.md", longtail),
-    ("bias", "docs/composition.md", bias),
+    ("bias", "docs/composition.md", bias), ("bias-faces", "docs/composition.md", bias),
     ("conditions", "docs/composition.md", conditions),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
