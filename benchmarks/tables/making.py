@@ -107,8 +107,9 @@ def selection(result: dict[str, Any]) -> str:
     """What each rule of selection keeps of generated images, and of photos, and what a model makes of it."""
     rules = result["rules"]
     generated = chosen(rules, ("synthetic_only", "real_plus_synthetic"))
-    photos = chosen({rule: found["photos"] for rule, found in rules.items()}, ("real_plus_photos",))
-    return "\n".join([*generated, "", *photos])
+    of_photos = {rule: found["photos"] for rule, found in rules.items() if "photos" in found}
+    photos = ["", *chosen(of_photos, ("real_plus_photos",))] if of_photos else []
+    return "\n".join([*generated, *photos])
 
 
 def chosen(rules: dict[str, Any], arms: tuple[str, ...]) -> list[str]:
