@@ -8,7 +8,8 @@ measured within each condition, against heads that have it, for images that are 
 unconditionally.
 
 Some two hours of one core: 90 minutes of training (`--minutes`), the rest for rendering and the two networks. In half
-an hour: `--reduced`, 10 minutes of training at 32 px. Writes benchmarks/results/conditions.json.
+an hour: `--reduced`, 10 minutes of training at 32 px. Writes benchmarks/results/conditions.json and
+docs/conditions.png.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from PIL import Image
 from rich.console import Console
 
 import handsoff
@@ -49,7 +51,8 @@ QUICK: dict[str, Any] = {
     "evaluate": {"steps": 4, "batch": 4, "seeds": 1},
 }  # fmt: skip
 YAWS, WORDS = (-30.0, -15.0, 0.0, 15.0, 30.0), ("glasses", "hat", "beard")
-RIDGE, BATCH, FEWEST = 1e-2, 50, 2  # the last: heads of a condition that a distance needs
+RIDGE, BATCH, FEWEST, SHOWN = 1e-2, 50, 2, 8  # heads of a condition that a distance needs; images in a row
+PICTURE = Path(__file__).parents[1] / "docs" / "conditions.png"
 Images = UInt8[np.ndarray, "n h w 3"]
 
 
@@ -166,6 +169,13 @@ def measured(work: Path, look: Looker, generator: Generator, settings: dict[str,
     return {"rows": rows, "looker": looks, "fd": far(np.ones(len(real), bool), features(drawn(generator, count, None)))}
 
 
+def picture(generator: Generator) -> Image.Image:
+    """The same eight seeds in every row: drawn unconditionally, and asked for one thing."""
+    asked = ("none", {"yaw": YAWS[0]}, {"yaw": YAWS[-1]}, *({word: "yes"} for word in WORDS))
+    rows = [np.concatenate(list(drawn(generator, SHOWN, what)), 1) for what in asked]
+    return Image.fromarray(np.concatenate(rows, 0))
+
+
 def main() -> None:
     parser = options_of(__doc__ or "")
     parser.add_argument("--minutes", type=float, help="of training [90, reduced: 10]")
@@ -179,11 +189,13 @@ def main() -> None:
     train = {"minutes": options.minutes or (10.0 if options.reduced else 90.0), **settings["train"]}
     told = {"conditions": str(work / "heads.json"), "mirrored": ["yaw", "light_x"]}
     handsoff.train(work / "heads.zip", work / "generator", **told, **train)
-    found = measured(work, looker(work, settings), load_generator(work / "generator"), settings)
+    generator = load_generator(work / "generator")
+    found = measured(work, looker(work, settings), generator, settings)
     found["training"] = {"kimg": read_json(work / "generator" / "report.json")["kimg"], **train}
     Console().print(found)
     if not options.quick:
         write_result("conditions", settings, **found)
+        picture(generator).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
