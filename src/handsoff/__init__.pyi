@@ -392,8 +392,8 @@ def generate(
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         keep: Share of the samples that is kept: the most certain ones.
         drop: With labels of several tasks: drop what any of them, or only what all of them find uncertain.
-        strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
-            same rare part.
+        strata: Whose uncertainty is compared: parts = that of samples which show the same rare part, none = that of
+            all samples.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
         output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
         url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into
@@ -539,7 +539,7 @@ def label(
     *,
     keep: float = 0.9,
     drop: Literal["any", "all"] = "any",
-    strata: Literal["none", "parts"] = "none",
+    strata: Literal["none", "parts"] = "parts",
     ignore_pixels: float = 0.0,
     output: Literal["folder", "webdataset"] = "folder",
     url: str | None = None,
@@ -563,8 +563,8 @@ def label(
         out: The folder to write; the same call again goes on where it was, or does nothing where it is finished.
         keep: Share of the samples that is kept: the most certain ones.
         drop: With labels of several tasks: drop what any of them, or only what all of them find uncertain.
-        strata: Whose uncertainty is compared: none = that of all samples, parts = that of samples which show the
-            same rare part.
+        strata: Whose uncertainty is compared: parts = that of samples which show the same rare part, none = that of
+            all samples.
         ignore_pixels: Share of the pixels that the labels ignore: the most uncertain ones of all samples.
         output: How samples are stored: folder = files of a folder, webdataset = tar shards, for millions of them.
         url: Where tar shards are written, anything that fsspec knows such as s3://bucket/folder; unless said, into

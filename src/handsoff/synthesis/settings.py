@@ -25,9 +25,6 @@ CONDITION = (
     "what a conditional generator is asked for: a class such as 3, attributes such as {yaw = 30, hat = 'yes'}, or none "
     "(drawn unconditionally); unless said, classes come alike often and attributes as in the training photos"
 )
-COMPARED = (
-    "whose uncertainty is compared: none = that of all samples, parts = that of samples which show the same rare part"
-)
 GUIDANCE = (
     "how strongly samples of a diffusion model follow the condition: 1 = as it learnt, more = closer to it and less "
     "varied, in twice the time; unless said, 1, or what the model was imported with"
@@ -44,7 +41,11 @@ class Selection(BaseModel):
         "any",
         description="with labels of several tasks: drop what any of them, or only what all of them find uncertain",
     )
-    strata: Strata = Field("none", description=COMPARED)
+    strata: Strata = Field(
+        "parts",
+        description="whose uncertainty is compared: parts = that of samples which show the same rare part, none = that "
+        "of all samples",
+    )
     ignore_pixels: float = Field(
         0.0,
         ge=0,
@@ -90,7 +91,6 @@ class GenerateSettings(Selection):
     n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
-    strata: Strata = Field("parts", description=COMPARED)
     condition: Asked | None = Field(None, description=CONDITION)
     guidance: float | None = Field(None, ge=1, le=100, description=GUIDANCE)
     aim: dict[str, Any] | None = Field(
