@@ -11,7 +11,9 @@ from PIL import Image
 
 from browsing import everything
 from discs import CLASSES, blobs, write_dataset
+from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_json
+from handsoff.datasets.corrections import Corrections
 from handsoff.datasets.labelled import open_labelled
 from handsoff.review.app import create_app
 from handsoff.review.desk import open_desk
@@ -119,6 +121,63 @@ def test_a_label_is_saved_though_another_of_its_sample_is_damaged(tmp_path: Path
     answer = client.put("/api/label/segmentation/001", content=label, headers={"if-match": "0"})
     assert (answer.status_code, answer.json()["version"]) == (200, 1)
     assert client.post("/api/undo").status_code == 200
+
+
+def test_a_label_as_the_dataset_has_it_is_no_correction(client: TestClient, dataset: Path) -> None:
+    """The editor sends it where a stroke was taken back."""
+    before, _ = mask(client, "001")
+    changed = png(np.zeros_like(before))
+    client.put("/api/label/segmentation/001", content=changed, headers={"if-match": "0"})
+    answer = client.put("/api/label/segmentation/001", content=png(before), headers={"if-match": "1"})
+    assert (answer.json()["version"], answer.json()["corrected"]) == (2, [])
+    assert not (dataset / "corrections" / "masks" / "001.png").exists()
+    assert not any(row["corrected"] for row in client_of(dataset).get("/api/samples").json()["samples"])
+    assert client.post("/api/undo").json()["corrected"] == ["segmentation"]
+    assert not mask(client, "001")[0].any(), "undo brings the correction back"
+
+
+def test_a_label_counts_only_once_its_record_is_written(
+    client: TestClient, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk."""
+    before, _ = mask(client, "001")
+    sent = {"content": png(np.zeros_like(before)), "headers": {"if-match": "0"}}
+    with monkeypatch.context() as broken:
+        broken.setattr(Corrections, "write_record", refuse_to_write)
+        assert client.put("/api/label/segmentation/001", **sent).status_code == 400
+    assert np.array_equal(mask(client, "001")[0], before)
+    assert not (dataset / "corrections" / "masks" / "001.png").exists()
+    assert client.put("/api/label/segmentation/001", **sent).json()["corrected"] == ["segmentation"]
+    assert client.post("/api/undo").json()["corrected"] == []
+    assert np.array_equal(mask(client, "001")[0], before)
+
+
+def refuse_to_write(*_: object) -> None:
+    raise InputError("Could not write: the disk is full.")
+
+
+def test_a_correction_that_somebody_removed_can_be_made_again(client: TestClient, dataset: Path) -> None:
+    before, _ = mask(client, "001")
+    label = png(np.zeros_like(before))
+    client.put("/api/label/segmentation/001", content=label, headers={"if-match": "0"})
+    (dataset / "corrections" / "masks" / "001.png").unlink()
+    assert client.put("/api/label/segmentation/001", content=label, headers={"if-match": "1"}).status_code == 200
+    assert not mask(client, "001")[0].any()
+
+
+def test_a_request_that_says_nothing_sensible_gets_one_sentence(client: TestClient) -> None:
+    before, _ = mask(client, "001")
+    answers = [
+        client.get("/api/samples", params={"decision": "foo"}),
+        client.get("/api/suggest", params={"count": 0}),
+        client.put("/api/decision/001", json={}),
+        client.put("/api/decision/001", content=b'{"decision": "accept", "version": 1e400}'),
+        client.put("/api/label/segmentation/001", content=png(before), headers={"if-match": "9" * 5000}),
+    ]
+    assert [answer.status_code for answer in answers] == [422, 422, 422, 422, 428]
+    for answer in answers:
+        assert answer.json().keys() == {"error"}
+        assert answer.json()["error"].endswith(".")
 
 
 def test_a_canvas_is_read(client: TestClient) -> None:

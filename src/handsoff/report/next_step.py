@@ -101,8 +101,12 @@ def written(value: object) -> str:
     '{"half" = {"real" = [0.5, 1.0]}}'
     """
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)} = {written(entry)}" for name, entry in value.items()) + "}"
-    return value if isinstance(value, str) else json.dumps(value)
+        return (
+            "{"
+            + ", ".join(f"{json.dumps(name, ensure_ascii=False)} = {written(entry)}" for name, entry in value.items())
+            + "}"
+        )
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def labels_for(rows: Sequence[PartRow]) -> str:

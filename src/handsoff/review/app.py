@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
@@ -23,8 +24,8 @@ from handsoff.review.session import ConflictError, NoSuchSampleError, Session
 from handsoff.review.thumbnails import SIDE
 
 STATIC = Path(str(files("handsoff.review"))) / "static"
-BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, PRECONDITION = 400, 404, 304, 409, 412, 428
-MOST_ROWS = 1000
+BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, INVALID, PRECONDITION = 400, 404, 304, 409, 412, 422, 428
+MOST_ROWS, DIGITS = 1000, 18  # rows of one answer; of a version, so that it is a number of 64 bits
 Window = Annotated[str, Header(alias="X-Window", max_length=64)]
 
 
@@ -52,6 +53,7 @@ def create_app(desk: Desk) -> FastAPI:
         app.include_router(routes(desk), dependencies=[Depends(refuse_others(desk.session))])
     app.add_exception_handler(HandsOffError, explain)
     app.add_exception_handler(HTTPException, explain_http)
+    app.add_exception_handler(RequestValidationError, explain_invalid)
     if STATIC.is_dir():
         app.mount("/static", StaticFiles(directory=STATIC))
 
@@ -95,6 +97,13 @@ def explain(request: Request, error: Exception) -> Response:  # noqa: ARG001  # 
 def explain_http(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as above
     status = error.status_code if isinstance(error, HTTPException) else BAD
     return JSONResponse({"error": str(getattr(error, "detail", error))}, status)
+
+
+def explain_invalid(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as above
+    """Of all that is wrong with what was sent, the first."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    where = ".".join(str(part) for part in first["loc"][1:]) or "What was sent"
+    return JSONResponse({"error": f"{where}: {first['msg']}."}, INVALID)
 
 
 def state(record: Correction) -> dict[str, Any]:
@@ -172,7 +181,7 @@ def decide(desk: Desk) -> APIRouter:
         window: Window = "",
     ) -> dict[str, Any]:
         version = if_match.strip().strip('"')
-        if not version.isdecimal():
+        if not version.isdecimal() or len(version) > DIGITS:
             raise HTTPException(PRECONDITION, "Say with If-Match which version of the sample was corrected.")
         found = from_browser(session, task, name, data)
         record = session.correct(task, name, found, int(version), window)

@@ -56,6 +56,7 @@ class Returned:
             for index, name in enumerate(self.export.names):
                 self.take(name, kept)
                 yield Progress("taking corrections", index + 1, len(self.export.names))
+        kept = list(dict.fromkeys(kept))  # a sample once, whatever its labels
         if kept:
             self.notes.append(
                 f"{len(kept)} samples had other corrections here already, which stay, such as {kept[0]}: remove those "

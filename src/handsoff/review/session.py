@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -175,7 +175,7 @@ class Session:
         return after
 
     def correct(self, task: str, name: str, label: Label, version: int, window: str = "") -> Correction:
-        """Write a corrected label.
+        """Write a corrected label; the one that the dataset has anyway is no correction, and takes back an earlier one.
 
         Raises:
             NoSuchSampleError: there is no such sample or kind of label.
@@ -183,14 +183,31 @@ class Session:
         """
         self.known(name, task)
         with self.changing(name, version) as before:
-            found = before.before.get(task) or label_hash(self.tasks[task], self.label(task, name))
-            after = self.next(before, before={**before.before, task: found})
-            change = Change(name, before, after.version, (task, self.stored(task, name)))
-            self.corrections.write_label(self.tasks[task], name, label)
-            self.corrected.setdefault(name, set()).add(task)
-            self.corrections.write_record(name, after)
-            self.changed(change, after, window)
+            found = label_hash(self.tasks[task], self.dataset.label(task, name))
+            hashes = {task: found, **before.before}
+            same = label_hash(self.tasks[task], label) == found
+            if same:
+                del hashes[task]
+            after, stored = self.next(before, before=hashes), self.stored(task, name)
+            with self.all_or_nothing(name, task, stored):
+                if same:
+                    self.restore(name, task, None)
+                else:
+                    self.corrections.write_label(self.tasks[task], name, label)
+                    self.corrected.setdefault(name, set()).add(task)
+                self.corrections.write_record(name, after)
+            self.changed(Change(name, before, after.version, (task, stored)), after, window)
         return after
+
+    @contextmanager
+    def all_or_nothing(self, name: str, task: str, stored: bytes | None) -> Iterator[None]:
+        """Put the label back where its record cannot be written."""
+        try:
+            yield
+        except BaseException:
+            with suppress(HandsOffError, OSError):
+                self.restore(name, task, stored)
+            raise
 
     def undo(self, window: str = "") -> tuple[str, Correction]:
         """Take back the last change of a window; the name of its sample, and its record now.
@@ -217,15 +234,18 @@ class Session:
         """Put back what lay in the file of a corrected label."""
         if stored is None:
             self.corrections.remove_label(self.tasks[task], name)
-            self.corrected[name].discard(task)
+            self.corrected.setdefault(name, set()).discard(task)
         else:
             write_bytes(self.corrections.label(self.tasks[task], name).file, stored)
+            self.corrected.setdefault(name, set()).add(task)
 
     def stored(self, task: str, name: str) -> bytes | None:
-        """What lies in the file of a corrected label now."""
+        """What lies in the file of a corrected label now; None where there is none, also since somebody removed it."""
         if task not in self.corrected.get(name, ()):
             return None
-        return self.corrections.label(self.tasks[task], name).file.read_bytes()
+        with suppress(FileNotFoundError):
+            return self.corrections.label(self.tasks[task], name).file.read_bytes()
+        return None
 
     @contextmanager
     def changing(self, name: str, version: int) -> Iterator[Correction]:
