@@ -11,6 +11,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, read_json, write_bytes, write_json
 from handsoff.report.chart import colours
 from handsoff.report.page import write_page
+from handsoff.review.session import open_session
 from measured import GOOD, arm, metrics
 from toy import write_classes, write_mask
 
@@ -98,6 +99,16 @@ def test_the_page_tells_the_numbers(folders: tuple[Path, Path]) -> None:
 def test_the_page_says_which_class_never_occurs(folders: tuple[Path, Path]) -> None:
     page = page_of(*folders)
     assert "Not among the 8 generated labels that were looked at: ear." in page
+
+
+def test_what_a_person_rejected_is_not_shown_as_kept(folders: tuple[Path, Path]) -> None:
+    report, dataset = folders
+    assert re.search(r"samples kept\W.{0,40}?8\b", page_of(report, dataset), re.DOTALL)
+    open_session(dataset).decide("00000000", "reject", 0)
+    page = page_of(report, dataset)
+    assert re.search(r"samples kept\W.{0,40}?7\b", page, re.DOTALL)
+    assert "seed 0 " not in page
+    assert "seed 1 " in page
 
 
 def test_names_are_shown_as_they_are(folders: tuple[Path, Path]) -> None:

@@ -63,14 +63,15 @@ class Gallery:
         return self.generated.manifest if self.generated else {}
 
     def records(self) -> list[Record]:
-        """What is known of each drawn sample; where nothing is known, the names of the images."""
+        """What is known of each drawn sample, none kept that a person rejected; else the names of the images."""
         try:
             recorded = self.generated.records() if self.generated else []
         except HandsOffError:
             recorded = []
         images = self.folder / "images"
         if recorded or not images.is_dir():
-            return recorded
+            rejected = {*self.labelled.images} - {*self.labelled.names} if self.labelled else set()
+            return [record | {"kept": False} if record["name"] in rejected else record for record in recorded]
         return [{"name": file.stem} for file in sorted(images.iterdir()) if file.suffix in IMAGE_SUFFIXES]
 
     def label(self, name: str) -> Label | None:
