@@ -1,7 +1,8 @@
 """YOLO's label files: boxes among polygons, files of Label Studio, and what is counted because it is left out."""
 
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -146,3 +147,18 @@ def test_boxes_among_poses_are_counted(tmp_path: Path) -> None:
     samples = opened(put(tmp_path, files))
     assert samples.read("a").labels["keypoints"].shape == (1, 3)
     assert "1 object has only a box, and is left out" in " ".join(samples.notes)
+
+
+@pytest.mark.parametrize(("image", "text"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_label_file_is_found_whatever_the_unicode_form(
+    tmp_path: Path, image: Literal["NFC", "NFD"], text: Literal["NFC", "NFD"]
+) -> None:
+    """A file system that spells é as two characters has written one of them."""
+    files = {"data.yaml": CARD, "images/b.png": None, "labels/b.txt": HALF}
+    files[f"images/{unicodedata.normalize(image, 'é/é')}.png"] = None
+    files[f"labels/{unicodedata.normalize(text, 'é/é')}.txt"] = HALF
+    samples = opened(put(tmp_path, files))
+    assert len(samples.names) == 2
+    for name in samples.names:
+        assert (mask_of(samples, name)[:, :5] == 1).all()
+    assert samples.notes == ()

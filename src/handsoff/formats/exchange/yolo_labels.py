@@ -1,6 +1,7 @@
 """YOLO's label files: which belongs to which image, and what their rows say."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -79,13 +80,19 @@ def text_files(source: Source) -> list[str]:
 def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
     """Sample name → label file, for the images that have one.
 
-    It lies where Ultralytics looks, under the image's name. Of those left over, names belong together that are the same
-    up to what Label Studio changes in an uploaded image's: 0a1b2c3d-My_Photo.png for My Photo.png.
+    It lies where Ultralytics looks, under the image's name, whatever the Unicode form. Of those left over, names belong
+    together that are the same up to what Label Studio changes in an uploaded image's: 0a1b2c3d-My_Photo.png for
+    My Photo.png.
 
     Raises:
         InputError: several images or several label files left over have the same name in this sense.
     """
     found = {name: label_file(image) for name, image in images.items() if label_file(image) in source.sizes}
+    exact = set(found.values())
+    composed = {composed_form(file): file for file in text_files(source) if file not in exact}
+    for name in images.keys() - found.keys():
+        if (form := composed_form(label_file(images[name]))) in composed:
+            found[name] = composed.pop(form)
     taken = set(found.values())
     rest: dict[str, list[str]] = {}
     for file in text_files(source):
@@ -101,6 +108,11 @@ def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
             raise InputError(f"{source.path}: {held} or another image: give label files the names of their images.")
         found[names[0]] = rest[key][0]
     return found
+
+
+def composed_form(file: str) -> str:
+    """A path in the Unicode form NFC: é is one character, however a file system spells it."""
+    return unicodedata.normalize("NFC", file)
 
 
 def plain(file: str) -> str:
