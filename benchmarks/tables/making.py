@@ -4,6 +4,8 @@ from typing import Any
 
 from rows import head, reached, row
 
+from handsoff.report.verdict import arm_title
+
 
 def training(result: dict[str, Any]) -> str:
     """FD after equal processor minutes, along the way and at the end."""
@@ -115,7 +117,7 @@ def selection(result: dict[str, Any]) -> str:
 def chosen(rules: dict[str, Any], arms: tuple[str, ...]) -> list[str]:
     """A table of rules; the IoU of rare parts is that of the first arm."""
     parts = list(next(iter(rules.values()))["shown"])
-    titles = [arm.replace("_plus_", " + ").replace("_", " ") for arm in arms]
+    titles = [arm_title(arm) for arm in arms]
     lines = head("rule", "kept", *titles, *(f"{part}: samples, IoU of {titles[0]}" for part in parts))
     for rule, found in rules.items():
         scores = reached({arm: found["arms"][arm] for arm in arms}, "miou")

@@ -5,6 +5,7 @@ import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,13 +101,10 @@ def written(value: object) -> str:
     >>> written({"half": {"real": [0.5, 1.0]}})
     '{"half" = {"real" = [0.5, 1.0]}}'
     """
+    toml = partial(json.dumps, ensure_ascii=False)  # JSON escapes of rare characters are no TOML
     if isinstance(value, dict):
-        return (
-            "{"
-            + ", ".join(f"{json.dumps(name, ensure_ascii=False)} = {written(entry)}" for name, entry in value.items())
-            + "}"
-        )
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return "{" + ", ".join(f"{toml(name)} = {written(entry)}" for name, entry in value.items()) + "}"
+    return value if isinstance(value, str) else toml(value)
 
 
 def labels_for(rows: Sequence[PartRow]) -> str:

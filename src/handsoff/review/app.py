@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
@@ -85,7 +85,7 @@ async def body(request: Request) -> bytes:
     return await request.body()
 
 
-def explain(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as Starlette calls it
+def explain(_request: Request, error: Exception) -> Response:
     """One sentence about what a request did wrong."""
     content: dict[str, Any] = {"error": str(error)}
     if isinstance(error, ConflictError):
@@ -94,14 +94,14 @@ def explain(request: Request, error: Exception) -> Response:  # noqa: ARG001  # 
     return JSONResponse(content, NOT_FOUND if isinstance(error, NoSuchSampleError) else BAD)
 
 
-def explain_http(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as above
+def explain_http(_request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else BAD
     return JSONResponse({"error": str(getattr(error, "detail", error))}, status)
 
 
-def explain_invalid(request: Request, error: Exception) -> Response:  # noqa: ARG001  # as above
+def explain_invalid(_request: Request, error: Exception) -> Response:
     """Of all that is wrong with what was sent, the first."""
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    first = cast("RequestValidationError", error).errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "What was sent"
     return JSONResponse({"error": f"{where}: {first['msg']}."}, INVALID)
 

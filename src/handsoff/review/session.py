@@ -243,9 +243,8 @@ class Session:
         """What lies in the file of a corrected label now; None where there is none, also since somebody removed it."""
         if task not in self.corrected.get(name, ()):
             return None
-        with suppress(FileNotFoundError):
-            return self.corrections.label(self.tasks[task], name).file.read_bytes()
-        return None
+        file = self.corrections.label(self.tasks[task], name).file
+        return file.read_bytes() if file.is_file() else None
 
     @contextmanager
     def changing(self, name: str, version: int) -> Iterator[Correction]:

@@ -1,7 +1,6 @@
 """YOLO's label files: which belongs to which image, and what their rows say."""
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,6 +10,7 @@ from jaxtyping import Float
 
 from handsoff.core.errors import InputError
 from handsoff.core.frames import Frame
+from handsoff.datasets.layout import called_alike
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.yolo_card import CARD, LISTS, label_file
 from handsoff.formats.samples import alike
@@ -87,12 +87,9 @@ def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InputError: several images or several label files left over have the same name in this sense.
     """
-    found = {name: label_file(image) for name, image in images.items() if label_file(image) in source.sizes}
-    exact = set(found.values())
-    composed = {composed_form(file): file for file in text_files(source) if file not in exact}
-    for name in images.keys() - found.keys():
-        if (form := composed_form(label_file(images[name]))) in composed:
-            found[name] = composed.pop(form)
+    wanted = {name: label_file(image) for name, image in images.items()}
+    texts = called_alike(set(wanted.values()), {file: file for file in source.sizes if file.endswith(".txt")})
+    found = {name: texts[file] for name, file in wanted.items() if file in texts}
     taken = set(found.values())
     rest: dict[str, list[str]] = {}
     for file in text_files(source):
@@ -100,7 +97,7 @@ def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
             rest.setdefault(plain(file), []).append(file)
     wanting: dict[str, list[str]] = {}
     for name in images.keys() - found.keys():
-        if (key := plain(label_file(images[name]))) in rest:
+        if (key := plain(wanted[name])) in rest:
             wanting.setdefault(key, []).append(name)
     for key, names in wanting.items():
         if len(names) > 1 or len(rest[key]) > 1:
@@ -108,11 +105,6 @@ def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
             raise InputError(f"{source.path}: {held} or another image: give label files the names of their images.")
         found[names[0]] = rest[key][0]
     return found
-
-
-def composed_form(file: str) -> str:
-    """A path in the Unicode form NFC: é is one character, however a file system spells it."""
-    return unicodedata.normalize("NFC", file)
 
 
 def plain(file: str) -> str:
