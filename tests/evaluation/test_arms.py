@@ -66,6 +66,7 @@ def test_an_arm_of_the_settings() -> None:
         ({"mine": {"real": [0.5, 1], "synthetic": 0.5}}, "the shares of the arm mine add up to 1.5 at the last step"),
         ({"mine": {"real": 2, "synthetic": -1}}, "less than or equal to 1"),
         ({"../mine": {"real": 1}}, "'../mine' cannot name an arm"),
+        ({"real_only": {"synthetic": 1}}, "the arm real_only, to which reports compare the others, learns from real"),
     ],
 )
 def test_what_is_no_arm(arms: dict[str, Any], sentence: str) -> None:
@@ -142,3 +143,13 @@ def test_a_dataset_given_twice_is_refused() -> None:
     with pytest.raises(InputError, match="given twice"):
         pool_names([Path("a"), Path("a")], ["photos"] * 2)
     assert pool_names([], []) == []
+
+
+def test_an_arm_whose_batches_lack_a_pool_is_refused_whoever_wrote_it() -> None:
+    """Without a cooldown the shares stay what they are at first."""
+    ramp: dict[str, Any] = {"mine": {"synthetic": [1, 0], "real": [0, 1]}}
+    assert choose_arms(EvaluateSettings(arms=ramp), ["synthetic"])
+    with pytest.raises(InputError, match="The arm mine never has a sample of real in a batch of 8"):
+        choose_arms(EvaluateSettings(arms=ramp, cooldown=0, batch=8), ["synthetic"])
+    with pytest.raises(InputError, match=r"The arm real_plus_all never has a sample of . in a batch of 2"):
+        choose_arms(EvaluateSettings(batch=2), list("abcde"))

@@ -14,6 +14,8 @@ from handsoff.core.files import read_json, write_json
 from handsoff.evaluation.data import EvaluationData, load_data, without
 from handsoff.evaluation.inputs import open_inputs
 from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.formats.convert import convert
+from handsoff.formats.settings import ConvertSettings
 from handsoff.jobs.progress import run_to_end
 from handsoff.learning.data import LabelledArrays
 
@@ -54,6 +56,21 @@ def test_photos_of_a_tested_person_are_left_out_of_the_pool(tmp_path: Path) -> N
     tested = write_photos(tmp_path / "tested", 2, ["faces/002_0.jpg", "faces/002_1.jpg"])
     with pytest.raises(InputError, match=r"No photos samples are left \(all are of groups of validation or test\)"):
         loaded(labelled, tested, settings)
+
+
+def test_a_converted_dataset_leaves_out_photos_of_a_tested_person_too(tmp_path: Path) -> None:
+    """Files are called after persons in the folder's name, which is not in the sample's."""
+    labelled = write_labelled(tmp_path / "labelled", blobs(4, seed=1))
+    photos = write_photos(tmp_path / "photos", 8, [f"{index % 4:03d}/{index}.jpg" for index in range(8)])
+    converted = tmp_path / "converted"
+    run_to_end(convert(photos, converted, ConvertSettings()))
+    settings = EvaluateSettings(first=1, validation_part="1:2", test_part="2:3", group=r"^(\d{3})(?:/\d)?$")
+    data = loaded(labelled, converted, settings)
+    assert data.pools["photos"].names == loaded(labelled, photos, settings).pools["photos"].names
+    assert data.excluded["photos"] == 4
+    (photos / "samples.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"Which photo 000 of .*converted was is not told by .*photos"):
+        loaded(labelled, converted, settings)
 
 
 def test_photos_of_a_labelled_person_stay_whose_test_photos_are_left_out(tmp_path: Path) -> None:
@@ -112,12 +129,14 @@ def test_validation_that_no_run_could_be_chosen_by_is_refused(tmp_path: Path) ->
     write_json(tmp_path / "keypoints.json", entries)
     scale = {"keypoints": {"scale": [[0], [1]]}}
 
-    def load(part: str) -> EvaluationData:
-        settings = EvaluateSettings(task="keypoints", labels=scale, first=2, validation_part=part, test_part="2:4")
+    def load(part: str, test: str = "2:4") -> EvaluationData:
+        settings = EvaluateSettings(task="keypoints", labels=scale, first=2, validation_part=part, test_part=test)
         return run_to_end(load_data(open_inputs(tmp_path, [], tmp_path, settings, None), None))
 
     with pytest.raises(InputError, match=r"Nothing in the labels of the validation samples can be scored by pck"):
         load("4:")
+    with pytest.raises(InputError, match=r"Nothing in the labels of the test samples can be scored by pck"):
+        load("3:4", "4:")
     assert load("3:4").validation is not None
 
 

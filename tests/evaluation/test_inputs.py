@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from discs import blobs, write_dataset, write_labelled
+from handsoff.core.errors import InputError
 from handsoff.evaluation.data import load_data
 from handsoff.evaluation.evaluate import reviews
 from handsoff.evaluation.inputs import Inputs, open_inputs
@@ -94,3 +96,9 @@ def test_the_range_of_depths_follows_from_what_is_trained_on(tmp_path: Path) -> 
     low, high = open_inputs(tmp_path, [], tmp_path, settings, None).task.schema["range"]
     assert 8 < low < 10
     assert 20 < high < 25
+
+
+def test_more_labels_than_there_are_are_refused(tmp_path: Path) -> None:
+    real = write_labelled(tmp_path / "real", blobs(4, 1))
+    with pytest.raises(InputError, match=r"real has 3 labelled samples to learn from, not 4\."):
+        open_inputs(real, [], real, EvaluateSettings(skip=1, first=4), None)

@@ -13,8 +13,10 @@ from jaxtyping import Bool, Float, UInt8
 from handsoff.core.errors import InputError
 from handsoff.core.tensors import read_tensors, write_tensors
 
-SEEN = "seen.safetensors"  # thumbnails of the photos whose labels somebody learnt from, chose by, or was tested on
-NAME, TESTED = "thumbnails", "tested"  # tensors in such a file: of photos learnt from or chosen by, of tested ones
+SEEN = "seen.safetensors"  # thumbnails of the photos that somebody learnt from, was chosen by, or was tested on
+# Tensors in such a file: of photos whose labels were learnt from or chosen by, of tested ones, and of those that were
+# learnt from with labels that a machine made.
+NAME, TESTED, UNLABELLED = "thumbnails", "tested", "unlabelled"
 SIDE = 16  # cells per side of a thumbnail
 TOLERANCE = 8  # grey levels, in every cell: copies stay within 6, half of all other faces are 65 apart, docs/label.md
 ROWS = 4096  # photos that are compared at once
@@ -67,17 +69,21 @@ def same_picture(image: UInt8[np.ndarray, "h w 3"], other: UInt8[np.ndarray, "_h
 
 
 def save_seen(
-    folder: Path, images: UInt8[np.ndarray, "n h w 3"], tested: UInt8[np.ndarray, "_m h w 3"] | None = None
+    folder: Path,
+    images: UInt8[np.ndarray, "n h w 3"],
+    tested: UInt8[np.ndarray, "_m h w 3"] | None = None,
+    unlabelled: UInt8[np.ndarray, "_k h w 3"] | None = None,
 ) -> None:
     """Write `seen.safetensors`: the thumbnails of photos, framed as whatever lies in the folder sees them.
 
     Args:
         folder: of a labeler or a model.
-        images: photos that it learnt from or was chosen by.
+        images: photos whose labels it learnt from or was chosen by.
         tested: photos that it was tested on.
+        unlabelled: photos that it learnt from with labels that a machine made.
     """
-    found = {NAME: images} if tested is None else {NAME: images, TESTED: tested}
-    tensors = {name: torch.from_numpy(thumbnails(photos)) for name, photos in found.items()}
+    found = {NAME: images, TESTED: tested, UNLABELLED: unlabelled}
+    tensors = {name: torch.from_numpy(thumbnails(photos)) for name, photos in found.items() if photos is not None}
     write_tensors(folder / SEEN, tensors, sealed=True)
 
 
@@ -88,27 +94,32 @@ def add_seen(folder: Path, other: Path) -> None:
         InputError: one of both files is missing or damaged.
     """
     both = [read_file(place / SEEN) for place in (folder, other)]
-    names = [name for name in (NAME, TESTED) if any(name in found for found in both)]
+    names = [name for name in (NAME, TESTED, UNLABELLED) if any(name in found for found in both)]
     joined = {name: torch.cat([found[name] for found in both if name in found]) for name in names}
     write_tensors(folder / SEEN, joined, sealed=True)
 
 
 def read_seen(folder: Path) -> Thumbnails:
-    """All thumbnails that `save_seen` wrote.
+    """The thumbnails of photos whose true labels served: to learn, to choose or to test.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    return np.concatenate([found.numpy() for found in read_file(folder / SEEN).values()])
+    return thumbnails_in(folder, NAME, TESTED)
 
 
 def read_learnt(folder: Path) -> Thumbnails:
-    """Those of photos that were learnt from or chosen by.
+    """Those of photos that were learnt from, whoever labelled them, or chosen by.
 
     Raises:
         InputError: the file is missing or damaged.
     """
-    return read_thumbnails(folder / SEEN)
+    return thumbnails_in(folder, NAME, UNLABELLED)
+
+
+def thumbnails_in(folder: Path, *names: str) -> Thumbnails:
+    found = read_file(folder / SEEN)
+    return np.concatenate([found[name].numpy() for name in names if name in found])
 
 
 def write_thumbnails(file: Path, found: Thumbnails) -> None:

@@ -119,9 +119,13 @@ def choose_arms(settings: EvaluateSettings, datasets: Sequence[str], online: str
         for name in settings.arms or ():
             if name not in known:
                 raise UnknownNameError("arm", name, known)
-        return [known[name] for name in settings.arms or default]
-    pools = [REAL, *datasets, *([ONLINE] if online else [])]
-    return [arm_of(name, shares, pools, settings) for name, shares in settings.arms.items()]
+        arms = [known[name] for name in settings.arms or default]
+    else:
+        pools = [REAL, *datasets, *([ONLINE] if online else [])]
+        arms = [arm_of(name, shares, pools) for name, shares in settings.arms.items()]
+    for arm in arms:
+        require_all_pools(arm, settings)
+    return arms
 
 
 def online_arms() -> list[Arm]:
@@ -129,21 +133,29 @@ def online_arms() -> list[Arm]:
     return [Arm(f"{ONLINE}_only", {ONLINE: (1.0, 1.0)}), real_plus(ONLINE, [ONLINE])]
 
 
-def arm_of(name: str, shares: Mapping[str, Shares], pools: Sequence[str], settings: EvaluateSettings) -> Arm:
+def arm_of(name: str, shares: Mapping[str, Shares], pools: Sequence[str]) -> Arm:
     """One arm of the settings, its pools in the order of `pools`."""
     unknown = [pool for pool in shares if pool not in pools]
     if unknown:
         raise InputError(f"The arm {name} has no pool {unknown[0]!r} to draw from: choose from {', '.join(pools)}.")
     bounds = {pool: shares[pool] for pool in pools if pool in shares}
-    arm = Arm(
+    return Arm(
         name,
         {pool: share if isinstance(share, tuple) else (float(share), float(share)) for pool, share in bounds.items()},
     )
-    batches = [arm.counts(position / POSITIONS, settings.batch) for position in range(POSITIONS + 1)]
+
+
+def require_all_pools(arm: Arm, settings: EvaluateSettings) -> None:
+    """Refuse an arm one of whose pools is in no batch of a run.
+
+    Raises:
+        InputError: it is such an arm.
+    """
+    last = POSITIONS if settings.cooldown else 0
+    batches = [arm.counts(position / POSITIONS, settings.batch) for position in range(last + 1)]
     absent = [pool for pool in arm.shares if not any(counts[pool] for counts in batches)]
     if absent:
         raise InputError(
-            f"The arm {name} never has a sample of {absent[0]} in a batch of {settings.batch}: "
-            "give it a larger share, raise batch, or leave it out."
+            f"The arm {arm.name} never has a sample of {absent[0]} in a batch of {settings.batch}: give it a larger "
+            f"share in --set arms=…, raise batch, or leave it out."
         )
-    return arm

@@ -36,6 +36,8 @@ class EvaluationData:
         validation: None where there is none.
         excluded: "validation" and "test" → how many of its samples were left out because they were seen before, and
             "photos" → how many samples of datasets because they show a person or scene of validation or test.
+        unknown: the datasets of which somebody who made their labels was moved or removed: what that one learnt from
+            cannot be told.
         online: samples that are drawn during training, where an arm asks for them.
     """
 
@@ -43,6 +45,7 @@ class EvaluationData:
     test: LabelledArrays
     validation: LabelledArrays | None
     excluded: dict[str, int]
+    unknown: tuple[str, ...] = ()
     online: Pool | None = None
 
     def pool(self, name: str) -> Pool:
@@ -82,15 +85,18 @@ def load_data(
     validation, seen = None, [*inputs.pools[REAL].names, *inputs.labels]
     if inputs.validation is not None:
         validation = yield from load_unseen(inputs.validation, "validation", seen)
-        refuse_unscorable(inputs.task, validation)
+        refuse_unscorable(inputs.task, validation, "validation")
         seen += inputs.validation.names
         used.append(validation)
         labels.append(thumbnails(validation.images))
     test = yield from load_unseen(inputs.test, "test", seen)
+    refuse_unscorable(inputs.task, test, "test")
     for name, samples in {**pools, "validation": validation, "test": test}.items():
         refuse_empty(name, samples, excluded.get(name, 0))
-    refuse_taught_by_test(inputs, test, np.concatenate(labels))
-    return EvaluationData(pools, test, validation, {**excluded, "photos": unrelated})
+    known_labels = np.concatenate(labels)
+    sources = {REAL: inputs.real.source.path, **inputs.folders}
+    unknown = tuple(name for name, path in sources.items() if not refuse_taught_by_test(path, test, known_labels))
+    return EvaluationData(pools, test, validation, {**excluded, "photos": unrelated}, unknown)
 
 
 def load_pools(
@@ -121,17 +127,31 @@ def unrelated_photos(inputs: Inputs, pool: str, group: str | None) -> LabelledDa
     held_out = [*inputs.test.names, *(inputs.validation.names if inputs.validation else ())]
     labelled_groups = {group_of(group, name) for name in (*inputs.pools[REAL].names, *inputs.labels)}
     tested = {group_of(group, name) for name in held_out} - labelled_groups
-    photos = inputs.photos.get(pool)
-    called = {name: {name} for name in labelled.names}
-    if photos is not None:
-        called |= {record["name"]: names_of(record) for record in photos.records()}
-    related = {
-        name for name, all_names in called.items() if any(group_of(group, other) in tested for other in all_names)
-    }
+    called = called_before(inputs, pool)
+    related = {name for name in labelled.names if any(group_of(group, other) in tested for other in called[name])}
     left = tuple(name for name in labelled.names if name not in related)
     if not left:
         raise InputError(f"No {pool} samples are left (all are of groups of validation or test): give other photos.")
     return replace(labelled, names=left)
+
+
+def called_before(inputs: Inputs, pool: str) -> dict[str, set[str]]:
+    """Name of a sample → all names that its photo had, as far as they are known.
+
+    Raises:
+        InputError: the records of the photos are damaged, or of a converted dataset none tells which photo it was.
+    """
+    names, photos = inputs.pools[pool].names, inputs.photos.get(pool)
+    if photos is None:
+        return {name: {name} for name in names}
+    called = {record["name"]: names_of(record) for record in photos.records()}
+    strange = [name for name in names if name not in called]
+    if strange:
+        raise InputError(
+            f"Which photo {strange[0]} of {inputs.folders[pool]} was is not told by {photos.folder}, from which that "
+            "was converted, so neither is its group: give the dataset as it was before."
+        )
+    return called
 
 
 def names_of(record: Record) -> set[str]:
@@ -199,18 +219,18 @@ def digest(image: UInt8[np.ndarray, "h w 3"]) -> bytes:
     return hashlib.sha256(image.tobytes()).digest()
 
 
-def refuse_unscorable(task: Task, validation: LabelledArrays) -> None:
-    """Refuse validation samples by which no run can be chosen: not even their own labels have a score.
+def refuse_unscorable(task: Task, samples: LabelledArrays, role: str) -> None:
+    """Refuse samples by which no run can be chosen or judged: not even their own labels have a score.
 
     Raises:
         InputError: they are such, as when no sample shows both points that a distance is counted in.
     """
-    if not len(validation):
+    if not len(samples):
         return
-    parts = (validation.labels[at : at + TEST_BATCH] for at in range(0, len(validation), TEST_BATCH))
+    parts = (samples.labels[at : at + TEST_BATCH] for at in range(0, len(samples), TEST_BATCH))
     metric, score = next(iter(task.scores.score((part, part) for part in parts)["metrics"].items()))
     if not math.isfinite(score):
-        raise InputError(f"Nothing in the labels of the validation samples can be scored by {metric}: give others.")
+        raise InputError(f"Nothing in the labels of the {role} samples can be scored by {metric}: give others.")
 
 
 def refuse_empty(name: str, samples: LabelledArrays | None, excluded: int) -> None:

@@ -173,6 +173,7 @@ def metrics_of(
         "excluded_from_test": data.excluded["test"],
         "excluded_from_validation": data.excluded["validation"],
         "excluded_from_photos": data.excluded["photos"],
+        "unknown_teachers": list(data.unknown),
     }
 
 

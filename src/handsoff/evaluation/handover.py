@@ -41,15 +41,26 @@ def hand_over(
     arm, by = choose(inputs.task, arms, finished)
     card = card_of(inputs, data, arm, finished[arm.name], settings)
     networks = [read_tensors(weights_file(out, arm.name, seed)) for seed in range(settings.seeds)]
-    learnt = [data.pools[REAL], *([] if data.validation is None else [data.validation])]
     folder = out / FOLDER
-    save_seen(folder, np.concatenate([samples.images for samples in learnt]), data.test.images)
+    save_photos(folder, data, [name for name in inputs.foreign if name in arm.shares])
     write_bytes(folder / CARD, model_card(inputs.task, card, sizes(arm, data), by, mirror=settings.mirror).encode())
     save_predictor(folder, networks, card)
     validation = float(np.mean(card.validation)) if card.validation else None
     return {
         "arm": arm.name, "by": by, "metric": card.metric, "validation": validation, "test": float(np.mean(card.test)),
     }  # fmt: skip
+
+
+def save_photos(folder: Path, data: EvaluationData, foreign: Sequence[str]) -> None:
+    """Write thumbnails of all photos that a model knows: real labels, validation, test, and of datasets with photos."""
+    learnt = [data.pools[REAL], *([] if data.validation is None else [data.validation])]
+    others = [data.pools[name].images for name in foreign]
+    save_seen(
+        folder,
+        np.concatenate([samples.images for samples in learnt]),
+        tested=data.test.images,
+        unlabelled=np.concatenate(others) if others else None,
+    )
 
 
 def choose(task: Task, arms: Sequence[Arm], finished: Mapping[str, Sequence[Result]]) -> tuple[Arm, Chooser]:

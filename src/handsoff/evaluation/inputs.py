@@ -11,6 +11,7 @@ from handsoff.datasets.generated import VERBS, GeneratedDataset, open_generated
 from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import ONLINE, PHOTOS, REAL, SYNTHETIC, pool_names
+from handsoff.evaluation.lineage import original
 from handsoff.evaluation.settings import EvaluateSettings, part_bounds
 from handsoff.jobs.folder import require_done, verb_of
 from handsoff.tasks import make_task
@@ -29,7 +30,7 @@ class Inputs:
         frame: the size of every image, (H, W) pixels, and framing: how photos get into it; both are the datasets'.
         real: all real samples.
         pools: "real", cut to the labels asked for, and every dataset by its name.
-        photos: the datasets of labelled photos, by name.
+        photos: the datasets of labelled photos, by name; of those that were converted, what they were made from.
         labels: names of all real samples that are labels of some budget, whatever the budget of this evaluation.
         folders: the datasets by name.
         licences: the terms of the datasets that state them, by name.
@@ -95,10 +96,12 @@ def open_inputs(
     if online in licences:
         licences[ONLINE] = licences[str(online)]
     used = open_once(real).part(*trained_on(settings))
+    if settings.first is not None and len(used.names) < settings.first:
+        raise InputError(f"{real} has {len(used.names)} labelled samples to learn from, not {settings.first}.")
     return Inputs(
         task, frame, framing, open_once(real),
         pools={REAL: used, **datasets},
-        photos={name: generated[name] for name, folder in folders.items() if kind_of(folder) == PHOTOS},
+        photos={name: open_generated(original(folders[name])) for name in folders if kind_of(folders[name]) == PHOTOS},
         labels=labels_of(open_once(real), used, tested, chosen, settings.labels_part),
         test=tested, validation=chosen, folders=folders, licences=licences,
         foreign=tuple(name for name, folder in folders.items() if verb_of(folder) not in DRAWN),
@@ -153,10 +156,12 @@ def named_datasets(datasets: Sequence[Path]) -> dict[str, Path]:
 def kind_of(folder: Path) -> str:
     """What a dataset is, by the verb that made it: labelled photos, or synthetic images like any data of no verb.
 
+    One that was converted is what it was before.
+
     Raises:
         InputError: its `job.json` is damaged.
     """
-    return PHOTOS if verb_of(folder) == "label" else SYNTHETIC
+    return PHOTOS if verb_of(original(folder)) == "label" else SYNTHETIC
 
 
 def as_generated(folder: Path) -> GeneratedDataset | None:

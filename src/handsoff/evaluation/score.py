@@ -14,6 +14,7 @@ from handsoff.datasets.likeness import read_learnt
 from handsoff.datasets.samples import LabelledDataset
 from handsoff.evaluation.arms import shortest_name
 from handsoff.evaluation.data import load_arrays, refuse_empty, without, without_groups
+from handsoff.evaluation.lineage import learnt_by, voters_behind
 from handsoff.evaluation.settings import ScoreSettings, part_bounds
 from handsoff.evaluation.testing import Tested, contact_sheet, examine
 from handsoff.jobs.folder import Job, Plan, open_job
@@ -70,7 +71,8 @@ def score(voters: Sequence[Path], test: Path, out: Path, settings: ScoreSettings
     """Have labelers and models label test photos, and compare with the true labels.
 
     `out` then holds metrics.json, with an arm for each, and pictures of their labels. A test photo that one of them
-    learnt from, or was chosen by, is left out for all of them and counted, and so is one of the same group.
+    learnt from (or somebody whose labels it learnt), or was chosen by, is left out for all of them and counted, and so
+    is one of the same group.
 
     Args:
         voters: folders of labelers, of models, or the reports that hold these; all for the same labels.
@@ -140,8 +142,10 @@ def measure(job: Job, inputs: Inputs, settings: ScoreSettings) -> Part:
     task, first = inputs.task, inputs.first
     others = without_groups(inputs.test, "test", inputs.labelled.names if inputs.labelled else (), settings.group)
     found = yield from load_arrays(others, task.name, first.image_size, first.framing, "test")
-    learnt = np.concatenate([read_learnt(card.folder) for card in inputs.voters.values()])
-    test, copies = without(found, copied=learnt)
+    behind = {name: [*map(learnt_by, voters_behind(card.folder))] for name, card in inputs.voters.items()}
+    learnt = [read_learnt(card.folder) for card in inputs.voters.values()]
+    learnt += [photos for teachers in behind.values() for photos in teachers if photos is not None]
+    test, copies = without(found, copied=np.concatenate(learnt))
     excluded = copies + len(inputs.test.names) - len(others.names)
     refuse_empty("test", test, excluded)
     arms: dict[str, Tested] = {}
@@ -149,7 +153,8 @@ def measure(job: Job, inputs: Inputs, settings: ScoreSettings) -> Part:
         labels = yield from labels_of(card, test, settings, f"scoring {name}")
         arms[name] = examine(task, test, [labels[at : at + TEST_BATCH] for at in range(0, len(labels), TEST_BATCH)])
         write_bytes(job.out / "predictions" / f"{name}.png", png(contact_sheet(task, test, arms[name].labels)))
-    metrics = metrics_of(inputs, arms, test, excluded)
+    unknown = [name for name, teachers in behind.items() if any(photos is None for photos in teachers)]
+    metrics = {**metrics_of(inputs, arms, test, excluded), "unknown_teachers": unknown}
     write_json(job.out / "metrics.json", metrics)
     job.finish(n_test=len(test), excluded_from_test=excluded, licence=first.licence)
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from handsoff.core.frames import Framing
 from handsoff.core.reviewed import CORRECTIONS, Use
-from handsoff.learning.settings import LearnSettings
+from handsoff.learning.settings import REAL_ONLY, LearnSettings
 
 Part = Annotated[str, Field(pattern=r"^\d*:\d*$")]
 Size = Annotated[str, Field(pattern=r"^[1-9]\d{0,3}(x[1-9]\d{0,3})?$")]
@@ -177,6 +177,8 @@ def check_shares(name: str, shares: dict[str, Shares]) -> None:
         total = sum(share[index] if isinstance(share, tuple) else share for share in shares.values())
         if not math.isclose(total, 1, abs_tol=TOLERANCE):
             raise ValueError(f"the shares of the arm {name} add up to {total:g} at the {when} step, not to 1")
+    if name == REAL_ONLY and set(shares) != {"real"}:
+        raise ValueError(f"the arm {REAL_ONLY}, to which reports compare the others, learns from real alone")
 
 
 def group_of(pattern: str | None, name: str) -> str:

@@ -187,6 +187,11 @@ def caution(metrics: dict[str, Any]) -> list[str]:
             f"{metrics['excluded_from_photos']:,} samples of datasets were not trained on because others of their "
             "group are validation or test images."
         )
+    if metrics.get("unknown_teachers"):
+        notes.append(
+            f"Who labelled {' and '.join(metrics['unknown_teachers'])} was moved or removed since: whether they "
+            "learnt from test images cannot be told."
+        )
     if metrics.get("excluded_from_test"):
         notes.append(
             f"{metrics['excluded_from_test']:,} images were left out of the test because they, "
