@@ -128,6 +128,23 @@ def test_splits_by_file_and_by_folder(tmp_path: Path) -> None:
     assert samples.read("valid/b").file == "valid/b.jpg"
 
 
+@pytest.mark.parametrize("train", ["annotations/instances_train.json", "train/_annotations.coco.json", "train.json"])
+@pytest.mark.parametrize("others", [(), ("train/b.jpg",)])
+def test_an_image_that_its_split_lacks_is_not_that_of_another_split(
+    tmp_path: Path, train: str, others: tuple[str, ...]
+) -> None:
+    for image in ("val/a.jpg", *others):
+        picture(tmp_path / image)
+    (tmp_path / train).parent.mkdir(exist_ok=True)
+    (tmp_path / train).write_text(json.dumps(base()))
+    with pytest.raises(InputError, match=r"'a\.jpg' of train, and .* only has val/a\.jpg, which is that"):
+        open_dataset(open_source(tmp_path))
+    picture(tmp_path / "a.jpg")
+    assert open_dataset(open_source(tmp_path)).read("a").file == "a.jpg"
+    picture(tmp_path / "train/a.jpg")
+    assert open_dataset(open_source(tmp_path)).read("a").file == "train/a.jpg"
+
+
 def test_points_of_the_largest_person_and_masks_from_another_file(tmp_path: Path) -> None:
     picture(tmp_path / "a.jpg")
     people = base()

@@ -100,6 +100,14 @@ def test_boxes_are_ignored_and_tags_named(tmp_path: Path) -> None:
     assert "1 tag is left out (blurry)" in told
 
 
+def test_an_image_that_its_subset_lacks_is_not_that_of_another_subset(tmp_path: Path) -> None:
+    train = image(polygon("leaf", 0, 0, 4, 4), more='subset="one"')
+    files = ("images/one/b.png", "images/two/a.png")
+    refused(put(tmp_path, train, files=files), r"'a\.png' of one, and .* only has images/two/a\.png")
+    put(tmp_path, train, files=("images/a.png", "one/a.png"))
+    assert opened(tmp_path).read("a").file == "one/a.png"
+
+
 def test_skeletons_are_keypoints(tmp_path: Path) -> None:
     def skeleton(*points: str) -> str:
         return f'<skeleton label="body" z_order="0">{"".join(points)}</skeleton>'

@@ -333,6 +333,7 @@ def test_the_image_of_an_address(tmp_path: Path, asked: str, images: list[str], 
             "may be a b.png or a_b.png: rename the right one to 0a1",
         ),
         ("/data/upload/1/0a1b2c3d-a.png", ["x/a.png", "y/a.png"], "has several"),
+        ("/data/local-files/?d=set/train/a.png", ["set/train/b.png", "set/val/a.png"], "that of another folder"),
     ],
 )
 def test_labels_are_attached_to_no_other_image(tmp_path: Path, asked: str, images: list[str], sentence: str) -> None:

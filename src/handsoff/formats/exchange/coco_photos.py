@@ -61,12 +61,12 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
 def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
     """The image at exactly this path; None if there is none.
 
-    The path may start at the JSON's folder, at the folder above, or at a folder `images/SPLIT`, `images` or SPLIT in
-    one of these.
+    The path may start at the JSON's folder, at the folder above, or at a folder `images/SPLIT`, SPLIT or `images` in
+    one of these; the folders of the split come first.
     """
     path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
-    inside = [".", "images", coco_file.split]
-    inside.insert(len(inside) if coco_file.split == NO_SPLIT else 0, f"images/{coco_file.split}")
+    own, plain = [f"images/{coco_file.split}", coco_file.split], [".", "images"]
+    inside = [*plain, *own] if coco_file.split in ("", NO_SPLIT) else [*own, *plain]
     exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in inside]
     return next((file for file in exact if file in images.get(alike(path.name), ())), None)
 

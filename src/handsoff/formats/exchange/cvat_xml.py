@@ -138,7 +138,7 @@ def photos_of(source: Source, roots: Mapping[str, Element]) -> dict[str, Photo]:
 def exact(source: Source, file: str, asked: str, subset: str) -> str | None:
     """The image where CVAT's export puts it: `images/` or `images/SUBSET/` beside the XML, or beside it."""
     home = PurePosixPath(file).parent
-    places = (str(home / folder / asked) for folder in (f"images/{subset}", "images", subset, "."))
+    places = (str(home / folder / asked) for folder in (f"images/{subset}", subset, "images", "."))
     return next((place for place in places if place in source.sizes), None)
 
 
