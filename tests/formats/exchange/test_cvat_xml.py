@@ -108,6 +108,16 @@ def test_an_image_that_its_subset_lacks_is_not_that_of_another_subset(tmp_path: 
     assert opened(tmp_path).read("a").file == "one/a.png"
 
 
+def test_no_file_is_skipped_however_many_there_are(tmp_path: Path) -> None:
+    for number in range(40):
+        name = f"{number:02d}.png"
+        put(tmp_path, image(polygon("leaf", 0, 0, 4, 4), name=name), files=(name,))
+        (tmp_path / "annotations.xml").rename(tmp_path / f"task{number:02d}.xml")
+    samples = opened(tmp_path)
+    assert len(samples.names) == 40
+    assert samples.notes == ()
+
+
 def test_skeletons_are_keypoints(tmp_path: Path) -> None:
     def skeleton(*points: str) -> str:
         return f'<skeleton label="body" z_order="0">{"".join(points)}</skeleton>'

@@ -36,7 +36,6 @@ from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_
 from handsoff.formats.shapes import Palette
 from handsoff.tasks.keypoints import Keypoints
 
-MANY = 30  # with more XML files than this, only those called annotations….xml are opened
 AREAS = frozenset({"any", "polygon", "mask", "ellipse", "rectangle"})  # types of labels that may be classes
 NO_SPLIT = frozenset({"", "default"})
 
@@ -60,10 +59,7 @@ def recognises(source: Source) -> bool:
 
 def xml_files(source: Source) -> list[str]:
     """The XML files that begin as CVAT's do, whether they are whole or not."""
-    files = [file for file in source.sizes if file.lower().endswith(".xml")]
-    if len(files) > MANY:
-        files = [file for file in files if PurePosixPath(file).name.lower().startswith("annotations")]
-    return [file for file in files if begins_so(source, file)]
+    return [file for file in source.sizes if file.lower().endswith(".xml") and begins_so(source, file)]
 
 
 def begins_so(source: Source, file: str) -> bool:
