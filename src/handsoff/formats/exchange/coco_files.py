@@ -1,6 +1,5 @@
 """COCO's JSON files (cocodataset.org, "data format"): found, checked, and matched with their images."""
 
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import json_object, json_objects
 from handsoff.formats.manifest import manifest_licence
 from handsoff.formats.samples import splits_named
+from handsoff.formats.trees import folders_apart
 
 PREFIXES = (  # of a file's name; the name of the split follows
     "instances",
@@ -254,22 +254,8 @@ def splits_of(files: Sequence[str]) -> dict[str, str]:
     for split in set(splits.values()):
         alike = [file for file in files if splits[file] == split]
         if len({PurePosixPath(file).name for file in alike}) < len(alike) and not splits_named([split]):
-            splits |= folders_apart(alike)
+            splits |= folders_apart(alike, PLAIN_FOLDERS)
     return splits
-
-
-def folders_apart(files: Sequence[str]) -> dict[str, str]:
-    """File → its folders without those that all of the files have in common."""
-    folders = [[part for part in PurePosixPath(file).parts[:-1] if part not in PLAIN_FOLDERS] for file in files]
-    lead = shared(folders)
-    tail = shared([parts[lead:][::-1] for parts in folders])
-    return {file: "/".join(parts[lead : len(parts) - tail]) for file, parts in zip(files, folders, strict=True)}
-
-
-def shared(lists: Sequence[Sequence[str]]) -> int:
-    """How many first entries all lists have in common."""
-    columns = zip(*lists, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def split_of(file: str) -> str:
