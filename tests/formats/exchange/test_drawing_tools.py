@@ -499,8 +499,11 @@ def test_labelme_a_file_that_is_no_json_is_left_alone_unless_it_is_labelmes(tmp_
     put(tmp_path, {"a.JSON": saved(shape("b", [[0, 0], [1, 1]], "rectangle")), "a.png": PHOTO, "x.json": text.encode()})
     (note,) = opened(tmp_path, "labelme").notes
     assert "1 file is not LabelMe's, and left alone (x.json)" in note
-    put(tmp_path, {"x.json": b'{"shapes": [], "imagePath": "a.p'})
-    refused(tmp_path, "labelme", r"x\.json is not")
+    for damaged in (b'{"shapes": [], "imagePath": "a.p', b""):
+        put(tmp_path, {"x.json": damaged})
+        refused(tmp_path, "labelme", r"x\.json is not")
+    put(tmp_path, {"x.json": b"{}", "y.json": b'{"version": "5.', "y.jpg": PHOTO})
+    refused(tmp_path, "labelme", r"y\.json is not")
 
 
 def test_labelme_points(tmp_path: Path) -> None:

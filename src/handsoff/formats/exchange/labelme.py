@@ -76,11 +76,16 @@ def is_ours(source: Source, file: str) -> bool:
 
 
 def annotation(source: Source, file: str) -> dict[str, Any] | None:
-    """The content of a file that LabelMe saved, None for any other file, JSON or not."""
+    """The content of a file that LabelMe saved, None for any other file.
+
+    Raises:
+        InputError: it is no JSON, and mentions what LabelMe saves, is empty, or is called like an image.
+    """
     try:
         entry = source.json(file)
     except InputError:
-        if is_ours(source, file):
+        stem = file[: -len(JSON)]
+        if not source.sizes[file] or is_ours(source, file) or stem in map(without_suffix, source.sizes):
             raise
         return None
     return entry if isinstance(entry, dict) and "shapes" in entry and "imagePath" in entry else None
