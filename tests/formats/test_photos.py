@@ -56,6 +56,22 @@ def test_what_was_made_beside_the_images_of_a_dataset_is_no_photo_of_it(tmp_path
     assert photos_in(open_source(root)).describe() == before
 
 
+@pytest.mark.parametrize("label", ["train/N_jpg.rf_mask.png", "train/N_jpg.rf-GT.png"])
+def test_labels_beside_their_photos_are_no_photos(tmp_path: Path, label: str) -> None:
+    """As Roboflow exports semantic masks."""
+    root = tree(tmp_path / "data", "train/N_jpg.rf.png", label)
+    with pytest.raises(
+        InputError, match=r"photos such as train/000_jpg\.rf\.png and, as it seems, their labels beside"
+    ):
+        photos_in(open_source(root))
+
+
+def test_photos_whose_names_end_like_those_of_labels_are_photos(tmp_path: Path) -> None:
+    for name in ("party.png", "party_mask.png", "ball-mask.png", "label.png"):
+        photo(tmp_path / name)
+    assert len(photos_in(open_source(tmp_path)).sizes) == 4
+
+
 @pytest.mark.parametrize("kind", KNOWN)
 @pytest.mark.parametrize("top", ["", "set/"])
 def test_only_the_images_of_a_known_tree_are_photos(tmp_path: Path, kind: str, top: str) -> None:

@@ -58,6 +58,40 @@ def test_a_likely_folder_decides_and_is_not_in_the_message() -> None:
         found("b.png", "val/a.png", folder="val")
 
 
+@pytest.mark.parametrize(
+    ("asked", "folder", "files"),
+    [
+        ("a.png", "train", ["val/a.png"]),
+        ("a.png", "train", ["train/b.png", "val/a.png"]),
+        ("a.png", "train", ["images/test2017/a.png", "images/b.png"]),
+        ("a.png", "train", ["train/b.png", "photos/a.png"]),
+        ("a.png", "batch1", ["batch1/b.png", "batch2/a.png"]),
+        ("Cats/a.png", "", ["cats/b.png", "dogs/a.png"]),
+        ("train/images/a.png", "", ["train/images/b.png", "val/images/a.png"]),
+        ("C:\\data\\train\\x\\a.png", "", ["val/a.png", "test/x/a.png"]),
+    ],
+)
+def test_an_image_of_another_split_or_folder_is_not_taken(asked: str, folder: str, files: list[str]) -> None:
+    with pytest.raises(InputError, match=r"and data only has .*a\.png, which is that of another folder"):
+        found(asked, *files, folder=folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "folder", "files", "expected"),
+    [
+        ("a.png", "train", ["photos/a.png", "photos/b.png"], "photos/a.png"),
+        ("a.png", "train2017", ["train/a.png", "val/a.png"], "train/a.png"),
+        ("a.png", "train", ["train/images/a.png", "val/images/a.png"], "train/images/a.png"),
+        ("a.png", "train", ["train/b.png", "a.png"], "a.png"),
+        ("a.png", "trainval", ["val/a.png"], "val/a.png"),
+        ("/data/x/a.png", "", ["data/b.png", "x/a.png"], "x/a.png"),
+        ("upload/1/a.png", "", ["images/a.png"], "images/a.png"),
+    ],
+)
+def test_an_image_elsewhere_may_stand_in(asked: str, folder: str, files: list[str], expected: str) -> None:
+    assert found(asked, *files, folder=folder) == expected
+
+
 @pytest.mark.parametrize(("path", "expected"), [("x/a.PNG", "x/a"), ("cam.0001", "cam.0001"), ("a.b.jpg", "a.b")])
 def test_only_the_suffix_of_an_image_is_left_out(path: str, expected: str) -> None:
     assert without_suffix(path) == expected

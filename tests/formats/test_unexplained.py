@@ -41,6 +41,7 @@ VIA = {"_via_img_metadata": {"a.png1": {"regions": [{"shape_attributes": {}, "re
         ("Annotations/a.xml", "<annotation><object><bndbox/></object></annotation>", "boxes of Pascal VOC: masks"),
         ("a.txt", "0 0.5 0.5 0.1 0.1\n", "of YOLO: put it in labels/ beside images/"),
         ("boxes.csv", "file,xmin,xmax\n", "a table of boxes"),
+        ("_classes.csv", "Pixel Value, Class\n0, leaf\n", "of Roboflow's semantic masks: export COCO instead"),
         ("odd.json", "[1, 2]", "odd.json is of no known form: no labels are read from there"),
         ("odd.yaml", "x: 1", "odd.yaml is of no known form"),
     ],

@@ -16,8 +16,11 @@ from handsoff.tasks.base import Parse, Task
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # first bytes of images that may be copied → suffix
 # Control characters, backslashes, surrogates: not allowed in file names.
 UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
-NUMBER = re.compile(r"(?:^|[-_.])\d{4,}(?:-of-\d{4,}.*)?$")  # the number of a shard, at the end of its name
-DIGITS = re.compile(r"[-_.]?\d{4,}")  # what is taken for the number in any other name (part-00000-1b2c-c000.snappy)
+NUMBER = (
+    re.compile(  # the number of a shard, at the end of its name, or as Spark writes it (part-00000-1b2c-c000.snappy)
+        r"((?:^|[-_.])\d+|\d{3,})([-_]of[-_]\d+.*)?$|(?<=^part)-\d{5}-.*$"
+    )
+)
 
 
 def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:
@@ -37,9 +40,12 @@ def split_of(name: str, otherwise: str) -> str:
 
 
 def split_in(file: str, otherwise: str) -> str:
-    """The split in the name of a shard (train-00000-of-00002, train/00000), made a word; `otherwise` without one."""
+    """The split in the name of a shard (train-00000-of-00002, train-000, train/00000), made a word; else `otherwise`.
+
+    Only the last number is the shard's: voc2012_train is a split.
+    """
     path = PurePosixPath(file)
-    number = NUMBER.search(path.stem) or DIGITS.search(path.stem)
+    number = NUMBER.search(path.stem)
     split = path.stem[: number.start()] if number else path.stem
     return re.sub(r"\W+", "_", split or path.parent.name).strip("_") or otherwise
 

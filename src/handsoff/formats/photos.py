@@ -28,6 +28,7 @@ LABELS = re.compile(  # in the name of a folder, in lower case
     r"mask|(?<!un)label(?!l?ed)|annot|segm|(^|[-_ ])(seg|gt)([-_ ]|$)|ground.?truth|depth|disparit|parsing|matte|trimap"
     r"|panoptic|normals|overlay|visuali"
 )
+MARK = re.compile(r"[-_. ](masks?|labels?|seg|segmentation|annotation|gt)$")  # ends names of labels, in lower case
 CONTAINERS = ("huggingface", "webdataset", "labelme")  # formats whose images may lie inside other files
 FOREIGN = re.compile(  # suffixes of images that are not read
     r".*\.(gif|hei[cf]|avif|psd|svg|jp2|j2k|jxl|raw|dng|cr[23]|nef|arw|orf|raf|exr|hdr|ico|tga|p[pgbn]m|eps|pdf|dcm)",
@@ -111,11 +112,12 @@ def folders_of_jobs(source: Source) -> set[PurePosixPath]:
 
 
 def refuse_labels(source: Source, names: Sequence[str]) -> bool:
-    """Check that no folder seems to hold labels of the images of another; returns whether all seem to be labels.
+    """Check that no images seem to be labels of others, such as those of another folder; returns whether all seem so.
 
     Raises:
         InputError: one does.
     """
+    refuse_marked(source, names)
     folders: dict[str, list[str]] = {}
     for name in names:
         folders.setdefault(PurePosixPath(name).parent.as_posix(), []).append(name)
@@ -136,6 +138,23 @@ def refuse_labels(source: Source, names: Sequence[str]) -> bool:
                 f"alone, such as {source.path / apart(photos, folder)}."
             )
     return bool(looked) and drawn.issuperset(looked)
+
+
+def refuse_marked(source: Source, names: Sequence[str]) -> None:
+    """Check that no labels lie beside their photos, told by names (a_mask.png beside a.jpg) and their few colours.
+
+    Raises:
+        InputError: some do.
+    """
+    stems = {str(PurePosixPath(name).with_suffix("")).lower(): name for name in names}
+    pairs = ((stems.get(MARK.sub("", stem)), name) for stem, name in stems.items() if MARK.search(stem))
+    photos = {label: photo for photo, label in pairs if photo is not None}
+    labels = list(photos)
+    if labels and all(is_drawing(source, label) for label in spread(labels)):
+        raise InputError(
+            f"{source.path} holds photos such as {photos[labels[0]]} and, as it seems, their labels beside them "
+            f"({len(labels):,}, such as {labels[0]}): move the labels out, and give the photos alone."
+        )
 
 
 def spread(names: Sequence[str], most: int = LOOKED_AT) -> Sequence[str]:

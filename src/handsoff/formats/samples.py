@@ -1,8 +1,9 @@
 """Labelled images, one at a time: what every format's reader returns and every format's writer takes."""
 
 import itertools
+import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,6 +20,9 @@ from handsoff.geometry.views import Box
 from handsoff.tasks import TASKS
 from handsoff.tasks.base import Label, Task
 
+SPLIT = re.compile(  # the usual splits, as words of a name: train2017, images_val, testing
+    r"(?<![^\W\d_])(train|val|test)(?:ing|id|idation)?(?:set)?(?![^\W\d_])"
+)
 Entry = dict[str, Any]  # what a writer needs of a labelled image to finish the dataset, as JSON
 
 
@@ -166,13 +170,21 @@ def alike(name: str) -> str:
     return unicodedata.normalize("NFC", name).lower()
 
 
-def images_by_name(source: Source) -> dict[str, list[str]]:
-    """File name, made `alike`, with and without suffix → the images of that name. See `find_image`."""
+def images_by_name(source: Source, taken: Collection[str] = ()) -> dict[str, list[str]]:
+    """File name, made `alike`, with and without suffix → the images of that name. See `find_image`.
+
+    A folder's name with a slash after it → the images below folders of that name.
+
+    Args:
+        source: where the images lie.
+        taken: images that nothing else may be found as: only their folders are known.
+    """
     found: dict[str, list[str]] = {}
     for file in source.sizes:
         path = PurePosixPath(file)
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            for key in dict.fromkeys((alike(path.name), alike(path.stem))):
+            named = () if file in taken else (alike(path.name), alike(path.stem))
+            for key in dict.fromkeys((*named, *(f"{alike(folder)}/" for folder in path.parts[:-1]))):
                 found.setdefault(key, []).append(file)
     return found
 
@@ -189,7 +201,8 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
     """The image that an annotation refers to as `asked` (any path): the one whose path has the longest common ending.
 
     The file's name must be the one that is asked for; where that has no image's suffix, any such suffix may follow.
-    Upper and lower case and the Unicode form (NFC, NFD) decide only between several.
+    Upper and lower case and the Unicode form (NFC, NFD) decide only between several. An image of another split or
+    folder is not taken instead, see `astray`.
 
     Args:
         source: where the image lies.
@@ -199,7 +212,7 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
         folder: in which `asked` most likely lies.
 
     Raises:
-        InputError: no image has that name, or several match equally well.
+        InputError: no image has that name, only one of another split or folder has, or several match equally well.
     """
     wanted = (*path_parts(folder), *path_parts(asked))
     named = images_named(images, wanted[-1]) if path_parts(asked) else []
@@ -208,18 +221,15 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
             f"{where} refers to the image {asked!r}, which is not in {source.path}{similar(images, asked)}: put it "
             "beside the annotations, or correct the name."
         )
-
-    def agreement(file: str) -> tuple[int, int]:
-        """How many parts agree, from the end on, up to case and Unicode form; and how many exactly."""
-        parts = PurePosixPath(file).parts
-        if alike(parts[-1]) != alike(wanted[-1]):
-            parts = (*parts[:-1], PurePosixPath(file).stem)
-        pairs = list(zip(reversed(parts), reversed(wanted), strict=False))
-        same = list(itertools.takewhile(lambda pair: alike(pair[0]) == alike(pair[1]), pairs))
-        return len(same), sum(one == other for one, other in same)
-
-    best = max(map(agreement, named))
-    fitting = [file for file in named if agreement(file) == best]
+    own = [file for file in named if not astray(images, wanted, file)]
+    if not own:
+        home = f" of {folder}" if folder else ""
+        raise InputError(
+            f"{where} refers to the image {asked!r}{home}, and {source.path} only has {named[0]}, which is that of "
+            "another folder: put the missing image beside the others, or correct the name."
+        )
+    best = max(agreement(wanted, file) for file in own)
+    fitting = [file for file in own if agreement(wanted, file) == best]
     if len(fitting) > 1:
         forms = " (their letters are stored in different Unicode forms)" if len(set(map(alike, fitting))) == 1 else ""
         raise InputError(
@@ -227,6 +237,36 @@ def find_image(source: Source, images: Mapping[str, list[str]], asked: str, wher
             f"{forms}: keep one or give longer paths."
         )
     return fitting[0]
+
+
+def agreement(wanted: Sequence[str], file: str) -> tuple[int, int]:
+    """How many parts of two paths agree, from the end on, up to case and Unicode form; and how many exactly."""
+    parts = PurePosixPath(file).parts
+    if alike(parts[-1]) != alike(wanted[-1]):
+        parts = (*parts[:-1], PurePosixPath(file).stem)
+    pairs = list(zip(reversed(parts), reversed(wanted), strict=False))
+    same = list(itertools.takewhile(lambda pair: alike(pair[0]) == alike(pair[1]), pairs))
+    return len(same), sum(one == other for one, other in same)
+
+
+def astray(images: Mapping[str, list[str]], wanted: Sequence[str], file: str) -> bool:
+    """Whether an image of the right name belongs to another split or folder than the one that is wanted.
+
+    It does where it leaves out a folder of the wanted path that other images do lie in, and where both paths name
+    splits, but different ones (train, val2017). Images at the top, and in folders that no annotation speaks of, may
+    stand in for those that are wanted.
+    """
+    held, same = [alike(part) for part in PurePosixPath(file).parts[:-1]], agreement(wanted, file)[0]
+    missed = [part for part in map(alike, wanted[:-same]) if part not in held]
+    if len(held) < same:  # all of its path is what is asked for
+        return False
+    splits, asked = splits_named(held), splits_named(wanted[:-1])
+    return any(f"{part}/" in images for part in missed) or bool(splits and asked and splits.isdisjoint(asked))
+
+
+def splits_named(names: Iterable[str]) -> set[str]:
+    """The usual splits (train, val, test) that folders or files are called after."""
+    return {split for name in names for split in SPLIT.findall(alike(name))}
 
 
 def path_parts(path: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """What readers of published datasets share: files by patterns, pairs of image and label, lines, sizes."""
 
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Shaped
@@ -32,6 +33,25 @@ def files_like(source: Source, pattern: re.Pattern[str]) -> dict[str, str]:
             raise InputError(f"{source.path} holds both {files[found['name']]} and {file}: keep one of them.")
         files[found["name"]] = file
     return files
+
+
+def folders_apart(files: Sequence[str], unnamed: Collection[str] = ()) -> dict[str, str]:
+    """File → its folders (A/B, or "") without those at the top and at the end that all of the files have in common.
+
+    Args:
+        files: paths in the dataset.
+        unnamed: folders that say nothing.
+    """
+    folders = [[part for part in file.split("/")[:-1] if part not in unnamed] for file in files]
+    lead = shared(folders)
+    tail = shared([parts[lead:][::-1] for parts in folders])
+    return {file: "/".join(parts[lead : len(parts) - tail]) for file, parts in zip(files, folders, strict=True)}
+
+
+def shared(lists: Sequence[Sequence[str]]) -> int:
+    """How many first entries all lists have in common."""
+    columns = zip(*lists, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
 
 
 def paired(source: Source, images: Mapping[str, str], labels: Mapping[str, object]) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ TOOLS = (
     Tool("boxes of CreateML", "polygons or masks are needed", (".json",), (b'"coordinates"', b'"annotation')),
     Tool("boxes of Pascal VOC", "masks are needed, in SegmentationClass/", (".xml",), (b"<annotation>", b"<bndbox")),
     Tool("of dlib", "convert it to COCO keypoints", (".xml",), (b"<dataset>", b"<box ")),
+    Tool("of Roboflow's semantic masks", COCO, (".csv",), (b"Pixel Value",)),
     Tool("a table of boxes", "polygons or masks are needed", (".csv",), (b"xmin",)),
 )
 ROWS = Tool("of YOLO", "put it in labels/ beside images/, and the classes' names: in data.yaml", (".txt",), ())

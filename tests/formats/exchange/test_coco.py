@@ -3,9 +3,10 @@
 import copy
 import json
 import shutil
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -126,6 +127,111 @@ def test_splits_by_file_and_by_folder(tmp_path: Path) -> None:
     samples = open_dataset(open_source(tmp_path / "robo"))
     assert samples.names == ("train/b", "valid/b")
     assert samples.read("valid/b").file == "valid/b.jpg"
+
+
+@pytest.mark.parametrize("train", ["annotations/instances_train.json", "train/_annotations.coco.json", "train.json"])
+@pytest.mark.parametrize("others", [(), ("train/b.jpg",)])
+def test_an_image_that_its_split_lacks_is_not_that_of_another_split(
+    tmp_path: Path, train: str, others: tuple[str, ...]
+) -> None:
+    for image in ("val/a.jpg", *others):
+        picture(tmp_path / image)
+    (tmp_path / train).parent.mkdir(exist_ok=True)
+    (tmp_path / train).write_text(json.dumps(base()))
+    with pytest.raises(InputError, match=r"'a\.jpg' of train, and .* only has val/a\.jpg, which is that"):
+        open_dataset(open_source(tmp_path))
+    picture(tmp_path / "a.jpg")
+    assert open_dataset(open_source(tmp_path)).read("a").file == "a.jpg"
+    picture(tmp_path / "train/a.jpg")
+    assert open_dataset(open_source(tmp_path)).read("a").file == "train/a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("files", "splits"),
+    [
+        (("train/labels.json", "val/labels.json"), ("train", "val")),
+        (("train/labels.json", "val/data.json"), ("train", "val")),
+        (("train/annotations/labels.json", "val/annotations/labels.json"), ("train", "val")),
+        (("train/json/labels.json", "val/json/labels.json"), ("train", "val")),
+        (("one/labels.json", "two/labels.json"), ("one", "two")),
+        (("one/annotations/instances_default.json", "two/annotations/instances_default.json"), ("one", "two")),
+        (("one/annotations/instances.json", "two/annotations/instances.json"), ("one", "two")),
+        (("labels.json", "two/labels.json"), ("", "two")),
+        (("json/cats.json", "json/dogs.json"), ("cats", "dogs")),
+        (("annotations/train.json", "annotations/val.json"), ("train", "val")),
+    ],
+)
+def test_the_folder_tells_the_split_where_the_file_does_not(
+    tmp_path: Path, files: tuple[str, ...], splits: tuple[str, ...]
+) -> None:
+    for number, (file, split) in enumerate(zip(files, splits, strict=True)):
+        picture(tmp_path / split / "a.jpg")
+        content = base()
+        content["annotations"][0]["category_id"] = (3, 90)[number]
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(json.dumps(content))
+    samples = open_dataset(open_source(tmp_path))
+    names = [f"{split}/a".lstrip("/") for split in splits]
+    assert samples.names == tuple(sorted(names))
+    assert [samples.read(name).labels["segmentation"].max() for name in names] == [1, 2]
+    assert [samples.read(name).file for name in names] == [f"{name}.jpg" for name in names]
+
+
+def test_files_of_explicit_splits_in_several_folders_are_those_splits(tmp_path: Path) -> None:
+    for folder, image in (("one", "a"), ("two", "b")):
+        picture(tmp_path / folder / f"{image}.jpg")
+        content = base()
+        content["images"][0]["file_name"] = f"{image}.jpg"
+        (tmp_path / folder / "instances_train.json").write_text(json.dumps(content))
+    assert open_dataset(open_source(tmp_path)).names == ("a", "b")
+
+
+def test_the_name_of_a_single_file_is_no_split(tmp_path: Path) -> None:
+    for image in ("photos/a.jpg", "labels/b.png"):
+        picture(tmp_path / image)
+    (tmp_path / "labels.json").write_text(json.dumps(base()))
+    samples = open_dataset(open_source(tmp_path))
+    assert [samples.read(name).file for name in samples.names] == ["photos/a.jpg"]
+
+
+def test_no_file_is_skipped_however_many_there_are(tmp_path: Path) -> None:
+    for number in range(40):
+        picture(tmp_path / f"{number:02d}.jpg")
+        content = base()
+        content["images"][0]["file_name"] = f"{number:02d}.jpg"
+        (tmp_path / f"batch{number:02d}.json").write_text(json.dumps(content))
+    samples = open_dataset(open_source(tmp_path), "coco")
+    assert samples.names == tuple(f"batch{number:02d}/{number:02d}" for number in range(40))
+    assert samples.notes == ()
+
+
+@pytest.mark.parametrize("home", ["annotations", "."])
+def test_a_file_that_repeats_another_is_refused_by_name(tmp_path: Path, home: str) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / home).mkdir(exist_ok=True)
+    for file in ("all", "train"):
+        (tmp_path / home / f"{file}.json").write_text(json.dumps(base()))
+    with pytest.raises(
+        InputError, match=r"train\.json: images\[0\] .* only .*images/a\.jpg .*all\.json names that too"
+    ):
+        open_dataset(open_source(tmp_path))
+
+
+def test_a_flat_polygon_and_ids_as_texts_as_via_writes_them(dataset: Callable[..., Dataset]) -> None:
+    samples = dataset(changed(segmentation=SQUARE, image_id="7", category_id="90", id="1"))
+    assert (samples.read("a").labels["segmentation"][1:3, 1:4] == 2).all()
+    content = base()
+    content["images"].append({**content["images"][0], "id": "7"})
+    with pytest.raises(InputError, match=r"images\[1\] has the id 7, which another has too"):
+        dataset(content)
+
+
+def test_points_on_the_last_edge_are_on_the_image(dataset: Callable[..., Dataset]) -> None:
+    """Tools that count from the edges of pixels write x = width there."""
+    found = dataset(people({"keypoints": [8, 6, 2], "area": 1})).read("a")
+    assert found.labels["keypoints"].tolist() == [[7.5, 5.5, 2]]
+    with pytest.raises(InputError, match=r"point 0 at 8\.1, 5\.5 lies outside"):
+        dataset(people({"keypoints": [8.1, 6, 2], "area": 1})).read("a")
 
 
 def test_points_of_the_largest_person_and_masks_from_another_file(tmp_path: Path) -> None:
@@ -560,6 +666,34 @@ def test_panoptic_pngs_in_a_folder_called_like_the_json_or_beside_it(tmp_path: P
     (tmp_path / home / "segments.json").write_text(json.dumps(segments()))
     with pytest.raises(
         InputError, match=r"refers to the PNG 'a.png', which is neither in a folder segments nor beside segments.json"
+    ):
+        open_dataset(open_source(tmp_path))
+
+
+@pytest.mark.parametrize("home", ["segments", "."])
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+def test_panoptic_pngs_are_found_whatever_the_unicode_form(
+    tmp_path: Path, home: str, stored: Literal["NFC", "NFD"]
+) -> None:
+    asked = {"NFC": "NFD", "NFD": "NFC"}[stored]
+    picture(tmp_path / "images" / "a.jpg")
+    (tmp_path / home).mkdir(exist_ok=True)
+    mask = Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8))
+    mask.save(tmp_path / home / f"{unicodedata.normalize(stored, 'é')}.png")
+    content = segments()
+    content["annotations"][0]["file_name"] = f"{unicodedata.normalize(asked, 'é')}.png"
+    (tmp_path / "segments.json").write_text(json.dumps(content))
+    assert open_dataset(open_source(tmp_path)).read("a").labels["segmentation"].max() == 0
+
+
+def test_panoptic_a_png_of_another_split_is_not_taken(tmp_path: Path) -> None:
+    for split, png in (("train", "b.png"), ("val", "a.png")):
+        picture(tmp_path / split / "a.jpg")
+        (tmp_path / split / "segments").mkdir()
+        Image.fromarray(np.full((6, 8, 3), [1, 0, 0], np.uint8)).save(tmp_path / split / "segments" / png)
+    (tmp_path / "train" / "segments.json").write_text(json.dumps(segments()))
+    with pytest.raises(
+        InputError, match=r"refers to the PNG 'a.png', which is neither in a folder segments nor beside"
     ):
         open_dataset(open_source(tmp_path))
 

@@ -163,7 +163,7 @@ def test_names_without_suffix_and_in_another_unicode_form(tmp_path: Path) -> Non
 def test_one_image_is_not_taken_for_two(tmp_path: Path) -> None:
     written(tmp_path, {"category_id": 1, "segmentation": [SQUARE]}, image="val/a.png", file="all.json")
     content = json.loads((tmp_path / "all.json").read_text())
-    content["images"] = [{"id": 1, "file_name": "train/a.png"}, {"id": 2, "file_name": "val/a.png"}]
+    content["images"] = [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "val/a.png"}]
     (tmp_path / "all.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"only .*val/a\.png is there.*put the missing image"):
         opened(tmp_path)

@@ -222,10 +222,20 @@ def test_the_split_of_a_shard_comes_before_the_name_unless_it_is_there(name: str
     ("train2017-00000", "train2017"), ("20240101-00000", "20240101"), ("2024_05_01-00000", "2024_05_01"),
     ("train-00000-of-00002", "train"), ("train-00000-of-00001-abc1f", "train"), ("train-0001", "train"),
     ("train2017-00000-of-00004", "train2017"), ("00000", "there"), ("part-00000-uuid-c000.snappy", "part"),
-    ("train", "train"), ("train2017", "train"),
+    ("train", "train"), ("train2017", "train"), ("voc2012_train", "voc2012_train"), ("2012_val", "2012_val"),
+    ("voc2012_train-0001", "voc2012_train"), ("cc3m-train-0000", "cc3m_train"), ("train-000", "train"),
+    ("train_1", "train"), ("train000", "train"), ("train.00", "train"), ("train_1_of_2", "train"), ("7", "there"),
+    ("fold1", "fold1"), ("2024-05-01_train", "2024_05_01_train"), ("train_000012_x", "train_000012_x"),
 ])  # fmt: skip
 def test_the_split_is_what_stands_before_the_number_of_the_shard(stem: str, split: str) -> None:
     assert split_in(f"there/{stem}.parquet", "shard") == split
+
+
+def test_shards_of_one_split_are_one_split(tmp_path: Path) -> None:
+    made = written(tmp_path / "made", "webdataset", ("shard/a", "shard/b"), parts=2)
+    for number, file in enumerate(sorted(made.glob("*.tar"))):
+        file.rename(made / f"voc2012_train-{number:03d}.tar")
+    assert opened(made, "webdataset").names == ("voc2012_train/shard/a", "voc2012_train/shard/b")
 
 
 @BOTH

@@ -100,6 +100,44 @@ def test_boxes_are_ignored_and_tags_named(tmp_path: Path) -> None:
     assert "1 tag is left out (blurry)" in told
 
 
+def test_an_image_that_its_subset_lacks_is_not_that_of_another_subset(tmp_path: Path) -> None:
+    train = image(polygon("leaf", 0, 0, 4, 4), more='subset="one"')
+    files = ("images/one/b.png", "images/two/a.png")
+    refused(put(tmp_path, train, files=files), r"'a\.png' of one, and .* only has images/two/a\.png")
+    put(tmp_path, train, files=("images/a.png", "one/a.png"))
+    assert opened(tmp_path).read("a").file == "one/a.png"
+
+
+@pytest.mark.parametrize("home", ["{}", "top/{}", "{}/task"])
+def test_two_exports_may_have_frames_of_one_name(tmp_path: Path, home: str) -> None:
+    for number, folder in enumerate(("one", "two")):
+        frame = image(polygon(("stem", "leaf")[number], 0, 0, 4, 4), name="frame_000000.png")
+        put(tmp_path / home.format(folder), frame, files=("images/frame_000000.png",))
+    samples = opened(tmp_path)
+    assert samples.names == ("one/frame_000000", "two/frame_000000")
+    assert [mask_of(samples, name).max() for name in samples.names] == [1, 2]
+    files = [f"{home.format(folder)}/images/frame_000000.png" for folder in ("one", "two")]
+    assert [samples.read(name).file for name in samples.names] == files
+    (tmp_path / files[0]).rename(tmp_path / files[0].replace("0.png", "1.png"))
+    refused(tmp_path, r"'frame_000000\.png' of one, and .* only has .*two.*, which is that of another folder")
+
+
+def test_exports_of_subsets_in_folders_called_so(tmp_path: Path) -> None:
+    for subset in ("train", "val"):
+        put(tmp_path / subset, image(polygon("leaf", 0, 0, 4, 4), more=f'subset="{subset}"'))
+    assert opened(tmp_path).names == ("train/a", "val/a")
+
+
+def test_no_file_is_skipped_however_many_there_are(tmp_path: Path) -> None:
+    for number in range(40):
+        name = f"{number:02d}.png"
+        put(tmp_path, image(polygon("leaf", 0, 0, 4, 4), name=name), files=(name,))
+        (tmp_path / "annotations.xml").rename(tmp_path / f"task{number:02d}.xml")
+    samples = opened(tmp_path)
+    assert len(samples.names) == 40
+    assert samples.notes == ()
+
+
 def test_skeletons_are_keypoints(tmp_path: Path) -> None:
     def skeleton(*points: str) -> str:
         return f'<skeleton label="body" z_order="0">{"".join(points)}</skeleton>'

@@ -444,13 +444,26 @@ def test_labelme_a_circle_without_a_radius_covers_nothing(tmp_path: Path) -> Non
 def test_labelme_an_image_that_is_missing_is_not_replaced_by_that_of_another_file(tmp_path: Path) -> None:
     entry = saved(shape("b", [[0, 0], [1, 1]], "rectangle"), imagePath="0001.png")
     files = {"train/0001.json": entry, "val/0001.json": entry, "val/0001.png": PHOTO}
-    samples = opened(put(tmp_path, files), "labelme")
-    assert samples.read("val/0001").file == "val/0001.png"
     sentence = r"train/0001.json: imagePath refers to the image 'train/0001.png', which is not in .*: put it beside"
     with pytest.raises(InputError, match=sentence):
-        samples.read("train/0001")
+        opened(put(tmp_path, files), "labelme")
     put(tmp_path, {"photos/train/0001.png": PHOTO})
-    assert opened(tmp_path, "labelme").read("train/0001").file == "photos/train/0001.png"
+    samples = opened(tmp_path, "labelme")
+    assert [samples.read(name).file for name in samples.names] == ["photos/train/0001.png", "val/0001.png"]
+
+
+@pytest.mark.parametrize("others", [{}, {"one/b.png": PHOTO}])
+def test_labelme_an_image_of_another_folder_is_not_taken(tmp_path: Path, others: dict[str, bytes]) -> None:
+    one = shape("b", [[0, 0], [1, 1]], "rectangle")
+    home, other = ("one", "two") if others else ("train", "val")
+    put(tmp_path, {f"{home}/a.json": saved(one), f"{other}/a.png": PHOTO, **others})
+    refused(tmp_path, "labelme", rf"'{home}/a\.png', and .* only has {other}/a\.png")
+
+
+def test_labelme_an_image_elsewhere_is_not_taken_for_two(tmp_path: Path) -> None:
+    entry = saved(shape("b", [[0, 0], [1, 1]], "rectangle"))
+    put(tmp_path, {"one/a.json": entry, "two/a.json": entry, "images/a.png": PHOTO})
+    refused(tmp_path, "labelme", r"two/a\.json: imagePath .* only images/a\.png is there, and that is one/a\.json's")
 
 
 def test_labelme_images_lie_anywhere(tmp_path: Path) -> None:
@@ -472,6 +485,25 @@ def test_labelme_images_lie_anywhere(tmp_path: Path) -> None:
         assert mask_of(samples, name).sum() == 1
         np.testing.assert_array_equal(samples.read(name).image, samples.read("train/a").image)
     assert [samples.read(name).file for name in samples.names] == ["img/a.png", "img/b.png", ""]
+    assert [note for note in samples.notes if "image" in note.removeprefix(str(tmp_path))] == []
+
+
+def test_labelme_two_files_with_their_images_inside_may_name_one_path(tmp_path: Path) -> None:
+    one, inside = shape("b", [[0, 0], [1, 1]], "rectangle"), base64.b64encode(PHOTO).decode()
+    files = {f"{name}.json": saved(one, imagePath="gone.png", imageData=inside) for name in "ab"}
+    assert opened(put(tmp_path, files), "labelme").notes == ()
+
+
+@pytest.mark.parametrize("text", ["{,}", '// of an editor\n{"a": 1}', '{"a": 1}\n{"a": 2}\n'])
+def test_labelme_a_file_that_is_no_json_is_left_alone_unless_it_is_labelmes(tmp_path: Path, text: str) -> None:
+    put(tmp_path, {"a.JSON": saved(shape("b", [[0, 0], [1, 1]], "rectangle")), "a.png": PHOTO, "x.json": text.encode()})
+    (note,) = opened(tmp_path, "labelme").notes
+    assert "1 file is not LabelMe's, and left alone (x.json)" in note
+    for damaged in (b'{"shapes": [], "imagePath": "a.p', b""):
+        put(tmp_path, {"x.json": damaged})
+        refused(tmp_path, "labelme", r"x\.json is not")
+    put(tmp_path, {"x.json": b"{}", "y.json": b'{"version": "5.', "y.jpg": PHOTO})
+    refused(tmp_path, "labelme", r"y\.json is not")
 
 
 def test_labelme_points(tmp_path: Path) -> None:

@@ -333,10 +333,43 @@ def test_the_image_of_an_address(tmp_path: Path, asked: str, images: list[str], 
             "may be a b.png or a_b.png: rename the right one to 0a1",
         ),
         ("/data/upload/1/0a1b2c3d-a.png", ["x/a.png", "y/a.png"], "has several"),
+        ("/data/local-files/?d=set/train/a.png", ["set/train/b.png", "set/val/a.png"], "that of another folder"),
     ],
 )
 def test_labels_are_attached_to_no_other_image(tmp_path: Path, asked: str, images: list[str], sentence: str) -> None:
     refused(folder(tmp_path, [task(labelled("polygon"), image=asked)], *images), sentence)
+
+
+@pytest.mark.parametrize(
+    "image", ["images/a.png", "/data/local-files/?d=images/a.png", "/data/upload/1/0a1b2c3d-a.png"]
+)
+@pytest.mark.parametrize("top", ["", "top/"])
+def test_exports_in_two_folders_find_images_and_labels_of_their_own(tmp_path: Path, top: str, image: str) -> None:
+    for name in ("one", "two"):
+        config = (
+            f'<View><Image name="image" value="$image"/><PolygonLabels><Label value="{name}"/></PolygonLabels></View>'
+        )
+        made = [task(labelled("polygon", name), image=image)]
+        folder(tmp_path / top / name, made, "images/a.png", config=config)
+    samples = opened(tmp_path)
+    assert samples.names == ("one/a", "two/a")
+    assert samples.tasks["segmentation"].parts == ("background", "one", "two")
+    assert [mask_of(samples, name).max() for name in samples.names] == [1, 2]
+    assert [samples.read(name).file for name in samples.names] == [
+        f"{top}{name}/images/a.png" for name in ("one", "two")
+    ]
+    (tmp_path / top / "two" / "images" / "a.png").rename(tmp_path / top / "two" / "images" / "b.png")
+    refused(tmp_path, r"of two, and .* only has .*one/images/a\.png, which is that of another folder")
+
+
+def test_exports_in_two_folders_may_share_their_images(tmp_path: Path) -> None:
+    folder(tmp_path / "one", [task(labelled("polygon"), image="a.png")], "../images/a.png")
+    folder(tmp_path / "two", [task(labelled("polygon"), image="b.png")], "../images/b.png")
+    samples = opened(tmp_path)
+    assert samples.names == ("one/a", "two/b")
+    assert samples.notes == ()
+    folder(tmp_path / "two", [task(labelled("polygon"), image="a.png")], "../images/b.png")
+    refused(tmp_path, r"two/project-1.json\[0\] and .*one/project-1.json\[0\] would be the same sample two/a")
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import io
 import json
 import shutil
+import unicodedata
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -25,6 +27,7 @@ from handsoff.jobs.progress import run_to_end
 from handsoff.tasks import make_task
 
 SIZE = (4, 6)
+Form = Literal["NFC", "NFD"]
 
 
 def put(file: Path, content: bytes | str) -> Path:
@@ -183,6 +186,25 @@ def test_lists_say_what_belongs(tmp_path: Path, content: dict[str, str], names: 
     samples = opened(lists(tmp_path, **content), "cvat")
     assert samples.names == names
     assert all((mask_of(samples, name) == IDS).all() for name in names)
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD", "NFD"), ("NFD", "NFC", "NFD"), ("NFD", "NFD", "NFC")])
+def test_names_belong_together_whatever_their_unicode_form(tmp_path: Path, forms: tuple[Form, Form, Form]) -> None:
+    """Those of the image, of its mask and in the list."""
+    voc_tree(tmp_path)
+    image, mask, line = (unicodedata.normalize(form, "é/é") for form in forms)
+    put(tmp_path / f"JPEGImages/{image}.jpg", photo((2, 2), "JPEG"))
+    put(tmp_path / f"SegmentationClass/{mask}.png", png(PAINTED))
+    put(tmp_path / "ImageSets/Segmentation/train.TXT", f"{line}\na\n")
+    samples = opened(tmp_path, "cvat")
+    assert samples.names == ("a", mask)
+    assert samples.notes == ()
+    np.testing.assert_array_equal(samples.read(mask).labels["segmentation"], IDS)
+
+
+def test_a_colour_without_a_label_is_not_blamed_on_a_file_that_is_not_there(tmp_path: Path) -> None:
+    said = refused(voc_tree(tmp_path, labelmap=None), "has the colour 10,20,30 at x = 1, y = 0")
+    assert f"which Pascal VOC, whose colours count without {tmp_path / 'labelmap.txt'}, gives no label" in said
 
 
 def test_a_zip_with_a_folder_around_it_is_read(tmp_path: Path) -> None:

@@ -87,6 +87,48 @@ def test_a_label_file_that_may_belong_to_two_images_is_refused(tmp_path: Path) -
         opened(put(tmp_path, files))
 
 
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [
+        ("aaaaaaaa-1.png", "bbbbbbbb-1.txt"),
+        ("IMG_20240101-1.png", "IMG_20240102-1.txt"),
+        ("20240101-1.png", "20240102-1.txt"),
+        ("a b.png", "a+b.txt"),
+    ],
+)
+def test_a_label_never_goes_to_the_image_of_another_upload(tmp_path: Path, image: str, text: str) -> None:
+    files = {f"images/{image}": None, f"labels/{text}": HALF, "data.yaml": CARD}
+    with pytest.raises(InputError, match="has no label for any of its 1 images"):
+        opened(put(tmp_path, files))
+    samples = opened(put(tmp_path, {"images/c.png": None, "labels/c.txt": HALF}))
+    assert not mask_of(samples, image[:-4]).any()
+    assert "1 label file has no image, and is left out" in " ".join(samples.notes)
+
+
+def test_uploads_of_one_name_are_told_apart_by_their_digits(tmp_path: Path) -> None:
+    files = {"images/aaaaaaaa-1.png": None, "images/1.png": None, "labels/bbbbbbbb-1.txt": HALF, "data.yaml": CARD}
+    samples = opened(put(tmp_path, files))
+    assert [bool(mask_of(samples, name).any()) for name in ("1", "aaaaaaaa-1")] == [True, False]
+    with pytest.raises(InputError, match=r"may belong to images/1\.png or another image"):
+        opened(put(tmp_path, {"labels/cccccccc-1.txt": HALF}))
+
+
+def test_the_suffix_of_a_label_file_may_be_in_capitals(tmp_path: Path) -> None:
+    files = {"data.yaml": CARD, "images/a.JPG": None, "labels/a.TXT": HALF, "images/b.png": None, "labels/b.txt": HALF}
+    samples = opened(put(tmp_path, files))
+    assert [mask_of(samples, name)[0, 0] for name in samples.names] == [1, 1]
+    assert samples.notes == ()
+    put(tmp_path, {"labels/b.TXT": HALF.replace("0", "1", 1)})
+    assert [mask_of(samples, name)[0, 0] for name in opened(tmp_path).names] == [1, 1]
+
+
+def test_the_number_of_classes_may_stand_in_quotes(tmp_path: Path) -> None:
+    files = {"data.yaml": f"nc: '2'\n{CARD}", "images/a.png": None, "labels/a.txt": HALF}
+    assert opened(put(tmp_path, files)).tasks["segmentation"].parts == ("background", "leaf", "stem")
+    with pytest.raises(InputError, match="names lists 2 classes, nc says 3"):
+        opened(put(tmp_path, {"data.yaml": f"nc: '3'\n{CARD}"}))
+
+
 def test_a_yaml_of_another_tool_does_not_hide_the_names(tmp_path: Path) -> None:
     files = {"a.yaml": "x: 1", "data.yaml": CARD, "images/a.png": None, "labels/a.txt": HALF}
     assert opened(put(tmp_path, files)).tasks["segmentation"].parts == ("background", "leaf", "stem")
@@ -131,6 +173,22 @@ def test_folders_with_cards_of_their_own_are_no_splits(tmp_path: Path, cards: di
     ):
         opened(put(tmp_path, SPLITS | cards))
     assert opened(put(tmp_path, {"data.yaml": CARD})).names == ("train/a", "val/a")
+
+
+@pytest.mark.parametrize("top", ["top/ds/", "a/b/c/d/"])
+def test_a_dataset_may_lie_in_folders_inside_folders(tmp_path: Path, top: str) -> None:
+    files = {"data.yaml": CARD, **SPLITS}
+    put(tmp_path, {f"{top}{file}": content for file, content in files.items()} | {"top/readme.txt": "x"})
+    assert opened(tmp_path).names == ("train/a", "val/a")
+
+
+def test_folders_inside_a_folder_whose_cards_say_the_same_are_splits(tmp_path: Path) -> None:
+    files = SPLITS | SPLIT_CARDS["one of each"]
+    put(tmp_path, {f"top/ds/{file}": content for file, content in files.items()})
+    assert opened(tmp_path).names == ("train/a", "val/a")
+    put(tmp_path, {"top/ds/val/classes.txt": "stem\nleaf\n"})
+    with pytest.raises(InputError, match=r"several YOLO datasets \(top/ds/train/, top/ds/val/\)"):
+        opened(tmp_path)
 
 
 def test_images_beside_the_folder_of_the_dataset_are_counted(tmp_path: Path) -> None:

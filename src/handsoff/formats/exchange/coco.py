@@ -111,7 +111,15 @@ def points_in(annotations: Sequence[Numbered], task: Keypoints, size: Frame) -> 
     if not found:
         return np.zeros((task.channels, 3), np.float32)
     where, points, _ = max(found, key=lambda entry: (any(point[2] for point in entry[1]), entry[2]))
-    return read_points(points, f"{where}: keypoints", size, task.channels)
+    return read_points([on_image(point, size) for point in points], f"{where}: keypoints", size, task.channels)
+
+
+def on_image(point: Sequence[Any], size: Frame) -> list[Any]:
+    """A point whose x or y is up to the image's width or height moved to the edge: some tools count from edges."""
+    sides = (size[1], size[0])
+    places = zip(point, sides, strict=False)
+    moved = [min(at, side - 0.5) if isinstance(at, int | float) and at <= side else at for at, side in places]
+    return [*moved, *point[2:]]
 
 
 def triples(where: str, annotation: dict[str, Any]) -> list[list[Any]]:

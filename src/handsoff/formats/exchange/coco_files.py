@@ -1,5 +1,6 @@
 """COCO's JSON files (cocodataset.org, "data format"): found, checked, and matched with their images."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import json_object, json_objects
 from handsoff.formats.manifest import manifest_licence
+from handsoff.formats.samples import splits_named
+from handsoff.formats.trees import folders_apart
 
 PREFIXES = (  # of a file's name; the name of the split follows
     "instances",
@@ -22,9 +25,10 @@ PREFIXES = (  # of a file's name; the name of the split follows
 )
 NO_SPLIT = "default"  # the split of files that have none, in CVAT and datumaro
 PLAIN_FOLDERS = frozenset({"annotations"})  # folders whose names say nothing about the split
-MANY = 30  # with more JSON files than this, only those named as COCO names them are opened
 NOT_OURS = frozenset({"manifest.json", "job.json", "report.json"})
 KEYS = ("images", "annotations", "categories")
+IDS = ("id", "image_id", "category_id")
+WHOLE = re.compile(r"0|[1-9]\d{0,17}", re.ASCII)
 OURS = "written by HandsOff"  # the description in `info`
 CROWD, NO_CROWD = (1, "1"), (0, "0", None)  # values of iscrowd
 PARTS = frozenset({"images", "file_name", "id"})  # of a file that is cut off or lacks a key: it is refused for that
@@ -110,12 +114,6 @@ def find_coco_files(source: Source, *, panoptic: bool) -> list[str]:
     files = [
         file for file in source.sizes if file.lower().endswith(".json") and PurePosixPath(file).name not in NOT_OURS
     ]
-    if len(files) > MANY:
-        files = [
-            file
-            for file in files
-            if PurePosixPath(file).stem.startswith(PREFIXES) or PurePosixPath(file).parent.name in PLAIN_FOLDERS
-        ]
     found = {file: words for file in files if (words := words_in(source, file))}
     whole = [file for file in found if found[file] >= set(KEYS)] or [file for file in found if found[file] >= PARTS]
     return [file for file in whole if ("segments_info" in found[file]) == panoptic]
@@ -146,10 +144,10 @@ def read_coco_files(source: Source, *, panoptic: bool) -> list[CocoFile]:
             f"{source.path} has no JSON file of {', '.join(KEYS)}{kind}: give the folder that has it, or another "
             "source."
         )
-    return [read_coco_file(source, file, panoptic=panoptic) for file in files]
+    return [read_coco_file(source, file, split, panoptic=panoptic) for file, split in splits_of(files).items()]
 
 
-def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
+def read_coco_file(source: Source, file: str, split: str, *, panoptic: bool) -> CocoFile:
     """Read and check one JSON file.
 
     Raises:
@@ -177,7 +175,7 @@ def read_coco_file(source: Source, file: str, *, panoptic: bool) -> CocoFile:
         found[image].append((where, annotation))
     info = content.get("info")
     ours = isinstance(info, dict) and info.get("description") == OURS
-    return CocoFile(file, path, split_of(file), images, found, known, licences_in(content.get("licenses")), ours)
+    return CocoFile(file, path, split, images, found, known, licences_in(content.get("licenses")), ours)
 
 
 def has_region(annotation: Mapping[str, Any]) -> bool:
@@ -215,7 +213,15 @@ def licence_of(source: Source, coco_files: Sequence[CocoFile]) -> str:
 
 def numbered(value: Any, where: str) -> Iterator[Numbered]:
     for index, entry in enumerate(json_objects(value, where)):
+        for key in IDS:
+            if key in entry:
+                entry[key] = whole(entry[key])
         yield f"{where}[{index}]", entry
+
+
+def whole(value: Any) -> Any:
+    """An id, which some tools (VIA 2) write as a number in one place and as a text in another."""
+    return int(value) if isinstance(value, str) and WHOLE.fullmatch(value) else value
 
 
 def hashable(value: Any) -> bool:
@@ -238,13 +244,33 @@ def unique(entries: Sequence[Numbered], key: str) -> dict[Any, dict[str, Any]]:
     return found
 
 
+def splits_of(files: Sequence[str]) -> dict[str, str]:
+    """JSON file → its split, see `split_of`.
+
+    Where files of one name lie in several folders (batch1/labels.json, batch2/labels.json), and the name is none of the
+    usual splits, the folders tell the splits.
+    """
+    splits = {file: split_of(file) for file in files}
+    for split in set(splits.values()):
+        alike = [file for file in files if splits[file] == split]
+        if len({PurePosixPath(file).name for file in alike}) < len(alike) and not splits_named([split]):
+            splits |= folders_apart(alike, PLAIN_FOLDERS)
+    return splits
+
+
 def split_of(file: str) -> str:
-    """The split from the name of a JSON file, or else from its folder; "" where neither names one."""
+    """The split from the name of a JSON file, or else from its folder; "" where neither names one.
+
+    Any name is a split (cats.json), unless it is one of `PREFIXES` or the folder is called after a usual split.
+    """
     path = PurePosixPath(file)
-    stem = path.stem
+    stem, home = path.stem, path.parent.name
+    if home in PLAIN_FOLDERS:
+        above = path.parent.parent.name
+        home = above if splits_named([above]) else ""
     for prefix in sorted(PREFIXES, key=len, reverse=True):
         if stem == prefix:
-            return "" if path.parent.name in PLAIN_FOLDERS else path.parent.name
+            return home
         if stem.startswith(f"{prefix}_"):
             return stem.removeprefix(f"{prefix}_")
-    return stem
+    return home if splits_named([home]) and not splits_named([stem]) else stem

@@ -64,11 +64,11 @@ def mask_of(photo: Photo, classes: Palette, size: Frame) -> UInt8[np.ndarray, "h
 
 
 def region(segmentation: Any, size: Frame, where: str) -> Bool[np.ndarray, "h w"]:
-    return (
-        polygon_mask(filter(None, segmentation), size, where)
-        if isinstance(segmentation, list)
-        else rle_mask(segmentation, size, where)
-    )
+    """The pixels of polygons, of one polygon that is no list in a list (as VIA 2 writes it), or of run lengths."""
+    if not isinstance(segmentation, list):
+        return rle_mask(segmentation, size, where)
+    flat = all(isinstance(value, int | float) for value in segmentation)
+    return polygon_mask([segmentation] if flat else filter(None, segmentation), size, where)
 
 
 def box_in(where: str, annotation: Mapping[str, Any]) -> list[float]:

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from handsoff.core.errors import InputError
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.coco_files import NO_SPLIT, CocoFile, Numbered
-from handsoff.formats.samples import alike, find_image, images_by_name, without_suffix
+from handsoff.formats.samples import alike, find_image, images_by_name, splits_named, without_suffix
 
 
 @dataclass(frozen=True)
@@ -34,24 +34,33 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
     images = images_by_name(source)
     several = len({coco_file.split for coco_file in coco_files}) > 1
     photos: dict[str, Photo] = {}
-    owners: dict[str, str] = {}
+    owners: dict[str, tuple[str, CocoFile]] = {}
     for coco_file in coco_files:
+        home = (
+            coco_file.split if several or splits_named([coco_file.split]) else ""
+        )  # any name of a single file is none
         seen: set[str] = set()
         for where, entry in coco_file.images:
             asked = entry.get("file_name")
             if not isinstance(asked, str) or not asked:
                 raise InputError(f"{where} has no file_name: give every image one.")
-            file = near(images, asked, coco_file) or find_image(source, images, asked, where, coco_file.split)
+            file = near(images, asked, coco_file) or find_image(source, images, asked, where, home)
             name = name_of(asked, file, coco_file, several=several)
             photo = photos.setdefault(name, Photo(file, []))
             if name in seen or photo.file != file:
                 raise InputError(
                     f"{where} has the file_name {asked!r}, which another image has too: rename one of them."
                 )
-            if owners.setdefault(file, name) != name:
+            owner, other = owners.setdefault(file, (name, coco_file))
+            if owner != name:
+                twice = (
+                    f"{other.where} names that too: give one of these files, or"
+                    if other is not coco_file
+                    else (f"that is {owner} already:")
+                )
                 raise InputError(
-                    f"{where} has the file_name {asked!r}, for which only {source.path / file} is there, and that is "
-                    f"{owners[file]} already: put the missing image beside it."
+                    f"{where} has the file_name {asked!r}, for which only {source.path / file} is there, and {twice} "
+                    "put the missing image beside it."
                 )
             seen.add(name)
             photo.entries.append((coco_file, (where, entry)))
@@ -61,12 +70,12 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
 def near(images: Mapping[str, list[str]], asked: str, coco_file: CocoFile) -> str | None:
     """The image at exactly this path; None if there is none.
 
-    The path may start at the JSON's folder, at the folder above, or at a folder `images/SPLIT`, `images` or SPLIT in
-    one of these.
+    The path may start at the JSON's folder, at the folder above, or at a folder `images/SPLIT`, SPLIT or `images` in
+    one of these; the folders of the split come first.
     """
     path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file).parent
-    inside = [".", "images", coco_file.split]
-    inside.insert(len(inside) if coco_file.split == NO_SPLIT else 0, f"images/{coco_file.split}")
+    own, plain = [f"images/{coco_file.split}", coco_file.split], [".", "images"]
+    inside = [*plain, *own] if coco_file.split in ("", NO_SPLIT) else [*own, *plain]
     exact = [str(folder / inner / path) for folder in (home, home.parent) for inner in inside]
     return next((file for file in exact if file in images.get(alike(path.name), ())), None)
 

@@ -34,9 +34,9 @@ from handsoff.formats.markup import read_xml
 from handsoff.formats.notes import boxes_note, counted, unicode_note, unused_images
 from handsoff.formats.samples import Dataset, LabelledImage, find_image, images_by_name, load_image, without_suffix
 from handsoff.formats.shapes import Palette
+from handsoff.formats.trees import folders_apart
 from handsoff.tasks.keypoints import Keypoints
 
-MANY = 30  # with more XML files than this, only those called annotations….xml are opened
 AREAS = frozenset({"any", "polygon", "mask", "ellipse", "rectangle"})  # types of labels that may be classes
 NO_SPLIT = frozenset({"", "default"})
 
@@ -60,10 +60,7 @@ def recognises(source: Source) -> bool:
 
 def xml_files(source: Source) -> list[str]:
     """The XML files that begin as CVAT's do, whether they are whole or not."""
-    files = [file for file in source.sizes if file.lower().endswith(".xml")]
-    if len(files) > MANY:
-        files = [file for file in files if PurePosixPath(file).name.lower().startswith("annotations")]
-    return [file for file in files if begins_so(source, file)]
+    return [file for file in source.sizes if file.lower().endswith(".xml") and begins_so(source, file)]
 
 
 def begins_so(source: Source, file: str) -> bool:
@@ -107,13 +104,14 @@ def read(source: Source) -> Dataset:
 
 
 def photos_of(source: Source, roots: Mapping[str, Element]) -> dict[str, Photo]:
-    """Sample name → image; with several subsets, a name begins with its own.
+    """Sample name → image; with several subsets, or exports in several folders, a name begins with its own.
 
     Raises:
         InputError: an image is missing or has no name, or two have the same one.
     """
     images = images_by_name(source)
     subsets = {element.get("subset", "") for root in roots.values() for element in root.iter("image")}
+    exports = folders_apart(list(roots))
     photos: dict[str, Photo] = {}
     owners: dict[str, str] = {}
     for file, root in roots.items():
@@ -123,14 +121,17 @@ def photos_of(source: Source, roots: Mapping[str, Element]) -> dict[str, Photo]:
             if not asked.strip("/"):
                 raise InputError(f"{where} has no name: export it again.")
             subset = element.get("subset", "")
-            found = exact(source, file, asked, subset) or find_image(source, images, asked, where, subset)
+            likely = f"{exports[file]}/{subset}".strip("/")
+            found = exact(source, file, asked, subset) or find_image(source, images, asked, where, likely)
             path = PurePosixPath(found if asked.startswith("/") or ".." in asked.split("/") else asked)
             path = path.relative_to("images") if path.is_relative_to("images") and len(path.parts) > 1 else path
-            prefixed = len(subsets) > 1 and subset not in NO_SPLIT and path.parts[0] != subset
-            name = without_suffix((subset / path if prefixed else path).as_posix())
+            for folder in (subset if len(subsets) > 1 and subset not in NO_SPLIT else "", exports[file]):
+                path = path if path.is_relative_to(folder) else folder / path
+            name = without_suffix(path.as_posix())
             if name in photos or found in owners:
                 other = photos[name].where if name in photos else owners[found]
-                raise InputError(f"{where} is the same image as {other}: keep one of them.")
+                same = "is the same image" if found in owners else f"would be the same sample {name}"
+                raise InputError(f"{where} {same} as {other}: keep one of them.")
             photos[name], owners[found] = Photo(found, element, where), where
     return photos
 
@@ -138,7 +139,7 @@ def photos_of(source: Source, roots: Mapping[str, Element]) -> dict[str, Photo]:
 def exact(source: Source, file: str, asked: str, subset: str) -> str | None:
     """The image where CVAT's export puts it: `images/` or `images/SUBSET/` beside the XML, or beside it."""
     home = PurePosixPath(file).parent
-    places = (str(home / folder / asked) for folder in (f"images/{subset}", "images", subset, "."))
+    places = (str(home / folder / asked) for folder in (f"images/{subset}", subset, "images", "."))
     return next((place for place in places if place in source.sizes), None)
 
 

@@ -22,7 +22,7 @@ from handsoff.formats.drawn import (
     point_names,
     region_palette,
 )
-from handsoff.formats.exchange.labelstudio_config import CONFIG, Config, read_config
+from handsoff.formats.exchange.labelstudio_config import CONFIG, Config, merged, read_config
 from handsoff.formats.exchange.labelstudio_images import Images, asked_image, list_images
 from handsoff.formats.exchange.labelstudio_regions import (
     PERCENT,
@@ -38,6 +38,7 @@ from handsoff.formats.manifest import manifest_classes, manifest_licence, manife
 from handsoff.formats.notes import counted, unused_images
 from handsoff.formats.samples import Dataset, LabelledImage, load_image
 from handsoff.formats.shapes import Palette
+from handsoff.formats.trees import folders_apart
 from handsoff.tasks.keypoints import Keypoints
 
 ABSENT = "absent_points"  # key in a task's data: name → location of every point of visibility 0, which are not drawn
@@ -56,7 +57,7 @@ class AnnotatedTask:
 
 
 def recognises(source: Source) -> bool:
-    """Whether a JSON list of tasks lies at the top of the source, or in a folder there."""
+    """Whether there is a JSON list of tasks."""
     return is_recognised(source)
 
 
@@ -71,12 +72,10 @@ def read(source: Source) -> Dataset:
         raise InputError(
             f"{source.path} has no JSON list of tasks with data and annotations: export as JSON or JSON-MIN."
         )
-    folder = files[0].rpartition("/")[0]
-    root = f"{folder}/" if folder else ""
-    config = read_config(source, f"{root}{CONFIG}")
+    configs = {folder: read_config(source, f"{folder}{CONFIG}") for folder in sorted(map(folder_of, files))}
     notes: Counter[str] = Counter()
-    annotated = annotated_tasks(source, files, root, config, notes)
-    classes, points = meanings(source, config, annotated.values(), notes)
+    annotated = annotated_tasks(source, files, configs, notes)
+    classes, points = meanings(source, merged(configs.values()), annotated.values(), notes)
     return Dataset(
         tuple(sorted(annotated)),
         drawn_tasks(classes, points),
@@ -86,26 +85,31 @@ def read(source: Source) -> Dataset:
     )
 
 
+def folder_of(file: str) -> str:
+    """The folder of a file, as "" or "FOLDER/"."""
+    return file[: file.rfind("/") + 1]
+
+
 def annotated_tasks(
-    source: Source, files: Sequence[str], root: str, config: Config, notes: Counter[str]
+    source: Source, files: Sequence[str], configs: Mapping[str, Config], notes: Counter[str]
 ) -> dict[str, AnnotatedTask]:
-    """Sample name → task.
+    """Sample name → task; with exports in several folders, a name begins with its own.
 
     Raises:
         InputError: no task is annotated, an image is missing, or two tasks are of the same image.
     """
-    images = list_images(source)
+    images, apart = list_images(source), folders_apart(files)
     annotated: dict[str, AnnotatedTask] = {}
-    for answer in (answer for file in files for answer in answers(source, file, notes)):
+    owners: dict[str, str] = {}
+    for home, answer in ((file, answer) for file in files for answer in answers(source, file, notes)):
         if answer.results is None:
             notes["unanswered"] += 1
             continue
-        task = annotated_task(answer, images, config, notes)
-        name = PurePosixPath(task.file.removeprefix(root).removeprefix("images/")).with_suffix("").as_posix()
-        if name in annotated:
-            raise InputError(
-                f"{task.where} and {annotated[name].where} would be the same sample {name}: remove one of them."
-            )
+        task = annotated_task(answer, images, configs[folder_of(home)], notes, apart[home])
+        name = name_of(task.file, folder_of(home), apart[home])
+        other = annotated[name].where if name in annotated else owners.setdefault(task.file, task.where)
+        if other != task.where:
+            raise InputError(f"{task.where} and {other} would be the same sample {name}: remove one of them.")
         annotated[name] = task
     if not annotated:
         raise InputError(
@@ -115,8 +119,14 @@ def annotated_tasks(
     return annotated
 
 
-def annotated_task(answer: Answer, images: Images, config: Config, notes: Counter[str]) -> AnnotatedTask:
-    """The task of an answer.
+def name_of(image: str, root: str, split: str) -> str:
+    """The name of a sample: where its image lies in the folder `root` of its export, below `split`."""
+    path = PurePosixPath(image.removeprefix(root).removeprefix("images/")).with_suffix("")
+    return (path if path.is_relative_to(split) else split / path).as_posix()
+
+
+def annotated_task(answer: Answer, images: Images, config: Config, notes: Counter[str], folder: str) -> AnnotatedTask:
+    """The task of an answer, whose image most likely lies in `folder`.
 
     Raises:
         InputError: it is about several images, none, or one that is missing; or something drawn cannot be read.
@@ -129,7 +139,7 @@ def annotated_task(answer: Answer, images: Images, config: Config, notes: Counte
     if len(about) > 1:
         raise InputError(f"{where} labels several images ({', '.join(about)}): make a task of every image.")
     key = config.images.get(about[0]) if about else next(iter(config.images.values()), None)
-    file = images.find(asked_image(answer.data, key, where), f"{where}.data")
+    file = images.find(asked_image(answer.data, key, where), f"{where}.data", folder)
     absent = json_object(answer.data.get(ABSENT, {}), f"{where}.data.{ABSENT}")
     regions = [region for region in drawn if region.kind != POINT]
     notes["rectangles"] += sum(region.kind == "rectangle" for region in regions)

@@ -1,6 +1,7 @@
 """Label Studio's labelling configuration, `label_config.xml`: the labels, and which data holds the image."""
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from xml.etree import ElementTree as ET
 
@@ -51,6 +52,15 @@ def read_config(source: Source, file: str) -> Config:
             for element in elements
             if element.tag.lower() == "image"
         },
+    )
+
+
+def merged(configs: Collection[Config]) -> Config:
+    """One configuration of several projects, with the labels of all of them, those of the first one first."""
+    regions = [config.regions for config in configs if config.regions is not None]
+    return Config(
+        tuple(dict.fromkeys(itertools.chain(*regions))) if regions else None,
+        tuple(dict.fromkeys(itertools.chain(*(config.points for config in configs)))),
     )
 
 

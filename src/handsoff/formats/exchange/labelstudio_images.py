@@ -30,20 +30,25 @@ class Images:
     named: Mapping[str, list[str]]
     stored: Mapping[str, list[str]]
 
-    def find(self, asked: str, where: str) -> str:
+    def find(self, asked: str, where: str, folder: str = "") -> str:
         """The image at an address: as it is spelt, without percent codes, or as the upload that it was.
 
         A name with a suffix fits images of exactly that name; only a name without one fits any suffix.
+
+        Args:
+            asked: the address.
+            where: the task, for error messages.
+            folder: in which the image most likely lies.
 
         Raises:
             InputError: there is no such image, or several fit.
         """
         for path in spellings(asked):
             if images_named(self.named, PurePosixPath(path).name):
-                return find_image(self.source, self.named, path, where)
-        return self.upload(asked, where)
+                return find_image(self.source, self.named, path, where, folder)
+        return self.upload(asked, where, folder)
 
-    def upload(self, asked: str, where: str) -> str:
+    def upload(self, asked: str, where: str, folder: str) -> str:
         for path in map(PurePosixPath, spellings(asked)):
             match = UPLOADED.fullmatch(path.name)
             files = self.stored.get(stored_name(match[1], "NFC"), []) if match else []
@@ -54,7 +59,7 @@ class Images:
                     f"one to {path.name}."
                 )
             if names:
-                return find_image(self.source, self.named, str(path.parent / names[0]), where)
+                return find_image(self.source, self.named, str(path.parent / names[0]), where, folder)
         raise InputError(
             f"{where} refers to the image {asked!r}, which is not in {self.source.path}: put it beside the annotations."
         )

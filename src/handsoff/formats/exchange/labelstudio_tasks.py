@@ -32,7 +32,7 @@ class Answer:
 
 def json_files(source: Source) -> list[str]:
     """The files that may hold tasks; those named as Label Studio or HandsOff names them come first."""
-    files = [file for file in source.sizes if file.endswith(".json") and file.count("/") <= 1]
+    files = [file for file in source.sizes if file.lower().endswith(".json")]
     return sorted(files, key=lambda file: (not PurePosixPath(file).name.startswith(("tasks", "project-")), file))
 
 

@@ -21,6 +21,7 @@ from handsoff.core.images import IGNORE, open_image, reason
 from handsoff.datasets.sources import Source
 from handsoff.formats.drawn import check_stated_size, json_objects
 from handsoff.formats.exchange.coco_files import (
+    PLAIN_FOLDERS,
     CocoFile,
     Numbered,
     check_crowd,
@@ -29,6 +30,7 @@ from handsoff.formats.exchange.coco_files import (
     is_crowd,
     licence_of,
     read_coco_files,
+    whole,
 )
 from handsoff.formats.exchange.coco_objects import crowd_notes
 from handsoff.formats.exchange.coco_photos import Photo, photos_of
@@ -42,7 +44,7 @@ from handsoff.formats.exchange.coco_write import (
 )
 from handsoff.formats.manifest import manifest_classes, write_image
 from handsoff.formats.notes import counted, unused_images
-from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, images_by_name, load_image
+from handsoff.formats.samples import Dataset, Entry, LabelledImage, Writing, alike, astray, images_by_name, load_image
 from handsoff.formats.shapes import Palette, background_of, palette, rle_of
 
 UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -106,16 +108,14 @@ def segment_files(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, s
     """
     images = images_by_name(source)
     return {
-        where: segment_file(source, images, coco_file, where, said)
+        where: segment_file(images, coco_file, where, said)
         for coco_file in coco_files
         for found in coco_file.annotations.values()
         for where, said in found
     }
 
 
-def segment_file(
-    source: Source, images: Mapping[str, list[str]], coco_file: CocoFile, where: str, annotation: dict[str, Any]
-) -> str:
+def segment_file(images: Mapping[str, list[str]], coco_file: CocoFile, where: str, annotation: dict[str, Any]) -> str:
     """The PNG of an annotation: in a folder with the JSON's name (preferably beside the JSON), or beside the JSON.
 
     Raises:
@@ -125,10 +125,14 @@ def segment_file(
     if not isinstance(asked, str) or not asked:
         raise InputError(f"{where} has no file_name of its PNG: export it again.")
     path, home = PurePosixPath(asked.replace("\\", "/")), PurePosixPath(coco_file.file)
-    anywhere = [file for file in images.get(path.name.lower(), ()) if f"/{file}".endswith(f"/{home.stem}/{path}")]
-    for file in (str(home.parent / home.stem / path), *anywhere, str(home.parent / path)):
-        if file in source.sizes:
-            return file
+    own = (*(part for part in home.parent.parts if part not in PLAIN_FOLDERS), home.stem, *path.parts)
+    named = [file for file in images.get(alike(path.name), ()) if not astray(images, own, file)]
+    for form in (str, alike):  # as it is written, else up to case and Unicode form
+        inside = [file for file in named if form(f"/{file}").endswith(form(f"/{home.stem}/{path}"))]
+        inside.sort(key=lambda file: form(file) != form(str(home.parent / home.stem / path)))
+        beside = [file for file in named if form(file) == form(str(home.parent / path))]
+        if inside or beside:
+            return [*inside, *beside][0]
     raise InputError(
         f"{where} refers to the PNG {asked!r}, which is neither in a folder {home.stem} nor beside {home.name}: put "
         "it there."
@@ -162,7 +166,8 @@ def mask_of(
     """
     known = {0: IGNORE}
     for index, segment in enumerate(json_objects(annotation.get("segments_info"), f"{where}: segments_info")):
-        location, id_, category = f"{where}: segments_info[{index}]", segment.get("id"), segment.get("category_id")
+        location, id_ = f"{where}: segments_info[{index}]", whole(segment.get("id"))
+        category = whole(segment.get("category_id"))
         if not isinstance(id_, int) or id_ in known:
             raise InputError(
                 f"{location} has the id {id_!r}, which is no number from 1 on, or another segment's: export it again."

@@ -19,7 +19,7 @@ from handsoff.core.errors import InputError
 from handsoff.core.files import png, write_bytes
 from handsoff.core.images import IGNORE, IMAGE_SUFFIXES, decode_colours
 from handsoff.core.masks import voc_colour
-from handsoff.datasets.layout import by_name
+from handsoff.datasets.layout import by_name, called_alike
 from handsoff.datasets.sources import Source
 from handsoff.formats.exchange.voc_texts import (
     CLASSES,
@@ -57,7 +57,7 @@ class Tree:
         ids: sample name → name in VOC's folders.
         masks: name in VOC's folders → file; `images` likewise.
         table: 0xRRGGBB → class id, sorted by colour.
-        legend: path of `labelmap.txt`, for error messages.
+        legend: what gives colours their labels, for error messages.
     """
 
     source: Source
@@ -94,7 +94,8 @@ def read(source: Source) -> Dataset:
             else f"no {CLASSES} folder with PNG masks"
         )
         raise InputError(f"{source.path} has {held}: give a folder or zip with one.")
-    masks, images = by_name(source, found[0], CLASSES, (".png",)), by_name(source, found[0], IMAGES, IMAGE_SUFFIXES)
+    masks = by_name(source, found[0], CLASSES, (".png",))
+    images = called_alike(masks, by_name(source, found[0], IMAGES, IMAGE_SUFFIXES))
     ids = sample_names(source, found[0], masks, images)
     bare = next((masks[name] for name in ids.values() if name not in images), None)
     if bare is not None:
@@ -117,6 +118,8 @@ def read(source: Source) -> Dataset:
         rgb_number(colour): IGNORE if label in ignored else classes.id(label, legend)
         for label, colour in colours.items()
     }
+    if f"{found[0]}{LABELMAP}" not in source.sizes:
+        legend = f"Pascal VOC, whose colours count without {legend},"
     tree = Tree(source, ids, masks, images, dict(sorted(table.items())), legend)
     return Dataset(
         tuple(sorted(ids)),
@@ -157,7 +160,7 @@ def classes_of(painted: UInt8[np.ndarray, "h w 3"], tree: Tree, where: str) -> U
         remedy = "a grey mask of class ids belongs into the folder format (masks/ and classes.json); " if grey else ""
         raise InputError(
             f"{where} has the colour {colour} at x = {x}, y = {y}, which {tree.legend} gives no label: "
-            f"{remedy}add LABEL:{colour}:: or correct the mask."
+            f"{remedy}add LABEL:{colour}:: to {LABELMAP} or correct the mask."
         )
     return np.array(list(tree.table.values()), np.uint8)[positions]
 

@@ -1,6 +1,7 @@
 """The text files in the folders of Pascal VOC: which colours labels have, and which names belong to a split."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 
 from handsoff.core.errors import InputError
@@ -71,7 +72,7 @@ def sample_names(source: Source, root: str, masks: Mapping[str, str], images: Ma
     Raises:
         InputError: two lists overlap in part, a name has no mask and no image, or no name has a mask.
     """
-    files = files_like(source, re.compile(rf"{re.escape(root)}{LISTS}/(?P<name>[^/]+)\.txt"))
+    files = files_like(source, re.compile(rf"{re.escape(root)}{LISTS}/(?P<name>[^/]+)\.(?i:txt)"))
     if not files:
         return {name: name for name in masks}
     where = f"{source.path / root / LISTS}"
@@ -96,9 +97,12 @@ def names_in(source: Source, file: str, masks: Mapping[str, str], images: Mappin
     Raises:
         InputError: a name has neither mask nor image.
     """
+    forms = {unicodedata.normalize("NFC", name): name for name in (*images, *masks)}
     names: list[str] = []
     for number, line in enumerate(text_lines(source, file), start=1):
         name = line if line in masks else line.strip()  # not stripped where a file's name ends in a space
+        if name not in masks and name not in images:
+            name = forms.get(unicodedata.normalize("NFC", name), name)
         if name in masks:
             names.append(name)
         elif name and not name.startswith("#") and name not in images:

@@ -1,5 +1,6 @@
 """A YOLO dataset's `data.yaml` (Ultralytics' description of datasets), and where its images and labels lie."""
 
+import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -79,10 +80,10 @@ def last_images(parts: Sequence[str]) -> int:
 def card_file(source: Source, root: str | None = None) -> str | None:
     """The yaml that names the classes, else a list of their names, else any yaml; None if there is none.
 
-    It lies in `root`, else at the top of the source or in a folder there; a list also in the folder `labels` of these.
+    It lies in `root`, else as near to the top of the source as any; a list may also lie in the folder `labels` there.
     """
     near = sorted(
-        (file for file in source.sizes if root_of(file).count("/") <= 1 and root in (None, root_of(file))),
+        (file for file in source.sizes if root in (None, root_of(file))),
         key=lambda file: (file.count("/"), PurePosixPath(file).name != CARD, file),
     )
     cards = [file for file in near if file.endswith((".yaml", ".yml"))]
@@ -100,32 +101,40 @@ def names_classes(source: Source, file: str) -> bool:
 
 def root_of(file: str) -> str:
     """The folder of the dataset, as "" or "FOLDER/"."""
-    folder = file.rpartition("/")[0]
-    folder = folder.removesuffix("labels").rstrip("/") if PurePosixPath(folder).name == "labels" else folder
-    return f"{folder}/" if folder else ""
+    folders = file.split("/")[:-1]
+    return "".join(f"{folder}/" for folder in (folders[: folders.index("labels")] if "labels" in folders else folders))
 
 
 def dataset_root(source: Source, file: str) -> str:
-    """The folder of the images that the card `file` is about: its own, or "" where others beside it are more splits.
+    """The folder of the images that the card `file` is about: its own, or that above where others there are splits.
 
     Raises:
         InputError: a folder of images and labels beside it has another card, or none.
     """
-    root, images, labels = root_of(file), folders_of(pictures(source), "images"), folders_of(source.sizes, "labels")
+    top, root = top_of(source), root_of(file)
+    images, labels = folders_of(pictures(source), "images", top), folders_of(source.sizes, "labels", top)
     others = sorted(images & labels - {root})
-    if not root or root not in images or not others:
+    if root == top or root not in images or not others:
         return root
     cards = [card_file(source, other) for other in others]
     if all(card and names_classes(source, card) and meaning(source, card) == meaning(source, file) for card in cards):
-        return ""
+        return top
     folders = ", ".join(folder or "./" for folder in sorted([root, *others]))
     raise InputError(f"{source.path} holds several YOLO datasets ({folders}): give one, or put one {CARD} above them.")
 
 
-def folders_of(files: Iterable[str], name: str) -> set[str]:
-    """The folders at the top ("FOLDER/", or "" for the top itself) of the files in a folder of this name."""
-    paths = [file.split("/") for file in files]
-    return {"" if parts[0] == name else f"{parts[0]}/" for parts in paths if name in parts[:-1]}
+def top_of(source: Source) -> str:
+    """The folder ("FOLDER/…/" or "") below which all folders called images and labels lie."""
+    parts = [file.split("/")[:-1] for file in source.sizes]
+    above = [folders[: folders.index(name)] for folders in parts for name in ("images", "labels") if name in folders]
+    shared = posixpath.commonpath(["/".join(folders) for folders in above] or [""])
+    return f"{shared}/" if shared else ""
+
+
+def folders_of(files: Iterable[str], name: str, top: str) -> set[str]:
+    """The folders in `top` ("FOLDER/…/", or `top` itself) of the files in a folder of this name."""
+    paths = [file.removeprefix(top).split("/") for file in files if file.startswith(top)]
+    return {top if parts[0] == name else f"{top}{parts[0]}/" for parts in paths if name in parts[:-1]}
 
 
 def meaning(source: Source, file: str) -> tuple[list[str], list[Any]]:
@@ -166,7 +175,7 @@ def class_names(card: dict[Any, Any], where: str) -> list[str]:
             f"{where}: names must list the classes, such as names: [skin, hair] or {{0: skin, 1: hair}}, in quotes "
             "where YAML needs them."
         )
-    if card.get("nc", len(named)) != len(named):
+    if card.get("nc", len(named)) not in (len(named), str(len(named))):  # some tools write it in quotes
         raise InputError(f"{where}: names lists {len(named)} classes, nc says {card['nc']}: correct one of them.")
     return [str(name) for name in named]
 

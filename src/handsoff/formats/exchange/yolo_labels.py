@@ -18,7 +18,8 @@ from handsoff.geometry.views import Box
 
 BOX = 4  # numbers: middle x, middle y, width, height
 BEYOND = 0.01  # of a side: how far outside Ultralytics accepts coordinates, as rounding errors
-UPLOAD = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded image
+UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the name of an uploaded image
+TEXT = ".txt"
 CHANGED = re.compile(r"[^\w.-]")  # what Label Studio makes _ in it
 
 
@@ -71,7 +72,7 @@ def text_files(source: Source) -> list[str]:
     return [
         file
         for file in source.sizes
-        if file.endswith(".txt")
+        if file.lower().endswith(TEXT)
         and "labels" in PurePosixPath(file).parts[:-1]
         and PurePosixPath(file).name not in LISTS
     ]
@@ -80,37 +81,43 @@ def text_files(source: Source) -> list[str]:
 def label_files(source: Source, images: Mapping[str, str]) -> dict[str, str]:
     """Sample name → label file, for the images that have one.
 
-    It lies where Ultralytics looks, under the image's name, whatever the Unicode form. Of those left over, names belong
-    together that are the same up to what Label Studio changes in an uploaded image's: 0a1b2c3d-My_Photo.png for
-    My Photo.png.
+    It lies where Ultralytics looks, under the image's name, whatever the Unicode form and the case of `.txt`. Of those
+    left over, names belong together that are the same up to what Label Studio changes in an uploaded image's:
+    0a1b2c3d-My_Photo.txt for My Photo.png. Names that differ in these digits are those of two uploads.
 
     Raises:
         InputError: several images or several label files left over have the same name in this sense.
     """
     wanted = {name: label_file(image) for name, image in images.items()}
-    texts = called_alike(set(wanted.values()), {file: file for file in source.sizes if file.endswith(".txt")})
+    every = (file for file in source.sizes if file.lower().endswith(TEXT))
+    cased = {file[: -len(TEXT)] + TEXT: file for file in sorted(every)}  # of a.TXT and a.txt the latter
+    texts = called_alike(set(wanted.values()), cased)
     found = {name: texts[file] for name, file in wanted.items() if file in texts}
-    taken = set(found.values())
     rest: dict[str, list[str]] = {}
-    for file in text_files(source):
-        if file not in taken:
-            rest.setdefault(plain(file), []).append(file)
-    wanting: dict[str, list[str]] = {}
-    for name in images.keys() - found.keys():
-        if (key := plain(wanted[name])) in rest:
-            wanting.setdefault(key, []).append(name)
-    for key, names in wanting.items():
-        if len(names) > 1 or len(rest[key]) > 1:
-            held = f"{rest[key][0]} may belong to {images[min(names)]}"
+    for file in sorted(set(text_files(source)) - set(found.values())):
+        rest.setdefault(plain(file), []).append(file)
+    owners: dict[str, str] = {}
+    for name in sorted(images.keys() - found.keys()):
+        fitting = [file for file in rest.get(plain(wanted[name]), ()) if one_upload(file, wanted[name])]
+        if len(fitting) > 1 or owners.keys() & set(fitting):
+            held = f"{fitting[0]} may belong to {images[owners.get(fitting[0], name)]}"
             raise InputError(f"{source.path}: {held} or another image: give label files the names of their images.")
-        found[names[0]] = rest[key][0]
-    return found
+        owners |= dict.fromkeys(fitting, name)
+    return found | {name: file for file, name in owners.items()}
 
 
 def plain(file: str) -> str:
     """A label file's path with its name as Label Studio writes it, without the digits of an upload."""
     path = PurePosixPath(file)
     return str(path.with_name(alike(CHANGED.sub("_", UPLOAD.sub("", path.name)))))
+
+
+def one_upload(text: str, wanted: str) -> bool:
+    """Whether two names that are the same when `plain` can be of one image: an upload changes at most one of them."""
+    names = [PurePosixPath(file).name for file in (text, wanted)]
+    digits = {found[0] for name in names if (found := UPLOAD.match(name))}
+    kept = [alike(UPLOAD.sub("", name)) for name in names]
+    return len(digits) <= 1 and (kept[0] == kept[1] or not all(map(CHANGED.search, kept)))
 
 
 def lengths(source: Source, file: str) -> Iterator[tuple[int, int]]:
