@@ -16,11 +16,8 @@ from handsoff.tasks.base import Parse, Task
 SIGNS = {b"\x89PNG": ".png", b"\xff\xd8": ".jpg", b"RIFF": ".webp"}  # first bytes of images that may be copied → suffix
 # Control characters, backslashes, surrogates: not allowed in file names.
 UNFIT = re.compile("[\x00-\x1f\\\\\ud800-\udfff]")
-NUMBER = (
-    re.compile(  # the number of a shard, at the end of its name, or as Spark writes it (part-00000-1b2c-c000.snappy)
-        r"((?:^|[-_.])\d+|\d{3,})([-_]of[-_]\d+.*)?$|(?<=^part)-\d{5}-.*$"
-    )
-)
+# The number of a shard, at the end of its name, or as Spark writes it (part-00000-1b2c-c000.snappy).
+NUMBER = re.compile(r"((?:^|[-_.])\d+|\d{3,})([-_]of[-_]\d+.*)?$|(?<=^part)-\d{5}-.*$")
 
 
 def load_image_bytes(data: bytes, name: str, where: str) -> LabelledImage:

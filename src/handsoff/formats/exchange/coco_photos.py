@@ -36,9 +36,8 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
     photos: dict[str, Photo] = {}
     owners: dict[str, tuple[str, CocoFile]] = {}
     for coco_file in coco_files:
-        home = (
-            coco_file.split if several or splits_named([coco_file.split]) else ""
-        )  # any name of a single file is none
+        named = several or splits_named([coco_file.split])  # any other name of a single file says nothing
+        home = coco_file.split if named else ""
         seen: set[str] = set()
         for where, entry in coco_file.images:
             asked = entry.get("file_name")
@@ -53,11 +52,8 @@ def photos_of(source: Source, coco_files: Sequence[CocoFile]) -> dict[str, Photo
                 )
             owner, other = owners.setdefault(file, (name, coco_file))
             if owner != name:
-                twice = (
-                    f"{other.where} names that too: give one of these files, or"
-                    if other is not coco_file
-                    else (f"that is {owner} already:")
-                )
+                same = f"that is {owner} already:"
+                twice = same if other is coco_file else f"{other.where} names that too: give one of these files, or"
                 raise InputError(
                     f"{where} has the file_name {asked!r}, for which only {source.path / file} is there, and {twice} "
                     "put the missing image beside it."
