@@ -1,5 +1,6 @@
 """The API of the review, request by request."""
 
+import errno
 import io
 import shutil
 from pathlib import Path
@@ -11,8 +12,7 @@ from PIL import Image
 
 from browsing import everything
 from discs import CLASSES, blobs, write_dataset
-from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_json, write_json
+from handsoff.core.files import disk_error, png, read_json, write_json
 from handsoff.datasets.corrections import Corrections
 from handsoff.datasets.labelled import open_labelled
 from handsoff.review.app import create_app
@@ -144,7 +144,7 @@ def test_a_label_counts_only_once_its_record_is_written(
     sent = {"content": png(np.zeros_like(before)), "headers": {"if-match": "0"}}
     with monkeypatch.context() as broken:
         broken.setattr(Corrections, "write_record", refuse_to_write)
-        assert client.put("/api/label/segmentation/001", **sent).status_code == 400
+        assert client.put("/api/label/segmentation/001", **sent).status_code == 503, "the page sends it again"
     assert np.array_equal(mask(client, "001")[0], before)
     assert not (dataset / "corrections" / "masks" / "001.png").exists()
     assert client.put("/api/label/segmentation/001", **sent).json()["corrected"] == ["segmentation"]
@@ -153,7 +153,7 @@ def test_a_label_counts_only_once_its_record_is_written(
 
 
 def refuse_to_write(*_: object) -> None:
-    raise InputError("Could not write: the disk is full.")
+    raise disk_error(Path("001.json"), OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_a_correction_that_somebody_removed_can_be_made_again(client: TestClient, dataset: Path) -> None:

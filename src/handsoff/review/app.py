@@ -13,7 +13,7 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.core.files import png
 from handsoff.core.images import decode_image
 from handsoff.datasets.corrections import Correction, Decision
@@ -25,6 +25,7 @@ from handsoff.review.thumbnails import SIDE
 
 STATIC = Path(str(files("handsoff.review"))) / "static"
 BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, INVALID, PRECONDITION = 400, 404, 304, 409, 412, 422, 428
+UNAVAILABLE = 503  # such as a full disk: the same request may be taken later
 MOST_ROWS, DIGITS = 1000, 18  # rows of one answer; of a version, so that it is a number of 64 bits
 Window = Annotated[str, Header(alias="X-Window", max_length=64)]
 
@@ -91,7 +92,10 @@ def explain(_request: Request, error: Exception) -> Response:
     if isinstance(error, ConflictError):
         content["current"] = state(error.current)
         return JSONResponse(content, CONFLICT)
-    return JSONResponse(content, NOT_FOUND if isinstance(error, NoSuchSampleError) else BAD)
+    if isinstance(error, NoSuchSampleError):
+        return JSONResponse(content, NOT_FOUND)
+    wrong = isinstance(error, InputError | MismatchError | UnknownNameError)
+    return JSONResponse(content, BAD if wrong else UNAVAILABLE)
 
 
 def explain_http(_request: Request, error: Exception) -> Response:
