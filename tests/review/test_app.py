@@ -4,6 +4,7 @@ import errno
 import io
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -88,6 +89,26 @@ def test_a_thumbnail_is_not_taken_for_that_of_another_dataset(client: TestClient
     shown = {"if-none-match": client.get("/api/thumbnail/002").headers["etag"]}
     assert client.get("/api/thumbnail/002", headers=shown).status_code == 304
     assert other.get("/api/thumbnail/002", headers=shown).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "last\n", "folder\n/cr\r", "a\u2028b"])
+def test_a_sample_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    folder, images = tmp_path / "data", blobs(1, 0)
+    for kind, data in (("images", images.images[0]), ("masks", images.labels[0])):
+        file = folder / kind / f"{name}.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(png(data))
+    write_json(folder / "classes.json", ["background", "two\nlines", "core"])
+    client, path = client_of(folder), quote(name)
+    for kind in ("image", "thumbnail", "label/segmentation", "regions/segmentation"):
+        assert client.get(f"/api/{kind}/{path}").status_code == 200
+    answer = client.put(
+        f"/api/label/segmentation/{path}", content=png(np.zeros((32, 32), np.uint8)), headers={"if-match": "0"}
+    )
+    assert answer.json()["corrected"] == ["segmentation"]
+    assert client.put(f"/api/decision/{path}", json={"decision": "accept", "version": 1}).json()["name"] == name
+    assert not open_labelled(folder).label("segmentation", name).any()
+    assert client.get("/api/samples", params={"part": "two\nlines"}).status_code == 200
 
 
 # --- decide and correct

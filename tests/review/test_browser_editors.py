@@ -301,7 +301,7 @@ def test_any_other_label_is_replaced_by_a_file(tmp_path: Path, start: Callable[[
     assert np.array_equal(review.corrected("007", "normals"), other)
 
 
-@pytest.mark.parametrize("name", ["folder/photo", "Ünï cödé", "50% #1?"])
+@pytest.mark.parametrize("name", ["folder/photo", "Ünï cödé", "50% #1?", "two\nlines"])
 def test_names_of_all_kinds(tmp_path: Path, start: Callable[[Path], Review], name: str) -> None:
     folder = tmp_path / "data"
     for kind, picture in (("images", np.zeros((32, 32, 3), np.uint8)), ("masks", np.eye(32, dtype=np.uint8))):

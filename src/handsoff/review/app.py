@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
 from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
@@ -28,6 +29,15 @@ BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, INVALID, PRECONDITION = 400, 
 UNAVAILABLE = 503  # such as a full disk: the same request may be taken later
 MOST_ROWS, DIGITS = 1000, 18  # rows of one answer; of a version, so that it is a number of 64 bits
 Window = Annotated[str, Header(alias="X-Window", max_length=64)]
+
+
+class SampleName(PathConvertor):
+    """Anything, as a file may be called: also with folders and line ends."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("sample", SampleName())
 
 
 class DecisionSent(BaseModel):
@@ -136,12 +146,12 @@ def see(desk: Desk) -> APIRouter:
         rows = [queue.row(name) for name in names[start : start + count]]
         return {"total": len(names), "samples": rows, "indexed": len(queue.shows), "list": token}
 
-    @router.get("/image/{name:path}")
+    @router.get("/image/{name:sample}")
     def image(name: str) -> Response:
         data = session.image_file(name)
         return Response(png(decode_image(data, name)), media_type=PNG)
 
-    @router.get("/thumbnail/{name:path}")
+    @router.get("/thumbnail/{name:sample}")
     def thumbnail(name: str, request: Request, task: str = "", size: int = SIDE) -> Response:
         data, tag = desk.thumbnails.get(name, task, size)
         headers = {"etag": tag, "cache-control": "private, no-cache"}
@@ -149,18 +159,18 @@ def see(desk: Desk) -> APIRouter:
             return Response(status_code=NOT_MODIFIED, headers=headers)
         return Response(data, media_type="image/jpeg", headers=headers)
 
-    @router.get("/uncertainty/{task}/{name:path}")
+    @router.get("/uncertainty/{task}/{name:sample}")
     def uncertainty(task: str, name: str) -> Response:
         values = desk.uncertainty(task, name)
         if values is None:
             raise NoSuchSampleError(f"There is no uncertainty map of {name!r} for {task}.")
         return Response(png(np.rint(values * 255).astype(np.uint8)), media_type=PNG)
 
-    @router.get("/regions/{task}/{name:path}")
+    @router.get("/regions/{task}/{name:sample}")
     def regions(task: str, name: str) -> Response:
         return Response(desk.regions(task, name), media_type=BYTES)
 
-    @router.get("/label/{task}/{name:path}")
+    @router.get("/label/{task}/{name:sample}")
     def label(task: str, name: str) -> Response:
         with session.lock:
             found, record = session.label(task, name), session.record(name)
@@ -176,7 +186,7 @@ def decide(desk: Desk) -> APIRouter:
     """What a person changes."""
     router, session = APIRouter(prefix="/api"), desk.session
 
-    @router.put("/label/{task}/{name:path}")
+    @router.put("/label/{task}/{name:sample}")
     def put_label(
         task: str,
         name: str,
@@ -192,7 +202,7 @@ def decide(desk: Desk) -> APIRouter:
         desk.look_at(name)
         return {"name": name, **state(record)}
 
-    @router.put("/decision/{name:path}")
+    @router.put("/decision/{name:sample}")
     def put_decision(name: str, sent: DecisionSent, window: Window = "") -> dict[str, Any]:
         return {"name": name, **state(session.decide(name, sent.decision, sent.version, window))}
 
@@ -233,7 +243,7 @@ def paint(desk: Desk) -> APIRouter:
     """Images that follow painted masks."""
     router = APIRouter(prefix="/api")
 
-    @router.post("/paint/{name:path}")
+    @router.post("/paint/{name:sample}")
     def start(name: str, data: Annotated[bytes, Depends(body)]) -> dict[str, int]:
         painter = desk.painter()
         return {"job": painter.start(name, from_browser(desk.session, painter.task, name, data))}
