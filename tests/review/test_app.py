@@ -186,6 +186,25 @@ def test_a_correction_that_somebody_removed_can_be_made_again(client: TestClient
     assert not mask(client, "001")[0].any()
 
 
+def test_files_say_what_is_corrected(client: TestClient, dataset: Path) -> None:
+    """As a person may remove or restore them, whatever the records say."""
+    before, _ = mask(client, "001")
+    client.put("/api/label/segmentation/001", content=png(np.zeros_like(before)), headers={"if-match": "0"})
+    shown = client.get("/api/thumbnail/001?task=segmentation").content
+    file = dataset / "corrections" / "masks" / "001.png"
+    kept = file.rename(dataset / "kept.png")
+    assert np.array_equal(mask(client, "001")[0], before), "the label that the dataset has"
+    assert client.get("/api/thumbnail/001?task=segmentation").content != shown
+    decided = client.put("/api/decision/001", json={"decision": "accept", "version": 1}).json()
+    assert (decided["version"], decided["corrected"]) == (2, [])
+    assert client.get("/api/samples?corrected=true").json()["total"] == 0
+    shutil.copy(kept, file)
+    late = client.put("/api/decision/001", json={"decision": "reject", "version": 1})
+    assert late.json()["current"] == {"version": 2, "decision": "accept", "corrected": ["segmentation"]}
+    assert not mask(client, "001")[0].any()
+    assert client.get("/api/samples?corrected=true").json()["total"] == 1
+
+
 def test_a_request_that_says_nothing_sensible_gets_one_sentence(client: TestClient) -> None:
     before, _ = mask(client, "001")
     answers = [

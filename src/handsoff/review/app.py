@@ -1,6 +1,6 @@
 """The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -100,7 +100,7 @@ def explain(_request: Request, error: Exception) -> Response:
     """One sentence about what a request did wrong."""
     content: dict[str, Any] = {"error": str(error)}
     if isinstance(error, ConflictError):
-        content["current"] = state(error.current)
+        content["current"] = state(error.current, error.corrected)
         return JSONResponse(content, CONFLICT)
     if isinstance(error, NoSuchSampleError):
         return JSONResponse(content, NOT_FOUND)
@@ -120,8 +120,9 @@ def explain_invalid(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"{where}: {first['msg']}."}, INVALID)
 
 
-def state(record: Correction) -> dict[str, Any]:
-    return {"version": record.version, "decision": record.decision, "corrected": sorted(record.before)}
+def state(record: Correction, corrected: Iterable[str]) -> dict[str, Any]:
+    """What was said about a sample, and the tasks whose label is corrected."""
+    return {"version": record.version, "decision": record.decision, "corrected": sorted(corrected)}
 
 
 def see(desk: Desk) -> APIRouter:
@@ -200,17 +201,18 @@ def decide(desk: Desk) -> APIRouter:
         found = from_browser(session, task, name, data)
         record = session.correct(task, name, found, int(version), window)
         desk.look_at(name)
-        return {"name": name, **state(record)}
+        return {"name": name, **state(record, session.corrections_of(name))}
 
     @router.put("/decision/{name:sample}")
     def put_decision(name: str, sent: DecisionSent, window: Window = "") -> dict[str, Any]:
-        return {"name": name, **state(session.decide(name, sent.decision, sent.version, window))}
+        record = session.decide(name, sent.decision, sent.version, window)
+        return {"name": name, **state(record, session.corrections_of(name))}
 
     @router.post("/undo")
     def undo(window: Window = "") -> dict[str, Any]:
         name, record = session.undo(window)
         desk.look_at(name)
-        return {"name": name, **state(record)}
+        return {"name": name, **state(record, session.corrections_of(name))}
 
     @router.get("/changes")
     def changes(since: int = 0, window: Window = "") -> dict[str, Any]:

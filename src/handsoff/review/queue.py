@@ -158,7 +158,7 @@ class Queue:
             "name": name,
             "uncertainty": self.uncertainty(name),
             "decision": record.decision,
-            "corrected": sorted(self.session.corrected.get(name, ())),
+            "corrected": sorted(self.session.corrections_of(name)),
             "version": record.version,
             "shows": list(self.shows.get(name, {})),
         }
