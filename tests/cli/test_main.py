@@ -1,6 +1,7 @@
 """The command line: exit code 2 and one sentence for what the user can mend, 130 when stopped, a bug's traceback."""
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -149,6 +150,12 @@ def test_help_lists_every_verb_and_every_setting(capsys: pytest.CaptureFixture[s
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"handsoff {handsoff.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--json", "--version"], ["--version", "--json"]])
+def test_the_version_is_told_as_json(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": handsoff.__version__}
 
 
 def test_shells_complete_verbs_and_options() -> None:

@@ -102,12 +102,12 @@ def test_masks_of_0_and_255_are_seen_by_inspect_and_convert(tmp_path: Path) -> N
     assert np.array_equal(open_labelled(tmp_path / "out").label("segmentation", "a"), np.eye(4))
 
 
-@pytest.mark.parametrize("card", ["", "set/", "set/train/"])
-@pytest.mark.parametrize("splits", [("train",), ("train", "val")])
-def test_a_card_holds_for_all_splits_below_it_and_for_a_single_one(
-    tmp_path: Path, splits: tuple[str, ...], card: str
-) -> None:
-    for split in splits:
+@pytest.mark.parametrize(
+    ("card", "splits"),
+    [("", "train"), ("set/", "train"), ("set/train/", "train"), ("", "train val"), ("set/", "train val")],
+)
+def test_a_card_holds_for_all_splits_below_it_and_for_a_single_one(tmp_path: Path, splits: str, card: str) -> None:
+    for split in splits.split():
         put(tmp_path / "set" / split / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
         put(tmp_path / "set" / split / "depth" / "a.png", np.full((4, 4), 200, np.uint8))
         (tmp_path / "set" / split / "keypoints.json").write_text('{"a": [[1, 1], [2, 2]]}')
@@ -116,6 +116,31 @@ def test_a_card_holds_for_all_splits_below_it_and_for_a_single_one(
     found = open_labelled(tmp_path)
     assert found.label("depth", found.names[0])[0, 0] == 2
     assert found.tasks["keypoints"].schema["mirror"] == [[0, 1]]
+
+
+@pytest.mark.parametrize(("task", "card"), [("depth", "depth.json"), ("keypoints", "points.json")])
+def test_a_card_of_one_split_says_nothing_of_another(tmp_path: Path, task: str, card: str) -> None:
+    for split in ("train", "val"):
+        put(tmp_path / "set" / split / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+        put(tmp_path / "set" / split / "depth" / "a.png", np.full((4, 4), 200, np.uint16))
+        (tmp_path / "set" / split / "keypoints.json").write_text('{"a": [[1, 1], [2, 2]]}')
+    said = {"depth": '{"scale": 0.01}', "keypoints": '{"names": ["left_eye", "right_eye"]}'}[task]
+    (tmp_path / "set" / "train" / card).write_text(said)
+    with pytest.raises(
+        InputError, match=f"train/{card} is about its own split: write .*set/val/{card} too, or move it to .*set/{card}"
+    ):
+        open_labelled(tmp_path, tasks=[task])
+    (tmp_path / "set" / "val" / card).write_text(said)
+    assert open_labelled(tmp_path, tasks=[task]).names == ("train/a", "val/a")
+
+
+def test_a_kind_of_label_of_one_split_alone_is_left_out_whatever_its_card_says(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        put(tmp_path / split / "images" / "a.png", np.zeros((4, 4, 3), np.uint8))
+        (tmp_path / split / "keypoints.json").write_text('{"a": [[1, 1]]}')
+    put(tmp_path / "train" / "depth" / "a.png", np.full((4, 4), 200, np.uint16))
+    (tmp_path / "train" / "depth.json").write_text('{"scale": 0.01}')
+    assert set(list_labelled(open_source(tmp_path)).kinds) == {"keypoints"}
 
 
 def test_of_several_cards_above_a_split_the_nearest_counts(tmp_path: Path) -> None:

@@ -111,6 +111,29 @@ def test_what_a_person_rejected_is_not_shown_as_kept(folders: tuple[Path, Path])
     assert "seed 1 " in page
 
 
+def test_corrections_are_shown_as_they_were_used(folders: tuple[Path, Path]) -> None:
+    report, dataset = folders
+    original = pictures(page_of(report, dataset))
+    session = open_session(dataset)
+    for name in session.dataset.names:
+        session.correct("segmentation", name, np.ones((8, 6), np.uint8), 0)
+    session.decide("00000000", "reject", 1)
+    assert original
+    assert not original & pictures(page_of(report, dataset))
+    assert "seed 0 " not in page_of(report, dataset)
+    write_json(report / "job.json", {"verb": "evaluate", "inputs": {}, "settings": {"corrections": "ignore"}})
+    assert pictures(page_of(report, dataset)) == original
+    assert "seed 0 " in page_of(report, dataset)
+    write_json(report / "job.json", {"verb": "evaluate", "inputs": {}, "settings": {"corrections": "only"}})
+    session.undo()
+    assert "seed 0 " in page_of(report, dataset)
+
+
+def pictures(page: str) -> set[str]:
+    """The labels without their images."""
+    return set(re.findall(r'src="([^"]+)" alt="label, without the image"', page))
+
+
 def test_names_are_shown_as_they_are(folders: tuple[Path, Path]) -> None:
     page = page_of(*folders)
     assert "&lt;b&gt;eye&lt;/b&gt;" in page

@@ -62,3 +62,9 @@ def test_all_of_it_is_on_the_page(tmp_path: Path) -> None:
     page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
     for words in ("900–1,200", "One rule for every arm", "The folder model holds", "handsoff export", "1.5 min"):
         assert words in page
+
+
+def test_a_model_without_a_score_has_a_dash(tmp_path: Path) -> None:
+    found = handed_over({"handed_over": HANDED | {"test": float("nan")}}, tmp_path)
+    assert found is not None
+    assert "it has – on the test images" in found["sentence"]

@@ -139,6 +139,14 @@ def test_the_best_arm_without_real_photos_is_named() -> None:
     assert any("only generated images (b only) reaches 80% of" in sentence for sentence in meaning(found))
 
 
+def test_an_arm_without_a_score_says_nothing_of_what_is_reached_without_real_photos() -> None:
+    shares = {"shares": {name: {name: [1, 1]} for name in ("synthetic_only", "b_only")}}
+    nothing = several(real_only=(0.5,), synthetic_only=(float("nan"),), b_only=(float("nan"),)) | shares
+    assert not any("has seen only" in sentence for sentence in meaning(nothing))
+    one = several(real_only=(0.5,), synthetic_only=(float("nan"),), b_only=(0.4,)) | shares
+    assert any("(b only) reaches 80% of" in sentence for sentence in meaning(one))
+
+
 PHOTOS: dict[str, Any] = several(
     real_only=(0.5, 0.51, 0.52), photos_only=(0.4, 0.41, 0.42), real_plus_photos=(0.7, 0.71, 0.72),
     real_plus_synthetic=(0.55, 0.56, 0.57), real_plus_photos_plus_synthetic=(0.6, 0.61, 0.62),

@@ -5,6 +5,7 @@ from pathlib import Path
 from handsoff.report.parts import part_rows
 from handsoff.report.testset import (
     LINES,
+    lines_of,
     open_examples,
 )
 from handsoff.report.worst import worst
@@ -45,3 +46,10 @@ def test_reports_without_these_files_show_nothing(tmp_path: Path) -> None:
     (tmp_path / LINES).write_text("{")
     (tmp_path / "test.zip").write_text("no zip")
     assert worst(GOOD, open_examples(tmp_path, ARMS), [], "IoU")["groups"] == []
+
+
+def test_names_may_hold_line_ends(tmp_path: Path) -> None:
+    names = ["two\nlines", "a\u2028b", "c\x85d", "e\rf"]
+    lines = [{"name": name, "scores": {}, "parts": {}} for name in names]
+    (tmp_path / LINES).write_bytes(lines_of(lines))
+    assert [sample.name for sample in open_examples(tmp_path, ARMS).samples] == names

@@ -1,8 +1,10 @@
 """The API of the review, request by request."""
 
+import errno
 import io
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -11,8 +13,7 @@ from PIL import Image
 
 from browsing import everything
 from discs import CLASSES, blobs, write_dataset
-from handsoff.core.errors import InputError
-from handsoff.core.files import png, read_json, write_json
+from handsoff.core.files import disk_error, png, read_json, write_json
 from handsoff.datasets.corrections import Corrections
 from handsoff.datasets.labelled import open_labelled
 from handsoff.review.app import create_app
@@ -90,6 +91,26 @@ def test_a_thumbnail_is_not_taken_for_that_of_another_dataset(client: TestClient
     assert other.get("/api/thumbnail/002", headers=shown).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["two\nlines", "last\n", "folder\n/cr\r", "a\u2028b"])
+def test_a_sample_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    folder, images = tmp_path / "data", blobs(1, 0)
+    for kind, data in (("images", images.images[0]), ("masks", images.labels[0])):
+        file = folder / kind / f"{name}.png"
+        file.parent.mkdir(parents=True)
+        file.write_bytes(png(data))
+    write_json(folder / "classes.json", ["background", "two\nlines", "core"])
+    client, path = client_of(folder), quote(name)
+    for kind in ("image", "thumbnail", "label/segmentation", "regions/segmentation"):
+        assert client.get(f"/api/{kind}/{path}").status_code == 200
+    answer = client.put(
+        f"/api/label/segmentation/{path}", content=png(np.zeros((32, 32), np.uint8)), headers={"if-match": "0"}
+    )
+    assert answer.json()["corrected"] == ["segmentation"]
+    assert client.put(f"/api/decision/{path}", json={"decision": "accept", "version": 1}).json()["name"] == name
+    assert not open_labelled(folder).label("segmentation", name).any()
+    assert client.get("/api/samples", params={"part": "two\nlines"}).status_code == 200
+
+
 # --- decide and correct
 
 
@@ -144,7 +165,7 @@ def test_a_label_counts_only_once_its_record_is_written(
     sent = {"content": png(np.zeros_like(before)), "headers": {"if-match": "0"}}
     with monkeypatch.context() as broken:
         broken.setattr(Corrections, "write_record", refuse_to_write)
-        assert client.put("/api/label/segmentation/001", **sent).status_code == 400
+        assert client.put("/api/label/segmentation/001", **sent).status_code == 503, "the page sends it again"
     assert np.array_equal(mask(client, "001")[0], before)
     assert not (dataset / "corrections" / "masks" / "001.png").exists()
     assert client.put("/api/label/segmentation/001", **sent).json()["corrected"] == ["segmentation"]
@@ -153,7 +174,7 @@ def test_a_label_counts_only_once_its_record_is_written(
 
 
 def refuse_to_write(*_: object) -> None:
-    raise InputError("Could not write: the disk is full.")
+    raise disk_error(Path("001.json"), OSError(errno.ENOSPC, "No space left on device"))
 
 
 def test_a_correction_that_somebody_removed_can_be_made_again(client: TestClient, dataset: Path) -> None:
@@ -163,6 +184,25 @@ def test_a_correction_that_somebody_removed_can_be_made_again(client: TestClient
     (dataset / "corrections" / "masks" / "001.png").unlink()
     assert client.put("/api/label/segmentation/001", content=label, headers={"if-match": "1"}).status_code == 200
     assert not mask(client, "001")[0].any()
+
+
+def test_files_say_what_is_corrected(client: TestClient, dataset: Path) -> None:
+    """As a person may remove or restore them, whatever the records say."""
+    before, _ = mask(client, "001")
+    client.put("/api/label/segmentation/001", content=png(np.zeros_like(before)), headers={"if-match": "0"})
+    shown = client.get("/api/thumbnail/001?task=segmentation").content
+    file = dataset / "corrections" / "masks" / "001.png"
+    kept = file.rename(dataset / "kept.png")
+    assert np.array_equal(mask(client, "001")[0], before), "the label that the dataset has"
+    assert client.get("/api/thumbnail/001?task=segmentation").content != shown
+    decided = client.put("/api/decision/001", json={"decision": "accept", "version": 1}).json()
+    assert (decided["version"], decided["corrected"]) == (2, [])
+    assert client.get("/api/samples?corrected=true").json()["total"] == 0
+    shutil.copy(kept, file)
+    late = client.put("/api/decision/001", json={"decision": "reject", "version": 1})
+    assert late.json()["current"] == {"version": 2, "decision": "accept", "corrected": ["segmentation"]}
+    assert not mask(client, "001")[0].any()
+    assert client.get("/api/samples?corrected=true").json()["total"] == 1
 
 
 def test_a_request_that_says_nothing_sensible_gets_one_sentence(client: TestClient) -> None:

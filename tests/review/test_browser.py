@@ -228,6 +228,39 @@ def test_what_cannot_be_sent_is_kept_and_sent_later(review: Review) -> None:
     assert (review.corrected("007")[5, 2:26] == 2).all()
 
 
+def test_a_label_that_the_server_refuses_is_told_kept_and_not_sent_again(review: Review) -> None:
+    page, sent = review.page, []
+
+    def spoiled(route: Any) -> None:
+        sent.append(route.request.url)
+        route.continue_(post_data=b"no image")
+
+    page.route(
+        "**/api/label/segmentation/007",
+        lambda route: route.continue_() if route.request.method == "GET" else spoiled(route),
+    )
+    open_first(page)
+    brush(page, 1, "core")
+    draw(page, (2.5, 5.5), (25.5, 5.5))
+    expects(page.locator("#status")).to_contain_text("Not saved, 007: The label that was sent")
+    expects(page.locator("#status")).to_contain_text("It is kept here and sent again once you change it")
+    page.wait_for_timeout(2500)  # the first two times at which others are sent again
+    page.keyboard.press("a")
+    page.keyboard.press("ArrowRight")
+    ready(page)
+    page.keyboard.press("a")
+    expects(page.locator("#counts")).to_contain_text("2 accepted")
+    assert len(sent) == 1
+    assert not (review.corrected("007") == 2)[5, 2:26].all()
+    page.keyboard.press("ArrowLeft")
+    ready(page)
+    page.unroute_all()
+    brush(page, 1, "core")
+    draw(page, (2.5, 8.5), (25.5, 8.5))
+    saved(page)
+    assert (review.corrected("007")[[5, 8], 2:26] == 2).all(), "the stroke before was kept"
+
+
 def test_what_is_meant_for_another_dataset_is_not_sent_again(review: Review) -> None:
     page, sent = review.page, []
 

@@ -261,6 +261,35 @@ def test_depth_is_nudged_and_marked_as_not_known(tmp_path: Path, start: Callable
     assert (review.corrected("007", "depth") == 0).sum() == 48
 
 
+def test_depth_stays_positive_and_finite_whatever_is_typed(tmp_path: Path, start: Callable[[Path], Review]) -> None:
+    review = start(everything(tmp_path / "data"))
+    page, expected = review.page, review.original("007", "depth").copy()
+    open_first(page, "depth")
+    page.keyboard.press("p")
+    for corner in ((4, 4), (12, 4), (12, 10), (4, 10)):
+        click(page, *corner)
+    page.keyboard.press("Enter")
+    page.get_by_label("Nearer and farther by").fill("150")
+    page.get_by_role("button", name="Nearer", exact=False).click()
+    saved(page)
+    expected[4:10, 4:12] *= np.float32(0.5)
+    assert np.allclose(review.corrected("007", "depth"), expected, rtol=1e-6)
+    expects(page.get_by_label("Nearer and farther by")).to_have_value("50")
+
+
+def test_a_file_that_the_server_would_not_take_is_refused_here(tmp_path: Path, start: Callable[[Path], Review]) -> None:
+    review = start(everything(tmp_path / "data"))
+    page, sent = review.page, []
+    page.on("request", lambda request: request.method == "PUT" and sent.append(request.url))
+    page.route("**/api/dataset", lambda route: route.fulfill(json={**route.fetch().json(), "most_bytes": 9000}))
+    page.reload()
+    open_first(page, "normals")
+    file = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(9001)}
+    page.get_by_label("Replace the label by a file").set_input_files(file)
+    expects(page.locator("#status")).to_contain_text("Not saved, 007: This label is too large to be sent")
+    assert sent == []
+
+
 def test_any_other_label_is_replaced_by_a_file(tmp_path: Path, start: Callable[[Path], Review]) -> None:
     review = start(everything(tmp_path / "data"))
     page = review.page
@@ -272,7 +301,7 @@ def test_any_other_label_is_replaced_by_a_file(tmp_path: Path, start: Callable[[
     assert np.array_equal(review.corrected("007", "normals"), other)
 
 
-@pytest.mark.parametrize("name", ["folder/photo", "Ünï cödé", "50% #1?"])
+@pytest.mark.parametrize("name", ["folder/photo", "Ünï cödé", "50% #1?", "two\nlines"])
 def test_names_of_all_kinds(tmp_path: Path, start: Callable[[Path], Review], name: str) -> None:
     folder = tmp_path / "data"
     for kind, picture in (("images", np.zeros((32, 32, 3), np.uint8)), ("masks", np.eye(32, dtype=np.uint8))):

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from discs import blobs, write_dataset
+from browsing import everything
+from discs import CLASSES, blobs, write_dataset
 from handsoff.core.errors import InputError, UnknownNameError
+from handsoff.core.files import read_json, write_json
 from handsoff.review.desk import Desk, open_desk
 from handsoff.review.queue import Filter
 from handsoff.review.session import open_session
@@ -44,6 +46,24 @@ def test_filters_and_orders(desk: Desk) -> None:
         queue.names("beauty", Filter())
     with pytest.raises(InputError, match="choose a part"):
         queue.names("smallest", Filter())
+
+
+def test_parts_of_one_name_in_two_tasks_stay_apart(tmp_path: Path) -> None:
+    folder = everything(tmp_path / "data")
+    write_json(folder / "points.json", {"names": ["core", "right"]})
+    manifest = read_json(folder / "manifest.json")
+    manifest["tasks"]["keypoints"]["names"] = ["core", "right"]
+    write_json(folder / "manifest.json", manifest)
+    points = read_json(folder / "keypoints.json")
+    write_json(folder / "keypoints.json", {**points, "001": [[10, 12, 0], [20, 12, 2]]})
+    desk = open_desk(open_session(folder))
+    desk.look_at_all()
+    assert "001" not in desk.queue.names("name", Filter(part="keypoints/core"))
+    assert "001" in desk.queue.names("name", Filter(part="segmentation/core"))
+    assert 0 < desk.queue.shows["002"]["segmentation/core"] < 1
+    assert desk.queue.shows["002"].keys() >= {"keypoints/core", "right", CLASSES[1]}
+    titles = {part["title"] for task in desk.facts()["tasks"].values() for part in task["parts"]}
+    assert titles >= {"keypoints/core", "segmentation/core", "right", CLASSES[1]}
 
 
 def test_suggestions_are_undecided_and_become_an_order(desk: Desk) -> None:

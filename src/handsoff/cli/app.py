@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from handsoff.terminal.console import console, manner, say, speak
+from handsoff.terminal.console import console, give, manner, say, speak
 
 SENTENCE = "A folder of images and a few labels in; a labelled dataset and an honest report out."
 Command = Callable[..., None]
@@ -19,6 +19,7 @@ app = typer.Typer(rich_markup_mode=None, help=SENTENCE)
 def show_version(wanted: bool) -> bool:  # noqa: FBT001  # typer calls it with the flag's value
     if wanted:
         say(f"handsoff {version('handsoff-labels')}")
+        give({"version": version("handsoff-labels")})
         raise typer.Exit
     return wanted
 

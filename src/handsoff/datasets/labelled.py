@@ -106,10 +106,10 @@ def find_kind(layout: Layout, images: dict[str, str], task: str, options: Mappin
         files, entries = (called_alike(images, found) for found in layout.labels(location))
         if not files:
             continue
+        refuse_gaps(layout, images, files, location)
         card, where = layout.card(kind.card)
         example = next((kind.first_entry(entries[name], f"{path / files[name]}: {name}") for name in entries), None)
         made = make_task(task, kind.declare(card, where, options, example))
-        refuse_gaps(layout, images, files, location)
         if options and isinstance(card, dict | None):  # what the user says counts more than the card
             card = {**(card or {}), **options}
         return LabelKind(made, bound(made, card, where, location), location, card, files, entries)

@@ -96,15 +96,24 @@ class Layout:
     def card(self, file: str) -> tuple[Any, str]:
         """The content of a JSON file about the labels (None: there is none), and its path.
 
-        It lies in the splits, or above them all: in the nearest folder that has one.
+        It lies in every split, or above them all: in the nearest folder that has one. Of a split without one it says
+        nothing, for there labels may mean something else.
 
         Raises:
-            InputError: it is not JSON, or two splits have different ones.
+            InputError: it is not JSON, two splits have different ones, or one split lacks it.
         """
         parts = PurePosixPath(self.top).parts
         above = ["/".join((*parts[:depth], file)) for depth in range(len(parts), -1, -1)]
         shared = next((place for place in above if place in self.source.sizes), above[0])
-        possible = dict.fromkeys((*(f"{self.top}{split}{file}" for split in self.splits), shared))
+        own = [f"{root}{file}" for root in self.roots]
+        lacking = [place for place in own if place not in self.source.sizes]
+        if lacking and len(lacking) < len(own) and shared not in self.source.sizes:
+            there = next(place for place in own if place not in lacking)
+            raise InputError(
+                f"{self.source.path / there} is about its own split: write {self.source.path / lacking[0]} too, or "
+                f"move it to {self.source.path / shared}, where it holds for all splits."
+            )
+        possible = dict.fromkeys((*own, shared))
         places = [place for place in possible if place in self.source.sizes] or list(possible)[:1]
         found = [self.source.json(place) for place in places]
         for place, content in zip(places, found, strict=True):

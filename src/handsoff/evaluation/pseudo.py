@@ -13,7 +13,7 @@ from handsoff.evaluation.inputs import Inputs
 from handsoff.evaluation.settings import EvaluateSettings
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import FULL, LabelledArrays
-from handsoff.learning.paste import can_be_cut_out
+from handsoff.learning.paste import check_paste
 from handsoff.learning.semi import confidence_weights
 from handsoff.tasks.base import Task
 from handsoff.tasks.maps import MapGeometry
@@ -28,8 +28,7 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
         InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; it is about
             pixels, and the labels are points; or classes are to be pasted, and labels have none.
     """
-    if settings.paste and not can_be_cut_out(inputs.task):
-        raise InputError(f"paste is about the classes of masks, not about {inputs.task.name}: leave it out.")
+    check_paste(settings.paste, [inputs.task])
     idle = settings.about_machine
     if idle and not inputs.generated:
         raise InputError(

@@ -12,6 +12,7 @@ from handsoff.datasets.doubts import doubts
 from handsoff.formats.convert import SHOWN, contact_sheet
 from handsoff.formats.samples import Dataset, LabelledImage
 from handsoff.tasks.base import Task
+from handsoff.tasks.classes import part_titles
 
 Facts = list[tuple[str, str]]
 LOOKED_AT = 2000  # samples that are read
@@ -35,7 +36,7 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
     images: dict[str, list[str]] = {}
     broken: list[str] = []
     shown: list[LabelledImage] = []
-    counts: dict[tuple[str, str], list[tuple[int, float]]] = {}
+    counts: dict[str, dict[str, list[tuple[int, float]]]] = {task: {} for task in samples.tasks}
     spans: dict[str, list[float]] = {}
     unknown: list[str] = []
     for found in read_all(samples, names):
@@ -53,32 +54,36 @@ def collect_statistics(samples: Dataset) -> LabelStatistics:
         ]
         for task, kind in samples.tasks.items():
             for part, entry in kind.scores.label_statistics(found.labels[task][None]).items():
-                counts.setdefault((task, part), []).append(entry)
+                counts[task].setdefault(part, []).append(entry)
             spans.setdefault(task, []).extend(kind.scores.span(found.labels[task]) or ())
     where = "no sample" if len(names) == len(samples.names) else f"none of the first {len(names):,} samples"
+    titles = part_titles({task: (*kind.parts, *counts[task]) for task, kind in samples.tasks.items()})
     absent = [
-        f"{part} occurs in {where}"
+        f"{titles[task, part]} occurs in {where}"
         for task, kind in samples.tasks.items()
         for part in kind.parts
-        if not any(n for n, _ in counts.get((task, part), ()))
+        if not any(n for n, _ in counts[task].get(part, ()))
     ]
     doubles = [f"{', '.join(same)} are the same image" for same in images.values() if len(same) > 1]
     doubtful = doubts(samples.tasks, names, lambda task, name: samples.read(name).labels[task])
     sheet = contact_sheet(shown, samples.tasks) if shown else b""
     return LabelStatistics(
         [*facts(samples, names, sizes), *((task, f"{min(of):g} to {max(of):g}") for task, of in spans.items() if of)],
-        occurring(counts, sum(sizes.values())),
+        occurring(counts, titles, sum(sizes.values())),
         [*samples.notes, *doubtful, *shortened(broken), *shortened(unknown), *shortened(doubles), *shortened(absent)],
         sheet,
     )
 
 
-def occurring(counts: dict[tuple[str, str], list[tuple[int, float]]], samples: int) -> Facts:
+def occurring(
+    counts: dict[str, dict[str, list[tuple[int, float]]]], titles: dict[tuple[str, str], str], samples: int
+) -> Facts:
     """In how many samples every part of a task occurs, and its share of all there is."""
     found: Facts = []
-    for (_, part), entries in counts.items():
-        times, share = sum(n for n, _ in entries), sum(share for _, share in entries) / max(samples, 1)
-        found.append((part, f"in {times:,} of {samples:,}, {100 * share:.1f} %"))
+    for task, parts in counts.items():
+        for part, entries in parts.items():
+            times, share = sum(n for n, _ in entries), sum(share for _, share in entries) / max(samples, 1)
+            found.append((titles[task, part], f"in {times:,} of {samples:,}, {100 * share:.1f} %"))
     return found
 
 

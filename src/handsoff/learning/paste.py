@@ -3,7 +3,7 @@
 A part is pasted where it is in its own image or in the mirror image of that. Image and label are moved afterwards.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from handsoff.core.errors import InputError
 from handsoff.core.images import to_float
 from handsoff.learning.data import FULL, Batch, LabelledArrays, Pool
 from handsoff.tasks.base import Labels, Task
@@ -31,9 +32,15 @@ class Donors:
     places: dict[int, Int64[np.ndarray, " _m"]]
 
 
-def can_be_cut_out(task: Task) -> bool:
-    """Whether labels have regions that can be cut out of an image: masks, not points or depth."""
-    return task.geometry.region(np.zeros((0, 1, 1), np.uint8), 0) is not None
+def check_paste(share: float, tasks: Collection[Task]) -> None:
+    """Refuse to paste where no labels have regions that can be cut out of an image: masks have, points and depth not.
+
+    Raises:
+        InputError: a share of the images is to get such parts, and these tasks have none.
+    """
+    if share and all(task.geometry.region(np.zeros((0, 1, 1), np.uint8), 0) is None for task in tasks):
+        named = " and ".join(task.name for task in tasks)
+        raise InputError(f"paste is about the classes of masks, not about {named}: leave it out.")
 
 
 def find_donors(task: Task, pools: Sequence[Pool]) -> Donors | None:

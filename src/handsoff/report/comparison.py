@@ -8,7 +8,7 @@ from handsoff.core.files import read_json, write_bytes
 from handsoff.pages.render import render
 from handsoff.report.composition import Table
 from handsoff.report.gallery import contact_sheet
-from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, scores, title
+from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, number, scores, title
 
 COMPARISON = "compare.json"
 PEAKS = {"ram_mib": "memory, MiB", "gpu_mib": "GPU memory, MiB"}
@@ -101,7 +101,7 @@ def class_table(what: str, measured: Measured) -> Table:
         columns[label] = (metrics.get("per_class") or {}).get(arm, {})
     parts = dict.fromkeys(part for column in columns.values() for part in column)
     rows = [
-        (part, *(f"{column[part]['mean']:.3f}" if part in column else "–" for column in columns.values()))
+        (part, *(number(column[part]["mean"]) if part in column else "–" for column in columns.values()))
         for part in parts
     ]
     judged = any((found["metrics"].get("handed_over") or {}).get("by") == "validation" for found in measured.values())
@@ -127,7 +127,7 @@ def oracle_text(oracles: Mapping[str, Any]) -> str:
     texts = []
     for entry in oracles.values():
         metric, score = next(iter(entry["scores"].items()))
-        texts.append(f"{entry['labels']:,} ({title(metric)} {score['mean']:.3f})")
+        texts.append(f"{entry['labels']:,} ({title(metric)} {number(score['mean'])})")
     return "; ".join(texts) or "–"
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from handsoff.core.errors import HandsOffError
 from handsoff.core.images import IMAGE_SUFFIXES, decode_image
+from handsoff.core.reviewed import Use
 from handsoff.datasets.generated import GeneratedDataset, Record, UncertaintyMap, open_generated
 from handsoff.datasets.labelled import open_labelled
 from handsoff.datasets.samples import LabelledDataset
@@ -127,22 +128,22 @@ def caption(record: Record) -> str:
     return named if uncertainty is None else f"{named} · uncertainty {float(uncertainty):.3f}"
 
 
-def open_gallery(folder: Path, task: str) -> Gallery:
-    """What can be read of a dataset's folder, with its labels for one task."""
+def open_gallery(folder: Path, task: str, corrections: Use | None = None) -> Gallery:
+    """What can be read of a dataset's folder, with its labels for one task, corrected as `corrections` says."""
     generated = labelled = None
     try:
         generated = open_generated(folder)
-        labelled = generated.labelled(task)
+        labelled = generated.labelled(task, corrections)
     except (HandsOffError, KeyError):  # KeyError: of other tasks, or of a format of its own
-        labelled = labelled_alone(folder, task) if generated is None else None
+        labelled = labelled_alone(folder, task, corrections) if generated is None else None
     found = generated.tasks().get(task) if generated else None
     return Gallery(folder, generated, found or (labelled.tasks[task] if labelled else None), labelled)
 
 
-def labelled_alone(folder: Path, task: str) -> LabelledDataset | None:
+def labelled_alone(folder: Path, task: str, corrections: Use | None) -> LabelledDataset | None:
     """Labelled data that has no manifest."""
     try:
-        return open_labelled(folder, tasks=[task])
+        return open_labelled(folder, tasks=[task], corrections=corrections)
     except HandsOffError:
         return None
 

@@ -51,7 +51,9 @@ def without_real(metrics: dict[str, Any]) -> list[str]:
     alone = {
         arm: entry[metric]
         for arm, entry in found.items()
-        if metric in entry and (arm == SYNTHETIC_ONLY or (arm in shares and "real" not in shares[arm]))
+        if metric in entry
+        and math.isfinite(entry[metric].mean)
+        and (arm == SYNTHETIC_ONLY or (arm in shares and "real" not in shares[arm]))
     }
     real = found.get(REAL_ONLY, {}).get(metric)
     if real is None or not alone or lower_is_better(metric) or not real.mean > 0:

@@ -42,7 +42,11 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         InputError: `metrics.json` is missing or damaged.
     """
     metrics = read_json(report / "metrics.json")
-    galleries = {name: open_gallery(folder, str(metrics.get("task"))) for name, folder in datasets.items()}
+    evaluated = plan_of(report).get("settings") or {}
+    galleries = {
+        name: open_gallery(folder, str(metrics.get("task")), evaluated.get("corrections"))
+        for name, folder in datasets.items()
+    }
     records = {name: gallery.records() for name, gallery in galleries.items()}
     task = next((gallery.task for gallery in galleries.values() if gallery.task), None)
     kind = TASKS.get(str(metrics.get("task")))
@@ -62,7 +66,7 @@ def write_page(report: Path, datasets: Mapping[str, Path]) -> None:
         meaning=meaning(metrics, [name for name, share in shares.items() if share == 0], looked_at),
         next_step=next_step(metrics, report, datasets, rows),
         handed_over=handed_over(metrics, report), training=training_rows(metrics),
-        rule=rule(metrics, plan_of(report).get("settings") or {}),
+        rule=rule(metrics, evaluated),
         shares=shares, parts=rows, part_metric=part_metric, added=arm_title(added_arm(found) or ""),
         confusion=confusion(metrics), worst=worst(metrics, open_examples(report, list(arms)), rows, part_metric),
         legend=task.drawing.legend() if task else [],

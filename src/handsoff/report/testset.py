@@ -57,7 +57,7 @@ def open_examples(report: Path, arms: list[str]) -> Examples:
     """What a report's folder has of it; damaged files count as missing."""
     archives = {name: archive_of(archive_path(report, name)) for name in (TRUTH, *arms)}
     try:
-        lines = (report / LINES).read_text(encoding="utf-8").splitlines()
+        lines = (report / LINES).read_bytes().splitlines()  # of bytes: in texts, a name may hold other line ends
         samples = [Sample(index, **json.loads(line)) for index, line in enumerate(lines)]
     except (OSError, ValueError, TypeError):
         samples = []

@@ -1,13 +1,12 @@
 """How long every arm was trained, by which rule, and the model that came of it."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from handsoff.report.next_step import near, typed
-from handsoff.report.verdict import arm_title, title
+from handsoff.report.verdict import arm_title, number, title
 
 BEST = "the averaged weights that score best there are the ones that are tested"
 
@@ -50,8 +49,7 @@ def between(values: Sequence[int]) -> str:
 
 
 def mean_of(scores: Sequence[float]) -> str:
-    mean = sum(scores) / len(scores) if scores else math.nan
-    return f"{mean:.3f}" if math.isfinite(mean) else "–"
+    return number(sum(scores) / len(scores) if scores else None)
 
 
 def rule(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
@@ -87,9 +85,11 @@ def handed_over(metrics: Mapping[str, Any], report: Path) -> dict[str, str] | No
     found = metrics.get("handed_over")
     if not found:
         return None
-    name, test = title(found["metric"]), f"{found['test']:.3f} on the test images"
+    name, test = title(found["metric"]), f"{number(found['test'])} on the test images"
     if found["by"] == "validation":
-        why = f"It was chosen by its score on the validation images, {name} {found['validation']:.3f}; it has {test}."
+        why = (
+            f"It was chosen by its score on the validation images, {name} {number(found['validation'])}; it has {test}."
+        )
     else:
         why = f"Nothing chose it: without validation images it is the last arm. It has {name} {test}."
     label = typed("handsoff", "label", near(report), "PHOTOS", "-o", near(report.with_name("labelled-photos")))

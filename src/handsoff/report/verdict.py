@@ -30,9 +30,8 @@ class Score:
     @property
     def shown(self) -> str:
         """Mean ± std where there are several runs."""
-        if not math.isfinite(self.mean):
-            return "–"
-        return f"{self.mean:.3f} ± {self.std:.3f}" if len(self.runs) > 1 else f"{self.mean:.3f}"
+        many = math.isfinite(self.mean) and len(self.runs) > 1
+        return f"{number(self.mean)} ± {self.std:.3f}" if many else number(self.mean)
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,11 @@ class Difference:
         if not self.clear or not math.isfinite(self.gain) or abs(self.gain) < VISIBLE:
             return "even"
         return "good" if self.gain > 0 else "bad"
+
+
+def number(value: float | None) -> str:
+    """A score with three decimals, a dash where there is none."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 
 def arm_title(arm: str) -> str:

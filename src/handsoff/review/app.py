@@ -1,6 +1,6 @@
 """The server's side of `handsoff review`: the API that docs/corrections.md lists, and the files of the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -11,9 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 
-from handsoff.core.errors import HandsOffError
+from handsoff.core.errors import HandsOffError, InputError, MismatchError, UnknownNameError
 from handsoff.core.files import png
 from handsoff.core.images import decode_image
 from handsoff.datasets.corrections import Correction, Decision
@@ -25,8 +26,18 @@ from handsoff.review.thumbnails import SIDE
 
 STATIC = Path(str(files("handsoff.review"))) / "static"
 BAD, NOT_FOUND, NOT_MODIFIED, CONFLICT, ELSEWHERE, INVALID, PRECONDITION = 400, 404, 304, 409, 412, 422, 428
+UNAVAILABLE = 503  # such as a full disk: the same request may be taken later
 MOST_ROWS, DIGITS = 1000, 18  # rows of one answer; of a version, so that it is a number of 64 bits
 Window = Annotated[str, Header(alias="X-Window", max_length=64)]
+
+
+class SampleName(PathConvertor):
+    """Anything, as a file may be called: also with folders and line ends."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("sample", SampleName())
 
 
 class DecisionSent(BaseModel):
@@ -89,9 +100,12 @@ def explain(_request: Request, error: Exception) -> Response:
     """One sentence about what a request did wrong."""
     content: dict[str, Any] = {"error": str(error)}
     if isinstance(error, ConflictError):
-        content["current"] = state(error.current)
+        content["current"] = state(error.current, error.corrected)
         return JSONResponse(content, CONFLICT)
-    return JSONResponse(content, NOT_FOUND if isinstance(error, NoSuchSampleError) else BAD)
+    if isinstance(error, NoSuchSampleError):
+        return JSONResponse(content, NOT_FOUND)
+    wrong = isinstance(error, InputError | MismatchError | UnknownNameError)
+    return JSONResponse(content, BAD if wrong else UNAVAILABLE)
 
 
 def explain_http(_request: Request, error: Exception) -> Response:
@@ -106,8 +120,9 @@ def explain_invalid(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"{where}: {first['msg']}."}, INVALID)
 
 
-def state(record: Correction) -> dict[str, Any]:
-    return {"version": record.version, "decision": record.decision, "corrected": sorted(record.before)}
+def state(record: Correction, corrected: Iterable[str]) -> dict[str, Any]:
+    """What was said about a sample, and the tasks whose label is corrected."""
+    return {"version": record.version, "decision": record.decision, "corrected": sorted(corrected)}
 
 
 def see(desk: Desk) -> APIRouter:
@@ -132,12 +147,12 @@ def see(desk: Desk) -> APIRouter:
         rows = [queue.row(name) for name in names[start : start + count]]
         return {"total": len(names), "samples": rows, "indexed": len(queue.shows), "list": token}
 
-    @router.get("/image/{name:path}")
+    @router.get("/image/{name:sample}")
     def image(name: str) -> Response:
         data = session.image_file(name)
         return Response(png(decode_image(data, name)), media_type=PNG)
 
-    @router.get("/thumbnail/{name:path}")
+    @router.get("/thumbnail/{name:sample}")
     def thumbnail(name: str, request: Request, task: str = "", size: int = SIDE) -> Response:
         data, tag = desk.thumbnails.get(name, task, size)
         headers = {"etag": tag, "cache-control": "private, no-cache"}
@@ -145,18 +160,18 @@ def see(desk: Desk) -> APIRouter:
             return Response(status_code=NOT_MODIFIED, headers=headers)
         return Response(data, media_type="image/jpeg", headers=headers)
 
-    @router.get("/uncertainty/{task}/{name:path}")
+    @router.get("/uncertainty/{task}/{name:sample}")
     def uncertainty(task: str, name: str) -> Response:
         values = desk.uncertainty(task, name)
         if values is None:
             raise NoSuchSampleError(f"There is no uncertainty map of {name!r} for {task}.")
         return Response(png(np.rint(values * 255).astype(np.uint8)), media_type=PNG)
 
-    @router.get("/regions/{task}/{name:path}")
+    @router.get("/regions/{task}/{name:sample}")
     def regions(task: str, name: str) -> Response:
         return Response(desk.regions(task, name), media_type=BYTES)
 
-    @router.get("/label/{task}/{name:path}")
+    @router.get("/label/{task}/{name:sample}")
     def label(task: str, name: str) -> Response:
         with session.lock:
             found, record = session.label(task, name), session.record(name)
@@ -172,7 +187,7 @@ def decide(desk: Desk) -> APIRouter:
     """What a person changes."""
     router, session = APIRouter(prefix="/api"), desk.session
 
-    @router.put("/label/{task}/{name:path}")
+    @router.put("/label/{task}/{name:sample}")
     def put_label(
         task: str,
         name: str,
@@ -186,17 +201,18 @@ def decide(desk: Desk) -> APIRouter:
         found = from_browser(session, task, name, data)
         record = session.correct(task, name, found, int(version), window)
         desk.look_at(name)
-        return {"name": name, **state(record)}
+        return {"name": name, **state(record, session.corrections_of(name))}
 
-    @router.put("/decision/{name:path}")
+    @router.put("/decision/{name:sample}")
     def put_decision(name: str, sent: DecisionSent, window: Window = "") -> dict[str, Any]:
-        return {"name": name, **state(session.decide(name, sent.decision, sent.version, window))}
+        record = session.decide(name, sent.decision, sent.version, window)
+        return {"name": name, **state(record, session.corrections_of(name))}
 
     @router.post("/undo")
     def undo(window: Window = "") -> dict[str, Any]:
         name, record = session.undo(window)
         desk.look_at(name)
-        return {"name": name, **state(record)}
+        return {"name": name, **state(record, session.corrections_of(name))}
 
     @router.get("/changes")
     def changes(since: int = 0, window: Window = "") -> dict[str, Any]:
@@ -229,7 +245,7 @@ def paint(desk: Desk) -> APIRouter:
     """Images that follow painted masks."""
     router = APIRouter(prefix="/api")
 
-    @router.post("/paint/{name:path}")
+    @router.post("/paint/{name:sample}")
     def start(name: str, data: Annotated[bytes, Depends(body)]) -> dict[str, int]:
         painter = desk.painter()
         return {"job": painter.start(name, from_browser(desk.session, painter.task, name, data))}

@@ -1,6 +1,7 @@
 """All that a reviewer works with: the session, the queue, pictures, and the labeler that learns from it."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,16 @@ class Desk:
         session = self.session
         names = session.dataset.names
         follows = None if self.painting is None else self.painting.task
+        tasks = {
+            name: {**described(name, task, self.queue.titles), "follows": name == follows}
+            for name, task in session.tasks.items()
+        }
         return {
             "id": session.identity,
             "name": session.dataset.source.path.resolve().name,
             "count": len(names),
             "size": list(session.size(names[0])),
-            "tasks": {name: {**described(task), "follows": name == follows} for name, task in session.tasks.items()},
+            "tasks": tasks,
             "orders": self.queue.orders(),
             "labeler": self.refit is not None,
             "decided": session.counts(),
@@ -126,13 +131,13 @@ class Desk:
             self.queue.shows[name] = {}  # whoever opens that label is told what is wrong
 
 
-def described(task: Task) -> dict[str, Any]:
+def described(name: str, task: Task, titles: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """What the page must know of a task."""
     colours = dict(task.drawing.legend())
     return {
         "editor": task.drawing.editor,
         "schema": task.schema,
-        "parts": [{"name": part, "colour": colours.get(part, "")} for part in task.parts],
+        "parts": [{"name": part, "title": titles[name, part], "colour": colours.get(part, "")} for part in task.parts],
         "background": task.background,
     }
 

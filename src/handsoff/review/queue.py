@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from handsoff.learning.voting import DISAGREEMENT
 from handsoff.review.session import Session
 from handsoff.synthesis.voters import RECONSTRUCTION_ERROR
 from handsoff.tasks.base import Label, Task
+from handsoff.tasks.classes import part_titles
 
 NAME, UNCERTAINTY, SMALLEST, SUGGESTED = "name", "uncertainty", "smallest", "suggested"
 LISTS, WINDOWS = 8, 64  # that are remembered: of questions, and of those that somebody goes along
@@ -40,8 +42,8 @@ class Queue:
 
     Attributes:
         numbers: order → sample → its number there, the largest first.
-        shows: sample → the parts that it shows, with the share of the image that each of them takes; of the samples
-            whose labels were looked at so far.
+        shows: sample → the titles of the parts that it shows, with the share of the image that each of them takes; of
+            the samples whose labels were looked at so far.
         suggested: the samples to correct next, the best first.
         revision: counts the changes of `numbers`.
         answers: what was asked for lately, for pages of the same list.
@@ -60,6 +62,11 @@ class Queue:
         """What can be asked for, the one to begin with first."""
         last = [SMALLEST] if any(task.parts for task in self.session.tasks.values()) else []
         return [*(order for order in RECORDED if order in self.numbers), NAME, *last, SUGGESTED]
+
+    @cached_property
+    def titles(self) -> dict[tuple[str, str], str]:
+        """(Task, part) → what the part is called here, where all tasks stand together."""
+        return part_titles({name: task.parts for name, task in self.session.tasks.items()})
 
     def uncertainty(self, name: str) -> float | None:
         return self.numbers.get(UNCERTAINTY, {}).get(name)
@@ -140,7 +147,8 @@ class Queue:
         """Find out which parts a sample shows now."""
         found: dict[str, float] = {}
         for task_name, task in self.session.tasks.items():
-            found |= parts_of(task, self.session.label(task_name, name))
+            shares = parts_of(task, self.session.label(task_name, name))
+            found |= {self.titles[task_name, part]: share for part, share in shares.items()}
         self.shows[name] = found
 
     def row(self, name: str) -> dict[str, Any]:
@@ -150,7 +158,7 @@ class Queue:
             "name": name,
             "uncertainty": self.uncertainty(name),
             "decision": record.decision,
-            "corrected": sorted(self.session.corrected.get(name, ())),
+            "corrected": sorted(self.session.corrections_of(name)),
             "version": record.version,
             "shows": list(self.shows.get(name, {})),
         }

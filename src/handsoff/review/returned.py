@@ -75,7 +75,7 @@ class Returned:
             label = translated(self.export.tasks[task], self.session.tasks[task], sample.labels[task], self.where)
             if same_label(self.session.tasks[task], label, self.session.label(task, name)):
                 continue
-            if task in self.session.corrected.get(name, ()):
+            if task in self.session.corrections_of(name):
                 kept.append(name)
                 continue
             self.session.correct(task, name, label, self.session.record(name).version)

@@ -9,7 +9,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,6 +20,7 @@ from handsoff.core.files import sha256, write_bytes
 from handsoff.core.frames import Frame
 from handsoff.core.images import image_size
 from handsoff.datasets.corrections import (
+    CorrectedLabel,
     Correction,
     Corrections,
     Decision,
@@ -40,13 +41,18 @@ REMEMBERED = 10_000  # changes that other windows can ask for
 
 
 class ConflictError(HandsOffError):
-    """A change was made on a version of a sample that is no longer the newest one."""
+    """A change was made on a version of a sample that is no longer the newest one.
 
-    def __init__(self, name: str, current: Correction) -> None:
+    Attributes:
+        current: its record now.
+        corrected: the tasks whose label is corrected now.
+    """
+
+    def __init__(self, name: str, current: Correction, corrected: Iterable[str]) -> None:
         super().__init__(
             f"{name} was changed meanwhile (version {current.version}, {current.decision}): look at it again."
         )
-        self.current = current
+        self.current, self.corrected = current, corrected
 
 
 class NoSuchSampleError(HandsOffError):
@@ -62,7 +68,7 @@ class Session:
         corrections: where a person's work goes.
         generated: the dataset's own account, where `handsoff generate` or `handsoff label` made it.
         records: sample name → what was said about it.
-        corrected: sample name → tasks whose label was corrected.
+        corrected: sample name → task → its corrected label, as far as is known: see `corrections_of`.
         lock: held while something is changed.
         history: what the windows can take back.
     """
@@ -71,7 +77,7 @@ class Session:
     corrections: Corrections
     generated: GeneratedDataset | None
     records: dict[str, Correction] = field(default_factory=dict)
-    corrected: dict[str, set[str]] = field(default_factory=dict)
+    corrected: dict[str, dict[str, CorrectedLabel]] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     changes: deque[tuple[int, str, str]] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     history: History = field(default_factory=History)
@@ -104,8 +110,8 @@ class Session:
         found = reviewed(self.dataset, self.corrections)
         self.records, self.corrected = found.reviewed, {}
         for task, kind in found.kinds.items():
-            for name in kind.corrected:
-                self.corrected.setdefault(name, set()).add(task)
+            for name, label in kind.corrected.items():
+                self.corrected.setdefault(name, {})[task] = label
 
     def account(self) -> dict[str, Record]:
         """Sample name → its line of samples.jsonl, where there are such lines."""
@@ -138,6 +144,17 @@ class Session:
         """(H, W) of a sample's image."""
         return image_size(self.image_file(name), name)
 
+    def corrections_of(self, name: str) -> dict[str, CorrectedLabel]:
+        """Task → the corrected label of a sample. Files count: a person may remove them, or put them there."""
+        places = {task: self.corrections.label(kind, name) for task, kind in self.tasks.items()}
+        before = self.corrected.get(name, {})
+        found = {task: label for task, label in {**places, **before}.items() if label.file.is_file()}
+        if found != before:
+            with self.lock:
+                self.corrected[name] = found
+                self.clock += 1  # lists of the queue change with it
+        return found
+
     def label(self, task: str, name: str) -> Label:
         """A label as it is now.
 
@@ -146,10 +163,10 @@ class Session:
             InputError: it is damaged.
         """
         self.known(name, task)
-        if task in self.corrected.get(name, ()):
-            stored = self.corrections.label(self.tasks[task], name)
-            return self.parse(task, stored.read(), str(stored.file), self.size(name))
-        return self.dataset.label(task, name)
+        stored = self.corrections_of(name).get(task)
+        if stored is None:
+            return self.dataset.label(task, name)
+        return self.parse(task, stored.read(), str(stored.file), self.size(name))
 
     def parse(self, task: str, stored: object, where: str, size: Frame) -> Label:
         """A label in the form of the task's first location, checked.
@@ -194,7 +211,6 @@ class Session:
                     self.restore(name, task, None)
                 else:
                     self.corrections.write_label(self.tasks[task], name, label)
-                    self.corrected.setdefault(name, set()).add(task)
                 self.corrections.write_record(name, after)
             self.changed(Change(name, before, after.version, (task, stored)), after, window)
         return after
@@ -220,7 +236,7 @@ class Session:
             change = self.history.pop(window)
             current = self.record(change.name)
             if current.version != change.version:
-                raise ConflictError(change.name, current)
+                raise ConflictError(change.name, current, self.corrections_of(change.name))
             if change.label is not None:
                 self.restore(change.name, *change.label)
             after = replace(change.before, version=current.version + 1, who=user_name(), when=now())
@@ -234,17 +250,13 @@ class Session:
         """Put back what lay in the file of a corrected label."""
         if stored is None:
             self.corrections.remove_label(self.tasks[task], name)
-            self.corrected.setdefault(name, set()).discard(task)
         else:
             write_bytes(self.corrections.label(self.tasks[task], name).file, stored)
-            self.corrected.setdefault(name, set()).add(task)
 
     def stored(self, task: str, name: str) -> bytes | None:
-        """What lies in the file of a corrected label now; None where there is none, also since somebody removed it."""
-        if task not in self.corrected.get(name, ()):
-            return None
-        file = self.corrections.label(self.tasks[task], name).file
-        return file.read_bytes() if file.is_file() else None
+        """What lies in the file of a corrected label now; None where there is none."""
+        label = self.corrections_of(name).get(task)
+        return None if label is None else label.file.read_bytes()
 
     @contextmanager
     def changing(self, name: str, version: int) -> Iterator[Correction]:
@@ -252,7 +264,7 @@ class Session:
         with self.lock:
             current = self.record(name)
             if current.version != version:
-                raise ConflictError(name, current)
+                raise ConflictError(name, current, self.corrections_of(name))
             yield current
 
     def next(self, current: Correction, **changes: object) -> Correction:

@@ -15,7 +15,7 @@ SIDE, LEAST, MOST = 160, 32, 512  # longer side in pixels: unless said, and what
 KEPT = 64 * 2**20  # bytes in memory
 QUALITY = 80  # of the JPEG
 
-Key = tuple[str, str, int, int]  # sample, task ("" for the image alone), side, version
+Key = tuple[str, str, int, int, bool]  # sample, task ("" for the image alone), side, version, whether it is corrected
 
 
 class Thumbnails:
@@ -36,7 +36,7 @@ class Thumbnails:
         """
         self.session.known(name, task or None)
         side = max(LEAST, min(MOST, side))
-        key = (name, task, side, self.session.record(name).version)
+        key = (name, task, side, self.session.record(name).version, task in self.session.corrections_of(name))
         with self.lock:
             data = self.made.get(key)
             if data is not None:

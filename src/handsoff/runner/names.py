@@ -12,7 +12,7 @@ from handsoff.generators.stored import read_card
 from handsoff.inspection.paths import TABLE_PATHS
 from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
-from handsoff.learning.paste import can_be_cut_out
+from handsoff.learning.paste import check_paste
 from handsoff.recipes.steps import Step
 from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
 from handsoff.sampling.targets import CLUSTER, check_names
@@ -47,19 +47,11 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
             check_arms(step, made)
             if settings.task in tasks:
                 check_confidence(settings, tasks[settings.task])
-            check_paste(settings.paste, tasks)
+            check_paste(settings.paste, tasks.values())
         elif step.verb in {"generate", "label"}:
             check_ignoring(settings.ignore_pixels, tasks)
         if step.verb == "generate" and settings.wanted is not None:
             check_aim(settings.wanted, settings.attributes, made, tasks)
-
-
-def check_paste(share: float, tasks: Tasks) -> None:
-    """Refuse to paste classes where no labels have any that can be cut out."""
-    if share and not any(can_be_cut_out(task) for task in tasks.values()):
-        raise InputError(
-            f"[evaluate] paste is about the classes of masks, not about {' and '.join(tasks)}: leave it out."
-        )
 
 
 def check_files(step: Step) -> None:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float
 
 from handsoff.core.errors import InputError, nearest
 from handsoff.sampling.aims import EVEN, Aim, Bins, PixelShare, Share, Wish, Words
+from handsoff.tasks.classes import part_titles
 
 Record = Mapping[str, Any]  # of a sample or photo: `shows` and `attributes`
 Parts = Mapping[str, Collection[str]]  # task → what its labels tell apart
@@ -215,12 +216,12 @@ def matched(parts: Parts, reference: Sequence[Record]) -> Iterator[Group]:
 
     Shares are of the records that have labels of the task: nothing follows from those without.
     """
-    every = [part for names in parts.values() for part in names]
+    titles = part_titles(parts)
     for task, names in parts.items():
         own = [record for record in reference if task in record["shows"]]
         for part in names if own else ():
             shown = [value for record in own if (value := value_of(record, task, part)) >= LEAST]
-            title = part if every.count(part) == 1 else f"{task}/{part}"
+            title = titles[task, part]
             sizes = list(thirds(title, task, part, shown, len(own)))
             if len(shown) < len(own) or not sizes:
                 yield Group(title, len(shown) / len(own), task, part)

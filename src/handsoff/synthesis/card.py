@@ -19,6 +19,7 @@ from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.synthesis.table import Decided, Samples
 from handsoff.synthesis.voter_cards import VoterCard
 from handsoff.tasks.base import Label, Task
+from handsoff.tasks.classes import part_titles
 
 METADATA = "metadata.jsonl"
 Shown = tuple[Image, dict[str, Label]]
@@ -224,9 +225,11 @@ def content(tasks: Mapping[str, Task], shown: Iterable[Shown], kept: int) -> str
             found[kind].append(task.scores.label_statistics(labels[kind][None]))
     of = f"the first {count:,} kept samples" if count < kept else "all kept samples"
     lines = ["## What it holds", "", f"Counted over {of}.", "", "| label | in samples | share |", "|---|---|---|"]
-    for counts_of in found.values():
-        for part in dict.fromkeys(part for counts in counts_of for part in counts):
+    named = {kind: list(dict.fromkeys(part for one in each for part in one)) for kind, each in found.items()}
+    titles = part_titles(named)
+    for kind, counts_of in found.items():
+        for part in named[kind]:
             counted = [counts[part] for counts in counts_of if part in counts]
             share = sum(share for _, share in counted) / count
-            lines.append(f"| {cell(part)} | {sum(number for number, _ in counted):,} | {share:.1%} |")
+            lines.append(f"| {cell(titles[kind, part])} | {sum(number for number, _ in counted):,} | {share:.1%} |")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """Classes as datasets state them: their names, and tables that merge them."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from handsoff.core.errors import InputError
@@ -67,6 +68,17 @@ def merge_table(merge: Merge, originals: Sequence[str], where: str) -> bytes:
             key_of[name] = key
             table[originals.index(name)] = targets.index(target)
     return bytes(table)
+
+
+def part_titles(parts: Mapping[str, Iterable[str]]) -> dict[tuple[str, str], str]:
+    """(Task, part) → what to call the part where all tasks stand together: TASK/PART where several have that name.
+
+    >>> part_titles({"masks": ["nose", "skin"], "points": ["nose"]})
+    {('masks', 'nose'): 'masks/nose', ('masks', 'skin'): 'skin', ('points', 'nose'): 'points/nose'}
+    """
+    every = [(task, part) for task, names in parts.items() for part in dict.fromkeys(names)]
+    times = Counter(part for _, part in every)
+    return {(task, part): part if times[part] == 1 else f"{task}/{part}" for task, part in every}
 
 
 def shortened(classes: Sequence[str]) -> str:

@@ -5,7 +5,12 @@ const WINDOW = crypto.randomUUID?.() ?? String(Math.random());
 
 /** The dataset of this page: what is meant for it is refused where the server has another one by now. */
 let opened = "";
+let most = Infinity; // bytes of a request
 export const ELSEWHERE = 412; // the status of that answer
+const TOO_LARGE = 413;
+
+/** Whether the server will never take what was sent, however often that is tried. */
+export const refused = ({ status }) => [400, 404, TOO_LARGE, 422].includes(status);
 
 /** What went wrong: `status` is 0 when the server did not answer; `state` is the server's answer, if it gave one. */
 export class Failure extends Error {
@@ -45,7 +50,7 @@ const send = (method, content) => ({
 
 export async function dataset() {
   const found = await json("dataset");
-  opened = found.id;
+  [opened, most] = [found.id, found.most_bytes];
   return found;
 }
 
@@ -69,12 +74,19 @@ export async function label(task, name) {
   return { body: await answer.blob(), version: answer.headers.get("X-Version") };
 }
 
-export const putLabel = (task, name, body, version, type) =>
-  json(`label/${task}/${path(name)}`, {
+/** @throws a Failure where the server would not take so much: whether its answer comes is not sure then */
+export function checkSize(body) {
+  if (body.size > most) throw new Failure("This label is too large to be sent: correct it as a file in the dataset's folder", TOO_LARGE);
+}
+
+export async function putLabel(task, name, body, version, type) {
+  checkSize(body);
+  return json(`label/${task}/${path(name)}`, {
     method: "PUT",
     headers: { "Content-Type": type, "If-Match": String(version) },
     body,
   });
+}
 
 export const putDecision = (name, decision, version) => json(`decision/${path(name)}`, send("PUT", { decision, version }));
 export const undo = () => json("undo", { method: "POST" });

@@ -203,8 +203,8 @@ async function main() {
 
   byId("name").textContent = dataset.name;
   document.title = `${dataset.name} – review`;
-  const parts = [...new Set(Object.values(dataset.tasks).flatMap(({ parts, background }) =>
-    parts.map(({ name }) => name).filter((name) => name !== background)))];
+  const parts = Object.values(dataset.tasks).flatMap(({ parts, background }) =>
+    parts.filter(({ name }) => name !== background).map(({ title }) => title));
   offer(dataset.orders);
   fillSelect(byId("part"), [["", "Any part"], ...parts.map((part) => [part, part])]);
   fillSelect(byId("decision"), [["", "All"], ["undecided", "Undecided"], ["accept", "Accepted"], ["reject", "Rejected"]]);

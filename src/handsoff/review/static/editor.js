@@ -122,8 +122,7 @@ export function createEditor({ dataset, saver, decide, step, close, undoLast, sa
       saver.label(name, target, body, type);
     };
     const regions = async () => ({ values: await api.regions(target, name), ...stage.size() });
-    if (found.body.size > dataset.most_bytes)
-      throw new Error("This label is too large to be sent back: correct it as a file in the dataset's folder");
+    if (!pending) api.checkSize(found.body);
     kind = editor.open({ stage, task: spec, label, sample, regions, changed, say });
     byId("tools").replaceChildren(...kind.panel);
     tabs.forEach((tab, each) => (tab.ariaPressed = String(each === task)));

@@ -16,6 +16,8 @@ const COLOURS = Uint32Array.from({ length: 256 }, (_, step) => {
 });
 const BLACK = packed(0, 0, 0);
 const CHOSEN = packed(64, 160, 255, 130);
+const [LEAST, MOST] = [2 ** -126, (2 - 2 ** -23) * 2 ** 127]; // of the positive numbers that float32 holds
+const within = (value, least, most) => Math.min(most, Math.max(least, value));
 
 /** @returns {Promise<Float32Array>} the map as the server sends it: float32, little-endian, row by row */
 export async function read(body) {
@@ -45,7 +47,7 @@ function paintMap(canvas, values, [near, far]) {
   const range = Math.log(far / near) || 1;
   paint(canvas, (at) => {
     if (values[at] <= 0) return BLACK;
-    return COLOURS[Math.round(255 * Math.min(1, Math.max(0, Math.log(values[at] / near) / range)))];
+    return COLOURS[Math.round(255 * within(Math.log(values[at] / near) / range, 0, 1))];
   });
 }
 
@@ -86,13 +88,16 @@ export function open({ stage, label: values, changed }) {
   /** Changes the known pixels that are chosen. */
   function edit(change) {
     history.keep();
-    chosen.values.forEach((on, i) => on && (values[i] = change(values[i])));
+    chosen.values.forEach((on, i) => on && values[i] && (values[i] = change(values[i])));
     send();
   }
 
   const area = h("p", { className: "hint", role: "status" });
   const percent = h("input", { type: "number", id: "nudge", min: 0.1, max: 50, step: 0.1, value: 2 });
-  const nudge = (sign) => edit((value) => value * (1 + (sign * percent.value) / 100));
+  const nudge = (sign) => {
+    percent.value = within(percent.value, percent.min, percent.max);
+    edit((value) => within(value * (1 + (sign * percent.value) / 100), LEAST, MOST));
+  };
   const unknown = () => edit(() => 0);
   const clear = () => {
     history.keep();

@@ -1,7 +1,7 @@
 /**
  * Everything a person decides or corrects goes to the server through here: at once, one request per sample at a time,
  * each with the version that the window has seen. What could not be sent is kept and sent again, unless the server has
- * another dataset by now.
+ * another dataset by now. A label that the server refuses is kept too, and sent again once it is changed.
  */
 
 import * as api from "./api.js";
@@ -9,6 +9,7 @@ import * as api from "./api.js";
 const PATIENCE = [1, 2, 4, 8, 15]; // seconds before each further try
 export const SAVED = "Everything is saved";
 const CALM = 300; // milliseconds without a change before a label is sent
+const sentence = (error) => error.message.replace(/\.$/, "");
 
 /**
  * @param {(text: string, tone: "ok"|"busy"|"bad") => void} report
@@ -16,7 +17,7 @@ const CALM = 300; // milliseconds without a change before a label is sent
  * @param {(name: string, news: Object) => void} changed a sample as the server now has it
  */
 export function createSaver(report, ask, changed) {
-  /** name → {version, decision?: string, labels: Map<task, {body: () => Promise<Blob>, type}>, busy, tries, timer} */
+  /** name → {version, decision?: string, labels: Map<task, {body: () => Promise<Blob>, type, refused?: string}>, busy, tries, timer} */
   const records = new Map();
 
   function record(name) {
@@ -24,13 +25,18 @@ export function createSaver(report, ask, changed) {
     return records.get(name);
   }
 
-  const waiting = (one) => one.decision !== undefined || one.labels.size > 0;
-  const unsaved = () => [...records.values()].filter((one) => waiting(one) || one.busy).length;
+  const refused = (labels) => [...labels.values()].find((label) => label.refused)?.refused;
+  const next = (one) => [...one.labels].find(([, label]) => !label.refused);
+  const waiting = (one) => one.decision !== undefined || next(one) !== undefined;
+  const holding = (one) => one.decision !== undefined || one.labels.size > 0 || one.busy;
+  const unsaved = () => [...records.values()].filter(holding).length;
 
   function say() {
     const count = unsaved();
     const failing = [...records.values()].find((one) => one.problem && waiting(one));
+    const [name, unfit] = [...records].find(([, { labels }]) => refused(labels)) ?? [];
     if (failing) report(`Not saved: ${failing.problem}${failing.elsewhere ? "" : ". It is kept and sent again"}`, "bad");
+    else if (unfit) report(`Not saved, ${name}: ${refused(unfit.labels)}. It is kept here and sent again once you change it`, "bad");
     else report(count ? "Saving…" : SAVED, count ? "busy" : "ok");
   }
 
@@ -52,10 +58,10 @@ export function createSaver(report, ask, changed) {
   async function send(name, one) {
     one.busy = true;
     try {
-      while (waiting(one)) await (one.labels.size ? sendLabel(name, one) : sendDecision(name, one));
+      while (waiting(one)) await (next(one) ? sendLabel(name, one) : sendDecision(name, one));
       Object.assign(one, { tries: 0, problem: undefined });
     } catch (error) {
-      one.problem = error.message.replace(/\.$/, "");
+      one.problem = sentence(error);
       one.elsewhere = error.status === api.ELSEWHERE;
       if (!one.elsewhere) one.timer = setTimeout(() => flush(name), 1000 * PATIENCE[Math.min(one.tries++, PATIENCE.length - 1)]);
     } finally {
@@ -73,12 +79,16 @@ export function createSaver(report, ask, changed) {
   }
 
   async function sendLabel(name, one) {
-    const [task, label] = one.labels.entries().next().value;
+    const [task, label] = next(one);
     const done = () => {
       if (one.labels.get(task) === label) one.labels.delete(task);
     };
     const body = await label.body();
-    await attempt(name, one, { task, body }, done, (version) => api.putLabel(task, name, body, version, label.type));
+    const request = (version) => api.putLabel(task, name, body, version, label.type);
+    await attempt(name, one, { task, body }, done, request).catch((error) => {
+      if (!api.refused(error)) throw error;
+      label.refused = sentence(error);
+    });
   }
 
   /**
@@ -124,7 +134,7 @@ export function createSaver(report, ask, changed) {
     /** The version of a sample that this window has on its screen. */
     seen(name, version) {
       const one = record(name);
-      if (!waiting(one) && !one.busy) one.version = version;
+      if (!holding(one)) one.version = version;
     },
     decide(name, decision) {
       record(name).decision = decision;
@@ -137,12 +147,12 @@ export function createSaver(report, ask, changed) {
     },
     /** A label of this window that the server does not have yet. */
     pending: (name, task) => records.get(name)?.labels.get(task)?.body(),
-    busy: (name) => records.has(name) && (records.get(name).busy || waiting(records.get(name))),
+    busy: (name) => records.has(name) && holding(records.get(name)),
     flush,
-    /** Sends all that waits. @returns whether everything is saved */
+    /** Sends all that waits. @returns whether everything is saved that the server takes */
     async settled() {
       await Promise.all(all());
-      return unsaved() === 0;
+      return ![...records.values()].some((one) => waiting(one) || one.busy);
     },
   };
 }
