@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from handsoff.core.errors import InputError
 from handsoff.core.frames import Framing
 from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import LearnSettings
@@ -180,9 +181,21 @@ def check_shares(name: str, shares: dict[str, Shares]) -> None:
 
 
 def group_of(pattern: str | None, name: str) -> str:
-    """What the regular expression finds in a sample's name (its first group, if it has one), else the name itself."""
+    """What the regular expression finds in a sample's name (its first group, if it has one), else the name itself.
+
+    Raises:
+        InputError: it matches the name and finds nothing in it: all such names would count as one person or scene.
+    """
     found = re.search(pattern, name) if pattern else None
-    return found.group(1 if found.re.groups else 0) if found else name
+    if found is None:
+        return name
+    group: str | None = found.group(1 if found.re.groups else 0)
+    if not group:
+        raise InputError(
+            f"group = {pattern} matches {name} and takes nothing from it, so all such names would be one person or "
+            "scene: write an expression whose first parentheses hold something wherever it matches."
+        )
+    return group
 
 
 def part_bounds(part: str | None) -> tuple[int, int | None]:
