@@ -74,6 +74,8 @@ def refuse(stated: Recipe) -> None:
             {"tables": {"fit": {"networks": 0, "network_share": 0.5}}},
             r"network_share = 0\.5 says nothing, for networks = 0",
         ),
+        ({"tables": {"fit": {"sigmas": [0.1]}}}, r"sigmas = \[0\.1\] says nothing, for features name no diffusion"),
+        ({"method": "bigdatasetgan", "reserve": 9, "tables": {"fit": {"pixels": 9}}}, "pixels = 9 .*, for head = conv"),
         (
             {"method": "handsoff-paper", "tables": {"invert": {"encoder_passes": 3}}},
             r"\[invert\] encoder_passes = 3 says nothing: the method sets it to 1 itself",
@@ -99,6 +101,7 @@ def test_what_no_step_looks_at_is_refused(values: dict[str, Any], sentence: str)
         {"rounds": 3, "photos": "more.zip"},
         {"method": "self-training", "rounds": 3, "tables": {"train": {"resolution": "32"}}},
         {"method": "ddpm-features", "photos": "more.zip", "tables": {"train": {"kimg": 3}, "fit": {"steps": 3}}},
+        {"method": "ddpm-features", "photos": "more.zip", "tables": {"fit": {"sigmas": [0.1]}}},
         {"method": "gan-ddpm", "tables": {"fit": {"networks": 2, "features": ["diffusion"]}}},
         {"method": "handsoff-paper", "photos": "more.zip", "tables": {"generate": {"aim": {"match": "unlabelled"}}}},
         {"method": "datasetgan", "reserve": 9, "tables": {"label": {"mirror": False}, "sample": {"psi": 0.5}}},

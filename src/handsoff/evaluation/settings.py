@@ -140,10 +140,8 @@ class EvaluateSettings(LearnSettings):
 
     @property
     def idle(self) -> dict[str, str]:
-        """Setting → why it says nothing beside the others, in a recipe, whose validation is a part."""
-        whole = {} if self.validation_part else {"patience": "validation = 0"}
-        taught = {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
-        return {**whole, **taught}
+        """Setting → why it says nothing beside the others."""
+        return {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
 
 
 class ScoreSettings(BaseModel):

@@ -25,6 +25,7 @@ def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
     """
     refuse_tables(recipe, steps)
     refuse_taught(recipe, [step for step in steps if step.verb == "fit"])
+    refuse_patience(recipe)
     refuse_settings(recipe, steps)
     refuse_data(recipe, steps)
     refuse_labels(recipe)
@@ -50,6 +51,13 @@ def refuse_taught(recipe: Recipe, fits: Sequence[Step]) -> None:
         seeds: int = recipe.settings("evaluate").model_dump()["seeds"]
         if said.get("networks", 0) > seeds:
             raise InputError(f"[fit] networks asks for {said['networks']}, and {taken}, {seeds}: raise seeds there.")
+
+
+def refuse_patience(recipe: Recipe) -> None:
+    """Refuse to be told how long to wait for a better score where there is none."""
+    said = recipe.tables.get("evaluate", {})
+    if "patience" in said and not recipe.validation:
+        raise InputError(f"[evaluate] patience = {said['patience']} says nothing, for validation = 0: leave it out.")
 
 
 def refuse_settings(recipe: Recipe, steps: Sequence[Step]) -> None:

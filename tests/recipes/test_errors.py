@@ -1,0 +1,53 @@
+"""Settings that somebody states: what cannot be, or would do nothing, is refused in a sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+import handsoff
+from handsoff.cli.options import settings_of
+from handsoff.core.errors import InputError
+from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.labeling.settings import FitSettings
+from handsoff.recipes.errors import checked
+
+IDLE: list[tuple[type[BaseModel], dict[str, Any], str]] = [
+    (FitSettings, {"sigmas": (0.5,)}, "sigmas says nothing, for features name no diffusion: leave it out"),
+    (FitSettings, {"head": "conv", "hidden": (8, 8)}, "hidden says nothing, for head = conv"),
+    (FitSettings, {"head": "conv", "pixels": 9}, "pixels says nothing, for head = conv"),
+    (FitSettings, {"networks": 0, "network_share": 0.5}, "network_share says nothing, for networks = 0"),
+    (FitSettings, {"networks": 0, "network_steps": 5}, "network_steps says nothing, for networks = 0"),
+    (EvaluateSettings, {"teacher_from": 5}, 'teacher_from says nothing, for unlabelled = "labels"'),
+    (EvaluateSettings, {"teacher_threshold": 0.5}, "teacher_threshold says nothing"),
+]
+
+
+@pytest.mark.parametrize(("model", "values", "sentence"), IDLE)
+def test_what_says_nothing_beside_the_others_is_refused(
+    model: type[BaseModel], values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InputError, match=f"verb: {sentence}"):
+        checked(model, values, "verb")
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (FitSettings, {"sigmas": (0.5,), "features": ("diffusion",)}),
+        (FitSettings, {"hidden": (8, 8), "pixels": 9, "network_share": 0.5}),
+        (FitSettings, {"networks": 0, "head": "conv"}),
+        (FitSettings, FitSettings(networks=0).model_dump()),
+        (EvaluateSettings, {"teacher_from": 5, "unlabelled": "teacher", "patience": 5}),
+    ],
+)
+def test_what_counts_is_not_nor_is_a_default_that_is_stated(model: type[BaseModel], values: dict[str, Any]) -> None:
+    checked(model, values, "verb")
+
+
+def test_the_command_line_and_python_refuse_it_alike(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fit: network_share says nothing, for networks = 0: leave it out"):
+        settings_of("fit", ["networks=0", "network_share=0.5"])
+    with pytest.raises(InputError, match="fit: network_share says nothing, for networks = 0: leave it out"):
+        handsoff.fit("generator", "latents", tmp_path / "out", networks=0, network_share=0.5)
