@@ -61,11 +61,15 @@ def refuse_patience(recipe: Recipe) -> None:
 
 
 def refuse_settings(recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Refuse a setting that the method replaces in every step, or that says nothing beside the others."""
+    """Refuse a setting that the method replaces in every step, or that says nothing beside the others.
+
+    How photos get into the frame is that of all images, where a generator is yet to be trained.
+    """
     for verb, table in recipe.tables.items():
         found: list[Any] = [step.settings for step in steps if step.verb == verb]
+        shared = {"framing"} if verb == "convert" and recipe.generator is None else set[str]()
         wanted = recipe.for_generate() if verb == "generate" else recipe.settings(verb)  # an aim may name the photos
-        for name in table if found else ():
+        for name in [name for name in table if name not in shared] if found else ():
             value = getattr(wanted, name)
             carrying = [settings for settings in found if getattr(settings, name) == value]
             said = f"[{verb}] {name} = {shortened(table[name])} says nothing"
