@@ -9,7 +9,7 @@ from pydantic import BaseModel
 import handsoff
 from handsoff.cli.options import settings_of
 from handsoff.core.errors import InputError
-from handsoff.evaluation.settings import EvaluateSettings
+from handsoff.evaluation.settings import EvaluateSettings, ScoreSettings
 from handsoff.formats.settings import ConvertSettings
 from handsoff.labeling.settings import FitSettings
 from handsoff.recipes.errors import checked
@@ -28,6 +28,9 @@ IDLE: list[tuple[type[BaseModel], dict[str, Any], str]] = [
     (ConvertSettings, {**ALIGNED, "around": "labels", "margin": 0.5}, "around says nothing, for align says"),
     (EvaluateSettings, {"teacher_from": 5}, 'teacher_from says nothing, for unlabelled = "labels"'),
     (EvaluateSettings, {"teacher_threshold": 0.5}, "teacher_threshold says nothing"),
+    (EvaluateSettings, {"labels_part": ":50"}, "labels_part says nothing, for there is no group: leave it out"),
+    (EvaluateSettings, {"curve_part": "50:"}, "curve_part says nothing, for there is no curve"),
+    (ScoreSettings, {"labels_part": ":50"}, "labels_part says nothing, for there is no group"),
 ]
 
 
@@ -49,6 +52,8 @@ def test_what_says_nothing_beside_the_others_is_refused(
         (ConvertSettings, {"frame": "8x8", "framing": "pad", "around": "labels", "margin": 0.5}),
         (ConvertSettings, {**ALIGNED, "aspect": 1.5}),
         (EvaluateSettings, {"teacher_from": 5, "unlabelled": "teacher", "patience": 5}),
+        (EvaluateSettings, {"labels_part": ":50", "group": ".", "curve": "16,all", "curve_part": "50:"}),
+        (ScoreSettings, {"labels_part": ":50", "group": "."}),
     ],
 )
 def test_what_counts_is_not_nor_is_a_default_that_is_stated(model: type[BaseModel], values: dict[str, Any]) -> None:

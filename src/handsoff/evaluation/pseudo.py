@@ -25,9 +25,13 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
     """Refuse settings that would do nothing.
 
     Raises:
-        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; it is about
-            pixels, and the labels are points; or classes are to be pasted, and labels have none.
+        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; one was,
+            and a setting says what its labels are; it is about pixels, and the labels are points; or classes are to be
+            pasted, and labels have none.
     """
+    if settings.labels and inputs.generated:
+        folder = inputs.folders[next(iter(inputs.generated))]
+        raise InputError(f"{folder} says itself what all labels are: leave labels out.")
     if settings.paste and not can_be_cut_out(inputs.task):
         raise InputError(f"paste is about the classes of masks, not about {inputs.task.name}: leave it out.")
     idle = settings.about_machine

@@ -20,6 +20,7 @@ Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the l
 ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
 ALL_LABELS = "all"  # the last point of a learning curve: as many labels as there are
 FEWEST = 2  # labels at a point
+PARTS = {"labels_part": "group", "curve_part": "curve"}  # setting → the one that it is about
 TAUGHT = ("teacher_from", "teacher_threshold")  # settings of labels that a teacher makes during training
 TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
 
@@ -141,7 +142,9 @@ class EvaluateSettings(LearnSettings):
     @property
     def idle(self) -> dict[str, str]:
         """Setting → why it says nothing beside the others."""
-        return {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
+        taught = {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
+        parts = {name: f"there is no {needed}" for name, needed in PARTS.items() if getattr(self, needed) is None}
+        return {**taught, **parts}
 
 
 class ScoreSettings(BaseModel):
@@ -160,6 +163,11 @@ class ScoreSettings(BaseModel):
     inversion: Literal["none", "encoder", "refined"] = Field(
         "none", description="how labelers that read latents get those of a photo, as for handsoff label"
     )
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Setting → why it says nothing beside the others."""
+        return {} if self.group is not None else {"labels_part": "there is no group"}
 
 
 def check_shares(name: str, shares: dict[str, Shares]) -> None:
