@@ -64,6 +64,10 @@ def refuse(stated: Recipe) -> None:
             {"method": "self-training", "tables": {"label": {"inversion": "encoder"}}},
             "inversion = encoder says nothing",
         ),
+        (
+            {"method": "frozen-features", "tables": {"score": {"inversion": "encoder"}}},
+            "inversion = encoder says nothing",
+        ),
         ({"method": "frozen-features", "tables": {"fit": {"networks": 2}}}, r"\[fit\] networks = 2 says nothing"),
         (
             {"method": "ddpm-features", "tables": {"fit": {"features": ["lite0"]}}},

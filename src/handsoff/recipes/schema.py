@@ -245,11 +245,12 @@ class Recipe(BaseModel):
         return self.settings("label", n=None, keep=1.0, ignore_pixels=0.0, inversion="none")
 
     def for_score(self) -> BaseModel:
-        """On the samples that evaluations test on, in a comparison by their groups."""
+        """On the samples that evaluations test on, in a comparison by their groups; what is scored reads photos."""
         evaluated: Any = self.for_evaluate(self.largest, self.tasks[0])
         group = self.tables.get("score", {}).get("group", evaluated.group)
         labels = None if group is None else f":{self.apart_from_test}"
-        return self.settings("score", test_part=evaluated.test_part, group=group, labels_part=labels)
+        owned = {"test_part": evaluated.test_part, "group": group, "labels_part": labels, "inversion": "none"}
+        return self.settings("score", **owned)
 
     def for_round(self, budget: int, task: str) -> BaseModel:
         """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""
