@@ -16,7 +16,6 @@ from handsoff.learning.data import FULL, LabelledArrays
 from handsoff.learning.paste import can_be_cut_out
 from handsoff.learning.semi import confidence_weights
 from handsoff.tasks.base import Task
-from handsoff.tasks.maps import MapGeometry
 
 CHUNK = 200  # maps read between two signs of life
 
@@ -49,7 +48,7 @@ def check_confidence(settings: EvaluateSettings, task: Task) -> None:
     Raises:
         InputError: `confidence` is given, and the labels are points.
     """
-    if settings.confidence is not None and not isinstance(task.geometry, MapGeometry):
+    if settings.confidence is not None and not task.pixelwise:
         raise InputError(f"confidence is about the pixels of labels, and {task.name} are points: leave it out.")
 
 
