@@ -408,7 +408,7 @@ def generate(
             it and less varied, in twice the time; unless said, 1, or what the model was imported with.
         aim: What the dataset is to hold, such as {'glasses' = 0.3}, see docs/composition.md.
         attributes: A labelled folder whose attributes.json gives further attributes that the aim may ask for.
-        draws_limit: How many samples may be drawn to reach the aim; unless said, four times n.
+        draws_limit: How many samples may be drawn to reach the aim, n or more; unless said, four times n.
         engine: Compute in this process, in processes of this machine, or on a cluster of Ray.
         workers: So many at once; without it one per GPU or, where there is none, per core.
         address: Of the Ray cluster, auto for the one that this machine belongs to; without it RAY_ADDRESS, or else

@@ -267,7 +267,7 @@ def test_images_smaller_than_the_resolution_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "photos" / "small.png", picture(0))
     with pytest.raises(
         InputError,
-        match=r"small.png is 8x8 pixels, smaller than the resolution 16x16: use larger images or a lower --resolution",
+        match=r"small.png is 8x8 pixels, smaller than the resolution 16x16: use larger images or a lower resolution",
     ):
         read_all(tmp_path / "photos", tmp_path / "made" / "cache.u8", (16, 16))
     assert not list((tmp_path / "made").iterdir())

@@ -81,6 +81,12 @@ def test_settings_that_would_do_nothing_are_refused(
     plan(labelled, [other], labelled, TINY)
 
 
+def test_what_a_generated_dataset_says_of_its_labels_is_not_said_anew(labelled: Path, dataset: Path) -> None:
+    merged = TINY.model_copy(update={"labels": {"segmentation": {"merge": {"disc": "disc"}}}})
+    with pytest.raises(InputError, match="synthetic says itself what all labels are: leave labels out"):
+        plan(labelled, [dataset], labelled, merged)
+
+
 def test_a_map_that_is_missing_damaged_or_of_another_size_is_one_sentence(
     labelled: Path, dataset: Path, tmp_path: Path
 ) -> None:

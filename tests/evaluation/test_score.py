@@ -79,6 +79,8 @@ def test_what_cannot_be_scored_is_refused_in_a_sentence(tmp_path: Path, test_pho
         run_to_end(score([], test_photos, out, ScoreSettings()))
     with pytest.raises(InputError, match="No test samples are left"):
         run_to_end(score([one], test_photos, out, ScoreSettings(test_part=":3")))
+    with pytest.raises(InputError, match="Nothing here reads latents, so inversion = encoder is no use: leave it out"):
+        run_to_end(score([one], test_photos, out, ScoreSettings(inversion="encoder")))
     with pytest.raises(InputError, match="given twice"):
         run_to_end(score([one, one], test_photos, out, ScoreSettings()))
     with pytest.raises(MismatchError, match="differ in their frame"):

@@ -48,6 +48,12 @@ def test_fewer_labels_can_be_used(world: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "many").exists()
 
 
+def test_more_labels_than_there_are_are_refused_with_what_to_type(world: Path) -> None:
+    many = FIT.model_copy(update={"first": 9})
+    with pytest.raises(InputError, match="holds 8 photos, not 9: --set first=8, or label more"):
+        plan(world / "generator", world / "latents", many)
+
+
 def test_a_fit_that_diverges_is_no_labeler(world: Path, tmp_path: Path) -> None:
     wild = FIT.model_copy(update={"steps": 4, "lr": 1e38})
     with pytest.raises(HandsOffError, match="diverged: a member's loss"):

@@ -4,7 +4,8 @@ from typing import Any
 
 import torch
 
-from handsoff.labeling.runs import folds, loss_of_last
+from handsoff.jobs.progress import run_to_end
+from handsoff.labeling.runs import folds, loss_of_last, train
 from handsoff.labeling.settings import FitSettings
 
 
@@ -40,3 +41,28 @@ def test_the_loss_on_corrected_samples_is_of_those_that_did_not_learn_from_them(
     assert loss_of_last(run, 2) == (14 + 25) / 2
     single: Any = Losses(6, 1)
     assert loss_of_last(single, 2) is None, "the only member learnt from all"
+
+
+class Unlabelled(Losses):
+    """A run whose first image, held out from the first member, has no label: its loss there is always 0."""
+
+    settings = FitSettings(steps=24, members=2)
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+        self.head = torch.nn.Linear(1, 2, bias=False)
+        torch.nn.init.zeros_(self.head.weight)
+
+    def step_loss(self, step: int) -> torch.Tensor:
+        self.step = step
+        return self.head.weight.sum()
+
+    def loss_on(self, member: int, image: int) -> torch.Tensor:
+        return torch.tensor(0.0 if member == image == 0 else float(self.step))
+
+
+def test_a_member_whose_held_out_images_have_no_label_keeps_its_last_weights() -> None:
+    run: Any = Unlabelled()
+    run_to_end(train(run, []))
+    blind, other = run.head.weight[:, 0].tolist()
+    assert blind < other, "every step lowers the weights, and the other member was best at the first check"

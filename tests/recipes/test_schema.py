@@ -70,6 +70,14 @@ def test_classes_are_pasted_only_where_labels_have_some() -> None:
     assert [stated.for_evaluate(50, task).paste for task in stated.tasks] == [0.5, 0.0]
 
 
+def test_pixels_count_by_their_certainty_only_where_labels_have_pixels() -> None:
+    """A recipe for several tasks states `confidence` once; for points alone it stays, and is refused."""
+    stated: Any = recipe(tasks=["keypoints", "depth"], tables={"evaluate": {"confidence": 0.5}})
+    assert [stated.for_evaluate(50, task).confidence for task in stated.tasks] == [None, 0.5]
+    alone: Any = recipe(tasks=["keypoints"], tables={"evaluate": {"confidence": 0.5}})
+    assert alone.for_evaluate(50, "keypoints").confidence == 0.5
+
+
 def test_a_methods_settings_give_way_to_the_recipes() -> None:
     stated = recipe(tables={"invert": {"steps": 3}}).with_defaults({"invert": {"steps": 900, "encoder_steps": 0}})
     assert (stated.settings("invert").steps, stated.settings("invert").encoder_steps) == (3, 0)

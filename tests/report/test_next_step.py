@@ -72,6 +72,15 @@ def test_the_same_evaluation_is_repeated_with_its_settings(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_parts_that_a_recipe_states_are_repeated_with_what_they_are_about_alone(tmp_path: Path) -> None:
+    """Evaluate refuses them where they would do nothing."""
+    parts = {"labels_part": ":150", "curve_part": ":150", "group": None, "curve": None}
+    alone = command(*planned(tmp_path, seeds=1, **parts), ONCE)
+    assert not any(word.startswith(("labels_part", "curve_part")) for word in alone)
+    both = command(*planned(tmp_path, seeds=1, **parts | {"group": "(.*)_", "curve": [16]}), ONCE)
+    assert {"labels_part=:150", "curve_part=:150"} <= set(both)
+
+
 def test_other_tasks_become_formats_that_can_hold_them(tmp_path: Path) -> None:
     found = metrics((0.50, 0.51, 0.52), (0.30, 0.31, 0.32), (0.40, 0.41, 0.42), "nmse") | {"task": "depth"}
     assert "huggingface" in command(*planned(tmp_path), found)

@@ -15,6 +15,7 @@ from handsoff.runner.unused import refuse_unused
 
 ROOT = Path(__file__).parents[2]
 GIVEN = ("driving.toml", "faces.toml", "cars.toml", "fashion.toml")  # the data of others is not at hand
+ALIGN = {"nose": [0.5, 0.5]}
 
 
 def recipe(**values: Any) -> Recipe:
@@ -63,6 +64,10 @@ def refuse(stated: Recipe) -> None:
             {"method": "self-training", "tables": {"label": {"inversion": "encoder"}}},
             "inversion = encoder says nothing",
         ),
+        (
+            {"method": "frozen-features", "tables": {"score": {"inversion": "encoder"}}},
+            "inversion = encoder says nothing",
+        ),
         ({"method": "frozen-features", "tables": {"fit": {"networks": 2}}}, r"\[fit\] networks = 2 says nothing"),
         (
             {"method": "ddpm-features", "tables": {"fit": {"features": ["lite0"]}}},
@@ -74,6 +79,9 @@ def refuse(stated: Recipe) -> None:
             {"tables": {"fit": {"networks": 0, "network_share": 0.5}}},
             r"network_share = 0\.5 says nothing, for networks = 0",
         ),
+        ({"tables": {"convert": {"align": ALIGN, "around": "labels"}}}, "around = labels says nothing, for align says"),
+        ({"tables": {"fit": {"sigmas": [0.1]}}}, r"sigmas = \[0\.1\] says nothing, for features name no diffusion"),
+        ({"method": "bigdatasetgan", "reserve": 9, "tables": {"fit": {"pixels": 9}}}, "pixels = 9 .*, for head = conv"),
         (
             {"method": "handsoff-paper", "tables": {"invert": {"encoder_passes": 3}}},
             r"\[invert\] encoder_passes = 3 says nothing: the method sets it to 1 itself",
@@ -99,11 +107,14 @@ def test_what_no_step_looks_at_is_refused(values: dict[str, Any], sentence: str)
         {"rounds": 3, "photos": "more.zip"},
         {"method": "self-training", "rounds": 3, "tables": {"train": {"resolution": "32"}}},
         {"method": "ddpm-features", "photos": "more.zip", "tables": {"train": {"kimg": 3}, "fit": {"steps": 3}}},
+        {"method": "ddpm-features", "photos": "more.zip", "tables": {"fit": {"sigmas": [0.1]}}},
         {"method": "gan-ddpm", "tables": {"fit": {"networks": 2, "features": ["diffusion"]}}},
         {"method": "handsoff-paper", "photos": "more.zip", "tables": {"generate": {"aim": {"match": "unlabelled"}}}},
         {"method": "datasetgan", "reserve": 9, "tables": {"label": {"mirror": False}, "sample": {"psi": 0.5}}},
         {"tables": {"evaluate": {"arms": ["real_only"], "patience": 5, "curve": [5, "all"]}}},
         {"tables": {"evaluate": {"unlabelled": "teacher", "teacher_from": 5}}},
+        {"tables": {"convert": {"framing": "pad"}}},
+        {"tables": {"convert": {"framing": "pad", "align": ALIGN}}},
         {"tables": {"label": {"keep": 0.9}, "generate": {"n": 10_000}}},
         {"tasks": ("segmentation", "keypoints"), "classes": {"a": "b"}, "labels": {"keypoints": {"scale": [[0], [1]]}}},
     ],

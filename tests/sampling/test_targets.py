@@ -150,15 +150,30 @@ def test_what_few_photos_all_show_is_matched() -> None:
         ("hat=uniform", "hat, a part of the labels, as an attribute"),
         ("hat=[0.1, 0.2]", "hat, a part of the labels, as an attribute"),
         ("brightness=0.3", "share of brightness, an attribute: write a range"),
+        ("brightness={dark=0.3}", "brightness = dark, and brightness is a number: write a range such as"),
+        ("mood={hapy=0.3}", "mood = hapy, which it never is: did you mean happy.* choose among happy, sad"),
+        ("mood=[0, 1]", "a range of mood, which is a word: .* it is one of happy, sad"),
+        ("cluster={2=0.3}", "cluster = 2, which it never is: choose among 0, 1"),
     ],
 )
 def test_names_that_cannot_be_asked_for_are_refused(text: str, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
-        check_names(read_aim(read_text(text)), PARTS, ["brightness"])
+        check_names(
+            read_aim(read_text(text)), PARTS, {"brightness": (), "mood": ("happy", "sad"), "cluster": ("0", "1")}
+        )
+
+
+def test_words_clusters_and_ranges_that_there_are_can_be_asked_for() -> None:
+    aim = read_aim(read_text("mood={happy=0.3}, cluster={1=0.5}, brightness=[0, 0.5]"))
+    known = {"brightness": (), "mood": ("happy", "sad"), "cluster": ("0", "1")}
+    check_names(aim, PARTS, known)
+    for even in known:
+        check_names(read_aim({even: "uniform"}), PARTS, known)
+    check_names(read_aim({"cluster": [0, 1]}), PARTS, known)
 
 
 def test_a_part_can_be_named_with_its_task() -> None:
     aim = read_aim(read_text("keypoints/nose=0.3"))
-    check_names(aim, PARTS, [])
+    check_names(aim, PARTS, {})
     (group,) = groups_of(aim, PARTS, [], [])
     assert (group.task, group.name) == ("keypoints", "nose")

@@ -128,7 +128,9 @@ def test_a_run_that_is_stopped_goes_on_alike(labeler: Path, tmp_path: Path, stop
 
 
 def test_a_small_share_of_the_pixels_is_not_met_by_none(labeler: Path) -> None:
-    composition = Composition([labeler], {}, settings({"bright": 0.5}, n=100), [], {}, DrawShards(0, ([],)))
+    composition = Composition(
+        [labeler], {}, settings({"bright": 0.5}, n=100, draws_limit=100), [], {}, DrawShards(0, ([],))
+    )
     rare, often = Group("glasses", 0.01, "t", "glasses", pixels=True), Group("hat", 0.2, "t", "hat")
     assert composition.met([rare, often], np.array([0.0, 0.19])).tolist() == [False, True]
     assert composition.met([rare, often], np.array([0.0096, 0.18])).tolist() == [True, False]
@@ -185,12 +187,16 @@ def test_a_condition_holds_for_all_samples(posed: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=said):
             plan([posed], GenerateSettings(n=8, condition=wrong))
     for aim, said in (
-        ({"hat": {"fez": 0.5}}, "hat = fez is none of the generator's words: choose among none, brim, cap"),
-        ({"hat": [0, 1]}, "hat = 0.0 is none of the generator's words"),
-        ({"yaw": {"left": 0.5}}, "yaw = left is no number"),
+        ({"hat": {"fez": 0.5}}, "hat = fez, which it never is: choose among none, brim, cap"),
+        ({"hat": [0, 1]}, "a range of hat, which is a word: .* one of none, brim, cap"),
+        ({"yaw": {"left": 0.5}}, "yaw = left, and yaw is a number"),
     ):
         with pytest.raises(InputError, match=said):
             plan([posed], settings(aim))
+    for condition in ({"yaw": 25}, "none"):
+        with pytest.raises(InputError, match=r"asks for yaw, and condition = .* says of all samples what it is: leave"):
+            plan([posed], settings({"yaw": [-30, 0]}, condition=condition))
+    plan([posed], settings({"hat": {"cap": 0.5}}, condition={"yaw": 25}))
 
 
 def test_the_labelled_photos_can_be_matched(labeler: Path, tmp_path: Path) -> None:
@@ -263,6 +269,14 @@ def test_an_attribute_that_images_do_not_tell_is_refused(labeler: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+def test_a_word_that_no_labelled_image_has_is_refused(labeler: Path, tmp_path: Path) -> None:
+    given = labelled_with(tmp_path, lambda name, _: "much" if name < "photo20" else "little")
+    with pytest.raises(InputError, match=r"glow = mach, which it never is: did you mean much.* among little, much"):
+        plan([labeler], settings({"glow": {"mach": 0.5}}, attributes=str(given)))
+    with pytest.raises(InputError, match=r"a range of glow, which is a word: .* one of little, much"):
+        plan([labeler], settings({"glow": [0, 1]}, attributes=str(given)))
+
+
 def test_an_attribute_that_some_images_lack_is_refused(labeler: Path, tmp_path: Path) -> None:
     given = labelled_with(tmp_path, lambda name, _: None if name in {"photo03", "photo30"} else 1.0)
     with pytest.raises(InputError, match="no glow for 2 of 40 images, the first is photo03"):
@@ -274,6 +288,8 @@ def test_an_attribute_that_some_images_lack_is_refused(labeler: Path, tmp_path: 
     [
         ({"hut": 0.3}, r"names 'hut', which is no class, point or attribute here: .*dark, middle, bright, brightness"),
         ({"light_x": [0, 1]}, "names 'light_x'"),
+        ({"cluster": {"8": 0.5}}, "cluster = 8, which it never is: choose among 0, 1, 2, 3, 4, 5, 6, 7"),
+        ({"size": {"large": 0.5}}, "size = large, and size is a number"),
         ({"match": "unlabelled"}, "is known in a recipe"),
         ({"match": "nowhere"}, "nowhere"),
     ],
@@ -287,4 +303,7 @@ def test_settings_refuse_what_is_no_aim() -> None:
     for aim in ("hat=2", "hat", {"hat": 2}, 3):
         with pytest.raises(ValidationError):
             settings(aim)
+    with pytest.raises(ValidationError, match="draws_limit = 9 is less than n = 24, which are drawn before the aim"):
+        settings({"hat": 0.2}, draws_limit=9)
+    assert settings({"hat": 0.2}, draws_limit=24).most_draws == 24
     assert settings("hat=0.2, brightness=uniform").aim == {"hat": 0.2, "brightness": "uniform"}

@@ -36,6 +36,8 @@ def test_selection_keeps_the_share_asked_for() -> None:
     records = [{"name": str(number), "uncertainties": {"segmentation": 0.1}} for number in range(10)]
     assert [record["kept"] for record in decided(records, 0.75)] == [True] * 8 + [False] * 2
     assert [record["kept"] for record in decided(records[:1], 0.1)] == [True], "at least one sample stays"
+    many = [{"name": str(number), "uncertainties": {"segmentation": 0.1}} for number in range(50)]
+    assert sum(record["kept"] for record in decided(many, 0.29)) == 15, "14.5, rounded up"
 
 
 @given(tables(), KEEP, DROP)
@@ -46,7 +48,7 @@ def test_the_most_certain_stay_and_every_drop_has_a_reason(
     assert [record["name"] for record in chosen] == [record["name"] for record in records]
     assert all(before.items() <= after.items() for before, after in zip(records, chosen, strict=True))
     stay, go = ([record["uncertainty"] for record in chosen if record["kept"] is kept] for kept in (True, False))
-    assert len(stay) == max(1, math.floor(keep * len(records) + 0.5))
+    assert len(stay) == max(1, math.floor(round(keep * len(records), 9) + 0.5))
     assert not go or max(stay) <= min(go)
     assert all((record["reason"] is None) == record["kept"] for record in chosen)
     assert all(0 <= record["uncertainty"] <= 1 for record in chosen)
@@ -98,13 +100,13 @@ def test_strata_lose_the_same_share(rows: list[tuple[float, str]], keep: float) 
         for index, (value, part) in enumerate(rows)
     ]
     chosen = decided(records, keep, strata="parts")
-    assert sum(record["kept"] for record in chosen) == max(1, math.floor(keep * len(records) + 0.5))
+    assert sum(record["kept"] for record in chosen) == max(1, math.floor(round(keep * len(records), 9) + 0.5))
     for part in {part for _, part in rows}:
         own = [record for record, (_, found) in zip(chosen, rows, strict=True) if found == part]
         stay, go = ([record["uncertainty"] for record in own if record["kept"] is kept] for kept in (True, False))
         assert not stay or not go or max(stay) <= min(go), "within a stratum the most certain stay"
-        if len(own) * (1 - keep) >= 1:
-            assert len(stay) >= math.floor(len(own) * keep), "no stratum loses more than its share"
+        if round(len(own) * keep, 9) <= len(own) - 1:
+            assert len(stay) >= math.floor(round(len(own) * keep, 9)), "no stratum loses more than its share"
 
 
 def test_a_rare_part_that_is_always_uncertain_stays() -> None:
@@ -122,3 +124,11 @@ def test_what_is_too_rare_to_lose_a_sample_is_pooled() -> None:
     others = [{"name": str(i), "uncertainties": {"segmentation": 0.1}, **shown()} for i in range(100)]
     gone = [record["name"] for record in decided([*rare, *others], 0.9, strata="parts") if not record["kept"]]
     assert 1 <= sum(name.isalpha() for name in gone) <= 2
+
+
+def test_a_stratum_of_ten_loses_one_where_a_tenth_is_dropped() -> None:
+    """Floating point makes a little less than one of 10 * (1 - 0.9)."""
+    hats = [{"name": f"hat{i}", "uncertainties": {"segmentation": i / 1000}, **shown("hat")} for i in range(10)]
+    others = [{"name": f"{i}", "uncertainties": {"segmentation": 0.5 + i / 100}, **shown()} for i in range(5)]
+    gone = [record["name"] for record in decided([*hats, *others], 0.9, strata="parts") if not record["kept"]]
+    assert gone == ["hat9"], "it is no pool with the five, of which all were more uncertain"

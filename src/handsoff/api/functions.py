@@ -3,15 +3,13 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, Literal
 
 from handsoff.api.signatures import AnyPath, as_text, document, signature_of
 from handsoff.core.errors import nearest
 from handsoff.engines.choice import EngineSettings, opened
 from handsoff.jobs.progress import Work
-from handsoff.recipes.errors import explained
+from handsoff.recipes.errors import checked
 from handsoff.terminal.console import console
 from handsoff.terminal.progress import draw_bars, print_lines, show_nothing, shown
 from handsoff.verbs import VERBS, Verb
@@ -20,8 +18,6 @@ if TYPE_CHECKING:  # these bring torch along
     from handsoff.formats.samples import Dataset
     from handsoff.generators.contract import Generator
     from handsoff.labeling.labeler import Labeler
-
-M = TypeVar("M", bound=BaseModel)
 
 
 def function_of(verb: Verb) -> Callable[..., Path]:
@@ -38,8 +34,8 @@ def function_of(verb: Verb) -> Callable[..., Path]:
         out, progress = Path(given.pop("out")), given.pop("progress", None)
         inputs = {entry.name: paths(given.pop(entry.name, None), several=entry.several) for entry in verb.inputs}
         where = {name: given.pop(name) for name in EngineSettings.model_fields if name in given and verb.shards}
-        settings = validated(verb.settings, as_text(verb, given), verb.function)
-        with opened(validated(EngineSettings, where, verb.function)) as engine:
+        settings = checked(verb.settings, as_text(verb, given), verb.function)
+        with opened(checked(EngineSettings, where, verb.function)) as engine:
             do(verb.work(inputs, out, settings, engine), progress)
         return out
 
@@ -47,14 +43,6 @@ def function_of(verb: Verb) -> Callable[..., Path]:
     function.__doc__, function.__module__ = document(verb), "handsoff"
     function.__signature__ = signature  # type: ignore[attr-defined]  # inspect looks for it
     return function
-
-
-def validated(model: type[M], values: dict[str, Any], where: str) -> M:
-    """Settings; `where` begins the sentence about a wrong one."""
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise explained(error, model, where) from None
 
 
 def paths(value: Any, *, several: bool) -> Path | list[Path] | None:
@@ -104,7 +92,7 @@ def run(
 
     read = load_recipe(Path(recipe), None if output is None else Path(output))
     where = {"engine": engine, "workers": workers, "address": address}
-    with opened(validated(EngineSettings, where, "run")) as computing:
+    with opened(checked(EngineSettings, where, "run")) as computing:
         do(work(read, redo=redo, engine=computing), progress)
     report: dict[str, Any] = read_json(read.output / "report.json")
     return report

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from handsoff.core.errors import InputError
 from handsoff.engines.choice import EngineSettings
-from handsoff.recipes.errors import explained
+from handsoff.recipes.errors import checked
 from handsoff.verbs import VERBS
 
 WIDTH, INDENT = 92, "      "
@@ -108,10 +108,7 @@ def validated(model: type[M], where: str, assignments: list[str] | None, options
             raise InputError(f"--set {assignment} lacks a value: write --set NAME=VALUE.")
         field = model.model_fields.get(name)
         values[name] = text if field is not None and is_text(field.annotation) else parsed(text)
-    try:
-        return model(**values)
-    except ValidationError as error:
-        raise explained(error, model, where) from None
+    return checked(model, values, where)
 
 
 def is_text(annotation: Any) -> bool:

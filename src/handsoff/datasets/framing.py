@@ -55,7 +55,7 @@ def frame_sample(
     scales = frame[0] / height, frame[1] / width
     if not enlarge and (max if framing in {"crop", "stretch"} else min)(scales) > 1:
         small = f"{name} is {height}x{width} pixels, smaller than the resolution {frame[0]}x{frame[1]}"
-        raise InputError(f"{small}: use larger images or a lower --resolution.")
+        raise InputError(f"{small}: use larger images or a lower resolution.")
     if (height, width) == frame:
         return image, dict(labels)
     if framing in {"letterbox", "pad"} and frame[0] * frame[1] > MAX_PADDED * min(scales) ** 2:

@@ -16,7 +16,6 @@ from handsoff.learning.data import FULL, LabelledArrays
 from handsoff.learning.paste import check_paste
 from handsoff.learning.semi import confidence_weights
 from handsoff.tasks.base import Task
-from handsoff.tasks.maps import MapGeometry
 
 CHUNK = 200  # maps read between two signs of life
 
@@ -25,9 +24,13 @@ def refuse_idle(inputs: Inputs, settings: EvaluateSettings) -> None:
     """Refuse settings that would do nothing.
 
     Raises:
-        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; it is about
-            pixels, and the labels are points; or classes are to be pasted, and labels have none.
+        InputError: no dataset was made by `handsoff generate` or `label`, and a setting is about such ones; one was,
+            and a setting says what its labels are; it is about pixels, and the labels are points; or classes are to be
+            pasted, and labels have none.
     """
+    if settings.labels and inputs.generated:
+        folder = inputs.folders[next(iter(inputs.generated))]
+        raise InputError(f"{folder} says itself what all labels are: leave labels out.")
     check_paste(settings.paste, [inputs.task])
     idle = settings.about_machine
     if idle and not inputs.generated:
@@ -44,7 +47,7 @@ def check_confidence(settings: EvaluateSettings, task: Task) -> None:
     Raises:
         InputError: `confidence` is given, and the labels are points.
     """
-    if settings.confidence is not None and not isinstance(task.geometry, MapGeometry):
+    if settings.confidence is not None and not task.pixelwise:
         raise InputError(f"confidence is about the pixels of labels, and {task.name} are points: leave it out.")
 
 

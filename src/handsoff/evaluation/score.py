@@ -22,7 +22,7 @@ from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.learning.data import LabelledArrays
 from handsoff.learning.supervised import TEST_BATCH
 from handsoff.synthesis.settings import LabelSettings
-from handsoff.synthesis.voter_cards import VoterCard, read_voter
+from handsoff.synthesis.voter_cards import VoterCard, read_voter, refuse_idle
 from handsoff.synthesis.voters import load_voter
 from handsoff.tasks import make_task
 from handsoff.tasks.base import Labels, Task
@@ -103,6 +103,7 @@ def open_inputs(voters: Sequence[Path], test: Path, settings: ScoreSettings, lab
     if not voters:
         raise InputError("There is nothing to score: give the folder of handsoff fit, or the report of an evaluation.")
     cards = [read_voter(folder, labelling(settings)) for folder in voters]
+    refuse_idle(cards, labelling(settings))
     for card in cards[1:]:
         for what, one, other in (
             ("task", card.task, cards[0].task),

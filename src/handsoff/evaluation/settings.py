@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from handsoff.core.errors import InputError
 from handsoff.core.frames import Framing
 from handsoff.core.reviewed import CORRECTIONS, Use
 from handsoff.learning.settings import REAL_ONLY, LearnSettings
@@ -19,6 +20,7 @@ Shares = Share | tuple[Share, Share]  # throughout, or at the first and at the l
 ARM_NAME = re.compile(r"\w[\w.+-]*")  # it names files
 ALL_LABELS = "all"  # the last point of a learning curve: as many labels as there are
 FEWEST = 2  # labels at a point
+PARTS = {"labels_part": "group", "curve_part": "curve"}  # setting → the one that it is about
 TAUGHT = ("teacher_from", "teacher_threshold")  # settings of labels that a teacher makes during training
 TOLERANCE = 1e-3  # shares such as 0.333 three times are meant to add up to 1
 
@@ -139,10 +141,10 @@ class EvaluateSettings(LearnSettings):
 
     @property
     def idle(self) -> dict[str, str]:
-        """Setting → why it says nothing beside the others, in a recipe, whose validation is a part."""
-        whole = {} if self.validation_part else {"patience": "validation = 0"}
+        """Setting → why it says nothing beside the others."""
         taught = {} if self.unlabelled == "teacher" else dict.fromkeys(TAUGHT, 'unlabelled = "labels"')
-        return {**whole, **taught}
+        parts = {name: f"there is no {needed}" for name, needed in PARTS.items() if getattr(self, needed) is None}
+        return {**taught, **parts}
 
 
 class ScoreSettings(BaseModel):
@@ -161,6 +163,11 @@ class ScoreSettings(BaseModel):
     inversion: Literal["none", "encoder", "refined"] = Field(
         "none", description="how labelers that read latents get those of a photo, as for handsoff label"
     )
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """Setting → why it says nothing beside the others."""
+        return {} if self.group is not None else {"labels_part": "there is no group"}
 
 
 def check_shares(name: str, shares: dict[str, Shares]) -> None:
@@ -182,9 +189,21 @@ def check_shares(name: str, shares: dict[str, Shares]) -> None:
 
 
 def group_of(pattern: str | None, name: str) -> str:
-    """What the regular expression finds in a sample's name (its first group, if it has one), else the name itself."""
+    """What the regular expression finds in a sample's name (its first group, if it has one), else the name itself.
+
+    Raises:
+        InputError: it matches the name and finds nothing in it: all such names would count as one person or scene.
+    """
     found = re.search(pattern, name) if pattern else None
-    return found.group(1 if found.re.groups else 0) if found else name
+    if found is None:
+        return name
+    group: str | None = found.group(1 if found.re.groups else 0)
+    if not group:
+        raise InputError(
+            f"group = {pattern} matches {name} and takes nothing from it, so all such names would be one person or "
+            "scene: write an expression whose first parentheses hold something wherever it matches."
+        )
+    return group
 
 
 def part_bounds(part: str | None) -> tuple[int, int | None]:

@@ -80,6 +80,13 @@ class ConvertSettings(BaseModel):
         return self
 
     @property
+    def idle(self) -> dict[str, str]:
+        """Setting → why it says nothing beside the others."""
+        if self.align is not None:
+            return dict.fromkeys(("framing", "around", "margin"), "align says where in the frame everything goes")
+        return {} if self.frame is not None else {"framing": "there is no frame to get into"}
+
+    @property
     def size(self) -> Frame | None:
         return None if self.frame is None else frame_of(self.frame)
 

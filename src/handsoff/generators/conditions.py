@@ -59,6 +59,13 @@ def named(conditions: Conditions, condition: Condition | None) -> dict[str, Valu
     return {name: words[int(value)] if words else value for name, words, value in found if value is not None}
 
 
+def words_of(conditions: Conditions) -> dict[str, tuple[str, ...]]:
+    """The attributes that can be asked for, each with its words, none where it is a number."""
+    if conditions.kind != "attributes":
+        return {}
+    return dict(zip(conditions.names, conditions.words or ((),) * len(conditions.names), strict=True))
+
+
 def as_value(conditions: Conditions, name: str, value: Any) -> tuple[int, float]:
     """Place and value of an attribute that somebody asks for.
 

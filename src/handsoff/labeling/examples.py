@@ -230,8 +230,9 @@ def annotated_samples(generator: Path, dataset: GeneratedDataset, settings: FitS
 
 def first_samples(labelled: LabelledDataset, first: int | None) -> LabelledDataset:
     if first is not None and len(labelled.names) < first:
+        count = len(labelled.names)
         raise InputError(
-            f"{labelled.source.path} holds {len(labelled.names)} photos, not {first}: lower --first or label more."
+            f"{labelled.source.path} holds {count} photos, not {first}: --set first={count}, or label more."
         )
     return labelled.part(0, first)
 

@@ -53,6 +53,8 @@ def folds(count: int, members: int) -> Bool[Tensor, "e n"]:
 def train(run: Run, curve: list[float]) -> Part:
     """AdamW with one cycle; every member ends with its weights of the step that was best on its held-out images.
 
+    Of steps that are alike the last one counts, so of all where none of these images has a label.
+
     The mean loss on the held-out images is appended to `curve`, `CHECKS` times.
 
     Raises:
@@ -72,7 +74,7 @@ def train(run: Run, curve: list[float]) -> Part:
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             held = held_out_loss(run)
-            better = held < best
+            better = held <= best  # of images without any label the loss is 0 at every check: the last weights stay
             best = torch.where(better, held, best)
             for name, value in head.named_parameters():
                 kept[name][better] = value.detach()[better]

@@ -53,4 +53,6 @@ class FitSettings(BaseModel):
     @property
     def idle(self) -> dict[str, str]:
         """Setting → why it says nothing beside the others."""
-        return {} if self.networks else dict.fromkeys(("network_steps", "network_share"), "networks = 0")
+        alone = {} if self.networks else dict.fromkeys(("network_steps", "network_share"), "networks = 0")
+        whole = {} if self.head == "pixels" else dict.fromkeys(("hidden", "pixels"), "head = conv")
+        return {**alone, **whole, **({} if "diffusion" in self.features else {"sigmas": "features name no diffusion"})}

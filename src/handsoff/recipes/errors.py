@@ -1,11 +1,14 @@
-"""What pydantic found wrong, in one readable sentence."""
+"""What is wrong with settings, in one readable sentence."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from handsoff.core.errors import InputError, nearest
+from handsoff.core.settings import stated
+
+M = TypeVar("M", bound=BaseModel)
 
 NOTATION = {  # what pydantic calls wrong → how the right thing is written, in a recipe and after --set
     "tuple_type": "write a list in brackets, such as [1, 2] or ['a', 'b']",
@@ -23,6 +26,27 @@ NOTATION = {  # what pydantic calls wrong → how the right thing is written, in
     "string_type": "write text in quotes",
 }
 LONGEST = 80  # characters of a value that are worth repeating
+
+
+def checked(model: type[M], values: Mapping[str, Any], where: str) -> M:
+    """Settings that somebody states for one verb; in a recipe other steps may look at them (`runner.unused`).
+
+    Args:
+        model: their type.
+        values: those that are stated.
+        where: what the sentence about a wrong one begins with.
+
+    Raises:
+        InputError: one has an impossible value, or says nothing beside the others.
+    """
+    try:
+        made = model(**values)
+    except ValidationError as error:
+        raise explained(error, model, where) from None
+    idle: dict[str, str] = getattr(made, "idle", {})
+    for name in stated(made, idle):
+        raise InputError(f"{where}: {name} says nothing, for {idle[name]}: leave it out.")
+    return made
 
 
 def explained(error: ValidationError, model: type[BaseModel], where: str) -> InputError:

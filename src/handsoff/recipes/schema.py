@@ -212,7 +212,10 @@ class Recipe(BaseModel):
         return self.settings("fit", first=budget, task=task)
 
     def for_evaluate(self, budget: int, task: str) -> BaseModel:
-        """Every budget is validated and tested on the same samples; `paste` is for the masks alone."""
+        """Every budget is validated and tested on the same samples.
+
+        Of several kinds of labels `paste` is for the masks alone, and `confidence` for those of pixels.
+        """
         start = self.largest + self.validation
         end = self.apart_from_test
         parts = {
@@ -222,8 +225,10 @@ class Recipe(BaseModel):
             "labels_part": None if self.test is None else f":{end}",
         }
         masks = [name for name in self.tasks if task_type(name).merges]
+        maps = [name for name in self.tasks if task_type(name).pixelwise]
         pasted = {"paste": 0.0} if masks and task not in masks else {}
-        return self.settings("evaluate", first=budget, task=task, **parts, **pasted)
+        weighted = {"confidence": None} if maps and task not in maps else {}
+        return self.settings("evaluate", first=budget, task=task, **parts, **pasted, **weighted)
 
     def for_real_only(self, budget: int, task: str, **owned: Any) -> BaseModel:
         """An evaluation without datasets, of the labels as the recipe wants them, in the frame of its generator.
@@ -245,11 +250,12 @@ class Recipe(BaseModel):
         return self.settings("label", n=None, keep=1.0, ignore_pixels=0.0, inversion="none")
 
     def for_score(self) -> BaseModel:
-        """On the samples that evaluations test on, in a comparison by their groups."""
+        """On the samples that evaluations test on, in a comparison by their groups; what is scored reads photos."""
         evaluated: Any = self.for_evaluate(self.largest, self.tasks[0])
         group = self.tables.get("score", {}).get("group", evaluated.group)
         labels = None if group is None else f":{self.apart_from_test}"
-        return self.settings("score", test_part=evaluated.test_part, group=group, labels_part=labels)
+        owned = {"test_part": evaluated.test_part, "group": group, "labels_part": labels, "inversion": "none"}
+        return self.settings("score", **owned)
 
     def for_round(self, budget: int, task: str) -> BaseModel:
         """An evaluation whose model labels the photos of the next round: of all arms only the one with photos."""

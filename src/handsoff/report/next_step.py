@@ -17,6 +17,7 @@ from handsoff.report.verdict import best_arm, main_metric, scores, verdict
 ENOUGH_RUNS = 5  # with no clear difference after as many, more of them say little
 FEW_RUNS = 3
 COCO = {"segmentation", "keypoints"}  # tasks whose labels COCO can hold
+NEEDED = {"labels_part": "group", "curve_part": "curve"}  # evaluate refuses them alone, recipes state them always
 OPTIONS = ("first", "steps", "seeds")  # settings of evaluate that have an option of their own
 
 
@@ -90,7 +91,7 @@ def more_runs(plan: Mapping[str, Any], report: Path, seeds: int, why: str) -> Ne
     for name, path in paths.items():
         words += [f"--{name.split()[0]}", path]
     for name, value in settings.items():
-        if value is not None and name != "note":
+        if value is not None and name != "note" and settings.get(NEEDED.get(name, name)) is not None:
             words += [f"--{name}", str(value)] if name in OPTIONS else ["--set", f"{name}={written(value)}"]
     return NextStep(why, typed(*words, "-o", near(sibling(report, f"{seeds}-runs"))))
 

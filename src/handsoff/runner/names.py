@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.datasets.attributes import available
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, choose_arms, pool_names
 from handsoff.evaluation.pseudo import check_confidence
+from handsoff.generators.conditions import words_of
 from handsoff.generators.stored import read_card
 from handsoff.inspection.paths import TABLE_PATHS
 from handsoff.labeling.features import check_features
 from handsoff.learning.models import check_model
 from handsoff.learning.paste import check_paste
 from handsoff.recipes.steps import Step
-from handsoff.sampling.aims import LABELLED, UNLABELLED, Aim
-from handsoff.sampling.targets import CLUSTER, check_names
+from handsoff.sampling.aims import LABELLED, UNLABELLED
 from handsoff.synthesis.ignoring import check_ignoring
-from handsoff.synthesis.pooled import given_names
+from handsoff.synthesis.references import check_aim
+from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks.base import Task
 
 Steps = Mapping[Path, Step]  # output folder → the step that makes it
@@ -50,8 +50,8 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
             check_paste(settings.paste, tasks.values())
         elif step.verb in {"generate", "label"}:
             check_ignoring(settings.ignore_pixels, tasks)
-        if step.verb == "generate" and settings.wanted is not None:
-            check_aim(settings.wanted, settings.attributes, made, tasks)
+        if step.verb == "generate":
+            check_composition(settings, made, tasks)
 
 
 def check_files(step: Step) -> None:
@@ -86,24 +86,27 @@ def check_arms(step: Step, made: Steps) -> None:
     choose_arms(settings, pools, drawn[0] if len(drawn) == 1 else None)
 
 
-def check_aim(aim: Aim, given: str | None, made: Steps, tasks: Tasks) -> None:
-    if aim.match not in {None, LABELLED, UNLABELLED} and not Path(aim.match).exists():
-        raise InputError(f"The aim is to match {aim.match}, which does not exist: name another folder.")
+def check_composition(settings: GenerateSettings, made: Steps, tasks: Tasks) -> None:
+    """Refuse an aim at what is not there; what a generator that is yet to be trained can be asked for, nobody knows."""
+    match = None if settings.wanted is None else settings.wanted.match
+    if match not in {None, LABELLED, UNLABELLED} and not Path(match).exists():
+        raise InputError(f"The aim is to match {match}, which does not exist: name another folder.")
     asked = askable(made)
     if asked is not None:
-        known = [*available(tasks), CLUSTER, *given_names(given), *asked]
-        check_names(aim, {name: task.parts for name, task in tasks.items()}, known)
+        check_aim(settings, tasks, asked)
 
 
-def askable(made: Steps) -> list[str] | None:
-    """The attributes that the run's generators can be asked for; None: one with conditions is yet to be trained."""
-    names: list[str] = []
+def askable(made: Steps) -> dict[str, tuple[str, ...]] | None:
+    """The attributes that the run's generators can be asked for, with their words, none where one is a number.
+
+    None: a generator with conditions is yet to be trained.
+    """
+    found: dict[str, tuple[str, ...]] = {}
     for step in made.values():
         settings: Any = step.settings
         if step.verb == "train" and settings.conditions is not None:
             return None
         generator = step.inputs.get("generator")
         if isinstance(generator, Path) and generator not in made:
-            conditions = read_card(generator).conditions
-            names += conditions.names if conditions.kind == "attributes" else []
-    return names
+            found |= words_of(read_card(generator).conditions)
+    return found

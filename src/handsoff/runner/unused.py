@@ -25,6 +25,7 @@ def refuse_unused(recipe: Recipe, steps: Sequence[Step]) -> None:
     """
     refuse_tables(recipe, steps)
     refuse_taught(recipe, [step for step in steps if step.verb == "fit"])
+    refuse_patience(recipe)
     refuse_settings(recipe, steps)
     refuse_data(recipe, steps)
     refuse_labels(recipe)
@@ -52,12 +53,23 @@ def refuse_taught(recipe: Recipe, fits: Sequence[Step]) -> None:
             raise InputError(f"[fit] networks asks for {said['networks']}, and {taken}, {seeds}: raise seeds there.")
 
 
+def refuse_patience(recipe: Recipe) -> None:
+    """Refuse to be told how long to wait for a better score where there is none."""
+    said = recipe.tables.get("evaluate", {})
+    if "patience" in said and not recipe.validation:
+        raise InputError(f"[evaluate] patience = {said['patience']} says nothing, for validation = 0: leave it out.")
+
+
 def refuse_settings(recipe: Recipe, steps: Sequence[Step]) -> None:
-    """Refuse a setting that the method replaces in every step, or that says nothing beside the others."""
+    """Refuse a setting that the method replaces in every step, or that says nothing beside the others.
+
+    How photos get into the frame is that of all images, where a generator is yet to be trained.
+    """
     for verb, table in recipe.tables.items():
         found: list[Any] = [step.settings for step in steps if step.verb == verb]
+        shared = {"framing"} if verb == "convert" and recipe.generator is None else set[str]()
         wanted = recipe.for_generate() if verb == "generate" else recipe.settings(verb)  # an aim may name the photos
-        for name in table if found else ():
+        for name in [name for name in table if name not in shared] if found else ():
             value = getattr(wanted, name)
             carrying = [settings for settings in found if getattr(settings, name) == value]
             said = f"[{verb}] {name} = {shortened(table[name])} says nothing"

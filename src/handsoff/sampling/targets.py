@@ -109,8 +109,13 @@ def located(name: str, parts: Parts) -> tuple[str, str] | None:
     return (homes[0], name) if homes else None
 
 
-def check_names(aim: Aim, parts: Parts, attributes: Collection[str]) -> None:
+def check_names(aim: Aim, parts: Parts, attributes: Mapping[str, Sequence[str]]) -> None:
     """Whether all that an aim names is there, and can be asked for so.
+
+    Args:
+        aim: what is asked for.
+        parts: of the labels.
+        attributes: each with the words that it can be, none where it is a number.
 
     Raises:
         InputError: something is not.
@@ -133,6 +138,32 @@ def check_names(aim: Aim, parts: Parts, attributes: Collection[str]) -> None:
                 f"The aim asks for a share of {name}, an attribute: write a range such as {name} = [0.2, 0.5], "
                 f'"uniform", a histogram, or a share for each of its words.'
             )
+        if part is None:
+            check_values(name, wish, attributes[name])
+
+
+def check_values(name: str, wish: Wish, words: Sequence[str]) -> None:
+    """Whether an attribute can have the values that are asked for.
+
+    Raises:
+        InputError: it is a number and words are asked for, or the other way round; or it is never such a word.
+    """
+    for word in wish.shares if isinstance(wish, Words) else ():
+        if not words:
+            raise InputError(
+                f"The aim asks for {name} = {word}, and {name} is a number: write a range such as {name} = [0.2, 0.5], "
+                f'"uniform" or a histogram.'
+            )
+        if word not in words:
+            raise InputError(
+                f"The aim asks for {name} = {word}, which it never is: {nearest(word, words)}choose among "
+                f"{', '.join(words)}."
+            )
+    if isinstance(wish, Bins) and wish != EVEN and words and name != CLUSTER:
+        raise InputError(
+            f"The aim asks for a range of {name}, which is a word: write a share for each, or "
+            f'"uniform"; it is one of {", ".join(words)}.'
+        )
 
 
 def groups_of(aim: Aim, parts: Parts, plain: Sequence[Record], reference: Sequence[Record]) -> list[Group]:

@@ -5,7 +5,6 @@ round is what `generate` draws without an aim. The plan of every later round is 
 that goes on makes the same samples.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Generator as Steps
 from dataclasses import dataclass, field, replace
@@ -37,7 +36,7 @@ from handsoff.sampling.targets import Group, groups_of, members, values
 from handsoff.synthesis.dataset import Production, make_shards
 from handsoff.synthesis.pooled import read_given
 from handsoff.synthesis.references import examples_of, prefix_of, reference_records, require_groups
-from handsoff.synthesis.select import select
+from handsoff.synthesis.select import kept_of, select
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.synthesis.shard import LEDGER, DrawShards
 from handsoff.synthesis.table import Decided, Table
@@ -76,7 +75,7 @@ class Composition:
     @property
     def count(self) -> int:
         """How many samples stay."""
-        return max(1, math.floor(self.settings.n * self.settings.keep + 0.5))
+        return kept_of(self.settings.n, self.settings.keep)
 
     def groups(self, records: Sequence[Record]) -> list[Group]:
         """What is asked for, given the samples so far, of which the first `n` are plain draws."""

@@ -1,6 +1,6 @@
 """`handsoff generate`: a labelled dataset from seeds, whose images a generator draws."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -8,28 +8,28 @@ from typing import Any
 
 from handsoff.core.errors import InputError, MismatchError
 from handsoff.core.files import read_json, weights_hash, write_bytes
-from handsoff.datasets.attributes import ATTRIBUTES, available
+from handsoff.datasets.attributes import ATTRIBUTES
 from handsoff.datasets.licences import together
 from handsoff.editing.edit import CARD as EDITS
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
-from handsoff.generators.conditions import as_value
+from handsoff.generators.conditions import words_of
 from handsoff.generators.stored import read_card
 from handsoff.jobs.folder import Job, Plan, open_job, require_done
 from handsoff.jobs.progress import Part, Progress, Work
 from handsoff.labeling.labeler import CARD, GENERATOR
 from handsoff.labeling.labeler import read_card as card_of
-from handsoff.sampling.aims import Aim, Bins, Words
+from handsoff.sampling.aims import Aim
 from handsoff.sampling.draws import Draws, planned_draws
-from handsoff.sampling.targets import CLUSTER, check_names, located
+from handsoff.sampling.targets import located
 from handsoff.synthesis.account import account, missed
 from handsoff.synthesis.card import drawn_images
 from handsoff.synthesis.compose import compose, composition_of
 from handsoff.synthesis.dataset import Decision, Production, finish, make_samples
 from handsoff.synthesis.ignoring import check_ignoring, ignore_uncertain
 from handsoff.synthesis.output import output_of
-from handsoff.synthesis.pooled import given_input, given_names, prepare
-from handsoff.synthesis.references import check_match
+from handsoff.synthesis.pooled import given_input, given_words, prepare
+from handsoff.synthesis.references import check_aim, check_match
 from handsoff.synthesis.samples import Wanted
 from handsoff.synthesis.select import select
 from handsoff.synthesis.settings import GenerateSettings
@@ -46,7 +46,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
 
     Raises:
         InputError: there is no labeler, one is unusable, two have the same task, the generator does not know the
-            condition, the aim names what is not there, or there are edits and no aim.
+            condition, the aim names what is not there or no sample can have, or there are edits and no aim.
         MismatchError: the labelers, or the edits, belong to different generators.
     """
     if not labelers:
@@ -61,9 +61,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
     tasks = tasks_of_cards([card_of(folder) for folder in labelers])
     check_ignoring(settings.ignore_pixels, tasks)
     if settings.wanted is not None:
-        known = [*available(tasks), CLUSTER, *given_names(settings.attributes), *asked_names(labelers[0])]
-        check_names(settings.wanted, {name: task.parts for name, task in tasks.items()}, known)
-        check_asked(settings.wanted, labelers[0], settings.attributes)
+        check_aim(settings, tasks, asked_words(labelers[0]))
         matched = check_match(settings.wanted.match, labelers)
         inputs |= {} if matched is None else {"match": matched}
         if settings.attributes is not None:
@@ -128,7 +126,7 @@ def write_dataset(
     cards = [card_of(folder) for folder in labelers]
     tasks, draws = tasks_of_cards(cards), draws_of(labelers[0], settings)
     aim = settings.wanted
-    wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_names(labelers[0], settings.attributes))
+    wanted = Wanted() if aim is None else wanted_of(aim, tasks, asked_words(labelers[0], settings.attributes))
     output = output_of(settings, job.out)
     output.check(job.plan)
     named, looked_at = tuple(zip(labelers, marks, strict=True)), parts_of(tasks, settings)
@@ -176,27 +174,16 @@ def tasks_of_cards(cards: Sequence[dict[str, Any]]) -> dict[str, Task]:
     return {card["task"]: make_task(card["task"], card["schema"]) for card in cards}
 
 
-def asked_names(labeler: Path, given: str | None = None) -> list[str]:
-    """The attributes that the generator can be asked for, without the given ones: those are predicted from images."""
-    conditions, others = read_card(labeler / GENERATOR).conditions, given_names(given)
-    return [name for name in conditions.names if name not in others] if conditions.kind == "attributes" else []
+def asked_words(labeler: Path, given: str | None = None) -> dict[str, tuple[str, ...]]:
+    """The attributes that the generator can be asked for, with their words.
 
-
-def check_asked(aim: Aim, labeler: Path, given: str | None) -> None:
-    """Whether the generator can be asked for what an aim says of its attributes.
-
-    Raises:
-        InputError: it knows no such word, or has words where a range is asked for, or numbers where words are.
+    Without the given ones: those are predicted from images.
     """
-    conditions = read_card(labeler / GENERATOR).conditions
-    for name in asked_names(labeler, given):
-        wish = aim.wishes.get(name)
-        for value in wish.shares if isinstance(wish, Words) else [wish.low] if isinstance(wish, Bins) else []:
-            if value is not None and name not in ATTRIBUTES:
-                as_value(conditions, name, value)
+    found, others = words_of(read_card(labeler / GENERATOR).conditions), given_words(given)
+    return {name: words for name, words in found.items() if name not in others}
 
 
-def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Sequence[str] = ()) -> Wanted:
+def wanted_of(aim: Aim, tasks: Mapping[str, Task], asked: Collection[str] = ()) -> Wanted:
     """What is told of every sample: the attributes that an aim names, `asked` ones as the generator was asked."""
     parts = {name: task.parts for name, task in tasks.items()}
     names = [name for name in aim.wishes if located(name, parts) is None]

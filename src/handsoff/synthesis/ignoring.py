@@ -17,7 +17,6 @@ from handsoff.synthesis.samples import FILES
 from handsoff.synthesis.shard import entry_of
 from handsoff.synthesis.table import AFTER, Samples
 from handsoff.tasks.base import Task
-from handsoff.tasks.maps import MapGeometry
 
 LEVELS = 256  # of stored uncertainty
 
@@ -28,7 +27,7 @@ def check_ignoring(share: float, tasks: Mapping[str, Task]) -> None:
     Raises:
         InputError: they are asked for, and none has.
     """
-    if share and not any(isinstance(task.geometry, MapGeometry) for task in tasks.values()):
+    if share and not any(task.pixelwise for task in tasks.values()):
         raise InputError("ignore_pixels is for labels that are maps, and these are points: leave it out.")
 
 

@@ -108,13 +108,18 @@ def read_given(path: Path) -> tuple[LabelledDataset, Values]:
     return data, check_given(found, str(where), data.names)
 
 
-def given_names(path: str | None) -> list[str]:
-    """The attributes that are given.
+def given_words(path: str | None) -> dict[str, tuple[str, ...]]:
+    """The attributes that are given, each with its words, none where it is a number.
 
     Raises:
         InputError: as `read_given`.
     """
-    return [] if path is None else list(next(iter(read_given(Path(path))[1].values()), {}))
+    if path is None:
+        return {}
+    data, values = read_given(Path(path))
+    told = [values.get(name, {}) for name in data.names]
+    found = {name: {entry[name] for entry in told} for name in next(iter(told), {})}
+    return {name: () if any(map(is_number, column)) else tuple(sorted(column)) for name, column in found.items()}
 
 
 def given_input(path: Path) -> dict[str, str]:

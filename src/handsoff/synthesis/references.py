@@ -1,4 +1,4 @@
-"""The photos or samples whose statistics a dataset is to match, as records."""
+"""What an aim refers to: names and words that there are, and photos or samples whose statistics are matched."""
 
 from collections.abc import Generator as Steps
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
-from handsoff.datasets.attributes import ATTRIBUTES, describe
+from handsoff.datasets.attributes import ATTRIBUTES, available, describe
 from handsoff.datasets.framing import frame_sample
 from handsoff.datasets.given import Values
 from handsoff.datasets.labelled import open_labelled, open_like
 from handsoff.datasets.sources import open_source, refuse_too_many
 from handsoff.formats.exchange import format_of
 from handsoff.formats.photos import photos_in
+from handsoff.generators.conditions import UNCONDITIONAL
 from handsoff.jobs.progress import Progress
 from handsoff.labeling.labeler import EXAMPLES, read_card, read_examples
 from handsoff.sampling.aims import LABELLED, UNLABELLED
-from handsoff.sampling.targets import MANY, Parts, Record, matched
+from handsoff.sampling.targets import CLUSTER, MANY, Parts, Record, check_names, located, matched
 from handsoff.synthesis.photo_shard import framed, label_photos
-from handsoff.synthesis.settings import LabelSettings
+from handsoff.synthesis.pooled import CLUSTERS, given_words
+from handsoff.synthesis.settings import GenerateSettings, LabelSettings
 from handsoff.synthesis.voter_cards import read_voters
 from handsoff.synthesis.voters import load_voter
 from handsoff.tasks.base import Task
@@ -53,6 +55,33 @@ def examples_of(labelers: Sequence[Path], given: Values) -> dict[str, dict[str, 
 def prefix_of(labeler: Path, labelers: Sequence[Path]) -> str:
     """What the names of a labeler's photos begin with, so that all differ: "" of the first one, TASK/ of others."""
     return "" if labeler == labelers[0] else f"{read_card(labeler)['task']}/"
+
+
+def check_aim(settings: GenerateSettings, tasks: Tasks, asked: Mapping[str, Sequence[str]]) -> None:
+    """Whether all that an aim names is there, and samples can have it.
+
+    Args:
+        settings: with the aim, if there is one.
+        tasks: of the labels.
+        asked: attributes that the generator can be asked for, each with its words, none where it is a number.
+
+    Raises:
+        InputError: something is not there, or `condition` says it of all samples.
+    """
+    aim, given, condition = settings.wanted, given_words(settings.attributes), settings.condition
+    if aim is None:
+        return
+    parts = {name: task.parts for name, task in tasks.items()}
+    clusters = tuple(map(str, range(min(CLUSTERS, settings.n))))
+    always = {**dict.fromkeys(available(tasks), ()), CLUSTER: clusters}
+    check_names(aim, parts, {**always, **asked, **given, **always})
+    fixed = condition.keys() if isinstance(condition, dict) else asked.keys() if condition == UNCONDITIONAL else ()
+    for name in aim.wishes:
+        if name in fixed and name not in {*always, *given} and located(name, parts) is None:
+            raise InputError(
+                f"The aim asks for {name}, and condition = {condition} says of all samples what it is: leave one of "
+                "them out."
+            )
 
 
 def check_match(match: str | None, labelers: Sequence[Path]) -> dict[str, str] | None:

@@ -44,15 +44,27 @@ def kept_rows(
     groups: list[Int64[np.ndarray, "_"]], values: Float[np.ndarray, " n"], keep: float
 ) -> Iterator[Int64[np.ndarray, "_"]]:
     """The most certain rows of every stratum; what rounding leaves over goes to the largest one."""
-    wanted = max(1, math.floor(sum(map(len, groups)) * keep + 0.5))
-    counts = [math.floor(len(rows) * keep) for rows in groups]
-    for index in np.argsort(
-        [count - len(rows) * keep for count, rows in zip(counts, groups, strict=True)], kind="stable"
-    ):
+    wanted, shares = kept_of(sum(map(len, groups)), keep), [share_of(len(rows), keep) for rows in groups]
+    counts = list(map(math.floor, shares))
+    for index in np.argsort(np.subtract(counts, shares), kind="stable"):
         if sum(counts) < wanted and counts[index] < len(groups[index]):
             counts[index] += 1
     for rows, count in zip(groups, counts, strict=True):
         yield rows[np.argsort(values[rows], kind="stable")[:count]]
+
+
+def kept_of(count: int, keep: float) -> int:
+    """How many of so many samples stay.
+
+    >>> kept_of(10, 0.9), kept_of(50, 0.29), kept_of(3, 0.1)
+    (9, 15, 1)
+    """
+    return max(1, math.floor(share_of(count, keep) + 0.5))
+
+
+def share_of(count: int, share: float) -> float:
+    """The share of a whole number, without the error of floating point: 0.29 of 100 are 29, not a little less."""
+    return round(count * share, 9)
 
 
 def strata_of(table: Table, rows: Int64[np.ndarray, " n"], keep: float) -> list[Int64[np.ndarray, "_"]]:
@@ -66,8 +78,8 @@ def strata_of(table: Table, rows: Int64[np.ndarray, " n"], keep: float) -> list[
         named[(named < 0) & shown[part]] = number
     first = sorted(np.unique(named, return_index=True)[1].tolist())
     groups = [np.flatnonzero(named == named[row]) for row in first]
-    small = [group for group in groups if len(group) * (1 - keep) < 1]
-    large = [group for group in groups if len(group) * (1 - keep) >= 1]
+    small = [group for group in groups if share_of(len(group), keep) > len(group) - 1]
+    large = [group for group in groups if share_of(len(group), keep) <= len(group) - 1]
     return [*large, *([np.sort(np.concatenate(small))] if small else [])]
 
 

@@ -101,7 +101,7 @@ class GenerateSettings(Selection):
         description="a labelled folder whose attributes.json gives further attributes that the aim may ask for",
     )
     draws_limit: int | None = Field(
-        None, ge=1, description="how many samples may be drawn to reach the aim; unless said, four times n"
+        None, ge=1, description="how many samples may be drawn to reach the aim, n or more; unless said, four times n"
     )
 
     @field_validator("aim", mode="before")
@@ -117,6 +117,11 @@ class GenerateSettings(Selection):
         for name in ("attributes", "draws_limit"):
             if self.aim is None and getattr(self, name) is not None:
                 raise ValueError(f"{name} is about reaching an aim, and there is none: add one, or leave it out")
+        if self.draws_limit is not None and self.draws_limit < self.n:
+            raise ValueError(
+                f"draws_limit = {self.draws_limit} is less than n = {self.n}, which are drawn before the aim is looked "
+                "at: raise it, or lower n"
+            )
         return self
 
     @property
@@ -127,7 +132,7 @@ class GenerateSettings(Selection):
     @property
     def most_draws(self) -> int:
         """How many samples are drawn at the most."""
-        return self.n if self.aim is None else max(self.n, self.draws_limit or 4 * self.n)
+        return self.n if self.aim is None else self.draws_limit or 4 * self.n
 
 
 class LabelSettings(Selection):

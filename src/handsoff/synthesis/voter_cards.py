@@ -79,9 +79,18 @@ def read_voters(folders: Sequence[Path], settings: LabelSettings) -> list[VoterC
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"Two of the labelers and models have the task {twice[0]}: give one of each task.")
+    refuse_idle(cards, settings)
+    return cards
+
+
+def refuse_idle(cards: Sequence[VoterCard], settings: LabelSettings) -> None:
+    """Refuse inversion where no voter needs it.
+
+    Raises:
+        InputError: it is asked for.
+    """
     if settings.inversion != "none" and not any(card.inverted for card in cards):
         raise InputError(f"Nothing here reads latents, so inversion = {settings.inversion} is no use: leave it out.")
-    return cards
 
 
 def frame_text(card: VoterCard) -> str:

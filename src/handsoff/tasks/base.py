@@ -299,6 +299,7 @@ class Task(ABC):
         metrics: what `scores.score` gives, the main one first.
         part_metric: the one that is also given per part, "" for none.
         merges: whether its classes can be merged with the option `merge`.
+        pixelwise: whether labels and their uncertainty say something of every pixel, as points do not.
         schema: what must be known to read the labels again; goes into every folder.
         channels: outputs per pixel of a model of this task.
         parts: names of what a label tells apart (classes, points).
@@ -314,6 +315,7 @@ class Task(ABC):
     metrics: ClassVar[dict[str, Metric]]
     part_metric: ClassVar[str] = ""
     merges: ClassVar[bool] = False
+    pixelwise: ClassVar[bool] = True
 
     schema: Schema
     channels: int

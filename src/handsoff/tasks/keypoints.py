@@ -300,6 +300,7 @@ class Keypoints(Task):
         "nme": Metric("NME", lower_is_better=True),
     }
     part_metric = "PCK@0.1"
+    pixelwise = False
     geometry: KeypointGeometry
 
     def __init__(self, schema: Schema) -> None:
