@@ -283,6 +283,7 @@ def test_a_file_that_the_server_would_not_take_is_refused_here(tmp_path: Path, s
     page.on("request", lambda request: request.method == "PUT" and sent.append(request.url))
     page.route("**/api/dataset", lambda route: route.fulfill(json={**route.fetch().json(), "most_bytes": 9000}))
     page.reload()
+    expects(page.locator(".tile").first).to_have_attribute("data-name", "007")
     open_first(page, "normals")
     file = {"name": "large.png", "mimeType": "image/png", "buffer": bytes(9001)}
     page.get_by_label("Replace the label by a file").set_input_files(file)
