@@ -216,7 +216,7 @@ def test_an_interrupted_comparison_goes_on_where_its_methods_are(world: Path, tm
 
 def test_a_comparison_that_is_refused_before_any_work_leaves_nothing(world: Path, tmp_path: Path) -> None:
     plan = load_recipe(world / "recipe.toml", tmp_path / "out")
-    plan = plan.model_copy(update={"tables": {**plan.tables, "evaluate": {"group": "^", "steps": 2}}})
+    plan = plan.model_copy(update={"tables": {**plan.tables, "evaluate": {"group": "0", "steps": 2}}})
     with pytest.raises(InputError, match="No validation samples are left"):
         run_to_end(compare(plan, ["transfer"]))
     assert not (tmp_path / "out").exists()

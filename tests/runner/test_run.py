@@ -531,7 +531,7 @@ def as_it_is(folder: Path) -> None:
         (other_classes, "", "has the classes background, nose, the dataset has background, eye"),
         (half_a_mask, "", r"03\.png"),
         (the_labels_again, "", "No test samples are left"),
-        (as_it_is, "[evaluate]\ngroup = '^'", "No validation samples are left .*groups"),
+        (as_it_is, "[evaluate]\ngroup = '0'", "No validation samples are left .*groups"),
     ],
 )
 def test_a_test_that_the_last_step_would_refuse_is_refused_first(
@@ -577,7 +577,7 @@ def test_a_converted_test_is_read_whole(samples: int, folder: Path) -> None:
 
 
 def test_converted_data_is_read_before_anything_learns_from_it(folder: Path) -> None:
-    text = "budget = 4\nvalidation = 2\n[convert]\nframing = 'letterbox'\n[evaluate]\ngroup = '^'"
+    text = "budget = 4\nvalidation = 2\n[convert]\nframing = 'letterbox'\n[evaluate]\ngroup = '0'"
     recipe = load_recipe(write(folder, DATA + text), folder / "out")
     with pytest.raises(InputError, match=r"No validation samples are left .*groups"):
         run_to_end(run(recipe))

@@ -273,6 +273,7 @@ class Session:
 
     def changed(self, change: Change, after: Correction, window: str) -> None:
         self.records[change.name] = after
+        self.corrections_of(change.name)
         self.history.add(change, window)
         self.note(change.name, window)
 
