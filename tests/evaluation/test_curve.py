@@ -13,7 +13,7 @@ from discs import blobs, write_dataset, write_labelled
 from handsoff.core.errors import InputError
 from handsoff.core.files import read_json
 from handsoff.evaluation import runs
-from handsoff.evaluation.curve import Curve, load_curve, summary
+from handsoff.evaluation.curve import Curve, load_curve, read_off, summary
 from handsoff.evaluation.data import EvaluationData, load_data
 from handsoff.evaluation.evaluate import evaluate, plan
 from handsoff.evaluation.inputs import open_inputs
@@ -209,3 +209,13 @@ def test_what_has_no_score_is_left_out() -> None:
     assert list(found["points"]) == ["4", "8"]
     assert list(found["worth"]) == ["a"]
     assert summary({2: [nan]}, {"a": [0.3]}, lower=False) == {"points": {}, "worth": {}}
+
+
+def test_arms_of_another_evaluation_are_read_off_as_its_own_would_be() -> None:
+    points = {16: [0.6, 0.62], 64: [0.7, 0.7], 256: [0.78, 0.8]}
+    for metric, lower in (("miou", False), ("nmse", True)):
+        measured = {"metric": metric, **summary(points, {}, lower=lower)}
+        arms = {"real_plus_photos": {metric: {"mean": 0.74, "std": 0.01, "runs": [0.73, 0.75]}}}
+        found = read_off(measured, arms)
+        assert found == {"metric": metric, **summary(points, {"real_plus_photos": [0.73, 0.75]}, lower=lower)}
+    assert read_off({"metric": "miou", **summary(points, {}, lower=False)}, arms={})["worth"] == {}

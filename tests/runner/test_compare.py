@@ -131,6 +131,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_comparison_has_a_row_per_arm_and_what_each_method_took(world: Path) -> None:
     plan = load_recipe(world / "recipe.toml", world / "out")
+    plan = plan.model_copy(update={"tables": {**plan.tables, "evaluate": {**plan.tables["evaluate"], "curve": [2, 8]}}})
     names = ["handsoff", "self-training", "frozen-features"]
     assert run_to_end(compare(plan, names)) == "made"
     found = read_json(world / "out" / "compare.json")
@@ -139,9 +140,14 @@ def test_a_comparison_has_a_row_per_arm_and_what_each_method_took(world: Path) -
     measured = found["results"]["4"]
     assert measured[f"{REAL}/4/report"]["methods"] == ["handsoff", "self-training"]
     assert list(measured[f"{REAL}/4/report"]["metrics"]["arms"]) == ["real_only"]
-    scores, classes, costs = tables(found)
+    scores, worths, classes, costs = tables(found)
     assert [row[0] for row in scores.rows].count("all") == 1
     assert {"handsoff", "self-training", "frozen-features"} <= {row[0] for row in scores.rows}
+    assert {"handsoff", "self-training", "frozen-features"} == {row[0] for row in worths.rows}, "real only is the curve"
+    assert all("labels (" in row[2] for row in worths.rows)
+    assert all(f"{number} labels" in worths.reading for number in (2, 4, 8))
+    curves = [entry["metrics"]["curve"] for entry in measured.values()]
+    assert {str(curve["points"]) for curve in curves} == {str(curves[0]["points"])}
     assert len(classes.header) == 1 + len(measured)
     assert [row[0] for row in costs.rows] == names
     page = (world / "out" / "compare.html").read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from handsoff.evaluation.settings import ALL_LABELS, EvaluateSettings, group_of,
 from handsoff.evaluation.worth import fitted_means, worth
 from handsoff.jobs.progress import Progress
 from handsoff.learning.data import LabelledArrays
+from handsoff.report.verdict import lower_is_better
 from handsoff.tasks.base import Task
 
 FOLDER = "curve"  # of the runs, in that of the evaluation
@@ -165,3 +166,15 @@ def summary(
             if known and np.isfinite(runs).all()
         },
     }
+
+
+def read_off(curve: Mapping[str, Any], arms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """`curve` of metrics.json with what the arms of another evaluation are worth, tested on the same photos.
+
+    Args:
+        curve: that of the evaluation that trained its points.
+        arms: `arms` of the other's metrics.json: name → metric → mean, std and runs.
+    """
+    points = {int(number): entry["runs"] for number, entry in curve["points"].items()}
+    others = {arm: found[curve["metric"]]["runs"] for arm, found in arms.items()}
+    return {"metric": curve["metric"], **summary(points, others, lower=lower_is_better(curve["metric"]))}

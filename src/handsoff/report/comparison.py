@@ -7,8 +7,9 @@ from typing import Any
 from handsoff.core.files import read_json, write_bytes
 from handsoff.pages.render import render
 from handsoff.report.composition import Table
+from handsoff.report.curve import worth_of
 from handsoff.report.gallery import contact_sheet
-from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, number, scores, title
+from handsoff.report.verdict import REAL_ONLY, Score, arm_title, difference, number, score, scores, title
 
 COMPARISON = "compare.json"
 PEAKS = {"ram_mib": "memory, MiB", "gpu_mib": "GPU memory, MiB"}
@@ -39,6 +40,7 @@ def tables(found: Mapping[str, Any]) -> Iterator[Table]:
         budget, _, task = name.partition(" ")
         what = f"{budget} labels{f', {task}' if task else ''}"
         yield score_table(what, measured)
+        yield from worth_table(what, measured)
         if (table := class_table(what, measured)).rows:
             yield table
     yield cost_table(found["methods"])
@@ -63,6 +65,25 @@ def score_table(what: str, measured: Measured) -> Table:
         "between runs may make it, or single runs cannot tell."
     )
     return Table(f"Scores: {what}", reading, ("method", "trained on", *map(title, names)), rows)
+
+
+def worth_table(what: str, measured: Measured) -> Iterator[Table]:
+    """How many labels every arm is worth, where real only has a learning curve."""
+    rows, points = [], {}
+    for folder, found in measured.items():
+        metrics = dict(found["metrics"])
+        points = points or (metrics.get("curve") or {}).get("points", {})
+        entry = scores(metrics)
+        for arm in entry:
+            if worth := worth_of(metrics, arm):
+                rows.append((method_title(folder, measured, entry), row_title(folder, arm), worth))
+    if rows:
+        learnt = ", ".join(f"{int(number):,} labels {score(entry).shown}" for number, entry in points.items())
+        reading = (
+            "As many labels as real only needs for the mean score of the arm; in brackets all numbers from which chance "
+            f"between runs does not tell it. Real only reaches: {learnt}."
+        )
+        yield Table(f"Worth as many labels as: {what}", reading, ("method", "trained on", "does the work of"), rows)
 
 
 def is_real(folder: str, entry: Mapping[str, Any]) -> bool:

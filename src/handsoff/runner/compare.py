@@ -15,6 +15,7 @@ from handsoff.core.files import read_json, read_record, write_json
 from handsoff.engines.contract import Engine
 from handsoff.engines.local import LOCAL
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, default_arms, pool_names
+from handsoff.evaluation.curve import read_off
 from handsoff.jobs.folder import Plan, open_job, refuse_foreign
 from handsoff.jobs.progress import Work
 from handsoff.methods import METHODS
@@ -236,13 +237,22 @@ def oracles(out: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def measured(recipe: Recipe, plan: Comparison, budget: int, task: str) -> dict[str, dict[str, Any]]:
-    """Folder of a measuring step of one budget and task → the `methods` that have it, and its `metrics`."""
+    """Folder of a measuring step of one budget and task → the `methods` that have it, and its `metrics`.
+
+    The learning curve is measured beside the real-only runs; what other arms are worth is read off there.
+    """
     found: dict[str, dict[str, Any]] = {}
     suffix = f"-{task}" if len(recipe.tasks) > 1 else ""
+    curves: list[dict[str, Any]] = []
     for step in plan.steps:
         folder = step.folder
         if step.verb in MEASURES and folder.parent.name == str(budget) and folder.name.endswith(suffix):
             name = folder.relative_to(recipe.output).as_posix()
             methods = [method for method, names in plan.methods.items() if name in names]
             found[name] = {"methods": methods, "metrics": read_json(folder / "metrics.json")}
+            if "curve" in found[name]["metrics"]:
+                curves.append(found[name]["metrics"])
+    for metrics in (entry["metrics"] for entry in found.values()):
+        if curves and "curve" not in metrics and metrics["n_test"] == curves[0]["n_test"]:
+            metrics["curve"] = read_off(curves[0]["curve"], metrics["arms"])
     return found
