@@ -69,18 +69,20 @@ def score_table(what: str, measured: Measured) -> Table:
 
 def worth_table(what: str, measured: Measured) -> Iterator[Table]:
     """How many labels every arm is worth, where real only has a learning curve."""
-    rows, points = [], {}
+    rows: list[tuple[str, ...]] = []
+    points: Mapping[str, Any] = {}
     for folder, found in measured.items():
         metrics = dict(found["metrics"])
         points = points or (metrics.get("curve") or {}).get("points", {})
         entry = scores(metrics)
-        for arm in entry:
-            if worth := worth_of(metrics, arm):
-                rows.append((method_title(folder, measured, entry), row_title(folder, arm), worth))
+        worth = {arm: worth_of(metrics, arm) for arm in entry}
+        rows += [
+            (method_title(folder, measured, entry), row_title(folder, arm), worth[arm]) for arm in entry if worth[arm]
+        ]
     if rows:
         learnt = ", ".join(f"{int(number):,} labels {score(entry).shown}" for number, entry in points.items())
         reading = (
-            "As many labels as real only needs for the mean score of the arm; in brackets all numbers from which chance "
+            "As many labels as real only needs for the mean score of an arm; in brackets all numbers from which chance "
             f"between runs does not tell it. Real only reaches: {learnt}."
         )
         yield Table(f"Worth as many labels as: {what}", reading, ("method", "trained on", "does the work of"), rows)
