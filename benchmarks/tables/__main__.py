@@ -12,7 +12,7 @@ import sys
 from cost import engines, fitting, generator, labeling, review, scale, scrolling, writing
 from making import averages, bias, composition, conditions, inversion, longtail, selection, training
 from rows import RESULTS, ROOT
-from worth import faces, gain, heads, methods, photos, redesign, tasks
+from worth import faces, gain, headline, heads, methods, photos, redesign, tasks
 
 TABLES = (  # of which results, in which page
     ("training", "docs/experiments/training.md", training),
@@ -23,6 +23,7 @@ TABLES = (  # of which results, in which page
     ("bias", "docs/composition.md", bias), ("bias-faces", "docs/composition.md", bias),
     ("conditions", "docs/composition.md", conditions),
     ("photos", "docs/experiments/photos.md", photos), ("photos", "README.md", gain),
+    ("compare-faces-curve", "docs/experiments/photos.md", methods), ("compare-faces-curve", "README.md", headline),
     ("heads-tasks", "docs/tasks.md", tasks), ("faces-keypoints", "docs/tasks.md", tasks),
     ("faces", "docs/experiments/faces.md", faces), ("heads", "docs/experiments/heads.md", heads),
     ("redesign", "docs/experiments/redesign.md", redesign),
@@ -31,6 +32,8 @@ TABLES = (  # of which results, in which page
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
     ("compare-heads-methods", "docs/compare.md", methods), ("compare-heads-handsoff", "docs/compare.md", methods),
+    ("compare-heads-keypoints", "docs/experiments/heads.md", methods),
+    ("compare-heads-depth", "docs/experiments/heads.md", methods),
     *(
         (f"compare-{name}", f"docs/experiments/{name}.md", methods)
         for name in ("cars", "fashion", "driving", "heads", "keypoints")

@@ -8,12 +8,14 @@ from rows import RESULTS, head, reached, row
 
 from handsoff.report.comparison import is_real
 from handsoff.report.comparison import tables as tables_of_methods
+from handsoff.report.curve import worth_of
 from handsoff.report.verdict import REAL_ONLY, arm_title, difference, score
 from handsoff.tasks import TASKS, all_metrics
 
-RUNS = {  # what README's table shows: of a comparison and, where that says nothing, of a finished recipe
-    "faces, video frames": ("keypoints", "faces-keypoints"), "rendered heads": ("heads", "heads-tasks"),
-    "cars": ("cars", "cars"), "fashion": ("fashion", "fashion"), "driving": ("driving", "driving"),
+RUNS = {  # what README's table shows: of comparisons and, where they say nothing, of a finished recipe
+    "faces, video frames": (["keypoints"], "faces-keypoints"),
+    "rendered heads": (["heads", "heads-keypoints", "heads-depth"], "heads-tasks"),
+    "cars": (["cars"], "cars"), "fashion": (["fashion"], "fashion"), "driving": (["driving"], "driving"),
 }  # fmt: skip
 
 
@@ -101,8 +103,9 @@ def gain(result: dict[str, Any]) -> str:
     lines = head("images", "labels", "score", "real only", "best arm", "gain")
     for title, name in (("faces", "faces"), ("rendered heads", "heads")):
         lines += [gain_row(title, budget, "miou", arms) for budget, arms in result.get(name, {}).items()]
-    for title, (comparison, recipe) in RUNS.items():
-        both = [*finished_arms(recipe), *compared_arms(comparison)]  # the later one counts
+    for title, (comparisons, recipe) in RUNS.items():
+        compared = (arms for comparison in comparisons for arms in compared_arms(comparison))
+        both = [*finished_arms(recipe), *compared]  # the later one counts
         found = {(budget, metric): arms for budget, metric, arms in both}
         rows = [gain_row(title, budget, metric, arms) for (budget, metric), arms in found.items()]
         lines += rows or [row(title, *["–"] * 4, "not measured yet")]
@@ -129,6 +132,25 @@ def compared_arms(name: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
                 own = "" if is_real(folder, scored) else f" ({', '.join(found['methods'])})"
                 arms |= {f"{arm}{own}": scores for arm, scores in scored.items()}
             yield what.split()[0], next(iter(arms[REAL_ONLY])), arms
+
+
+def headline(result: dict[str, Any]) -> str:
+    """How many labels the best arm of a comparison with a learning curve is worth, in a sentence per budget."""
+    lines = []
+    for budget, measured in result["results"].items():
+        worth = {
+            (found["metrics"]["arms"][arm][metric]["mean"], arm, folder): worth_of(found["metrics"], arm)
+            for folder, found in measured.items()
+            for metric in [found["metrics"]["curve"]["metric"]]
+            for arm in found["metrics"]["curve"]["worth"]
+        }
+        _, arm, folder = max(worth)
+        method, metrics = ", ".join(measured[folder]["methods"]), measured[folder]["metrics"]
+        lines.append(
+            f"**{budget} labelled faces with HandsOff do the work of {worth[max(worth)]}** ({arm_title(arm)}, "
+            f"{method}, {len(metrics['arms'][arm][metrics['curve']['metric']]['runs'])} seeds, {metrics['n_test']} test photos)."
+        )
+    return "\n".join(lines)
 
 
 def methods(result: dict[str, Any]) -> str:
