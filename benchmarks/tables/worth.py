@@ -146,9 +146,10 @@ def headline(result: dict[str, Any]) -> str:
         }
         _, arm, folder = max(worth)
         method, metrics = ", ".join(measured[folder]["methods"]), measured[folder]["metrics"]
+        seeds = len(next(iter(metrics["arms"][arm].values()))["runs"])
         lines.append(
             f"**{budget} labelled faces with HandsOff do the work of {worth[max(worth)]}** ({arm_title(arm)}, "
-            f"{method}, {len(metrics['arms'][arm][metrics['curve']['metric']]['runs'])} seeds, {metrics['n_test']} test photos)."
+            f"{method}, {seeds} seeds, {metrics['n_test']} test photos)."
         )
     return "\n".join(lines)
 
