@@ -83,6 +83,25 @@ def test_a_run_is_taken_over_only_while_its_network_is_there(
 
 
 @pytest.mark.slow
+def test_the_learning_curve_of_one_budget_is_that_of_all(
+    labelled: Path, dataset: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    """A point of it may have been an arm there; an arm is trained again, for a point keeps no network."""
+    curved = TINY.model_copy(update={"curve": (2, 4, "all"), "curve_part": ":4", "seeds": 1, "test_part": "9:"})
+    run_to_end(evaluate(labelled, [], labelled, tmp_path / "first", curved))
+    assert trained == ["real only, run 1 of 1", "real only 2 labels, run 1 of 1"]
+    second = curved.model_copy(update={"first": 2})
+    trained.clear()
+    run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "alone", second))
+    assert trained[-1] == "real only 4 labels, run 1 of 1"
+    made = trained[:-1]
+    trained.clear()
+    run_to_end(evaluate(labelled, [dataset], labelled, tmp_path / "after", second, before=tmp_path / "first"))
+    assert trained == made
+    assert differences(contents(tmp_path / "alone"), contents(tmp_path / "after")) == ["report.html"]
+
+
+@pytest.mark.slow
 def test_a_damaged_earlier_report_is_said(labelled: Path, dataset: Path, teacher: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(teacher, tmp_path / "broken")
     (broken / "model" / "network-1.safetensors").write_bytes(b"broken")

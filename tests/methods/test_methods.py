@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handsoff.core.errors import InputError
-from handsoff.methods import METHODS, bigdatasetgan, datasetgan, ddpm, editgan, handsoff, paper
+from handsoff.methods import METHODS, bigdatasetgan, datasetgan, ddpm, editgan, handsoff, paper, self_training, transfer
 from handsoff.recipes.schema import Recipe
 from handsoff.verbs import VERBS
 from toy import toy_generator
@@ -87,12 +87,23 @@ def test_networks_of_real_only_label_the_photos_and_are_those_of_the_labelers() 
     assert made["50/report-depth"].inputs["before"] == teachers[1]
     assert made["50/teacher-depth"].inputs["synthetic"] == []
     settings = made["50/teacher-depth"].settings.model_dump()
-    assert (settings["curve"], settings["arms"]) == (None, None), "both are of evaluations with datasets"
+    assert settings["arms"] is None, "they are of evaluations with datasets"
+    assert settings["curve"] == (16,), "the report takes its points over too"
     assert "teacher" not in made["50/labeler-depth"].inputs, "which has no image networks"
     voting = {step.folder.relative_to("out").as_posix(): step for step in handsoff.steps(recipe())}
     teacher = Path("out/50/teacher")
     assert voting["50/photos"].inputs["voters"] == [teacher]
     assert voting["50/report"].inputs["before"] == voting["50/labeler"].inputs["teacher"] == teacher
+
+
+@pytest.mark.parametrize("method", [handsoff.steps, paper.steps, transfer.steps, self_training.steps, datasetgan.steps])
+def test_the_learning_curve_is_trained_for_the_first_budget_alone(method: Any) -> None:
+    stated = {"budgets": (50, 16), "reserve": 20}
+    for tables in ({}, {"evaluate": {"curve": (16, "all")}}):
+        made = {step.folder.relative_to("out").as_posix(): step for step in method(recipe(**stated, tables=tables))}
+        first, second = (next(made[f"{b}/{k}"] for k in ("teacher", "report") if f"{b}/{k}" in made) for b in (50, 16))
+        assert first.inputs.get("before") is None
+        assert second.inputs.get("before") == (first.folder if tables else None)
 
 
 def test_in_further_rounds_the_models_label_that_learnt_from_the_photos() -> None:

@@ -93,6 +93,16 @@ def test_a_learning_curve_makes_no_second_teacher() -> None:
         assert OUT / "self-training/50/teacher" not in {step.folder for step in plan.steps}
 
 
+def test_the_learning_curve_of_one_budget_is_that_of_all() -> None:
+    curve = {"evaluate": {"curve": [16, 50, "all"]}}
+    plan = planned(recipe(budgets=(50, 16), reserve=20, tables=curve), ["handsoff", "datasetgan", "transfer"])
+    real = [step for step in plan.steps if step.folder.is_relative_to(OUT / REAL)]
+    assert [step.folder for step in real] == [OUT / f"{REAL}/{budget}/report" for budget in (50, 16)]
+    assert [step.inputs.get("before") for step in real] == [None, OUT / f"{REAL}/50/report"]
+    others = [step for step in plan.steps if step.verb == "evaluate" and step not in real]
+    assert not any(step.settings.model_dump()["curve"] for step in others)
+
+
 def test_an_evaluation_of_real_only_alone_is_the_shared_one() -> None:
     plan = planned(recipe(tables={"evaluate": {"arms": ["real_only"]}}), ["handsoff"])
     assert [step.folder for step in plan.steps if step.verb == "evaluate"] == [OUT / f"{REAL}/50/report"]

@@ -89,4 +89,5 @@ def measured(recipe: Recipe, budget: int, labelers: list[Path], arms: tuple[str,
         report = recipe.folder(budget, "report", task)
         settings = recipe.for_evaluate(budget, task)
         chosen = settings.model_dump()["arms"] or arms
-        yield Step("evaluate", report, evaluated(recipe, [dataset]), settings.model_copy(update={"arms": chosen}))
+        inputs = evaluated(recipe, [dataset], before=recipe.of_first_budget(budget, "report", task))
+        yield Step("evaluate", report, inputs, settings.model_copy(update={"arms": chosen}))

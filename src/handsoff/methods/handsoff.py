@@ -109,15 +109,16 @@ def real_only_runs(recipe: Recipe, budget: int) -> Generator[Step, None, list[Pa
     """The folders of evaluations of the labels alone, one per task: their networks label, and their runs stay."""
     folders = [recipe.folder(budget, "teacher", task) for task in recipe.tasks]
     for task, folder in zip(recipe.tasks, folders, strict=True):
-        settings = recipe.for_real_only(budget, task, curve=None, curve_part=None)
-        yield Step("evaluate", folder, evaluated(recipe, []), settings)
+        inputs = evaluated(recipe, [], before=recipe.of_first_budget(budget, "teacher", task))
+        yield Step("evaluate", folder, inputs, recipe.for_real_only(budget, task))
     return folders
 
 
 def reports(recipe: Recipe, budget: int, datasets: list[Path], teachers: Sequence[Path] = ()) -> Iterator[Step]:
     """What the datasets are worth, task by task; runs of teachers are taken over."""
     for index, task in enumerate(recipe.tasks):
-        inputs = evaluated(recipe, datasets, before=teachers[index] if teachers else None)
+        before = teachers[index] if teachers else recipe.of_first_budget(budget, "report", task)
+        inputs = evaluated(recipe, datasets, before)
         yield Step("evaluate", recipe.folder(budget, "report", task), inputs, recipe.for_evaluate(budget, task))
 
 

@@ -20,4 +20,5 @@ def steps(recipe: Recipe) -> Iterator[Step]:
             frozen = recipe.for_real_only(budget, task, model=FROZEN, curve=None, curve_part=None)
             yield Step("evaluate", recipe.folder(budget, "frozen", task), evaluated(recipe, []), frozen)
             report = recipe.folder(budget, "report", task)
-            yield Step("evaluate", report, evaluated(recipe, []), recipe.for_real_only(budget, task))
+            inputs = evaluated(recipe, [], before=recipe.of_first_budget(budget, "report", task))
+            yield Step("evaluate", report, inputs, recipe.for_real_only(budget, task))

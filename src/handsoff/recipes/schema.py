@@ -172,6 +172,11 @@ class Recipe(BaseModel):
             for budget, task in pairs
         }
 
+    def of_first_budget(self, budget: int, kind: str, task: str) -> Path | None:
+        """The evaluation whose learning curve the one of another budget shares; None where there is no such."""
+        shared = self.tables.get("evaluate", {}).get("curve") is not None and budget != self.budgets[0]
+        return self.folder(self.budgets[0], kind, task) if shared else None
+
     def for_train(self) -> BaseModel:
         """Unlabelled images are framed as the labelled ones are."""
         return self.settings("train", framing=self.framing)

@@ -173,7 +173,7 @@ def at(inputs: Mapping[str, Any], moved: Mapping[Path, Path]) -> dict[str, Any]:
 def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
     """An evaluation as the real-only runs, which methods share, and the other arms; any other step as it is.
 
-    Nothing is taken over from an evaluation before: what could be is shared already.
+    Nothing is taken over from an evaluation before, but the learning curve: all else that could be is shared already.
     """
     if step.verb != "evaluate":
         return [step]
@@ -181,13 +181,11 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
     settings, datasets = step.settings.model_dump(), step.inputs.get("synthetic")
     real = recipe.model_copy(update={"output": recipe.output / REAL})
     budget, task = settings["first"], settings["task"]
-    alone = Step(
-        "evaluate", real.folder(budget, "report", task), {**step.inputs, "synthetic": []},
-        real.for_real_only(budget, task),
-    )  # fmt: skip
-    curve = alone.settings.model_dump(include={"curve", "curve_part"})
-    if key(replace(step, settings=step.settings.model_copy(update=curve))) == key(alone):
-        return [alone]
+    inputs, first = {**step.inputs, "synthetic": []}, real.of_first_budget(budget, "report", task)
+    alone = Step("evaluate", real.folder(budget, "report", task), inputs, real.for_real_only(budget, task))
+    shared = alone if first is None else replace(alone, inputs={**inputs, "before": first})
+    if key(step) == key(alone):
+        return [shared]
     if not isinstance(datasets, list) or not datasets or isinstance(settings["arms"], dict):
         return [step]
     verbs = {other.folder: other.verb for other in made}
@@ -197,9 +195,9 @@ def apart(step: Step, recipe: Recipe, made: Iterable[Step]) -> list[Step]:
         return [step]
     others = tuple(name for name in names if name != REAL_ONLY)
     if not others:
-        return [alone]
+        return [shared]
     rest = step.settings.model_copy(update={"arms": others, "curve": None, "curve_part": None})
-    return [alone, replace(step, settings=rest)]
+    return [shared, replace(step, settings=rest)]
 
 
 # --- what came out -------------------------------------------------------------------------------------------------
