@@ -263,10 +263,11 @@ class MaskScores(Scores):
         return matrix.compute().numpy()
 
     def label_statistics(self, labels: Masks) -> dict[str, tuple[int, float]]:
-        """Class → samples that show it, share of the pixels; with "ignored" at the end where there are such."""
+        """Class → samples that show it, share of the pixels; "ignored" comes last unless a class has that name."""
         counts = np.stack([np.bincount(mask.ravel(), minlength=IGNORE + 1) for mask in labels])
         pixels, samples = counts.sum(0), (counts > 0).sum(0)
-        listed = [*enumerate(self.classes), *([(IGNORE, "ignored")] if pixels[IGNORE] else [])]
+        further = [(IGNORE, "ignored")] if pixels[IGNORE] and "ignored" not in self.classes else []
+        listed = [*enumerate(self.classes), *further]
         return {name: (int(samples[index]), float(pixels[index] / pixels.sum())) for index, name in listed}
 
 
