@@ -7,7 +7,7 @@ from handsoff.core.errors import InputError
 
 Colours = UInt8[np.ndarray, "*n h w 3"]  # (vector + 1) / 2 · 255, black = not known
 Vectors = Float[np.ndarray, "*n h w 3"]
-NO_DIRECTION = 0.1  # shorter vectors are the zero vector as 8 bits hold it: tools write it, mid-grey, for what is not known
+NO_DIRECTION = 0.1  # shorter vectors are the zero vector in 8 bits, mid-grey: tools write it where nothing is known
 
 
 def coloured(colours: Colours, where: str) -> Colours:
