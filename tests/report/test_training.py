@@ -44,6 +44,12 @@ def test_the_rule_says_which_runs_the_limit_ended() -> None:
     assert rule(GOOD, {}) == []
 
 
+def test_a_run_that_waited_in_full_just_before_the_limit_was_not_ended_by_it() -> None:
+    entry = TRAINING["synthetic_only"] | {"step": [2300, 2400]}
+    told = rule(MEASURED | {"training": {"synthetic_only": entry}}, {"patience": 400, "cooldown": 300})
+    assert told[1].startswith("1 of 2 runs were ended by that limit")
+
+
 def test_the_model_is_named_with_its_scores_and_its_use(tmp_path: Path) -> None:
     found = handed_over(MEASURED | {"handed_over": HANDED}, tmp_path / "report")
     assert found is not None

@@ -70,8 +70,10 @@ def rule(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
         f"{patience}, or at the latest after {cap}; then the learning rate falls to 0 from the best moment on, and "
         f"{BEST}."
     )
-    runs = [steps for entry in metrics["training"].values() for steps in entry["steps"]]
-    ended = sum(steps >= metrics["steps"] for steps in runs)
+    runs = [run for entry in metrics["training"].values() for run in zip(entry["steps"], entry["step"], strict=True)]
+    most = metrics["steps"]
+    waited_for = most - settings.get("cooldown", 0) - settings.get("patience", most)  # later bests had no such time
+    ended = sum(steps >= most and best > waited_for for steps, best in runs)
     early = (
         f"{ended} of {len(runs)} runs were ended by that limit: with more --steps they may still improve."
         if ended
