@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def classes_of(labelled: LabelledDataset) -> list[str]:
     return classes
 
 
-def open_merged(path: Path, merge: dict[str, str]) -> LabelledDataset:
+def open_merged(path: Path, merge: Any) -> LabelledDataset:
     return open_labelled(path, {"segmentation": {"merge": merge}})
 
 
@@ -507,11 +508,20 @@ def test_a_table_that_merges_nothing_changes_nothing(six: LabelledDataset) -> No
         ({"ground,": "x"}, r"names the class ''"),
         ({"ground": " "}, r"names no target class"),
         ({}, r"names no target class"),
+        ({"ground": 1}, r"labels.segmentation: merge = {'ground': 1} must be a table from class names"),
+        (["ground"], r"labels.segmentation: merge = \['ground'\] must be a table from class names"),
     ],
 )
-def test_a_table_that_does_not_fit_is_refused(six: LabelledDataset, merge: dict[str, str], sentence: str) -> None:
+def test_a_table_that_does_not_fit_is_refused(six: LabelledDataset, merge: Any, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         open_merged(six.source.path, merge)
+
+
+def test_a_name_with_a_comma_stands_alone_on_the_left(tmp_path: Path) -> None:
+    mask = np.array([[0, 1, 2, 3]], np.uint8)
+    path = make(tmp_path, {"a": (np.zeros((1, 4, 3), np.uint8), mask)}, ["wall", "screen door, screen", "door", "sky"])
+    merged = open_merged(path, {"wall": "rest", "screen door, screen": "door", "door": "door"})
+    assert merged.label("segmentation", "a").tolist() == [[0, 1, 1, 255]]
 
 
 def test_labelled_data_takes_the_classes_of_a_dataset(six: LabelledDataset) -> None:

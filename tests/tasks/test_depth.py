@@ -484,6 +484,7 @@ CARDS = {
         r"depth.json: scale = 0 must be a positive number, the depth of one step of a 16-bit PNG",
     ),
     "true scale": ('{"scale": true}', r"depth.json: scale = True must be"),
+    "huge scale": ('{"scale": 1' + 400 * "0" + "}", r"depth.json: scale = 10+ must be"),
     "null scale": ('{"scale": null}', r"depth.json: scale = None must be"),
     "unit": ('{"unit": 3}', r"depth.json: unit = 3 must be a text"),
 }

@@ -475,6 +475,7 @@ CARDS = {
     "one group": ({"scale": [[0, 1]]}, r"points.json: scale must be written"),
     "empty group": ({"scale": [[0], []]}, r"points.json: scale must be written"),
     "no sigma": ({"sigma": 0}, r"points.json: sigma = 0 must be a number of pixels, at least 0.5"),
+    "huge sigma": ({"sigma": 10**400}, r"points.json: sigma = 10+ must be a number of pixels"),
     "nan sigma": ({"sigma": float("nan")}, r"points.json: sigma = nan must be"),
     "text sigma": ({"sigma": "2"}, r"points.json: sigma = 2 must be a number of pixels, at least 0.5"),
 }

@@ -311,6 +311,15 @@ def test_a_pack_with_depth_gives_normals_too_and_one_with_normals_gives_those(tm
     assert open_like(tmp_path, {"normals": TASK.schema}).label("normals", "1").shape == (8, 6, 3)
 
 
+@pytest.mark.parametrize("grey", [127, 128])
+def test_the_zero_vector_of_other_tools_is_not_known(grey: int) -> None:
+    colours = np.full((8, 6, 3), FACING, np.uint8)
+    colours[:3] = grey
+    read = parsed(TASK, png(colours), "x", (8, 6))
+    assert (known(read[None], 0) == (np.arange(8) >= 3)[None, :, None]).all()
+    assert (read[3:] == FACING).all()
+
+
 def test_what_is_wrong_with_normals_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x is 3x4 pixels, its image 8x6: make it as large as the image"):
         parsed(TASK, png(np.zeros((3, 4, 3), np.uint8)), "x", (8, 6))

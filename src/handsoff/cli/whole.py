@@ -126,8 +126,8 @@ def demo(
 
     plan = demo_recipe(out, full=full)
     say(
-        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, twice as long on others, less on a "
-        "GPU; Ctrl-C stops it, the same command goes on."
+        f"About {MINUTES[full]} minutes on two CPU cores with bfloat16 units, two to three times as long on others, less "
+        "on a GPU; Ctrl-C stops it, the same command goes on."
     )
     outcome = perform_work(work(plan), plan.output)
     show_run(plan.output, plan.reports())

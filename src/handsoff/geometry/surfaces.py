@@ -7,17 +7,19 @@ from handsoff.core.errors import InputError
 
 Colours = UInt8[np.ndarray, "*n h w 3"]  # (vector + 1) / 2 · 255, black = not known
 Vectors = Float[np.ndarray, "*n h w 3"]
+NO_DIRECTION = 0.1  # shorter vectors are the zero vector in 8 bits, mid-grey: tools write it where nothing is known
 
 
 def coloured(colours: Colours, where: str) -> Colours:
-    """The colours, unless they are grey: then the file is no map of normals.
+    """The colours, black where they say the zero vector, unless all are grey: then the file is no map of normals.
 
     Raises:
         InputError: they are grey.
     """
     if colours.any() and (colours == colours[..., :1]).all():
         raise InputError(f"{where} is grey, and normals are colours, (vector + 1) / 2 · 255: export it again.")
-    return colours
+    lengths = np.linalg.norm(colours / 127.5 - 1, axis=-1, keepdims=True)
+    return np.where(lengths < NO_DIRECTION, np.uint8(0), colours)
 
 
 def vectors(colours: Colours) -> Vectors:

@@ -9,7 +9,7 @@ from handsoff.pages.render import render
 from handsoff.report.composition import Table, composition_table
 from handsoff.report.gallery import contact_sheet
 from handsoff.report.next_step import plan_of
-from handsoff.report.verdict import arm_title, title
+from handsoff.report.verdict import arm_title, number, title
 
 ERRORS = {"pixel": "mean squared error", "perceptual": "perceptual distance", "prior": "distance to the generator's w"}
 LABELS = {"labels_on_training_photos": "its training images", "labels_on_held_out_photos": "held-out images"}
@@ -147,10 +147,6 @@ def part_table(budget: str, task: str, measured: Mapping[str, Any]) -> Table:
 
 def counted(images: int | None) -> str:
     return "–" if images is None else f"{images:,}"
-
-
-def number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 def percent(share: float | None) -> str:

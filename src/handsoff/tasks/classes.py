@@ -59,7 +59,7 @@ def merge_table(merge: Merge, originals: Sequence[str], where: str) -> bytes:
     key_of: dict[str, str] = {}
     table = bytearray([IGNORE]) * 256
     for key, target in merge.items():
-        for name in (part.strip() for part in key.split(",")):
+        for name in [key] if key in originals else [part.strip() for part in key.split(",")]:
             said = f"The merge table names the class {name!r}"
             if name not in originals:
                 raise InputError(f"{said}, which {where} does not have: choose among {', '.join(originals)}.")

@@ -2,8 +2,8 @@
 
 import io
 import lzma
-import math
 import struct
+import sys
 import zipfile
 import zlib
 
@@ -31,7 +31,7 @@ class NamelessError(Exception):
 
 
 def positive(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= sys.float_info.max
 
 
 def read_depth(data: bytes, where: str, size: Frame, scale: float | None) -> Float[np.ndarray, "h w"]:

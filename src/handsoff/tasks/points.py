@@ -1,6 +1,6 @@
 """Points as datasets state them: read and checked."""
 
-import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -103,5 +103,5 @@ def refuse_indices(schema: dict[str, Any], count: int, places: Mapping[str, str]
             )
             raise InputError(f"{where}: {name} must be written {form}, counted from 0 to {count - 1}.")
     sigma = schema.get("sigma")
-    if sigma is not None and not (isinstance(sigma, int | float) and math.isfinite(sigma) and sigma >= LEAST_SIGMA):
+    if sigma is not None and not (isinstance(sigma, int | float) and LEAST_SIGMA <= sigma <= sys.float_info.max):
         raise InputError(f"{places['sigma']}: sigma = {sigma} must be a number of pixels, at least {LEAST_SIGMA}.")

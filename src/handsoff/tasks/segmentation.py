@@ -40,7 +40,7 @@ from handsoff.tasks.base import (
 from handsoff.tasks.classes import Merge, class_names, merge_table, names_by_id, shortened
 from handsoff.tasks.maps import MapGeometry, MapLearning, MapStorage
 from handsoff.tasks.mirror import lone_sides, mirrored_names
-from handsoff.tasks.stated import stated
+from handsoff.tasks.stated import said_by_user, stated
 
 Masks = UInt8[np.ndarray, "n h w"]
 
@@ -263,10 +263,11 @@ class MaskScores(Scores):
         return matrix.compute().numpy()
 
     def label_statistics(self, labels: Masks) -> dict[str, tuple[int, float]]:
-        """Class → samples that show it, share of the pixels; with "ignored" at the end where there are such."""
+        """Class → samples that show it, share of the pixels; "ignored" comes last unless a class has that name."""
         counts = np.stack([np.bincount(mask.ravel(), minlength=IGNORE + 1) for mask in labels])
         pixels, samples = counts.sum(0), (counts > 0).sum(0)
-        listed = [*enumerate(self.classes), *([(IGNORE, "ignored")] if pixels[IGNORE] else [])]
+        further = [(IGNORE, "ignored")] if pixels[IGNORE] and "ignored" not in self.classes else []
+        listed = [*enumerate(self.classes), *further]
         return {name: (int(samples[index]), float(pixels[index] / pixels.sum())) for index, name in listed}
 
 
@@ -345,9 +346,14 @@ class Segmentation(Task):
         """
         stated(None, where, options, ("merge",), cls.name)
         originals = class_names(card, where)
-        merge: Merge | None = options.get("merge")
+        merge = options.get("merge")
         if merge is None:
             return {"classes": list(originals), "merge": None}
+        if not isinstance(merge, Mapping) or not all(isinstance(target, str) for target in merge.values()):
+            raise InputError(
+                f"{said_by_user(cls.name)}: merge = {merge} must be a table from class names to class names, such as "
+                '{"left_eye,right_eye" = "eye"}.'
+            )
         classes = list(dict.fromkeys(merge.values()))
         table = merge_table(merge, originals, where)
         if tuple(classes) == originals and table[: len(originals)] != bytes(range(len(originals))):
