@@ -82,7 +82,7 @@ class ProcessEngine:
             HandsOffError: what the function raised, or a shard's workers died; the sentence names the shard.
             RuntimeError: the results of an earlier call are still being read.
         """
-        if self.crew is not None and self.crew.busy:
+        if self.crew is not None and self.crew.works:
             raise RuntimeError("All workers belong to another map, which is not finished.")
         self.crew = Crew(self, function, context)
         return in_order(self.crew, shards)
@@ -96,14 +96,20 @@ class ProcessEngine:
 
 
 class Crew:
-    """The workers of one `map`."""
+    """The workers of one `map`.
+
+    Attributes:
+        works: from the first shard until the last result was read or the rest is given up.
+    """
 
     def __init__(self, engine: ProcessEngine, function: Callable[[Any, Any], Any], context: Any) -> None:
         self.engine, self.function, self.context = engine, function, context
         self.size = len(engine.free) + len(engine.idle)
         self.busy: dict[Connection, tuple[Worker, Task]] = {}
+        self.works = False
 
     def begin(self, number: int, shard: Any) -> None:
+        self.works = True
         self.give(Task(number, shard))
 
     def give(self, task: Task) -> None:
@@ -142,6 +148,7 @@ class Crew:
         self.engine.free.append(worker.place)
 
     def end(self) -> None:
+        self.works = False
         for worker, _ in list(self.busy.values()):
             worker.process.kill()
             self.dismiss(worker)
