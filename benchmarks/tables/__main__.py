@@ -32,6 +32,7 @@ TABLES = (  # of which results, in which page
     ("engines", "docs/engines.md", engines), ("scale", "docs/scale.md", scale),
     ("fitting", "docs/performance.md", fitting), ("writing", "docs/performance.md", writing),
     ("compare-heads-methods", "docs/compare.md", methods), ("compare-heads-handsoff", "docs/compare.md", methods),
+    ("compare-keypoints-frozen", "docs/experiments/keypoints.md", methods),
     ("compare-heads-keypoints", "docs/experiments/heads.md", methods),
     ("compare-heads-depth", "docs/experiments/heads.md", methods),
     *(
