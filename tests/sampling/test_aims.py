@@ -53,6 +53,8 @@ def test_a_text_that_says_nothing_is_refused(text: str, reason: str) -> None:
         ({"hat": 1.2}, "hat = 1.2 is no share"),
         ({"hat": True}, "hat = True is no wish"),
         ({"hat": float("nan")}, "hat = nan is no wish"),
+        ({"hat": 10**400}, "hat = 10+ is no wish"),
+        ({"size": [0, 10**400]}, r"size = \[0, 10+\] is no range"),
         ({"hat": "often"}, "hat = often is no wish"),
         ({"hat": {"pixels": 2}}, "hat pixels = 2 is no share"),
         ({"size": [0.5, 0.2]}, r"size = \[0.5, 0.2\] is no range"),

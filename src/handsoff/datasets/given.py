@@ -1,19 +1,20 @@
 """Attributes that people give: a JSON of a number or a word per image, {name: {attribute: number or word}}."""
 
+import sys
 from collections.abc import Collection, Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.files import parse_json
 
+LARGEST = sys.float_info.max  # whole numbers may be larger, and are none that can be computed with
 GIVEN = "attributes.json"  # beside the `images/` of a labelled folder
 Values = Mapping[str, Mapping[str, Any]]  # name of an image → attribute → number or word
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def read_given(file: Path) -> Any:

@@ -3,15 +3,16 @@
 Nothing here needs torch: settings are read before there is work.
 """
 
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any
 
 MATCH, UNIFORM = "match", "uniform"
 LABELLED, UNLABELLED = "labelled", "unlabelled"  # what `match` may say, besides a folder
 PIXELS, RANGE, WEIGHTS = "pixels", "range", "weights"  # keys of a wish that is a table
+LARGEST = sys.float_info.max  # whole numbers may be larger, and are none that can be computed with
 Said = dict[str, Any]  # an aim as it is stored: JSON
 
 
@@ -166,7 +167,7 @@ def as_share(name: str, value: Any) -> float:
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
 
 
 def refuse_too_much(shares: Mapping[str, float], of: str) -> None:
