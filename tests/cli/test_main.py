@@ -242,6 +242,7 @@ def test_what_is_wrong_with_a_path_is_a_sentence(
             r"loop/out (leads through a link that goes in a circle|\(Too many levels)",  # as Python ≤ 3.12, and later
         ),
         ("train pictures -o file/out", r"Could not write file/out \(Not a directory\)"),
+        ("inspect pictures -o .", r"handsoff: \. is a folder, and a file is needed"),
     ],
 )
 def test_paths_that_cannot_be_are_sentences(

@@ -70,6 +70,8 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         InputError, HandsOffError: as `write_bytes`.
     """
+    if not path.name:
+        raise InputError(f"{path} {UNUSABLE[errno.EISDIR]}.")
     refuse_unwritable([path.name], str(path.parent))
     temporary = half_of(path)
     try:
