@@ -64,6 +64,10 @@ def write(folder: Path, text: str) -> Path:
         ('images = "photos.zip"\noutput = "out"', "lacks labelled: labelled images, a folder or zip"),
         ('images = "photos.zip"\nlabelled = "labelled"', "lacks output"),
         (DATA + 'tasks = ["depth", "depth"]', "name every task once"),
+        (DATA + 'photos = ""', "photos = '' is no path: name a file or folder, or leave the line out"),
+        (DATA + '[invert]\nphotos = ""', r"\[invert\] photos = '' is no path"),
+        (DATA + '[generate]\nattributes = ""\naim = "x=uniform"', r"\[generate\] attributes = '' is no path"),
+        (DATA.replace('"out"', r'"o\u0000"'), r"output = 'o\\x00' is no path"),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:

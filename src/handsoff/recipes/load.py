@@ -1,6 +1,7 @@
 """A recipe's TOML file → `Recipe`."""
 
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     tables = {
         name: read_table(path, verb, values.pop(name), given=given) for name, verb in VERBS.items() if name in values
     }
+    refuse_no_paths(path, values, tables)
     paths_beside(path, tables)
     if output is not None:
         values["output"] = output
@@ -50,6 +52,19 @@ def load_recipe(path: Path, output: Path | None = None) -> Recipe:
     return recipe.model_copy(
         update={name: path.parent / value for name in PATHS if (value := getattr(recipe, name)) is not None}
     )
+
+
+def refuse_no_paths(path: Path, values: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse empty text for a path: it would be the recipe's own folder, with all that lies there.
+
+    Raises:
+        InputError: there is such, or text that no path can have.
+    """
+    said = {name: values.get(name) for name in (*PATHS, "output")}
+    said |= {f"[{verb}] {name}": tables.get(verb, {}).get(name) for verb, name in TABLE_PATHS}
+    for name, value in said.items():
+        if isinstance(value, str) and (not value or "\0" in value):
+            raise InputError(f"{path}: {name} = {value!r} is no path: name a file or folder, or leave the line out.")
 
 
 def paths_beside(path: Path, tables: dict[str, dict[str, Any]]) -> None:
