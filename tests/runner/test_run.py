@@ -623,6 +623,7 @@ def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> N
             'rounds = 2\n[label]\noutput = "webdataset"\nurl = "memory://there"',
             "round-1/photos and 4/photos would both",
         ),
+        ('method = "editgan"\n[edit]\nparts = "eyes"', "parts names 'eyes': did you mean eye"),
         ('[convert]\nframing = "pad"\n[classes]\nskin = "face"', "the class 'skin'"),
         ('[convert]\nframing = "pad"\n[labels.smell]\nkind = "sweet"', "Unknown task 'smell'"),
     ],

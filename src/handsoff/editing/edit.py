@@ -35,6 +35,7 @@ from handsoff.labeling.settings import FitSettings
 from handsoff.sampling.draws import Draw, draw_latents, uniform_draws
 from handsoff.sampling.edits import VECTORS
 from handsoff.sampling.targets import LEAST
+from handsoff.tasks.base import Task
 
 CARD, CONTACT = "edits.json", "edits.png"
 RARE = 0.25  # of the labelled photos: a class that fewer of them show is edited unless classes are named
@@ -103,14 +104,23 @@ def plan(labeler: Path, examples: Path, settings: EditSettings) -> Plan:
         raise InputError(f"{labeler} gives labels for {card['task']}, and images are edited by masks.")
     if not isinstance(generator_shell(labeler / GENERATOR), StyleGenerator):
         raise InputError(f"The generator of {labeler} has no w space, so its images cannot be edited.")
-    for name in settings.parts or ():
-        if name not in task.parts:
-            raise InputError(f"parts names {name!r}: {nearest(name, task.parts)}choose among {', '.join(task.parts)}.")
+    check_parts(settings, task)
     inputs = {
         "labeler": {"path": str(labeler.resolve()), "fingerprint": weights_hash(labeler / LABELER)},
         "examples": {"path": str(examples.resolve()), "fingerprint": found.fingerprint},
     }
     return Plan("edit", inputs, settings.model_dump())
+
+
+def check_parts(settings: EditSettings, task: Task) -> None:
+    """Refuse classes to be added that there are not.
+
+    Raises:
+        InputError: the settings name one.
+    """
+    for name in settings.parts or ():
+        if name not in task.parts:
+            raise InputError(f"parts names {name!r}: {nearest(name, task.parts)}choose among {', '.join(task.parts)}.")
 
 
 def open_photos(labeler: Path, examples: Path, settings: EditSettings) -> Examples:

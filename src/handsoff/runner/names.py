@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from handsoff.core.errors import InputError
+from handsoff.editing.edit import check_parts
 from handsoff.evaluation.arms import PHOTOS, SYNTHETIC, choose_arms, pool_names
 from handsoff.evaluation.pseudo import check_confidence
 from handsoff.generators.conditions import words_of
@@ -19,13 +20,14 @@ from handsoff.synthesis.ignoring import check_ignoring
 from handsoff.synthesis.references import check_aim
 from handsoff.synthesis.settings import GenerateSettings
 from handsoff.tasks.base import Task
+from handsoff.tasks.segmentation import Segmentation
 
 Steps = Mapping[Path, Step]  # output folder → the step that makes it
 Tasks = Mapping[str, Task]  # of the labels
 
 
 def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
-    """Look at the settings of steps: files, arms, models, features, aims, and what the labels have.
+    """Look at the settings of steps: files, arms, models, features, classes, aims, and what the labels have.
 
     Args:
         steps: all of a run.
@@ -33,8 +35,8 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
 
     Raises:
         UnknownNameError: there is no such arm, model or features.
-        InputError: a file does not exist, an arm has a pool that is not there, an aim names what is not there, the
-            labels have no such pixels, or two steps would write to one URL.
+        InputError: a file does not exist, an arm, an edit or an aim names what is not there, the labels have no such
+            pixels, or two steps would write to one URL.
     """
     made = {step.folder: step for step in steps}
     check_urls(steps)
@@ -50,6 +52,8 @@ def check_settings(steps: Sequence[Step], tasks: Tasks) -> None:
             check_paste(settings.paste, tasks.values())
         elif step.verb in {"generate", "label"}:
             check_ignoring(settings.ignore_pixels, tasks)
+        if step.verb == "edit":
+            check_parts(settings, tasks[Segmentation.name])
         if step.verb == "generate":
             check_composition(settings, made, tasks)
 
