@@ -615,6 +615,8 @@ def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> N
         ('[train]\nconditions = "labelled/classes.json"', r"classes\.json"),
         ('[invert]\nencoder = "nowhere"', r"\[invert\] encoder = \S+nowhere does not exist"),
         ('[invert]\nphotos = "nowhere"', r"\[invert\] photos = \S+nowhere does not exist"),
+        ('[invert]\nencoder = "labelled"', "labelled has no encoder.safetensors: name a folder of handsoff invert"),
+        ('[invert]\nphotos = "labelled"', "None of the photos in .*labelled that were looked at can be used"),
         (
             'budgets = [4, 5]\n[generate]\noutput = "webdataset"\nurl = "memory://there"',
             "4/dataset and 5/dataset would",

@@ -78,14 +78,22 @@ def encoder_inputs(generator: Path, settings: InvertSettings) -> dict[str, dict[
     if not settings.encoder_steps:
         return {}
     if settings.encoder is not None:
-        folder = Path(settings.encoder)
-        if not (folder / ENCODER).is_file():
-            raise InputError(f"{folder} has no {ENCODER}: name a folder of handsoff invert that trained an encoder.")
-        return {"encoder": {"path": str(folder.resolve()), "fingerprint": sha256(folder / ENCODER)}}
+        return {"encoder": encoder_input(Path(settings.encoder))}
     path = training_photos(generator, settings)
     if path is None or (settings.photos is None and not path.exists()):
         return {}
     return {"photos": photos_in(open_source(path)).describe()}
+
+
+def encoder_input(folder: Path) -> dict[str, str]:
+    """An encoder that is borrowed, as an input of the plan.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    if not (folder / ENCODER).is_file():
+        raise InputError(f"{folder} has no {ENCODER}: name a folder of handsoff invert that trained an encoder.")
+    return {"path": str(folder.resolve()), "fingerprint": sha256(folder / ENCODER)}
 
 
 def invert(generator: Path, labelled: Path, out: Path, settings: InvertSettings, engine: Engine = LOCAL) -> Work:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from handsoff.core.errors import InputError
 from handsoff.core.images import decode_image
@@ -17,6 +18,7 @@ from handsoff.formats.samples import Dataset
 from handsoff.generators.diffusion import Diffusion
 from handsoff.generators.stored import read_card
 from handsoff.inversion.chunk import MIN_LABELLED
+from handsoff.inversion.invert import encoder_input
 from handsoff.recipes.schema import Recipe, Role
 from handsoff.recipes.steps import Step
 from handsoff.runner.names import check_settings
@@ -90,7 +92,18 @@ def check(recipe: Recipe, ready: Recipe, converted: set[Path], steps: Sequence[S
         )
     check_curve(ready, len(names))
     check_settings(steps, {name: task for name, task in tasks.items() if name in recipe.tasks})
+    check_inversion(steps, recipe)
     check_plans(steps, converted)
+
+
+def check_inversion(steps: Sequence[Step], recipe: Recipe) -> None:
+    """Refuse photos and encoders that inversion would refuse, which comes after the training of a generator."""
+    for step in steps:
+        settings: Any = step.settings
+        if step.verb == "invert" and settings.photos is not None:
+            check_photos(photos_in(open_source(Path(settings.photos))), recipe)
+        elif step.verb == "invert" and settings.encoder is not None:
+            encoder_input(Path(settings.encoder))
 
 
 def check_plans(steps: Sequence[Step], converted: set[Path]) -> None:
