@@ -215,6 +215,8 @@ def test_a_labelled_folder_can_be_matched(labeler: Path, tmp_path: Path) -> None
     run_to_end(generate([labeler], tmp_path / "out", chosen))
     titles = [group["group"] for group in read_json(tmp_path / "out" / "aim.json")["groups"]]
     assert any(title.startswith("bright, ") for title in titles), "areas are cut into thirds"
+    for file in ("aim.json", "manifest.json", "README.md", "samples.jsonl"):
+        assert str(tmp_path) not in (tmp_path / "out" / file).read_text(), f"{file} goes to others"
 
 
 def test_clusters_are_filled_evenly(labeler: Path, tmp_path: Path) -> None:

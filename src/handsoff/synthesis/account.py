@@ -47,7 +47,7 @@ def account(composition: Composition, samples: Samples) -> dict[str, Any]:
             "proposals": {kind: {"tried": tried, "confirmed": good} for kind, (tried, good) in worked.items()},
         })  # fmt: skip
     report = {
-        "aim": composition.settings.aim,
+        "aim": composition.settings.placeless_aim,
         "drawn": len(told),
         "kept": samples.kept,
         "met": bool(met.all()),

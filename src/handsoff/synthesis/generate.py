@@ -69,9 +69,7 @@ def plan(labelers: Sequence[Path], settings: GenerateSettings, edits: Path | Non
     if edits is not None:
         inputs["edits"] = edits_input(edits, labelers[0], settings)
     stated = settings.model_dump(exclude={"attributes"})
-    if "match" in inputs:
-        stated["aim"] = {**stated["aim"], "match": "the input"}  # where that lies does not matter
-    return Plan("generate", inputs, stated)
+    return Plan("generate", inputs, {**stated, "aim": settings.placeless_aim})
 
 
 def edits_input(edits: Path, labeler: Path, settings: GenerateSettings) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, field_validator, model_validator
 
 from handsoff.core.urls import is_url
-from handsoff.sampling.aims import Aim, read_aim, read_text
+from handsoff.sampling.aims import LABELLED, Aim, read_aim, read_text
 
 
 def what_can_be_asked(value: Any, check: Callable[[Any], Any]) -> Any:
@@ -128,6 +128,12 @@ class GenerateSettings(Selection):
     def wanted(self) -> Aim | None:
         """The aim, read."""
         return None if self.aim is None else read_aim(self.aim)
+
+    @property
+    def placeless_aim(self) -> dict[str, Any] | None:
+        """The aim without the place of what is matched: it does not matter, and is nobody else's business."""
+        here = self.wanted is None or self.wanted.match in {None, LABELLED}
+        return self.aim if here else {**(self.aim or {}), "match": "the input"}
 
     @property
     def most_draws(self) -> int:
