@@ -309,7 +309,7 @@ DIAGNOSE = Verb(
     "handsoff.inspection.diagnose",
     "diagnose",
     DiagnoseSettings,
-    (Input("run", about="The output folder of handsoff run."),),
+    (Input("run", about="The output folder of handsoff run.", reads="made"),),
     summary="Measure every link of a finished run on its own, to see where quality is lost.",
 )
 VERBS = {

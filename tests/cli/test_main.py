@@ -105,6 +105,8 @@ Replace = Callable[[Callable[..., Work]], None]
             "arms = , cannot be: it names no arm",
         ),
         ("paint labelled", "No such command 'paint'"),
+        ("diagnose labelled", "labelled was not made by handsoff run: give the folder that handsoff run wrote"),
+        ("diagnose empty", "empty was not made by handsoff run: give the folder that handsoff run wrote"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(

@@ -9,7 +9,7 @@ from handsoff.formats.exchange import FOLDER
 from handsoff.formats.photos import recognised
 from handsoff.jobs.folder import JOB
 
-Reads = Literal["labels", "photos", "all"]  # labelled data or a made folder; every image; every file
+Reads = Literal["labels", "photos", "all", "made"]  # labelled data or a made folder; images; all; a made folder alone
 
 
 def refuse_inside(out: Path, source: Path, reads: Reads) -> None:
@@ -28,6 +28,8 @@ def refuse_inside(out: Path, source: Path, reads: Reads) -> None:
 def folder_read(source: Path, reads: Reads) -> Path | None:
     """The folder all of which is read; None: single files are, which their maker named."""
     images = source / "images"
+    if reads == "made":
+        return None
     if reads == "labels":
         return images if images.is_dir() else None if (source / JOB).is_file() else source
     alone = reads == "photos" and images.is_dir() and recognised(open_source(source)) == FOLDER
