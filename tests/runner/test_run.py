@@ -6,6 +6,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -740,6 +741,23 @@ def test_a_curve_whose_labels_show_what_the_test_shows_is_refused_first(
     recipe = load_recipe(write(folder, f"{DATA}{text}[evaluate]\ncurve = [2, 9]"), folder / "out")
     steps = [node.step for node in graph(recipe)]
     with pytest.raises(InputError, match="has 8 labels for the curve and none for its point 9"):
+        list(rehearse(recipe, steps))
+
+
+@pytest.mark.parametrize(
+    ("parts", "sentence"),
+    [
+        ("", r"No class is shown by fewer than 25% of the labelled photos: name some with parts"),
+        ('parts = "ear"', "None of the labelled photos shows ear"),
+        ('parts = "eye"', ""),
+    ],
+)
+def test_edits_that_no_mask_serves_are_refused_first(folder: Path, parts: str, sentence: str) -> None:
+    write_classes(folder / "labelled", ["background", "eye", "ear"])
+    text = f'{DATA}method = "editgan"\nbudget = 4\nvalidation = 2\n[train]\nresolution = 16\n[edit]\n{parts}'
+    recipe = load_recipe(write(folder, text), folder / "out")
+    steps = [node.step for node in graph(recipe)]
+    with pytest.raises(InputError, match=sentence) if sentence else nullcontext():
         list(rehearse(recipe, steps))
 
 

@@ -157,10 +157,7 @@ def learn_edits(job: Job, labeler: Path, examples: Path, settings: EditSettings)
     canvas, photos = open_canvas(load_labeler(labeler)), open_photos(labeler, examples, settings).labelled
     net, task = canvas.generator, canvas.labeler.task
     masks = photos.load(net.image_size, net.framing)[1][task.name]
-    donors = {part: donors_of(task.parts.index(part), masks) for part in wanted(settings, task.parts, masks)}
-    for part, rows in donors.items():
-        if not rows:
-            raise InputError(f"None of the labelled photos shows {part}: name other parts, or label some that do.")
+    donors = all_donors(settings, task.parts, masks)
     pasted = yield from paste(canvas, photos.names, masks, donors, settings)
     learnt: list[Learnt] = []
     together = fitting_together(net, TOGETHER)
@@ -205,6 +202,19 @@ def learn_chunk(
         )
         for row, trial in enumerate(trials)
     ]
+
+
+def all_donors(settings: EditSettings, parts: Sequence[str], masks: Masks) -> dict[str, list[int]]:
+    """Class that edits are to add → the photos that show it.
+
+    Raises:
+        InputError: none does, or no class is named and none is rare.
+    """
+    donors = {part: donors_of(parts.index(part), masks) for part in wanted(settings, parts, masks)}
+    for part, rows in donors.items():
+        if not rows:
+            raise InputError(f"None of the labelled photos shows {part}: name other parts, or label some that do.")
+    return donors
 
 
 def wanted(settings: EditSettings, parts: Sequence[str], masks: Masks) -> Sequence[str]:

@@ -1,21 +1,26 @@
-"""What the evaluations at the end will read, read once before the long steps begin."""
+"""What evaluations and edits will read, read once before the long steps begin."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from handsoff.editing.edit import all_donors
 from handsoff.evaluation.curve import load_curve
 from handsoff.evaluation.data import load_data
 from handsoff.evaluation.inputs import open_inputs
+from handsoff.inversion.chunk import chosen_samples
 from handsoff.jobs.progress import Part
 from handsoff.learning.supervised import require_usable
 from handsoff.recipes.schema import Recipe
 from handsoff.recipes.steps import Step
+from handsoff.tasks.segmentation import Segmentation
 
 
 def rehearse(recipe: Recipe, ahead: Sequence[Step]) -> Part:
     """Read labels, validation and test as every evaluation will, with the largest budget; for a curve the smallest too.
+
+    And the masks as every edit will.
 
     Args:
         recipe: as it was read.
@@ -24,7 +29,7 @@ def rehearse(recipe: Recipe, ahead: Sequence[Step]) -> Part:
     Raises:
         InputError: a label or image is not whole, nothing can be learnt, validation or test has nothing left once what
             was seen before is taken out, or the learning curve has too few labels once those are taken out that show
-            what validation or test shows.
+            what validation or test shows; or edits are to add a class that no mask shows, or find no rare one.
         HandsOffError: a model cannot be built here, or not for these labels and this frame.
     """
     made = {step.folder for step in ahead}
@@ -45,3 +50,9 @@ def rehearse(recipe: Recipe, ahead: Sequence[Step]) -> Part:
                 for model in models.pop(task, ()):
                     require_usable(inputs.task, inputs.frame, model)
                 yield from load_curve(inputs, (yield from load_data(inputs, alone.group)), alone)
+    masks = Segmentation.name
+    inverted: Any = recipe.for_invert()
+    for step in (step for step in ahead if step.verb == "edit" and masks in read):
+        settings = step.settings
+        photos = chosen_samples(read[masks][0], inverted).part(0, settings.first)
+        all_donors(settings, photos.tasks[masks].parts, photos.load(recipe.frame, recipe.framing)[1][masks])
