@@ -1,5 +1,6 @@
 """Methods side by side: what they share is done once, and every one of them has a row."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ from handsoff.core.files import read_json
 from handsoff.core.images import to_uint8
 from handsoff.datasets.generated import read_records
 from handsoff.generators.stored import load_generator
-from handsoff.jobs.progress import run_to_end
+from handsoff.jobs.progress import Progress, run_to_end
 from handsoff.methods import METHODS
 from handsoff.recipes.load import load_recipe
 from handsoff.recipes.schema import Recipe
 from handsoff.report.comparison import tables
+from handsoff.runner import run as runs
 from handsoff.runner.compare import REAL, compare, graph, planned
 from toy import QUICK_RECIPE, toy_generator, toy_several
 
@@ -228,6 +230,28 @@ def test_an_interrupted_comparison_goes_on_where_its_methods_are(world: Path, tm
     work.close()
     _, found = graph(plan, ["transfer", "frozen-features", "self-training"])
     assert list(found.methods) == ["frozen-features", "transfer", "self-training"]
+
+
+def test_a_method_that_is_refused_before_any_work_is_not_compared(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every later comparison in the folder would be refused for it."""
+    plan, out = load_recipe(world / "recipe.toml", tmp_path / "out"), tmp_path / "out"
+    work = compare(plan, ["frozen-features", "transfer"])
+    while not next(work).stage.startswith("frozen-features"):
+        pass
+    work.close()
+
+    def refuse(*_: object) -> Iterator[Progress]:
+        yield Progress("reading", 0, 1)
+        raise InputError("no use")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs, "rehearse", refuse)
+        with pytest.raises(InputError, match="no use"):
+            run_to_end(compare(plan, ["self-training"]))
+    assert list(graph(plan, ["transfer"])[1].methods) == ["frozen-features", "transfer"]
+    assert read_json(out / "methods.json") == {"methods": ["frozen-features", "transfer"]}
 
 
 def test_a_comparison_that_is_refused_before_any_work_leaves_nothing(world: Path, tmp_path: Path) -> None:

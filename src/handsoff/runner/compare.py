@@ -112,12 +112,17 @@ def graph(recipe: Recipe, methods: Sequence[str]) -> tuple[list[Node], Compariso
 
 @contextmanager
 def noted(out: Path, methods: Iterable[str]) -> Iterator[None]:
-    """Note which methods are compared, in which order, unless all is refused before any work."""
-    write_json(out / ORDER, {"methods": list(methods)})
+    """Note which methods are compared, in which order; those that are refused before any work are not."""
+    before, now = earlier(out), list(methods)
+    if now != before:
+        write_json(out / ORDER, {"methods": now})
     try:
         yield
     except HandsOffError:
-        if not any(entry.is_dir() for entry in out.iterdir()):
+        begun = [name for name in now if name in before or (out / name).is_dir()]
+        if begun:
+            write_json(out / ORDER, {"methods": begun})
+        else:
             (out / ORDER).unlink()
         raise
 
