@@ -28,6 +28,8 @@ def write(folder: Path, text: str) -> Path:
         (DATA + "[invert]\nstepz = 3", r"\[invert\] has no setting 'stepz': did you mean steps\? choose one of"),
         (DATA + '[fit]\nsteps = "many"', r"\[fit\]: steps = many cannot be: write a whole number"),
         (DATA + "[fit]\nhidden = [3]", r"\[fit\]: hidden\.1 cannot be: field required"),
+        (DATA + f"[generate]\nn = {2**62}", r"\[generate\]: n = \d+ cannot be: input should be less than"),
+        (DATA + f"[edit]\nvectors = {2**62}", r"\[edit\]: vectors = \d+ cannot be: input should be less than"),
         (DATA + "[generate]\nkeep = 2.0", r"\[generate\]: keep = 2\.0 cannot be"),
         (DATA + "[fit]\nhidden = 128", r"\[fit\]: hidden = 128 cannot be: write a list in brackets"),
         (DATA.replace("labelled", "labeled", 1), "no setting 'labeled': did you mean labelled\\? choose one of"),

@@ -29,7 +29,7 @@ class EditSettings(PaintSettings):
         min_length=1,
         description="classes that edits are to add; unless said, those that few of the labelled photos show",
     )
-    vectors: int = Field(8, ge=1, description="edits that are tried per class, each of another sample")
+    vectors: int = Field(8, ge=1, lt=2**32, description="edits that are tried per class, each of another sample")
     first: int | None = Field(None, ge=1, description="use the first N labelled photos only")
     labels: dict[str, dict[str, Any]] = Field({}, description="about the labels, by task, as for handsoff invert")
     corrections: Use | None = Field(None, description=CORRECTIONS)

@@ -78,7 +78,7 @@ class SampleSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    n: int = Field(ge=1, description="how many images are drawn")
+    n: int = Field(ge=1, lt=2**62, description="how many images are drawn")
     seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
@@ -88,7 +88,7 @@ class SampleSettings(BaseModel):
 class GenerateSettings(Selection):
     """Settings of `handsoff generate`: sample i of `n` has the seed `seed` + i, which is also its name."""
 
-    n: int = Field(ge=1, description="how many samples are drawn; `keep` of them stay")
+    n: int = Field(ge=1, lt=2**62, description="how many samples are drawn; `keep` of them stay")
     seed: int = Field(0, ge=0, lt=2**62, description="of the first sample; the others count on from it")
     psi: float = Field(1.0, gt=0, le=1, description="truncation: 1 = all of the generator's variety")
     condition: Asked | None = Field(None, description=CONDITION)
@@ -101,7 +101,10 @@ class GenerateSettings(Selection):
         description="a labelled folder whose attributes.json gives further attributes that the aim may ask for",
     )
     draws_limit: int | None = Field(
-        None, ge=1, description="how many samples may be drawn to reach the aim, n or more; unless said, four times n"
+        None,
+        ge=1,
+        lt=2**62,
+        description="how many samples may be drawn to reach the aim, n or more; unless said, four times n",
     )
 
     @field_validator("aim", mode="before")
