@@ -586,17 +586,18 @@ def test_converted_data_is_read_before_anything_learns_from_it(folder: Path) -> 
     assert not (folder / "out" / "generator").exists()
 
 
-@pytest.mark.parametrize("read", ["images", "photos", "labelled"])
+@pytest.mark.parametrize("read", ["images", "photos", "labelled", "[invert]"])
 def test_an_output_among_the_data_is_refused_first(read: str, folder: Path) -> None:
     """The steps of a run would read each other's images as photos, or as further labelled data."""
     (folder / "data").mkdir()
     shutil.move(folder / "labelled", folder / "data")
     shutil.move(folder / "photos.zip", folder / "data")
     named = {"images": "data/photos.zip", "labelled": "data/labelled"}
-    named |= {} if read == "labelled" else {read: "data"}
+    named |= {read: "data"} if read in {"images", "photos"} else {}
+    table = '[invert]\nphotos = "data"' if read == "[invert]" else ""
     text = "".join(f'{name} = "{path}"\n' for name, path in named.items())
     out = folder / ("data/labelled/images/out" if read == "labelled" else "data/out")
-    recipe = load_recipe(write(folder, f"{text}budget = 4\nvalidation = 2"), out)
+    recipe = load_recipe(write(folder, f"{text}budget = 4\nvalidation = 2\n{table}"), out)
     with pytest.raises(InputError, match=r"lies inside .*, which is read"):
         run_to_end(run(recipe))
     assert not out.exists()

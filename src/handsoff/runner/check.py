@@ -101,6 +101,7 @@ def check_inversion(steps: Sequence[Step], recipe: Recipe) -> None:
     for step in steps:
         settings: Any = step.settings
         if step.verb == "invert" and settings.photos is not None:
+            refuse_inside(recipe.output, Path(settings.photos), "photos")
             check_photos(photos_in(open_source(Path(settings.photos))), recipe)
         elif step.verb == "invert" and settings.encoder is not None:
             encoder_input(Path(settings.encoder))
